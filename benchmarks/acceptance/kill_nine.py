@@ -1,0 +1,215 @@
+"""Kills the line with SIGKILL at random moments over a folder of files, restarts it, and counts the rows: one a file.
+
+    python benchmarks/acceptance/kill_nine.py [--files 500] [--kills 5] [--seed 0] [--bundle BUNDLE] [--json FILE]
+
+Without a bundle an untrained network judges: which verdict it gives plays no part here. Exits 1 when a file has no row or
+two, when a file is left or lost, or when a promised explanation is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from kizu_db.image_store import ImageStore
+from kizu_db.migrations import upgrade
+from kizu_db.records import Records
+from kizu_db.settings import DatabaseSettings
+from kizu_db.values import ExplanationState
+from kizu_inspect.images import encode_png
+from kizu_inspect.recipe import ExplanationSettings, Recipe
+from kizu_inspect.synth import KINDS, draw_part
+from kizu_pipeline.logs import configure_logging
+from kizu_pipeline.service import run_station
+from kizu_pipeline.settings import FolderSource, RuntimeSettings, StationSettings
+
+STATION = "kill-9"
+DIFFERENT_PICTURES = 40
+NOT_A_PICTURE_EVERY = 25
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was found after the last, undisturbed run."""
+
+    files: int
+    kills: int
+    killed_after_files: tuple[int, ...]
+    """How many files had left the folder at each kill."""
+    rows: int
+    files_without_row: int
+    files_with_more_rows: int
+    files_left: int
+    files_put_away: int
+    explanations_missing: int
+    pending_at_kills: int
+    """Explanations that some kill left unmade, and a later run made."""
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether exactly one row a file came out, and nothing was lost."""
+        return (
+            self.rows == self.files == self.files_put_away
+            and len(self.killed_after_files) == self.kills
+            and not (self.files_without_row or self.files_with_more_rows or self.files_left or self.explanations_missing)
+        )
+
+
+def untrained_bundle(path: Path) -> Path:
+    """A bundle with fresh random weights, made in `path`."""
+    import torch
+
+    from kizu_inspect import bundle as bundles
+    from kizu_inspect.model import Architecture, InputSettings, build_classifier
+
+    torch.manual_seed(0)
+    inputs = InputSettings(height_px=64, width_px=64)
+    architecture = Architecture(width=8)
+    spec = bundles.BundleSpec(
+        name="untrained",
+        classes=KINDS,
+        good=KINDS[0],
+        input=inputs,
+        architecture=architecture,
+        calibration=bundles.Calibration(),
+        thresholds=bundles.Thresholds(),
+        explanation={"grad-cam": bundles.ExplanationScales(scale=1.0, region_threshold=0.5)},
+        provenance=bundles.Provenance(
+            data_hash="", seed=0, threads=torch.get_num_threads(), device="cpu", steps=0, versions={}, figures={}
+        ),
+    )
+    bundles.Bundle.save(path, spec, build_classifier(architecture, inputs, classes=len(KINDS), good=0))
+    return path
+
+
+def fill(folder: Path, files: int) -> list[str]:
+    """Drop files into the folder and return their parts: pictures, many of them alike, and now and then something else."""
+    folder.mkdir(parents=True)
+    pictures = [encode_png(draw_part(KINDS[n % len(KINDS)], n, size_px=64).image) for n in range(DIFFERENT_PICTURES)]
+    parts = [f"P{number:05d}" for number in range(files)]
+    for number, part in enumerate(parts):
+        is_picture = (number + 1) % NOT_A_PICTURE_EVERY != 0
+        (folder / f"{part}.png").write_bytes(pictures[number % len(pictures)] if is_picture else b"not a picture")
+    return parts
+
+
+def serve_once(work: Path, bundle: Path) -> None:
+    """One run of the line over what waits in `work`: what `kizu run --once` does."""
+    configure_logging()
+    station = StationSettings(
+        id=STATION,
+        source=FolderSource(path=work / "incoming", done=work / "done", quarantine=work / "quarantine", settle_s=0.2),
+        recipe=Recipe(bundle=bundle, allow_no_promise=True, explanation=ExplanationSettings(policy="all")),
+    )
+    with Records.open(_database(work)) as records:
+        run_station(
+            station,
+            RuntimeSettings(device="cpu", max_batch=8),
+            records,
+            ImageStore(work / "images"),
+            once=True,
+            stop=threading.Event(),
+        )
+
+
+def kill_and_restart(work: Path, *, files: int, kills: int, seed: int, bundle: Path | None = None) -> Outcome:
+    """Fill `work`, kill the line `kills` times at random moments, let it end, and count."""
+    draw = random.Random(seed)
+    bundle = bundle or untrained_bundle(work / "bundle")
+    upgrade(_database(work))
+    parts = fill(work / "incoming", files)
+    started = time.monotonic()
+    killed_after = []
+    pending = 0
+    for number in range(kills):
+        # One moment in each stretch of the work: after so many files, and then anywhere within a batch's time.
+        target = round((number + draw.random()) / kills * files * 0.9)
+        target = max(target, files - _waiting(work) + 1)
+        child = _start(work, bundle)
+        while files - _waiting(work) < target and child.poll() is None:
+            time.sleep(0.002)
+        time.sleep(draw.uniform(0.0, 0.1))
+        if child.poll() is None:
+            child.kill()
+            killed_after.append(files - _waiting(work))
+        child.wait()
+        with Records.open(_database(work)) as records, records.unit(read_only=True) as unit:
+            pending += len(unit.inspections.pending_explanations(STATION, files))
+    last = _start(work, bundle)
+    if last.wait() != 0:
+        raise SystemExit(f"the last run failed with exit code {last.returncode}; its log is {work / 'log.jsonl'}")
+    seconds = time.monotonic() - started
+    with Records.open(_database(work)) as records, records.unit(read_only=True) as unit:
+        rows = unit.inspections.latest(limit=files * 2 + 10)
+    by_part = Counter(row.part for row in rows)
+    readable = [row for row in rows if row.image_sha256 is not None]
+    return Outcome(
+        files=files,
+        kills=kills,
+        killed_after_files=tuple(killed_after),
+        rows=len(rows),
+        files_without_row=sum(by_part[part] == 0 for part in parts),
+        files_with_more_rows=sum(by_part[part] > 1 for part in parts),
+        files_left=_waiting(work),
+        files_put_away=len({path.name for path in (work / "done").glob("*.png")})
+        + len({path.name for path in (work / "quarantine").glob("*.png")}),
+        explanations_missing=sum(row.explanation_state is not ExplanationState.DONE or not row.has_heatmap for row in readable),
+        pending_at_kills=pending,
+        seconds=round(seconds, 2),
+    )
+
+
+def _database(work: Path) -> DatabaseSettings:
+    return DatabaseSettings(url=f"sqlite:///{work / 'kizu.db'}")
+
+
+def _waiting(work: Path) -> int:
+    return sum(1 for _ in (work / "incoming").glob("*.png"))
+
+
+def _start(work: Path, bundle: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, str(Path(__file__).resolve()), "--serve", str(work), "--bundle", str(bundle)]
+    with (work / "log.jsonl").open("ab") as log:
+        return subprocess.Popen(command, stderr=log)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the check, print its figures; 0 when it passed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--files", type=int, default=500)
+    parser.add_argument("--kills", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--bundle", type=Path, help="a trained bundle (default: an untrained one is made)")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args(arguments)
+    if given.serve is not None:
+        serve_once(given.serve, given.bundle)
+        return 0
+    work = Path(tempfile.mkdtemp(prefix="kizu-kill-nine-"))
+    outcome = kill_and_restart(work, files=given.files, kills=given.kills, seed=given.seed, bundle=given.bundle)
+    figures = {**asdict(outcome), "passed": outcome.passed}
+    print(json.dumps(figures, indent=2))
+    if given.json is not None:
+        given.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    if outcome.passed:
+        shutil.rmtree(work)
+    else:
+        print(f"FAILED; database, folders and log are kept in {work}", file=sys.stderr)
+    return 0 if outcome.passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

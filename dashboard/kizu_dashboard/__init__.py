@@ -1,0 +1,1 @@
+"""Shows: the review pages and the reports."""

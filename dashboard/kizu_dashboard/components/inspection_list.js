@@ -1,0 +1,73 @@
+// What each list shows now, so that a rerun without news leaves the pictures alone.
+const drawn = new WeakMap()
+
+// All text goes in as text: what stands in a file name or a database never becomes markup.
+function make(tag, className, text) {
+  const element = document.createElement(tag)
+  if (className) element.className = className
+  if (text !== undefined && text !== null) element.textContent = text
+  return element
+}
+
+function cell(className, ...children) {
+  const td = make("td", className)
+  td.append(...children)
+  return td
+}
+
+function thumbnail(row) {
+  if (!row.thumbnail) return make("span", "thumb", "no picture")
+  const image = make("img", "thumb")
+  image.loading = "lazy"
+  image.alt = ""
+  image.onerror = () => image.replaceWith(make("span", "thumb", "picture missing"))
+  image.src = row.thumbnail
+  return image
+}
+
+function score(row) {
+  if (row.score === null) return [make("span", "", "–")]
+  const track = make("div", "track")
+  const filled = make("i")
+  filled.style.width = `${100 * row.score}%`
+  track.append(filled)
+  return [make("span", "", row.score.toFixed(3)), track]
+}
+
+function line(row, open) {
+  const tr = make("tr")
+  tr.dataset.uid = row.uid
+  const link = make("a", "", row.part)
+  link.href = `/part?uid=${encodeURIComponent(row.uid)}`
+  const badge = make("span", "badge", `${row.icon} ${row.word}`)
+  badge.style.color = row.ink
+  badge.style.background = row.paper
+  const reason = make("small", "reason", row.reason)
+  reason.title = row.reason
+  const decision = make("span", row.decision === "–" ? "" : row.waits ? "tag waits" : "tag", row.decision)
+  const tags = [decision, ...(row.audit ? [make("span", "tag audit", "audit")] : [])]
+  tr.append(
+    cell("picture", thumbnail(row)),
+    cell("", link, make("small", "", row.place + (row.generated ? " · id made up" : ""))),
+    cell("", badge, reason),
+    cell("", row.suspected ?? "–"),
+    cell("score", ...score(row)),
+    cell("time", row.time, make("small", "", row.date)),
+    cell("", ...tags)
+  )
+  tr.onclick = (event) => {
+    // With a key held, or the middle button, the link opens a new tab as everywhere else.
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return
+    event.preventDefault()
+    open(row.uid)
+  }
+  return tr
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const body = parentElement.querySelector("tbody")
+  const text = JSON.stringify(data.rows)
+  if (drawn.get(body) === text) return
+  drawn.set(body, text)
+  body.replaceChildren(...data.rows.map((row) => line(row, (uid) => setTriggerValue("opened", uid))))
+}

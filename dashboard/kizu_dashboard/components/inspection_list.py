@@ -1,0 +1,61 @@
+"""The list of inspections: thumbnails, verdicts as mark and word, one click to the part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from kizu_dashboard.components.assets import read_asset
+from kizu_dashboard.deciding import WAITING_VERDICTS
+from kizu_dashboard.theme import LOOKS
+from kizu_db.values import InspectionRow
+
+__all__ = ["draw_inspection_list", "list_data"]
+
+_mount = st.components.v2.component(
+    "kizu_inspection_list",
+    html=read_asset("inspection_list.html"),
+    css=read_asset("inspection_list.css"),
+    js=read_asset("inspection_list.js"),
+)
+
+
+def draw_inspection_list(rows: Sequence[InspectionRow], zone: ZoneInfo) -> str | None:
+    """Mounts the list; the id of the inspection that was just clicked, or None."""
+    result = _mount(key="inspections", data=list_data(rows, zone), on_opened_change=lambda: None)
+    opened = result.opened
+    return opened if isinstance(opened, str) else None
+
+
+def list_data(rows: Sequence[InspectionRow], zone: ZoneInfo) -> dict[str, Any]:
+    """What the list is told, one entry a row."""
+    return {"rows": [_row_data(row, zone) for row in rows]}
+
+
+def _row_data(row: InspectionRow, zone: ZoneInfo) -> dict[str, Any]:
+    look = LOOKS[row.verdict]
+    waits = row.disposition is None and row.verdict in WAITING_VERDICTS
+    captured = row.captured_at.astimezone(zone)
+    places = (row.station, row.lot and f"lot {row.lot}", row.view and f"view {row.view}")
+    return {
+        "uid": row.uid,
+        "part": row.part,
+        "generated": row.part_generated,
+        "place": " · ".join(place for place in places if place),
+        "thumbnail": None if row.image_sha256 is None else f"/thumbnail/{row.uid}",
+        "icon": look.icon,
+        "word": look.word,
+        "ink": look.ink,
+        "paper": look.paper,
+        "reason": row.reason,
+        "suspected": row.target if row.verdict.flagged else None,
+        "score": row.score,
+        "time": captured.strftime("%H:%M:%S"),
+        "date": captured.strftime("%Y-%m-%d"),
+        "decision": row.disposition or ("waits" if waits else "–"),
+        "waits": waits,
+        "audit": row.audit,
+    }

@@ -1,0 +1,306 @@
+// The viewer keeps its own state between reruns: opacity and switches stay from part to part, zoom starts anew.
+const viewers = new WeakMap()
+const REMEMBERED = "kizu-viewer"
+
+function remembered() {
+  try {
+    return { showMap: true, showBoxes: true, opacity: 60, ...JSON.parse(sessionStorage.getItem(REMEMBERED) ?? "{}") }
+  } catch {
+    return { showMap: true, showBoxes: true, opacity: 60 }
+  }
+}
+
+class Viewer {
+  constructor(root) {
+    this.find = (name) => root.querySelector("." + name)
+    this.stage = this.find("stage")
+    this.world = this.find("world")
+    this.photo = this.find("photo")
+    this.map = this.find("map")
+    this.grey = null
+    this.view = { zoom: 1, x: 0, y: 0 }
+    this.choice = remembered()
+    this.listen()
+  }
+
+  listen() {
+    const { find } = this
+    find("show-map").onchange = (event) => this.choose({ showMap: event.target.checked })
+    find("show-boxes").onchange = (event) => this.choose({ showBoxes: event.target.checked })
+    find("opacity").oninput = (event) => this.choose({ opacity: Number(event.target.value), showMap: true })
+    find("in").onclick = () => this.zoomBy(1.5)
+    find("out").onclick = () => this.zoomBy(1 / 1.5)
+    find("fit").onclick = () => this.fit()
+    this.stage.ondblclick = (event) => (this.view.zoom > 1 ? this.fit() : this.zoomBy(3, this.place(event)))
+    this.stage.onpointerdown = (event) => this.drag(event)
+    this.stage.onpointermove = (event) => this.read(event)
+    this.stage.onpointerleave = () => (find("readout").hidden = true)
+    // Passive listeners cannot keep the page from scrolling; only with Ctrl, so that scrolling past the picture works.
+    this.onWheel = (event) => {
+      if (!event.ctrlKey && !event.metaKey) return
+      event.preventDefault()
+      this.zoomBy(Math.exp(-event.deltaY / 300), this.place(event))
+    }
+    this.stage.addEventListener("wheel", this.onWheel, { passive: false })
+    this.onKey = (event) => this.key(event)
+    document.addEventListener("keydown", this.onKey)
+    this.photo.onload = () => this.draw()
+    this.photo.onerror = () => this.missing("The picture is missing from the image store or cannot be read.")
+    this.resizing = new ResizeObserver(() => this.draw())
+    this.resizing.observe(this.stage)
+  }
+
+  close() {
+    document.removeEventListener("keydown", this.onKey)
+    this.stage.removeEventListener("wheel", this.onWheel)
+    this.resizing.disconnect()
+  }
+
+  show(data) {
+    const same = this.data && this.data.uid === data.uid && this.data.heatmap === data.heatmap
+    this.data = data
+    if (same) return this.draw()
+    this.view = { zoom: 1, x: 0, y: 0 }
+    this.grey = null
+    this.colours = Uint8Array.from(atob(data.colours), (character) => character.charCodeAt(0))
+    this.map.width = this.map.height = 0
+    this.stage.dataset.uid = data.uid
+    this.stage.dataset.map = data.heatmap ? "loading" : "none"
+    this.find("empty").hidden = true
+    this.words()
+    this.makeBoxes()
+    if (data.photo) {
+      this.photo.hidden = false
+      this.photo.alt = `Photo of part ${data.part}`
+      if (this.photo.getAttribute("src") !== data.photo) this.photo.src = data.photo
+    } else {
+      this.photo.removeAttribute("src")
+      this.missing("No picture was kept of this inspection.")
+    }
+    if (data.heatmap) this.load(data.heatmap)
+    this.draw()
+  }
+
+  missing(why) {
+    this.photo.hidden = true
+    this.find("empty").textContent = why
+    this.find("empty").hidden = false
+  }
+
+  async load(address) {
+    try {
+      const answer = await fetch(address)
+      if (!answer.ok) throw new Error(await answer.text())
+      const picture = await createImageBitmap(await answer.blob())
+      if (address !== this.data.heatmap) return
+      const { width, height } = picture
+      this.map.width = width
+      this.map.height = height
+      const paper = this.map.getContext("2d", { willReadFrequently: true })
+      paper.drawImage(picture, 0, 0)
+      const pixels = paper.getImageData(0, 0, width, height)
+      const grey = new Uint8Array(width * height)
+      for (let i = 0; i < grey.length; i++) {
+        const value = (grey[i] = pixels.data[4 * i])
+        pixels.data.set(this.colours.subarray(3 * value, 3 * value + 3), 4 * i)
+        pixels.data[4 * i + 3] = Math.min(255, 4 * value) // full at a quarter of the scale, like the reports' overlay
+      }
+      paper.putImageData(pixels, 0, 0)
+      this.grey = { width, height, values: grey }
+      this.stage.dataset.map = "drawn"
+    } catch (error) {
+      if (address !== this.data.heatmap) return
+      this.stage.dataset.map = "missing"
+      this.notice(`The heatmap cannot be loaded: ${error.message}`)
+    }
+  }
+
+  words() {
+    const { data, find } = this
+    this.notice(data.message)
+    find("legend").hidden = !data.heatmap
+    if (!data.heatmap) return
+    find("method").textContent = data.method
+    find("about").textContent = `Evidence for “${data.target}”`
+    const stops = Array.from({ length: 17 }, (_, i) => {
+      const at = 3 * Math.round((255 * i) / 16)
+      return `rgb(${this.colours.subarray(at, at + 3).join(" ")})`
+    })
+    find("ramp").style.background = `linear-gradient(90deg, ${stops.join(", ")})`
+    this.find("peak").firstElementChild.style.left = `${100 * Math.min(1, data.peak)}%`
+    const above = data.peak > 1 ? " – above the scale, drawn at full colour" : ""
+    find("peak-words").textContent = `▎Peak of this picture: ${data.peak.toFixed(2)} of the scale${above}`
+  }
+
+  notice(text) {
+    const box = this.find("notice")
+    box.hidden = !text
+    box.querySelector("span").textContent = text ?? ""
+  }
+
+  makeBoxes() {
+    this.find("boxes").replaceChildren(
+      ...this.data.regions.map((region, index) => {
+        const box = document.createElement("div")
+        box.className = "box"
+        const label = document.createElement("span")
+        label.textContent = `${index + 1} · ${region.label} · ${region.score.toFixed(2)}`
+        box.append(label)
+        return box
+      })
+    )
+  }
+
+  choose(change) {
+    Object.assign(this.choice, change)
+    try {
+      sessionStorage.setItem(REMEMBERED, JSON.stringify(this.choice))
+    } catch {
+      // A browser that keeps nothing still shows the picture.
+    }
+    this.draw()
+  }
+
+  key(event) {
+    const at = event.composedPath()[0]
+    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return
+    if (at instanceof HTMLElement && (at.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName))) {
+      if (!/^(checkbox|range|radio)$/.test(at.type ?? "")) return
+    }
+    const actions = {
+      h: () => this.choose({ showMap: !this.choice.showMap }),
+      r: () => this.choose({ showBoxes: !this.choice.showBoxes }),
+      "+": () => this.zoomBy(1.5),
+      "-": () => this.zoomBy(1 / 1.5),
+      0: () => this.fit(),
+    }
+    const action = actions[event.key.toLowerCase()]
+    if (action) action()
+  }
+
+  get size() {
+    return { width: this.data.width ?? this.photo.naturalWidth, height: this.data.height ?? this.photo.naturalHeight }
+  }
+
+  // Screen pixels for one picture pixel, and where the picture's corner lies on the stage.
+  get placed() {
+    const { width, height } = this.size
+    const room = this.stage.getBoundingClientRect()
+    const scale = Math.min(room.width / width, room.height / height) * this.view.zoom
+    return {
+      scale,
+      left: (room.width - width * scale) / 2 + this.view.x,
+      top: (room.height - height * scale) / 2 + this.view.y,
+    }
+  }
+
+  place(event) {
+    const room = this.stage.getBoundingClientRect()
+    return { x: event.clientX - room.left, y: event.clientY - room.top }
+  }
+
+  zoomBy(factor, at) {
+    const room = this.stage.getBoundingClientRect()
+    at ??= { x: room.width / 2, y: room.height / 2 }
+    const before = this.placed
+    const zoom = Math.min(40, Math.max(1, this.view.zoom * factor))
+    const change = zoom / this.view.zoom
+    const { width, height } = this.size
+    const scale = before.scale * change
+    this.view = {
+      zoom,
+      x: at.x - (at.x - before.left) * change - (room.width - width * scale) / 2,
+      y: at.y - (at.y - before.top) * change - (room.height - height * scale) / 2,
+    }
+    if (zoom === 1) this.view = { zoom: 1, x: 0, y: 0 }
+    this.draw()
+  }
+
+  fit() {
+    this.view = { zoom: 1, x: 0, y: 0 }
+    this.draw()
+  }
+
+  drag(event) {
+    if (this.view.zoom === 1 || event.button !== 0) return
+    const start = { x: event.clientX - this.view.x, y: event.clientY - this.view.y }
+    this.stage.setPointerCapture(event.pointerId)
+    this.stage.classList.add("dragging")
+    const move = (to) => {
+      this.view.x = to.clientX - start.x
+      this.view.y = to.clientY - start.y
+      this.draw()
+    }
+    const end = () => {
+      this.stage.classList.remove("dragging")
+      this.stage.removeEventListener("pointermove", move)
+      this.stage.removeEventListener("pointerup", end)
+      this.stage.removeEventListener("pointercancel", end)
+    }
+    this.stage.addEventListener("pointermove", move)
+    this.stage.addEventListener("pointerup", end)
+    this.stage.addEventListener("pointercancel", end)
+  }
+
+  read(event) {
+    const { scale, left, top } = this.placed
+    const { width, height } = this.size
+    const at = this.place(event)
+    const x = Math.floor((at.x - left) / scale)
+    const y = Math.floor((at.y - top) / scale)
+    const inside = x >= 0 && y >= 0 && x < width && y < height
+    const readout = this.find("readout")
+    readout.hidden = !inside
+    if (!inside) return
+    let text = `x ${x}  y ${y}`
+    if (this.grey) {
+      const column = Math.min(this.grey.width - 1, Math.floor((x * this.grey.width) / width))
+      const row = Math.min(this.grey.height - 1, Math.floor((y * this.grey.height) / height))
+      text += `  ·  evidence ${(this.grey.values[row * this.grey.width + column] / 255).toFixed(2)}`
+    }
+    readout.textContent = text
+  }
+
+  draw() {
+    if (!this.data) return
+    const { find, choice } = this
+    find("show-map").checked = choice.showMap
+    find("show-map").disabled = find("opacity").disabled = !this.data.heatmap
+    find("slide").classList.toggle("off", !this.data.heatmap)
+    find("show-boxes").checked = choice.showBoxes
+    find("show-boxes").disabled = this.data.regions.length === 0
+    find("opacity").value = choice.opacity
+    find("opacity-value").textContent = `${choice.opacity} %`
+    find("factor").textContent = `${Math.round(100 * this.view.zoom)} %`
+    this.map.style.opacity = choice.showMap ? choice.opacity / 100 : 0
+    const { width, height } = this.size
+    if (!width || !height) return
+    const { scale, left, top } = this.placed
+    this.world.style.width = `${width}px`
+    this.world.style.height = `${height}px`
+    this.world.style.transform = `translate(${left}px, ${top}px) scale(${scale})`
+    this.world.classList.toggle("crisp", scale >= 6)
+    find("boxes").hidden = !choice.showBoxes
+    Array.from(find("boxes").children).forEach((box, index) => {
+      const region = this.data.regions[index]
+      box.style.left = `${left + region.x1 * scale}px`
+      box.style.top = `${top + region.y1 * scale}px`
+      box.style.width = `${(region.x2 - region.x1) * scale}px`
+      box.style.height = `${(region.y2 - region.y1) * scale}px`
+      box.classList.toggle("low", top + region.y1 * scale < 24)
+    })
+  }
+}
+
+export default function ({ data, parentElement }) {
+  let viewer = viewers.get(parentElement)
+  if (!viewer) {
+    viewer = new Viewer(parentElement)
+    viewers.set(parentElement, viewer)
+  }
+  viewer.show(data)
+  return () => {
+    viewer.close()
+    viewers.delete(parentElement)
+  }
+}

@@ -1,0 +1,48 @@
+"""The photo with the heatmap over it: opacity, regions and zoom change in the browser, without asking the server."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import streamlit as st
+
+from kizu_dashboard.components.assets import read_asset
+from kizu_dashboard.wording import method_name, no_map_reason
+from kizu_db.values import InspectionRecord
+from kizu_inspect.heatmap import COLOUR_TABLE
+
+__all__ = ["draw_viewer", "viewer_data"]
+
+_mount = st.components.v2.component(
+    "kizu_viewer", html=read_asset("viewer.html"), css=read_asset("viewer.css"), js=read_asset("viewer.js")
+)
+
+
+def draw_viewer(record: InspectionRecord) -> None:
+    """Mounts the viewer for this inspection."""
+    _mount(key="viewer", data=viewer_data(record))
+
+
+def viewer_data(record: InspectionRecord) -> dict[str, Any]:
+    """What the viewer is told: addresses, sizes and words; the pictures themselves come from their routes."""
+    uid, explanation, why = record.row.uid, record.explanation, no_map_reason(record)
+    heatmap = explanation.heatmap if explanation is not None else None
+    geometry = heatmap.geometry if heatmap is not None else None
+    return {
+        "uid": uid,
+        "part": record.row.part,
+        "photo": None if record.row.image_sha256 is None else f"/image/{uid}",
+        "heatmap": None if heatmap is None or why is not None else f"/heatmap/{uid}?method={heatmap.method}",
+        "width": record.width_px or (geometry.width_px if geometry is not None else None),
+        "height": record.height_px or (geometry.height_px if geometry is not None else None),
+        "method": None if heatmap is None else method_name(heatmap.method),
+        "target": None if heatmap is None else heatmap.target,
+        "peak": None if heatmap is None else heatmap.peak,
+        "message": why,
+        "colours": base64.b64encode(COLOUR_TABLE.tobytes()).decode("ascii"),
+        "regions": [
+            {"x1": r.x1, "y1": r.y1, "x2": r.x2, "y2": r.y2, "label": r.label, "score": r.score, "share": r.share}
+            for r in (explanation.regions if explanation is not None else ())
+        ],
+    }

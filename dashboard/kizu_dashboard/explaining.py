@@ -1,0 +1,72 @@
+"""Making the map of an inspection that has none, from the stored picture and the model named in its record."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kizu_dashboard.pictures import stored_image
+from kizu_dashboard.room import Room
+from kizu_db.values import InspectionRecord
+from kizu_inspect.errors import BundleError, RecordError
+from kizu_inspect.recipe import Recipe
+
+if TYPE_CHECKING:
+    from kizu_inspect.inspector import Inspector
+
+__all__ = ["can_explain", "explain_stored"]
+
+# An Inspector serves one thread at a time, and a loaded model is large: one is kept, the last that was used.
+_lock = threading.Lock()
+_loaded: dict[str, Inspector] = {}
+
+
+def can_explain(record: InspectionRecord) -> bool:
+    """Whether everything is on record that a map is made from."""
+    judged = bool(record.probabilities)
+    return judged and record.explanation is None and record.model is not None and record.row.image_sha256 is not None
+
+
+def explain_stored(room: Room, uid: str) -> None:
+    """Make the map as the line would have made it, and store it with the inspection.
+
+    Raises RecordError where the inspection, its picture or its model is not on record, BundleError where the model's files
+    are gone or are another model by now, MethodError where the recipe's method does not fit the model.
+    """
+    with room.records.unit(read_only=True) as unit:
+        record = unit.inspections.get(uid)
+    if record is None or record.model is None:
+        raise RecordError("nothing to explain", found=f"inspection {uid} without a model on record")
+    image = stored_image(room, record)
+    if image is None:
+        raise RecordError("nothing to explain", found=f"inspection {uid} without a stored picture")
+    with _lock:
+        inspector = _inspector(record.model.hash, record.model.path, record)
+        batch = inspector.judge([image])
+        (explanation,) = inspector.explain(batch, [0])
+    with room.records.unit() as unit:
+        unit.inspections.store_explanation(uid, explanation)
+
+
+def _inspector(model_hash: str, path: Path, record: InspectionRecord) -> Inspector:
+    content = dict(record.recipe.content) if record.recipe is not None else {}
+    recipe = Recipe.model_validate({**content, "bundle": str(path)})
+    key = f"{model_hash} {recipe.model_dump_json()}"
+    if key in _loaded:
+        return _loaded[key]
+    # torch takes seconds to load and most sessions never need it.
+    from kizu_inspect.inspector import Inspector
+
+    # On the processor, so that a dashboard beside the line never takes memory from the line's accelerator.
+    inspector = Inspector.load(recipe, device="cpu", max_batch=1)
+    if inspector.model.hash != model_hash:
+        raise BundleError(
+            f"the model in {path} is not the one that judged this part",
+            found=f"SHA-256 {inspector.model.hash[:12]}",
+            expected=model_hash[:12],
+            next_step="Put the former bundle back to explain this inspection.",
+        )
+    _loaded.clear()
+    _loaded[key] = inspector
+    return inspector

@@ -1,0 +1,115 @@
+"""Pieces of HTML for what Streamlit has no element for. Every text from outside is escaped here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from kizu_dashboard.figures import Share
+from kizu_dashboard.theme import LOOKS
+from kizu_dashboard.thresholds import Limits
+from kizu_inspect.results import Region, Verdict
+
+__all__ = [
+    "badge",
+    "card_title",
+    "empty_state",
+    "facts",
+    "figure_tiles",
+    "part_head",
+    "probability_bars",
+    "region_table",
+    "score_scale",
+]
+
+
+def badge(verdict: Verdict) -> str:
+    """The verdict as mark and word on its colour."""
+    look = LOOKS[verdict]
+    return f'<span class="kz-badge" style="color:{look.ink};background:{look.paper}">{look.icon} {look.word}</span>'
+
+
+def card_title(text: str) -> str:
+    """A card's heading."""
+    return f'<div class="kz kz-title">{escape(text)}</div>'
+
+
+def part_head(part: str, verdict: Verdict, places: Sequence[str]) -> str:
+    """The headline of one part: its id, the verdict, where and when."""
+    line = " · ".join(escape(place) for place in places)
+    return (
+        f'<div class="kz"><div class="kz-head"><span class="kz-name">{escape(part)}</span>{badge(verdict)}</div>'
+        f'<div class="kz-quiet">{line}</div></div>'
+    )
+
+
+def figure_tiles(total: int, first_pass: Share, shares: Mapping[Verdict, Share]) -> str:
+    """The period's figures, each with what it is a share of."""
+    tiles = [_tile("Inspections", f"{total:,}", "in this period", "#5c6b7a")]
+    if first_pass.value is None:
+        spread = "nothing inspected"
+    else:
+        low, high = first_pass.interval
+        spread = f"{first_pass.hits:,} of {first_pass.n:,} · 95 % {100 * low:.1f}–{100 * high:.1f} %"
+    tiles.append(_tile("First-pass yield", first_pass.percent, spread, LOOKS[Verdict.PASS].ink))
+    for verdict, share in shares.items():
+        look = LOOKS[verdict]
+        tiles.append(_tile(f"{look.icon} {look.word}", f"{share.hits:,}", f"of {share.n:,} · {share.percent}", look.ink))
+    return f'<div class="kz kz-tiles">{"".join(tiles)}</div>'
+
+
+def _tile(label: str, value: str, note: str, colour: str) -> str:
+    return (
+        f'<div class="kz-tile" style="border-left-color:{colour}">'
+        f'<div class="kz-label" style="color:{colour}">{escape(label)}</div>'
+        f'<div class="kz-value kz-num">{escape(value)}</div><div class="kz-quiet kz-small kz-num">{escape(note)}</div></div>'
+    )
+
+
+def probability_bars(probabilities: Mapping[str, float]) -> str:
+    """The calibrated probabilities, the most probable class first."""
+    ranked = sorted(probabilities.items(), key=lambda item: -item[1])
+    rows = [
+        f'<span class="{"kz-top" if number == 0 else ""}">{escape(name)}</span>'
+        f'<span class="kz-bar"><i style="width:{100 * p:.2f}%"></i></span><span class="kz-num">{100 * p:.1f} %</span>'
+        for number, (name, p) in enumerate(ranked)
+    ]
+    return f'<div class="kz kz-bars">{"".join(rows)}</div>'
+
+
+def score_scale(score: float, limits: Limits) -> str:
+    """Where the score lies between the limits by which it was judged."""
+    widths = (limits.pass_below, limits.reject_from - limits.pass_below, 1 - limits.reject_from)
+    verdicts = (Verdict.PASS, Verdict.REVIEW, Verdict.REJECT)
+    zones = "".join(
+        f'<span style="width:{100 * width:.2f}%;background:{LOOKS[verdict].ink}55" title="{verdict.value}"></span>'
+        for verdict, width in zip(verdicts, widths, strict=True)
+    )
+    text = f"PASS below {limits.pass_below:.3f} · REJECT from {limits.reject_from:.3f}"
+    return (
+        f'<div class="kz"><div class="kz-mark"><i style="left:{min(99, max(1, 100 * score)):.2f}%">▼</i></div>'
+        f'<div class="kz-scale">{zones}</div>'
+        f'<div class="kz-quiet kz-small kz-num">Defect score <b>{score:.3f}</b> · {text}</div></div>'
+    )
+
+
+def region_table(regions: Sequence[Region]) -> str:
+    """The regions by the numbers they have in the picture."""
+    rows = "".join(
+        f"<tr><td>{number}</td><td>{escape(r.label)}</td><td>{r.score:.2f}</td><td>{100 * r.share:.0f} %</td>"
+        f"<td>{r.x1}–{r.x2}</td><td>{r.y1}–{r.y2}</td></tr>"
+        for number, r in enumerate(regions, start=1)
+    )
+    heads = "".join(f"<th>{name}</th>" for name in ("No.", "Evidence for", "Peak", "Share of map", "x, px", "y, px"))
+    return f'<table class="kz-table"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def facts(entries: Mapping[str, str]) -> str:
+    """Names and values below each other."""
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in entries.items())
+    return f'<dl class="kz kz-facts">{rows}</dl>'
+
+
+def empty_state(headline: str, next_step: str) -> str:
+    """What stands where there is nothing to show: why, and what to do."""
+    return f'<div class="kz kz-empty"><b>{escape(headline)}</b><span class="kz-quiet">{escape(next_step)}</span></div>'

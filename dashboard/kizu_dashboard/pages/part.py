@@ -1,0 +1,132 @@
+"""One inspection: the evidence, the verdict, and what people decided about it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from kizu_dashboard.components.viewer import draw_viewer
+from kizu_dashboard.deciding import next_waiting
+from kizu_dashboard.explaining import can_explain, explain_stored
+from kizu_dashboard.markup import card_title, empty_state, facts, part_head, probability_bars, region_table, score_scale
+from kizu_dashboard.pages.decision import draw_decision, draw_reviews
+from kizu_dashboard.pages.frame import current_room
+from kizu_dashboard.pictures import parse_uid
+from kizu_dashboard.room import Room
+from kizu_dashboard.theme import LOOKS
+from kizu_dashboard.thresholds import limits_of
+from kizu_dashboard.wording import FOOT_SENTENCE, method_name, moment
+from kizu_db.values import InspectionRecord
+from kizu_inspect.errors import KizuError
+
+
+def main() -> None:
+    """Draws the page."""
+    room = current_room()
+    asked = st.query_params.get("uid")
+    st.page_link("inspections.py", label="All inspections", icon=":material/arrow_back:")
+    if asked is None:
+        uid = next_waiting(room)
+        if uid is None:
+            st.html(
+                empty_state(
+                    "No part waits for a decision", "Every flagged part is reviewed. Parts that passed stand in the list."
+                )
+            )
+            return
+        st.query_params["uid"] = uid
+    else:
+        uid = parse_uid(asked) or ""
+    with room.records.unit(read_only=True) as unit:
+        record = unit.inspections.get(uid)
+    if record is None:
+        st.html(
+            empty_state(
+                "No such inspection", "The address names an inspection that is not in the records. Choose one from the list."
+            )
+        )
+        return
+    _draw(room, record)
+
+
+def _draw(room: Room, record: InspectionRecord) -> None:
+    row, zone = record.row, room.config.plant.zone
+    places = [row.station, *(f"{name} {value}" for name, value in (("lot", row.lot), ("view", row.view)) if value)]
+    places += [moment(row.captured_at, zone), record.image_name]
+    if row.part_generated:
+        places.append("part id made up: the picture's name told none")
+    if row.audit:
+        places.append("audit sample")
+    st.html(part_head(row.part, row.verdict, places))
+    left, right = st.columns([1.7, 1], gap="medium")
+    with left:
+        draw_viewer(record)
+        _explain_on_demand(room, record)
+        if record.explanation is not None and record.explanation.regions:
+            st.html(region_table(record.explanation.regions))
+        st.caption(FOOT_SENTENCE)
+    with right:
+        _verdict_card(record)
+        draw_decision(room, record)
+        draw_reviews(record, zone)
+        _record_card(room, record)
+
+
+def _verdict_card(record: InspectionRecord) -> None:
+    with st.container(border=True, key="card-verdict"):
+        st.html(card_title(f"Why {LOOKS[record.row.verdict].word}"))
+        st.markdown(_plain(record.row.reason or "No reason recorded."))
+        if record.error:
+            st.code(record.error, language=None, wrap_lines=True)
+        limits = limits_of(record)
+        if record.row.score is not None and limits is not None:
+            st.html(score_scale(record.row.score, limits))
+        if record.probabilities:
+            st.html(probability_bars(record.probabilities))
+        if record.model is not None and record.model.promise is None:
+            st.caption("This model promises no miss rate: its validation set was too small for one.")
+
+
+def _explain_on_demand(room: Room, record: InspectionRecord) -> None:
+    """A button where the map can be made now, and what came of it."""
+    if not can_explain(record):
+        return
+    if st.button("Explain this part", icon=":material/local_fire_department:", key=f"explain-{record.row.uid}"):
+        try:
+            with st.spinner("Loading the model and making the heatmap…"):
+                explain_stored(room, record.row.uid)
+        except KizuError as error:
+            st.error(_plain(str(error)), icon=":material/error:")
+        else:
+            st.rerun()
+
+
+def _record_card(room: Room, record: InspectionRecord) -> None:
+    row, zone = record.row, room.config.plant.zone
+    entries = {"Inspection": row.uid, "Captured": moment(row.captured_at, zone), "Judged": moment(row.judged_at, zone)}
+    if record.model is not None:
+        entries["Model"] = f"{record.model.name} · SHA-256 {record.model.hash[:16]}…"
+    if record.recipe is not None:
+        entries["Recipe"] = f"{record.recipe.station}, version {record.recipe.version}"
+    if record.device:
+        entries["Device"] = record.device
+    if record.explanation is not None:
+        heatmap = record.explanation.heatmap
+        entries["Heatmap"] = f"{method_name(heatmap.method)}, full scale at {heatmap.scale:.4g}"
+    if record.timings_ms:
+        entries["Timings"] = " · ".join(f"{name} {value:.1f} ms" for name, value in record.timings_ms.items())
+    if record.width_px and record.height_px:
+        entries["Picture"] = f"{record.width_px} × {record.height_px} px · {record.image_name}"
+    if row.image_sha256:
+        entries["Picture hash"] = f"SHA-256 {row.image_sha256[:16]}…"
+    entries["Source"] = f"{record.source} · {record.source_key}"
+    with st.expander("How it was judged", icon=":material/fact_check:"):
+        st.html(facts(entries))
+
+
+def _plain(text: str) -> str:
+    """Text as Markdown shows it letter by letter."""
+    return "".join(f"\\{character}" if character in "\\`*_{}[]()<>#+-.!|~$:" else character for character in text)
+
+
+if __name__ == "__main__":
+    main()

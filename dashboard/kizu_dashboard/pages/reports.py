@@ -1,0 +1,111 @@
+"""The flagged parts of a period as files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
+
+import streamlit as st
+
+from kizu_dashboard.figures import first_pass_yield, share_of
+from kizu_dashboard.markup import card_title, empty_state, figure_tiles
+from kizu_dashboard.pages.frame import current_room
+from kizu_dashboard.reports.content import DefectReport, gather_report
+from kizu_dashboard.reports.csv import csv_report
+from kizu_dashboard.reports.pdf import pdf_report
+from kizu_dashboard.room import Room
+from kizu_inspect.errors import KizuError
+from kizu_inspect.results import Verdict
+
+
+def main() -> None:
+    """Draws the page."""
+    room = current_room()
+    st.title("Reports", anchor=False)
+    st.caption(
+        "The flagged parts of a period (REVIEW, REJECT and ERROR), as a table for a spreadsheet or as a document to print."
+    )
+    zone = room.config.plant.zone
+    today = datetime.now(zone).date()
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        first = st.date_input("From", today - timedelta(days=6), key="from", format="YYYY-MM-DD", width=170)
+        last = st.date_input("To, included", today, key="to", format="YYYY-MM-DD", width=170)
+        made_by = st.text_input("Made by", key="reviewer", placeholder="Your name", width=220, persist_state="session")
+        st.caption(f"Days of {zone.key}, by the time of judging", width="content")
+    if first > last:
+        st.warning("The period ends before it starts.", icon=":material/event_busy:")
+        return
+    since, until = _day(first, room), _day(last + timedelta(days=1), room)
+    with room.records.unit(read_only=True) as unit:
+        counts = unit.inspections.counts(since=since, until=until)
+    flagged = sum(n for verdict, n in counts.items() if verdict is not Verdict.PASS)
+    shares = {verdict: share_of(verdict, counts) for verdict in (Verdict.REJECT, Verdict.REVIEW, Verdict.ERROR)}
+    st.html(figure_tiles(sum(counts.values()), first_pass_yield(counts), shares))
+    if not flagged:
+        st.html(
+            empty_state(
+                "No flagged parts in this period", "Choose other days; a report without parts can be made all the same."
+            )
+        )
+    elif flagged > room.config.report.max_parts:
+        st.info(
+            f"{flagged:,} parts are flagged; a report holds the first {room.config.report.max_parts:,}.", icon=":material/info:"
+        )
+
+    def gather() -> DefectReport:
+        return gather_report(room.records, room.config, since=since, until=until, made_by=(made_by or "").strip())
+
+    name = f"kizu-defects-{first.isoformat()}-to-{last.isoformat()}"
+    state = (since, until, tuple(counts.items()), made_by)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _offer(
+            "CSV",
+            "One row for each flagged part, for a spreadsheet.",
+            f"{name}.csv",
+            "text/csv",
+            state,
+            lambda: csv_report(gather()),
+        )
+    with right:
+        _offer(
+            "PDF", "Photo, heatmap, probabilities and reviews of each flagged part.", f"{name}.pdf", "application/pdf", state,
+            lambda: pdf_report(gather(), room.images, font=room.config.report.font),
+        )  # fmt: skip
+
+
+def _day(day: date, room: Room) -> datetime:
+    """The day's first moment in the plant's zone."""
+    return datetime.combine(day, time.min, room.config.plant.zone)
+
+
+def _offer(kind: str, about: str, file_name: str, mime: str, state: tuple[object, ...], make: Callable[[], bytes]) -> None:
+    """A card that makes one kind of file on request and then offers it for download."""
+    key = f"report-{kind}"
+    with st.container(border=True, key=f"card-{kind.lower()}"):
+        st.html(card_title(kind))
+        st.caption(about)
+        if st.button(f"Make {kind}", icon=":material/build:", key=f"make-{kind}"):
+            try:
+                with st.spinner(f"Making the {kind}…"):
+                    st.session_state[key] = (state, make())
+            except KizuError as error:
+                st.session_state.pop(key, None)
+                st.error(str(error), icon=":material/error:")
+        made = st.session_state.get(key)
+        # A file of other days, or from before the last inspection, must not be taken for this one.
+        if made is not None and made[0] == state:
+            st.download_button(
+                f"Download {kind} ({len(made[1]) / 1000:,.0f} kB)",
+                made[1],
+                file_name=file_name,
+                mime=mime,
+                type="primary",
+                icon=":material/download:",
+                key=f"download-{kind}",
+                on_click="ignore",
+            )
+
+
+if __name__ == "__main__":
+    main()

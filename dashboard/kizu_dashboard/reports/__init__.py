@@ -1,0 +1,1 @@
+"""Defect reports: the flagged parts of a period as CSV and PDF."""

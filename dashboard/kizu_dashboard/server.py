@@ -1,0 +1,169 @@
+"""Serving the dashboard: an ASGI app with the pages and its own routes for pictures."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import streamlit as st
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from kizu_dashboard.pictures import Picture, heatmap_png, parse_uid, photo, thumbnail
+from kizu_dashboard.room import Room, close_rooms, open_room
+from kizu_dashboard.settings import DashboardConfig
+from kizu_dashboard.theme import THEME
+from kizu_db.values import InspectionRecord
+from kizu_inspect.errors import ConfigError, ImageError, RecordError
+
+__all__ = ["build_app", "serve", "streamlit_options"]
+
+SCRIPT: Final = Path(__file__).parent / "pages" / "main.py"
+
+PICTURE_HEADERS: Final = {
+    # The content behind an id never changes, and is nobody else's: the browser may keep it, a proxy may not.
+    "Cache-Control": "private, max-age=31536000, immutable",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'",
+}
+
+
+def serve(config: DashboardConfig, *, on_ready: Callable[[str], None] | None = None) -> None:
+    """Serve the dashboard until interrupted; `on_ready` is called with its address once it answers.
+
+    Call it from the main thread: it handles SIGINT and SIGTERM. Raises SchemaError where the database has another version,
+    ConfigError where the address cannot be listened on.
+    """
+    host, port = config.dashboard.host, _free_port(config.dashboard.host, config.dashboard.port)
+    open_room(config.model_dump_json())
+    app = build_app(config, on_ready=None if on_ready is None else lambda: on_ready(address_of(host, port)))
+    app.run(config=streamlit_options(host, port))
+
+
+def address_of(host: str, port: int) -> str:
+    """Where a browser on this machine finds the dashboard."""
+    if host in ("0.0.0.0", "::"):
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def streamlit_options(host: str, port: int) -> dict[str, Any]:
+    """Streamlit's settings: nothing leaves the machine, no error detail reaches the browser, nothing is watched."""
+    return {
+        "server.address": host,
+        "server.port": port,
+        "server.headless": True,
+        "server.fileWatcherType": "none",
+        "server.enableStaticServing": False,
+        "server.maxUploadSize": 1,
+        "server.allowedHosts": _allowed_hosts(host),
+        "browser.gatherUsageStats": False,
+        "client.showErrorDetails": "none",
+        "client.showErrorLinks": False,
+        "client.toolbarMode": "viewer",
+        "client.disableDataExport": True,
+        # The welcome message looks up the machine's address on the internet; the command prints its own.
+        "logger.hideWelcomeMessage": True,
+        **THEME,
+    }
+
+
+def build_app(config: DashboardConfig, *, on_ready: Callable[[], None] | None = None) -> st.App:
+    """The ASGI app. The settings travel to the pages inside the process, never on a command line."""
+    text = config.model_dump_json()
+
+    @asynccontextmanager
+    async def lifespan(_: st.App) -> AsyncIterator[None]:
+        open_room(text)
+        if on_ready is not None:
+            on_ready()
+        try:
+            yield
+        finally:
+            close_rooms()
+
+    return st.App(
+        SCRIPT,
+        secrets={"kizu": {"config": text}},
+        lifespan=_as_lifespan(lifespan),
+        # ":path" takes everything below these names, so that a strange address gets their 404 and not Streamlit's page.
+        routes=[
+            Route("/image/{uid:path}", _route(text, photo), name="image"),
+            Route("/thumbnail/{uid:path}", _route(text, thumbnail), name="thumbnail"),
+            Route("/heatmap/{uid:path}", _route(text, lambda _, record: heatmap_png(record)), name="heatmap"),
+        ],
+        # A page on the internet must not read pictures through a name that it points at this machine.
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=_allowed_hosts(config.dashboard.host) or ["*"])],
+    )
+
+
+def _as_lifespan(
+    lifespan: Callable[[st.App], AbstractAsyncContextManager[None]],
+) -> Callable[[st.App], AbstractAsyncContextManager[dict[str, Any] | None]]:
+    return lifespan
+
+
+def _allowed_hosts(host: str) -> list[str]:
+    """Names by which a dashboard on loopback may be called; any where it listens on the network."""
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    return ["127.0.0.1", "localhost", *({host} - {"127.0.0.1", "localhost"})] if loopback else []
+
+
+def _route(config: str, make: Callable[[Room, InspectionRecord], Picture | None]) -> Callable[[Request], Any]:
+    """A route that answers with the picture `make` gives for an inspection, or says in one line why there is none."""
+
+    def answer(uid: str | None) -> Response:
+        if uid is None:
+            return _missing("no such inspection")
+        room = open_room(config)
+        with room.records.unit() as unit:
+            record = unit.inspections.get(uid)
+        if record is None:
+            return _missing("no such inspection")
+        try:
+            picture = make(room, record)
+        except (RecordError, ImageError):
+            return _missing("the picture is missing from the image store or cannot be read")
+        if picture is None:
+            return _missing("this inspection has no such picture")
+        return Response(picture.data, media_type=picture.media_type, headers=PICTURE_HEADERS)
+
+    async def endpoint(request: Request) -> Response:
+        return await run_in_threadpool(answer, parse_uid(request.path_params["uid"]))
+
+    return endpoint
+
+
+def _missing(why: str) -> Response:
+    return PlainTextResponse(why, status_code=404, headers={"Cache-Control": "no-store"})
+
+
+def _free_port(host: str, port: int) -> int:
+    """The port to listen on. Raises ConfigError where the address is taken or is not this machine's."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            return int(probe.getsockname()[1])
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        raise ConfigError(
+            "the dashboard cannot listen",
+            found=f"{host}:{port} {'is in use by another program' if taken else f'({error.strerror or error})'}",
+            expected="a free port of this machine",
+            next_step="End the other program, or set dashboard.host and dashboard.port.",
+        ) from None

@@ -1,0 +1,79 @@
+"""Settings of the dashboard and the reports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field
+
+from kizu_db.settings import DatabaseSettings, ImageStoreSettings
+from kizu_inspect.settings import Settings
+
+__all__ = ["DashboardConfig", "DashboardSettings", "PlantSettings", "ReportSettings"]
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"unknown time zone {name!r}; expected an IANA name such as Asia/Seoul or UTC") from None
+    return name
+
+
+class PlantSettings(Settings):
+    """Where the line stands."""
+
+    name: str = Field(
+        default="Plant 1", min_length=1, max_length=200, title="Name", description="The plant's name, as reports show it."
+    )
+    timezone: Annotated[str, AfterValidator(_known_zone)] = Field(
+        default="UTC",
+        title="Time zone",
+        description="IANA time zone in which times are shown, for example Asia/Seoul. Times are stored in UTC.",
+    )
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The plant's time zone."""
+        return ZoneInfo(self.timezone)
+
+
+class DashboardSettings(Settings):
+    """Where the dashboard is served."""
+
+    host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        title="Address",
+        description="Address to listen on. The default is reachable from this machine only; the dashboard has no sign-in.",
+    )
+    port: int = Field(default=8501, ge=0, le=65535, title="Port", description="TCP port to listen on; 0 takes any free port.")
+
+
+class ReportSettings(Settings):
+    """How reports are made."""
+
+    font: Path | None = Field(
+        default=None,
+        title="Font",
+        description="TrueType font of the PDF reports. Default: NanumGothic or DejaVu Sans where Debian installs them.",
+    )
+    max_parts: int = Field(
+        default=500,
+        ge=1,
+        le=10_000,
+        title="Longest report",
+        description="A report holds at most this many flagged inspections and says so when there were more.",
+    )
+
+
+class DashboardConfig(Settings):
+    """All that the dashboard needs to know; part of `kizu.yaml`."""
+
+    plant: PlantSettings = PlantSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    images: ImageStoreSettings = ImageStoreSettings()
+    dashboard: DashboardSettings = DashboardSettings()
+    report: ReportSettings = ReportSettings()

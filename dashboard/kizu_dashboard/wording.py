@@ -1,0 +1,77 @@
+"""How values are said in words, the same on every page and in every report."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from kizu_db.values import ExplanationState, InspectionRecord, Review
+from kizu_inspect.results import MapStatus
+
+__all__ = [
+    "FOOT_SENTENCE",
+    "METHOD_NAMES",
+    "disposition_text",
+    "method_name",
+    "moment",
+    "no_map_reason",
+    "standing_review",
+]
+
+FOOT_SENTENCE: Final = "The heatmap shows what drove the model's decision. It is indicative, not a measurement."
+
+METHOD_NAMES: Final = {
+    "cam": "CAM",
+    "grad-cam": "Grad-CAM",
+    "grad-cam++": "Grad-CAM++",
+    "score-cam": "Score-CAM",
+    "lfi-cam": "LFI-CAM",
+}
+
+STATUS_TEXTS: Final = {
+    MapStatus.FLAT: "The map is flat: no place in the picture stands out for “{target}”.",
+    MapStatus.ALL_NEGATIVE: "No evidence for “{target}”: everything in the picture speaks against it.",
+    MapStatus.NON_FINITE: "The map could not be computed: it holds values that are no numbers.",
+    MapStatus.NO_EVIDENCE_MAP: "No map: this model draws no evidence for “{target}”.",
+}
+
+
+def method_name(method: str) -> str:
+    """The method as its paper writes it."""
+    return METHOD_NAMES.get(method, method)
+
+
+def moment(when: datetime, zone: ZoneInfo) -> str:
+    """A time in the plant's zone: `2026-11-24 09:03:11 KST`."""
+    return when.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def no_map_reason(record: InspectionRecord) -> str | None:
+    """Why there is no map to look at, as a sentence; None where there is one."""
+    if record.explanation is not None:
+        heatmap = record.explanation.heatmap
+        if heatmap.status is MapStatus.OK:
+            return None
+        return STATUS_TEXTS[heatmap.status].format(target=heatmap.target)
+    match record.row.explanation_state:
+        case ExplanationState.PENDING:
+            return "The heatmap is being made."
+        case ExplanationState.FAILED:
+            return f"The heatmap could not be made: {record.explanation_error or 'no reason recorded'}"
+        case _ if not record.probabilities:
+            return "No heatmap: this picture was not judged."
+        case _:
+            return "No heatmap yet: it is made on demand."
+
+
+def standing_review(record: InspectionRecord) -> Review | None:
+    """The review that counts: the latest one, which no other supersedes."""
+    return record.reviews[-1] if record.reviews else None
+
+
+def disposition_text(review: Review) -> str:
+    """`good`, or `defective: scratch`."""
+    if review.disposition == "defective" and review.defect_class:
+        return f"defective: {review.defect_class}"
+    return review.disposition

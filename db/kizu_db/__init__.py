@@ -1,0 +1,1 @@
+"""Remembers: tables, migrations, repositories and the image store."""

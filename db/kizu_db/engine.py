@@ -1,0 +1,78 @@
+"""Connections to the database, set up so that a committed row survives a power cut and a reader never stops a writer."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import SQLAlchemyError
+
+from kizu_db.settings import DatabaseSettings
+from kizu_inspect.errors import RecordError
+
+__all__ = ["READ_ONLY", "make_engine", "refused"]
+
+READ_ONLY = "kizu_read_only"
+"""Execution option of an engine whose transactions only read."""
+
+_BUSY_S = 30.0
+_CONNECT_S = 10
+
+
+def make_engine(settings: DatabaseSettings) -> Engine:
+    """An engine for either database; whoever makes it disposes of it. Connects only when it is first used.
+
+    Raises ConfigError where the password file cannot be read.
+    """
+    url = settings.connection_url()
+    # NaN is no JSON: PostgreSQL refuses it, and SQLite would keep what no other program reads.
+    to_json = partial(json.dumps, allow_nan=False)
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, connect_args={"timeout": _BUSY_S}, json_serializer=to_json)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    else:
+        connect_args = {"connect_timeout": _CONNECT_S, "application_name": "kizu"}
+        engine = create_engine(url, connect_args=connect_args, json_serializer=to_json, pool_pre_ping=True)
+        event.listen(engine, "begin", _begin_postgresql)
+    return engine
+
+
+def refused(exc: SQLAlchemyError, shown_url: str) -> RecordError:
+    """What a person reads when the database says no: the driver's own words, without the statement."""
+    cause = getattr(exc, "orig", None) or exc
+    return RecordError(
+        f"The database {shown_url} refused the work",
+        found=str(cause).strip() or type(cause).__name__,
+        next_step="Nothing of this step was kept.",
+    )
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # Python's sqlite3 would begin a transaction only before the first write and commit before a CREATE TABLE; so it is
+    # told to begin none, and `_begin_sqlite` does.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    try:
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")  # with NORMAL a power cut loses a row whose file has moved already
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute("PRAGMA recursive_triggers = ON")  # INSERT OR REPLACE then meets the triggers that refuse a delete
+    finally:
+        cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that may write takes the write lock at once: one that reads first and then writes is refused
+    # without waiting when another wrote in between.
+    read_only = bool(connection.get_execution_options().get(READ_ONLY, False))
+    connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if read_only else 'OFF'}")
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    if connection.get_execution_options().get(READ_ONLY, False):
+        # One snapshot for the whole unit, as in SQLite: a list and its counts then agree.
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

@@ -1,0 +1,119 @@
+"""Pictures on disk, named by their content: a picture is there whole or not at all, and only once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+from pathlib import Path
+
+from kizu_inspect.errors import RecordError
+
+__all__ = ["ImageStore"]
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SUFFIX = re.compile(r"(\.[a-z0-9]{1,16})?")
+
+
+class ImageStore:
+    """A folder of pictures: `aa/bb/<sha256><suffix>`, where aa and bb are the first four digits of the name.
+
+    Any number of threads and processes may put and get at the same time. Names with a leading dot are unfinished
+    writes; nothing reads them.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def put(self, data: bytes, *, suffix: str) -> str:
+        """The picture's SHA-256 (64 hex digits); when this returns, the picture survives a power cut.
+
+        `suffix` is lower-case with its dot, such as ".png", or empty. Content that is here already keeps its first suffix.
+        Raises RecordError for a suffix of another form and where the disk refuses.
+        """
+        if not _SUFFIX.fullmatch(suffix):
+            raise RecordError("A picture cannot be stored under this ending", found=repr(suffix), expected="one like .png")
+        sha256 = hashlib.sha256(data).hexdigest()
+        folder = self._folder(sha256)
+        try:
+            _make_folder(folder)
+            present = self._find(sha256)
+            if present is None or present.read_bytes() != data:
+                _write_whole(present or folder / f"{sha256}{suffix}", data)
+            # Also where the file was here before: the one who wrote it may have died before this point.
+            for level in (folder, folder.parent, self.path):
+                _sync_folder(level)
+        except OSError as exc:
+            raise RecordError(
+                f"A picture of {len(data)} bytes could not be stored in {self.path}",
+                found=exc.strerror or exc,
+                next_step="Check the free space and the owner of that folder.",
+            ) from exc
+        return sha256
+
+    def get(self, sha256: str) -> bytes:
+        """The picture's bytes, as they were put.
+
+        Raises RecordError where the picture is missing, cannot be read or was changed on disk.
+        """
+        path = self.path_of(sha256)
+        try:
+            data = path.read_bytes()
+        except OSError as exc:
+            raise RecordError(f"The picture {path} cannot be read", found=exc.strerror or exc) from exc
+        if (found := hashlib.sha256(data).hexdigest()) != sha256:
+            raise RecordError(
+                f"The picture {path} was changed on disk", found=f"SHA-256 {found}", next_step="Restore it from a backup."
+            )
+        return data
+
+    def path_of(self, sha256: str) -> Path:
+        """Where the picture lies. Raises RecordError where it is missing or the name is no SHA-256."""
+        if not _SHA256.fullmatch(sha256):
+            raise RecordError("Not the name of a picture", found=repr(sha256), expected="a SHA-256 of 64 hex digits")
+        path = self._find(sha256)
+        if path is None:
+            raise RecordError(
+                f"The picture {sha256} is not in the image store {self.path}",
+                next_step="Check images.path in the configuration, or restore the picture from a backup.",
+            )
+        return path
+
+    def _folder(self, sha256: str) -> Path:
+        return self.path / sha256[:2] / sha256[2:4]
+
+    def _find(self, sha256: str) -> Path | None:
+        return min(self._folder(sha256).glob(f"{sha256}*"), default=None)
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Bring a file to its final name complete and on the disk; a failure leaves nothing behind."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        with unfinished.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
+def _make_folder(path: Path) -> None:
+    """Make a folder and its parents; each new one is on the disk before anything is put into it."""
+    if path.is_dir():
+        return
+    _make_folder(path.parent)
+    path.mkdir(exist_ok=True)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    """Wait until the folder's names are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

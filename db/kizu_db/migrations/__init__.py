@@ -1,0 +1,134 @@
+"""Brings a database from one version to another. The steps lie in this package, so an installed wheel can migrate too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from kizu_db.engine import READ_ONLY, make_engine, refused
+from kizu_db.settings import DatabaseSettings
+from kizu_inspect.errors import SchemaError
+
+__all__ = ["current_version", "downgrade", "head_version", "require_current", "upgrade"]
+
+_LOCK = 0x6B697A75  # "kizu": the advisory lock that lets one program at a time migrate a PostgreSQL database
+
+
+def upgrade(settings: DatabaseSettings, revision: str = "head") -> None:
+    """Bring the database to a version (by default this program's); all steps are kept, or none.
+
+    A SQLite file and its folder are made where they are missing. Raises SchemaError where the database is from a newer
+    version or the revision is unknown, RecordError where the database refuses.
+    """
+    if settings.file is not None:
+        settings.file.parent.mkdir(parents=True, exist_ok=True)
+    with _migrating(settings) as connection:
+        command.upgrade(_config(connection), revision)
+
+
+def downgrade(settings: DatabaseSettings, revision: str) -> None:
+    """Take the database back to an older version ("base": no tables, and no records). Raises as `upgrade` does."""
+    _require_file(settings)
+    with _migrating(settings) as connection:
+        command.downgrade(_config(connection), revision)
+
+
+def head_version() -> str:
+    """The version of the records that this program reads and writes."""
+    return str(ScriptDirectory.from_config(_config()).get_current_head())
+
+
+def current_version(settings: DatabaseSettings) -> str | None:
+    """The version of the database; None where it has no tables of Kizu. Changes and creates nothing.
+
+    Raises RecordError where the database cannot be reached.
+    """
+    if settings.file is not None and not settings.file.is_file():
+        return None
+    engine = make_engine(settings)
+    try:
+        with engine.execution_options(**{READ_ONLY: True}).connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+    except SQLAlchemyError as exc:
+        raise refused(exc, settings.shown) from exc
+    finally:
+        engine.dispose()
+
+
+def require_current(settings: DatabaseSettings) -> None:
+    """Raise SchemaError, with the way out, unless the database has exactly this program's version."""
+    found, expected = current_version(settings), head_version()
+    if found == expected:
+        return
+    if found is None:
+        _require_file(settings)
+        raise SchemaError(
+            f"The database {settings.shown} is not set up",
+            found="no version",
+            expected=f"version {expected}",
+            next_step="Run `kizu db upgrade`.",
+        )
+    _require_known(settings, found)
+    raise SchemaError(
+        f"The database {settings.shown} is from an older version of Kizu",
+        found=f"version {found}",
+        expected=f"version {expected}",
+        next_step="Run `kizu db upgrade`.",
+    )
+
+
+def _require_file(settings: DatabaseSettings) -> None:
+    if settings.file is not None and not settings.file.is_file():
+        raise SchemaError(
+            f"There is no database {settings.file.absolute()}",
+            next_step="Run `kizu db upgrade` to make it, or correct database.url.",
+        )
+
+
+def _require_known(settings: DatabaseSettings, found: str) -> None:
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if found not in known:
+        raise SchemaError(
+            f"The database {settings.shown} is from a newer version of Kizu",
+            found=f"version {found}",
+            expected=f"version {head_version()} or older",
+            next_step="Install the Kizu that wrote it, or a later one.",
+        )
+
+
+@contextmanager
+def _migrating(settings: DatabaseSettings) -> Iterator[Connection]:
+    """One transaction around all steps, held by one program at a time."""
+    engine = make_engine(settings)
+    try:
+        with engine.begin() as connection:
+            if connection.dialect.name == "postgresql":  # SQLite's transactions take their lock as they begin
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+            found = MigrationContext.configure(connection).get_current_revision()
+            if found is not None:
+                _require_known(settings, found)
+            yield connection
+    except CommandError as exc:
+        raise SchemaError(
+            f"The database {settings.shown} cannot be brought to that version", found=exc, expected=head_version()
+        ) from exc
+    except SQLAlchemyError as exc:
+        raise refused(exc, settings.shown) from exc
+    finally:
+        engine.dispose()
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", "kizu_db:migrations")
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config

@@ -1,0 +1,50 @@
+"""What the repositories share."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import DeclarativeBase, Session
+
+from kizu_db.tables import InspectionTable
+from kizu_inspect.errors import RecordError
+
+__all__ = ["insert_unless_there", "inspection_id", "plain_json", "require_finite"]
+
+
+def insert_unless_there(session: Session, table: type[DeclarativeBase], values: Mapping[str, Any]) -> Any | None:
+    """The new row's primary key; None where a unique key is taken already. The transaction stays usable either way."""
+    (key,) = table.__mapper__.primary_key
+    # The two databases share the words, not the class. Another error than a taken key is raised as usual.
+    if session.get_bind().dialect.name == "sqlite":
+        return session.scalar(sqlite.insert(table).values(**values).on_conflict_do_nothing().returning(key))
+    return session.scalar(postgresql.insert(table).values(**values).on_conflict_do_nothing().returning(key))
+
+
+def inspection_id(session: Session, uid: str) -> int:
+    """The inspection's number in this database. Raises RecordError where there is no such inspection."""
+    found = session.scalar(select(InspectionTable.id).where(InspectionTable.uid == uid))
+    if found is None:
+        raise RecordError("There is no such inspection", found=repr(uid), expected="the uid of a recorded inspection")
+    return found
+
+
+def plain_json(content: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """The content as a database gives it back: lists for tuples, text for keys. Raises RecordError for other values."""
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(dict(content), allow_nan=False))
+    except (TypeError, ValueError) as exc:
+        raise RecordError(f"{what} holds what JSON cannot hold", found=exc, expected="text, finite numbers, lists") from exc
+    return plain
+
+
+def require_finite(values: Mapping[str, float | None], what: str) -> None:
+    """Raise RecordError for a NaN or an infinity: the databases disagree about them, and none means anything here."""
+    for name, value in values.items():
+        if value is not None and not math.isfinite(value):
+            raise RecordError(f"{what} has a {name} that is no number", found=value, expected="a finite number")

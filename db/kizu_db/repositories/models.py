@@ -1,0 +1,58 @@
+"""Which models judged."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from kizu_db.repositories.common import insert_unless_there, plain_json
+from kizu_db.tables import ModelTable
+from kizu_db.values import ModelRow
+from kizu_inspect.results import ModelInfo
+
+__all__ = ["Models", "model_row"]
+
+
+class Models:
+    """The models, by hash. A registered model never changes: its hash names its content."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def register(self, model: ModelInfo) -> None:
+        """Keep what the bundle says of itself; a hash that is known already is left as it is.
+
+        Raises RecordError where the bundle's text cannot be kept as JSON.
+        """
+        values = {
+            "hash": model.hash,
+            "name": model.name,
+            "classes": list(model.classes),
+            "good": model.good,
+            "path": str(model.path),
+            "spec": plain_json(model.spec, f"The bundle {model.path}"),
+            "promise": None if model.promise is None else plain_json(model.promise, f"The promise of {model.path}"),
+            "registered_at": datetime.now(UTC),
+        }
+        insert_unless_there(self._session, ModelTable, values)
+
+    def get(self, model_hash: str) -> ModelRow | None:
+        """The model with this hash; None where it never judged here."""
+        found = self._session.get(ModelTable, model_hash)
+        return None if found is None else model_row(found)
+
+
+def model_row(model: ModelTable) -> ModelRow:
+    """The model as a plain value."""
+    return ModelRow(
+        hash=model.hash,
+        name=model.name,
+        classes=tuple(model.classes),
+        good=model.good,
+        path=Path(model.path),
+        spec=model.spec,
+        promise=model.promise,
+        registered_at=model.registered_at,
+    )

@@ -1,0 +1,110 @@
+"""What people decided."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import cast
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from kizu_db.repositories.common import insert_unless_there, inspection_id
+from kizu_db.tables import InspectionTable, ReviewTable
+from kizu_db.values import Decision, Disposition, NewReview, Review
+from kizu_inspect.errors import RecordError
+
+__all__ = ["Reviews", "review_value"]
+
+
+class Reviews:
+    """The reviews. They are only ever added: a correction is a new review that names the one it supersedes."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, review: NewReview) -> Review:
+        """The stored review; where the nonce is known already, the one stored first, unchanged.
+
+        Raises RecordError for an unknown inspection, a review without a reviewer, a good part with a defect class, and a
+        correction of a review that is not there, belongs to another inspection or was corrected before.
+        """
+        first = self._by_nonce(review.nonce)
+        if first is not None:
+            return first
+        self._require_sound(review)
+        values = {name: value for name, value in asdict(review).items() if name != "uid_inspection"}
+        values |= {
+            "inspection_id": inspection_id(self._session, review.uid_inspection),
+            "reviewed_at": datetime.now(UTC),
+        }
+        if review.supersedes is not None:
+            self._require_correctable(review.supersedes, values["inspection_id"])
+        new_id = insert_unless_there(self._session, ReviewTable, values)
+        if new_id is not None:
+            return review_value(self._session.get_one(ReviewTable, new_id), review.uid_inspection)
+        # Another connection was faster: with the same form, or with another correction of the same review.
+        first = self._by_nonce(review.nonce)
+        if first is None:
+            raise _corrected_before(review.supersedes)
+        return first
+
+    def of(self, uid: str) -> list[Review]:
+        """The inspection's reviews, oldest first, corrected ones included; empty for an unknown inspection."""
+        found = self._session.scalars(
+            select(ReviewTable)
+            .join(InspectionTable, InspectionTable.id == ReviewTable.inspection_id)
+            .where(InspectionTable.uid == uid)
+            .order_by(ReviewTable.id)
+        )
+        return [review_value(review, uid) for review in found]
+
+    def _by_nonce(self, nonce: str) -> Review | None:
+        found = self._session.execute(
+            select(ReviewTable, InspectionTable.uid)
+            .join(InspectionTable, InspectionTable.id == ReviewTable.inspection_id)
+            .where(ReviewTable.nonce == nonce)
+        ).one_or_none()
+        return None if found is None else review_value(found[0], found[1])
+
+    def _require_sound(self, review: NewReview) -> None:
+        if not review.reviewer.strip():
+            raise RecordError("A review needs a reviewer", found=repr(review.reviewer), expected="a name")
+        if not review.nonce:
+            raise RecordError("A review needs a nonce", found="an empty one", expected="text unique to one form")
+        if review.disposition == "good" and review.defect_class is not None:
+            raise RecordError("A good part has no defect class", found=repr(review.defect_class), expected="None")
+
+    def _require_correctable(self, review_id: int, of_inspection: int) -> None:
+        former = self._session.get(ReviewTable, review_id)
+        if former is None or former.inspection_id != of_inspection:
+            raise RecordError(
+                "The review to be corrected does not belong to this inspection",
+                found=f"review {review_id}",
+                next_step="Reload the page and decide again.",
+            )
+        if self._session.scalar(select(ReviewTable.id).where(ReviewTable.supersedes == review_id)) is not None:
+            raise _corrected_before(review_id)
+
+
+def _corrected_before(review_id: int | None) -> RecordError:
+    return RecordError(
+        f"Review {review_id} was corrected by somebody else", next_step="Reload the page to see the newer review, then decide."
+    )
+
+
+def review_value(review: ReviewTable, uid: str) -> Review:
+    """The review as a plain value."""
+    return Review(
+        id=review.id,
+        uid_inspection=uid,
+        reviewer=review.reviewer,
+        disposition=cast(Disposition, review.disposition),  # the database checks the words
+        defect_class=review.defect_class,
+        decision=cast(Decision, review.decision),
+        reason=review.reason,
+        shown_ms=review.shown_ms,
+        nonce=review.nonce,
+        supersedes=review.supersedes,
+        reviewed_at=review.reviewed_at,
+    )

@@ -1,0 +1,186 @@
+"""What the records take and give back: plain frozen values, never live rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+from kizu_inspect.results import Explanation, Judgement, Verdict
+
+__all__ = [
+    "Decision",
+    "Disposition",
+    "ExplanationState",
+    "InspectionRecord",
+    "InspectionRow",
+    "ModelRow",
+    "NewInspection",
+    "NewReview",
+    "RecipeRow",
+    "Review",
+]
+
+Disposition = Literal["good", "defective"]
+"""What a person decided about the part."""
+
+Decision = Literal["accept", "override"]
+"""Whether that person agreed with the verdict."""
+
+
+class ExplanationState(StrEnum):
+    """How far the map of an inspection has come."""
+
+    NONE = "none"
+    """Not asked for; it can be made on demand."""
+    PENDING = "pending"
+    """Promised: a restarted line makes it from the stored picture."""
+    DONE = "done"
+    FAILED = "failed"
+    """It could not be made; the inspection says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewInspection:
+    """One image of one part, judged once, as the line hands it to the records."""
+
+    source: str
+    """Where the work came from; (source, source_key) is the identity of the piece of work."""
+    source_key: str
+    station: str
+    part: str
+    """The part's serial."""
+    part_generated: bool = False
+    """Whether the serial was made up because nothing told it."""
+    view: str | None = None
+    lot: str | None = None
+    captured_at: datetime
+    """Aware; kept as UTC."""
+    judged_at: datetime
+    """Aware; kept as UTC."""
+    judgement: Judgement
+    image_sha256: str | None = None
+    """The picture's name in the image store; None where there is no picture."""
+    image_name: str
+    """The file's name, or what a camera calls the frame ("frame 12")."""
+    model_hash: str | None = None
+    """A model registered before (or in the same unit); None where nothing was judged."""
+    recipe_id: int | None = None
+    """A recipe registered before (or in the same unit)."""
+    device: str | None = None
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+    """Milliseconds by stage."""
+    explanation_state: ExplanationState = ExplanationState.NONE
+    audit: bool = False
+    """Whether the inspection was drawn into the audit sample."""
+    audit_probability: float | None = None
+    """The chance with which this inspection could be drawn, 0 to 1; None where no draw was made."""
+    error: str | None = None
+    """What went wrong, in full, for ERROR rows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectionRow:
+    """One line of a list of inspections."""
+
+    uid: str
+    part: str
+    part_generated: bool
+    view: str | None
+    lot: str | None
+    station: str
+    captured_at: datetime
+    judged_at: datetime
+    verdict: Verdict
+    reason: str
+    predicted: str | None
+    target: str | None
+    score: float | None
+    image_sha256: str | None
+    model_hash: str | None
+    explanation_state: ExplanationState
+    audit: bool
+    disposition: Disposition | None
+    """What the latest review says; None while nobody reviewed it."""
+    has_heatmap: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRow:
+    """A model as it was when it was first registered."""
+
+    hash: str
+    name: str
+    classes: tuple[str, ...]
+    good: str | None
+    path: Path
+    spec: Mapping[str, Any]
+    promise: Mapping[str, Any] | None
+    registered_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeRow:
+    """One version of a station's settings."""
+
+    id: int
+    station: str
+    version: int
+    """1 for a station's first recipe, one more for each change."""
+    content: Mapping[str, Any]
+    model_hash: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewReview:
+    """What one person decided about one inspection."""
+
+    uid_inspection: str
+    reviewer: str
+    disposition: Disposition
+    defect_class: str | None = None
+    decision: Decision
+    reason: str = ""
+    shown_ms: int | None = None
+    """How long the inspection was on the screen before the decision."""
+    nonce: str
+    """Unique to one filled-in form, so that a double click or a repeated request stores one review."""
+    supersedes: int | None = None
+    """The id of the review that this one corrects."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Review(NewReview):
+    """A stored review; it never changes."""
+
+    id: int
+    reviewed_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectionRecord:
+    """All that is known of one inspection."""
+
+    row: InspectionRow
+    source: str
+    source_key: str
+    image_name: str
+    probabilities: Mapping[str, float]
+    """Calibrated, by class name, in the order in which the model names its classes."""
+    width_px: int | None
+    height_px: int | None
+    device: str | None
+    timings_ms: Mapping[str, float]
+    audit_probability: float | None
+    model: ModelRow | None
+    recipe: RecipeRow | None
+    explanation: Explanation | None
+    """The map stored last, with its regions."""
+    explanation_error: str | None
+    reviews: tuple[Review, ...]
+    """Oldest first, corrected ones included."""
+    error: str | None

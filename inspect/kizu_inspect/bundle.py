@@ -1,0 +1,190 @@
+"""A trained model on disk: bundle.yaml and weights.safetensors, checked by hash, never pickled."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from kizu_inspect.errors import BundleError
+from kizu_inspect.model import Architecture, Classifier, InputSettings, build_classifier
+from kizu_inspect.results import ModelInfo
+from kizu_inspect.settings import Settings
+
+__all__ = ["Bundle", "BundleSpec", "Calibration", "ExplanationScales", "Promise", "Provenance", "Thresholds", "describe_invalid"]
+
+SPEC_FILE = "bundle.yaml"
+WEIGHTS_FILE = "weights.safetensors"
+
+
+class Calibration(Settings):
+    """How logits become probabilities."""
+
+    temperature: float = Field(default=1.0, gt=0, title="Temperature", description="Logits are divided by it.")
+    expected_calibration_error: float | None = Field(
+        default=None, ge=0, le=1, title="Expected calibration error", description="On the validation split, 15 bins."
+    )
+
+
+class Promise(Settings):
+    """A miss rate that the thresholds keep, with 95 % confidence, on parts like those of the validation split."""
+
+    miss_rate: float = Field(gt=0, lt=1, title="Promised miss rate", description="At most this share of defective parts passes.")
+    bound: float = Field(ge=0, le=1, title="Bound", description="One-sided 95 % Clopper-Pearson upper bound that was reached.")
+    defective_parts: int = Field(gt=0, title="n", description="Defective pictures that the bound rests on.")
+    missed: int = Field(ge=0, title="Missed", description="How many of them passed.")
+
+
+class Thresholds(Settings):
+    """PASS below `pass_below`, REJECT from `reject_from`, REVIEW between; on score = 1 − p(good)."""
+
+    pass_below: float = Field(default=0.5, ge=0, le=1, title="PASS limit", description="PASS below this score.")
+    reject_from: float = Field(default=0.5, ge=0, le=1, title="REJECT limit", description="REJECT from this score on.")
+    promise: Promise | None = Field(default=None, title="Promise", description="None: the thresholds promise nothing.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Thresholds:
+        if self.pass_below > self.reject_from:
+            raise ValueError(f"pass_below {self.pass_below} lies above reject_from {self.reject_from}")
+        return self
+
+
+class ExplanationScales(Settings):
+    """One method's fixed scale, from validation data."""
+
+    scale: float = Field(gt=0, title="Display scale", description="Raw map value drawn at full colour.")
+    region_threshold: float = Field(
+        gt=0, le=1, title="Region threshold", description="Share of the scale from which a cell belongs to a region."
+    )
+
+
+class Provenance(Settings):
+    """Where the model comes from."""
+
+    data_hash: str = Field(title="Data hash", description="SHA-256 over the training set's contents.")
+    seed: int = Field(title="Seed", description="Seed of every random draw.")
+    threads: int = Field(title="Threads", description="Processor threads; the same seed and count give the same weights.")
+    device: str = Field(title="Device", description="What it was trained on.")
+    steps: int = Field(title="Steps", description="Optimiser steps.")
+    versions: dict[str, str] = Field(title="Versions", description="Of Kizu and the libraries that matter.")
+    figures: dict[str, float] = Field(title="Figures", description="On the validation split.")
+
+
+class BundleSpec(Settings):
+    """bundle.yaml."""
+
+    format: Literal[1] = Field(default=1, title="Format", description="Version of this file's layout.")
+    name: str = Field(min_length=1, title="Name", description="What people call the model.")
+    classes: tuple[str, ...] = Field(min_length=2, title="Classes", description="In the order of the logits.")
+    good: str | None = Field(title="Good class", description="The class that passes; null where there is none.")
+    input: InputSettings
+    architecture: Architecture
+    calibration: Calibration
+    thresholds: Thresholds
+    explanation: dict[str, ExplanationScales] = Field(title="Explanation", description="Scales by method.")
+    provenance: Provenance
+    weights_sha256: str = Field(default="", title="Weights", description="SHA-256 of weights.safetensors.")
+
+    @model_validator(mode="after")
+    def _good_is_a_class(self) -> BundleSpec:
+        if self.good is not None and self.good not in self.classes:
+            raise ValueError(f"good class {self.good!r} is not among the classes {list(self.classes)}")
+        return self
+
+
+def describe_invalid(error: ValidationError) -> str:
+    """What a settings file has wrong, in one line: `key: reason (found …)`, the first three."""
+    found = [
+        f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg']} (found {item['input']!r:.60})"
+        for item in error.errors()
+    ]
+    return "; ".join(found[:3]) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
+
+
+class Bundle:
+    """A model with its description."""
+
+    def __init__(self, spec: BundleSpec, model: Classifier, *, path: Path, spec_hash: str) -> None:
+        self.spec = spec
+        self.model = model
+        self.path = path
+        self.hash = spec_hash
+
+    @property
+    def good_index(self) -> int | None:
+        """The logit of the good class."""
+        return None if self.spec.good is None else self.spec.classes.index(self.spec.good)
+
+    @property
+    def info(self) -> ModelInfo:
+        """What the records keep of it."""
+        promise = self.spec.thresholds.promise
+        return ModelInfo(
+            hash=self.hash,
+            name=self.spec.name,
+            classes=self.spec.classes,
+            good=self.spec.good,
+            path=self.path,
+            spec=self.spec.model_dump(mode="json"),
+            promise=None if promise is None else promise.model_dump(mode="json"),
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> Bundle:
+        """The bundle in the folder `path`, in evaluation mode on the processor. Raises BundleError."""
+        spec_path, weights_path = path / SPEC_FILE, path / WEIGHTS_FILE
+        for needed in (spec_path, weights_path):
+            if not needed.is_file():
+                raise BundleError(
+                    "model bundle is not there",
+                    found=f"no file {needed}",
+                    expected=f"a folder with {SPEC_FILE} and {WEIGHTS_FILE}",
+                    next_step="Train one with `kizu train DATA --out BUNDLE`.",
+                )
+        text = spec_path.read_bytes()
+        try:
+            spec = BundleSpec.model_validate(yaml.safe_load(text))
+        except yaml.YAMLError as error:
+            raise BundleError(f"{spec_path} is not YAML", found=str(error)) from None
+        except ValidationError as error:
+            raise BundleError(f"{spec_path} is not understood", found=describe_invalid(error)) from None
+        found = _sha256(weights_path)
+        if found != spec.weights_sha256:
+            raise BundleError(
+                f"weights in {weights_path} are not those that the bundle describes",
+                found=f"SHA-256 {found[:12]}…",
+                expected=f"{spec.weights_sha256[:12]}…",
+                next_step="Restore the bundle from its backup or train it again.",
+            )
+        model = build_classifier(
+            spec.architecture,
+            spec.input,
+            classes=len(spec.classes),
+            good=None if spec.good is None else spec.classes.index(spec.good),
+        )
+        try:
+            model.load_state_dict(load_file(weights_path))
+        except (SafetensorError, RuntimeError) as error:
+            raise BundleError(f"weights in {weights_path} do not fit the architecture", found=str(error)[:200]) from None
+        return cls(spec, model.eval(), path=path, spec_hash=hashlib.sha256(text).hexdigest())
+
+    @classmethod
+    def save(cls, path: Path, spec: BundleSpec, model: Classifier) -> Bundle:
+        """Writes the bundle into the folder `path` (made where missing) and returns it as loaded."""
+        path.mkdir(parents=True, exist_ok=True)
+        state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+        save_file(state, path / WEIGHTS_FILE)
+        described = spec.model_copy(update={"weights_sha256": _sha256(path / WEIGHTS_FILE)})
+        content: dict[str, Any] = described.model_dump(mode="json")
+        (path / SPEC_FILE).write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        return cls.load(path)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,54 @@
+"""From calibrated probabilities to a verdict with its reason."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from kizu_inspect.results import Judgement, Verdict
+
+__all__ = ["decide", "softmax"]
+
+
+def softmax(logits: npt.NDArray[np.float64], *, temperature: float) -> npt.NDArray[np.float64]:
+    """Calibrated probabilities (N, C) of logits (N, C), in double precision."""
+    scaled = logits / temperature
+    raised = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=1, keepdims=True), np.float64)
+
+
+def decide(
+    probabilities: npt.NDArray[np.float64],
+    classes: Sequence[str],
+    good: str | None,
+    *,
+    pass_below: float,
+    reject_from: float,
+    width_px: int | None = None,
+    height_px: int | None = None,
+) -> Judgement:
+    """The judgement of one picture from its probabilities (C,).
+
+    score = 1 − p(good); PASS below `pass_below`, REJECT from `reject_from`, REVIEW between. Values that are no probabilities
+    give ERROR: what was not judged is never PASS. Where no class is good every part is rejected with its class.
+    """
+    if not np.isfinite(probabilities).all():
+        return Judgement(Verdict.ERROR, "the model gave no finite probabilities", width_px=width_px, height_px=height_px)
+    values = {name: float(p) for name, p in zip(classes, probabilities, strict=True)}
+    predicted = max(values, key=lambda name: values[name])
+    defects = {name: p for name, p in values.items() if name != good}
+    target = max(defects, key=lambda name: defects[name])
+    score = 1.0 if good is None else min(1.0, math.fsum(defects.values()))
+    if good is None:
+        verdict, reason = Verdict.REJECT, f"no class is good; most probable: {target} ({values[target]:.3f})"
+    elif score >= reject_from:
+        verdict, reason = Verdict.REJECT, f"{target}: defect score {score:.3f} ≥ reject limit {reject_from:.3f}"
+    elif score < pass_below:
+        verdict, reason = Verdict.PASS, f"defect score {score:.3f} < pass limit {pass_below:.3f}"
+    else:
+        verdict = Verdict.REVIEW
+        reason = f"{target}: defect score {score:.3f} between pass limit {pass_below:.3f} and reject limit {reject_from:.3f}"
+    return Judgement(verdict, reason, values, predicted, target, score, width_px, height_px)

@@ -1,0 +1,25 @@
+"""Which processor judges."""
+
+from __future__ import annotations
+
+import torch
+
+from kizu_inspect.errors import ConfigError
+from kizu_inspect.recipe import Device
+
+__all__ = ["device_name", "pick_device"]
+
+
+def pick_device(device: Device) -> torch.device:
+    """The device asked for; `auto` is CUDA where there is one. Raises ConfigError when CUDA is asked for and absent."""
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise ConfigError(
+            "no CUDA device", found="none", expected="a GPU and its driver", next_step="Set device to auto or cpu."
+        )
+    return torch.device("cuda" if available and device != "cpu" else "cpu")
+
+
+def device_name(device: torch.device) -> str:
+    """`cpu`, or `cuda: ` and the card's name, as it stands in the records."""
+    return "cpu" if device.type == "cpu" else f"cuda: {torch.cuda.get_device_name(device)}"

@@ -1,0 +1,89 @@
+"""Everything Kizu raises on purpose.
+
+    KizuError                    exit 1: the work failed
+    ├── ImageError               one picture cannot be judged; recorded, the line goes on
+    ├── RecordError              the database refused or lost a write
+    │   └── AlreadyInspected     this piece of work has its row already
+    └── UserError                exit 2: a mistake in the call, the configuration or the data handed in
+        ├── ConfigError          a setting
+        ├── BundleError          a model bundle: missing, changed, not understood
+        ├── DataError            training or evaluation data
+        ├── MethodError          an explanation method: unknown, not built, or not fit for this model
+        ├── SourceError          a folder or camera that is not there
+        └── SchemaError          a database from another version
+
+A message says what is wrong, what was found, what was expected, and the next step, in one line.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AlreadyInspected",
+    "BundleError",
+    "ConfigError",
+    "DataError",
+    "ImageError",
+    "KizuError",
+    "MethodError",
+    "RecordError",
+    "SchemaError",
+    "SourceError",
+    "UserError",
+]
+
+
+class KizuError(Exception):
+    """A failure with a message for a person: `what: found …; expected …. Next step.`"""
+
+    exit_code = 1
+
+    def __init__(
+        self, what: str, *, found: object = None, expected: object = None, next_step: str | None = None
+    ) -> None:
+        details = [f"{name} {value}" for name, value in (("found", found), ("expected", expected)) if value is not None]
+        message = what + (": " + "; ".join(details) if details else "")
+        if next_step is not None:
+            message = f"{message.rstrip('.')}. {next_step}"
+        super().__init__(" ".join(message.split()))
+
+
+class ImageError(KizuError):
+    """One picture cannot be judged."""
+
+
+class RecordError(KizuError):
+    """The database refused or lost a write."""
+
+
+class AlreadyInspected(RecordError):  # noqa: N818 - it is a state more than a failure
+    """This (source, source key) has its inspection already."""
+
+
+class UserError(KizuError):
+    """A mistake in the call, the configuration or the data handed in."""
+
+    exit_code = 2
+
+
+class ConfigError(UserError):
+    """A setting is wrong."""
+
+
+class BundleError(UserError):
+    """A model bundle is missing, changed or not understood."""
+
+
+class DataError(UserError):
+    """Training or evaluation data is wrong."""
+
+
+class MethodError(UserError):
+    """An explanation method is unknown, not built, or does not fit the model."""
+
+
+class SourceError(UserError):
+    """A folder or camera is not there."""
+
+
+class SchemaError(UserError):
+    """The database has another version than this program."""

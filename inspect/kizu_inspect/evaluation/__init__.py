@@ -1,0 +1,1 @@
+"""Figures of merit: of the classification, and of the explanations."""

@@ -1,0 +1,159 @@
+"""Judging and explaining pictures: arrays in, plain values out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kizu_inspect.bundle import Bundle
+from kizu_inspect.decide import decide, softmax
+from kizu_inspect.devices import device_name, pick_device
+from kizu_inspect.errors import BundleError, ConfigError
+from kizu_inspect.explain import Forward, explainer
+from kizu_inspect.explain.regions import find_regions
+from kizu_inspect.images import fit_image, grid_geometry, place
+from kizu_inspect.recipe import Device, Recipe
+from kizu_inspect.results import Explanation, Heatmap, ImageRGB, Judgement, MapStatus
+
+__all__ = ["Inspector", "JudgedBatch"]
+
+
+@dataclass(frozen=True)
+class JudgedBatch:
+    """Judgements of some pictures, in their order, and what the forward passes left to explain them from."""
+
+    judgements: tuple[Judgement, ...]
+    chunks: tuple[Forward, ...]
+    """The forward passes, of `chunk_size` pictures each but the last."""
+    chunk_size: int
+
+
+class Inspector:
+    """One recipe's judge: a loaded model, its thresholds and its explanation method. One thread at a time."""
+
+    def __init__(self, bundle: Bundle, recipe: Recipe, *, device: torch.device, max_batch: int) -> None:
+        self.bundle = bundle
+        self.model = bundle.info
+        self.device = device_name(device)
+        self.method = recipe.explanation.method
+        self._explain = explainer(self.method)
+        if self.method not in bundle.spec.explanation:
+            raise BundleError(
+                f"bundle {bundle.path} has no display scale for {self.method}",
+                found=f"scales for {', '.join(bundle.spec.explanation) or 'no method'}",
+                expected=self.method,
+                next_step="Choose one of those methods in explanation.method, or train the bundle again.",
+            )
+        thresholds = bundle.spec.thresholds
+        self.pass_below = thresholds.pass_below if recipe.pass_below is None else recipe.pass_below
+        self.reject_from = thresholds.reject_from if recipe.reject_from is None else recipe.reject_from
+        if self.pass_below > self.reject_from:
+            raise ConfigError(
+                "recipe.pass_below lies above recipe.reject_from",
+                found=f"{self.pass_below:.4f} and {self.reject_from:.4f}",
+                expected="pass_below ≤ reject_from",
+                next_step="Set both, or neither to use the bundle's own.",
+            )
+        self._max_batch = max_batch
+        self._device = device
+        self._network = bundle.model.to(device).eval()
+
+    @classmethod
+    def load(cls, recipe: Recipe, *, device: Device = "auto", max_batch: int = 16) -> Inspector:
+        """The judge of this recipe. Raises BundleError, MethodError or ConfigError."""
+        explainer(recipe.explanation.method)  # a wrong name is told before a model is loaded
+        return cls(Bundle.load(recipe.bundle), recipe, device=pick_device(device), max_batch=max_batch)
+
+    def judge(self, images: Sequence[ImageRGB]) -> JudgedBatch:
+        """Judges pictures (H, W, 3) uint8 RGB of any sizes, at most `max_batch` in one forward pass."""
+        judgements: list[Judgement] = []
+        chunks = []
+        for start in range(0, len(images), self._max_batch):
+            chunk = images[start : start + self._max_batch]
+            forward = self._forward(chunk)
+            probabilities = softmax(
+                forward.logits.double().cpu().numpy(), temperature=self.bundle.spec.calibration.temperature
+            )  # (N, C)
+            judgements += [
+                decide(
+                    row,
+                    self.bundle.spec.classes,
+                    self.bundle.spec.good,
+                    pass_below=self.pass_below,
+                    reject_from=self.reject_from,
+                    width_px=image.shape[1],
+                    height_px=image.shape[0],
+                )
+                for row, image in zip(probabilities, chunk, strict=True)
+            ]
+            chunks.append(forward)
+        return JudgedBatch(tuple(judgements), tuple(chunks), self._max_batch)
+
+    def explain(self, batch: JudgedBatch, indices: Sequence[int]) -> list[Explanation]:
+        """Where the evidence lies in the pictures of `batch` at `indices`, in that order. Needs no further forward pass."""
+        explained: dict[int, Explanation] = {}
+        for number, forward in enumerate(batch.chunks):
+            mine = [index for index in indices if index // batch.chunk_size == number]
+            for index, explanation in zip(mine, self._explain_chunk(batch, forward, mine, number), strict=True):
+                explained[index] = explanation
+        return [explained[index] for index in indices]
+
+    def _explain_chunk(
+        self, batch: JudgedBatch, forward: Forward, indices: Sequence[int], number: int
+    ) -> list[Explanation]:
+        if not indices:
+            return []
+        judgements = [batch.judgements[index] for index in indices]
+        # A picture that could not be judged has no target; its map would be that of class 0 and is not finite anyway.
+        targets = [0 if one.target is None else self.bundle.spec.classes.index(one.target) for one in judgements]
+        rows = torch.tensor([index - number * batch.chunk_size for index in indices], device=self._device)
+        maps = self._explain(forward.subset(rows), torch.tensor(targets, device=self._device))
+        values = maps.values.cpu().numpy()
+        return [
+            self._explanation(judgement, self.bundle.spec.classes[target], value, status)
+            for judgement, target, value, status in zip(judgements, targets, values, maps.status, strict=True)
+        ]
+
+    def _explanation(
+        self, judgement: Judgement, target: str, raw: np.ndarray[tuple[int, int], np.dtype[np.float32]], status: MapStatus
+    ) -> Explanation:
+        spec = self.bundle.spec
+        scales = spec.explanation[self.method]
+        if judgement.width_px is None or judgement.height_px is None:
+            raise ValueError("a judgement made by judge() carries its picture's size")
+        placed = place(
+            judgement.width_px,
+            judgement.height_px,
+            input_px=(spec.input.height_px, spec.input.width_px),
+            policy=spec.input.resize,
+        )
+        maximum = float(raw.max())
+        heatmap = Heatmap(
+            method=self.method,
+            target=target,
+            status=status,
+            grid=(raw / maximum if maximum > 0 else np.zeros_like(raw)).astype(np.float16),
+            maximum=maximum,
+            scale=scales.scale,
+            geometry=grid_geometry(self._network.cells, placed),
+        )
+        return Explanation(heatmap, find_regions(heatmap, threshold=scales.region_threshold))
+
+    def _forward(self, images: Sequence[ImageRGB]) -> Forward:
+        inputs = self.bundle.spec.input
+        size = (inputs.height_px, inputs.width_px)
+        fitted = np.stack([fit_image(image, input_px=size, policy=inputs.resize) for image in images])  # (N, H, W, 3)
+        pixels = torch.from_numpy(fitted).to(self._device).permute(0, 3, 1, 2).float() / 255  # (N, 3, H, W), channels last
+        with torch.no_grad():
+            activations = self._network.features(pixels)
+            logits = self._network.head(activations)
+        return Forward(pixels, None, activations, logits, self._network.head, self._predict)
+
+    def _predict(self, images: Tensor) -> Tensor:
+        with torch.no_grad():
+            logits: Tensor = self._network(images)
+            return logits

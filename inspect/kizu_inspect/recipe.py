@@ -1,0 +1,57 @@
+"""The versioned settings by which one station judges. Importing this needs no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from kizu_inspect.settings import Settings
+
+__all__ = ["Device", "ExplanationSettings", "Recipe"]
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class ExplanationSettings(Settings):
+    """Which map shows the evidence, and for which inspections it is made."""
+
+    method: str = Field(
+        default="grad-cam",
+        title="Method",
+        description="Name of the explanation method: cam, grad-cam (grad-cam++, score-cam and lfi-cam are reserved names).",
+    )
+    policy: Literal["flagged", "all", "on_demand"] = Field(
+        default="flagged",
+        title="Policy",
+        description="Explain REVIEW, REJECT and the audit sample (flagged), every judged image (all), or none until asked.",
+    )
+
+
+class Recipe(Settings):
+    """How one station judges: model, thresholds, explanation. A change is a new version in the database."""
+
+    bundle: Path = Field(title="Bundle", description="Folder of the trained model (bundle.yaml and weights.safetensors).")
+    explanation: ExplanationSettings = ExplanationSettings()
+    pass_below: float | None = Field(
+        default=None, ge=0, le=1, title="PASS limit",
+        description="PASS when 1 − p(good) is below this. Default: the bundle's own threshold.",
+    )  # fmt: skip
+    reject_from: float | None = Field(
+        default=None, ge=0, le=1, title="REJECT limit",
+        description="REJECT when 1 − p(good) is at or above this; REVIEW between. Default: the bundle's own threshold.",
+    )  # fmt: skip
+    allow_no_promise: bool = Field(
+        default=False,
+        title="Allow no promise",
+        description="Run a bundle whose validation set was too small to promise a miss rate.",
+    )
+    audit_share: float = Field(
+        default=0.01, ge=0, le=1, title="Audit share",
+        description="Share of PASS parts drawn at random for review, so that escapes can be seen.",
+    )  # fmt: skip
+    max_megapixels: float = Field(
+        default=100.0, gt=0, le=1000, title="Largest picture",
+        description="A picture with more pixels than this (in millions) is not decoded but quarantined.",
+    )  # fmt: skip

@@ -1,0 +1,40 @@
+"""Harmless changes that a picture may show on the line: position, orientation, lighting."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import numpy.typing as npt
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else importing it asks the internet for a newer version
+import albumentations as A  # noqa: E402
+import cv2  # noqa: E402
+
+__all__ = ["Augmentation"]
+
+
+class Augmentation:
+    """Flips, transposition (square pictures), reflected shifts, gain and offset; the golden picture moves with the picture."""
+
+    def __init__(self, *, shift_px: int, square: bool, seed: int) -> None:
+        steps = [A.HorizontalFlip(p=0.5), A.VerticalFlip(p=0.5)]
+        if square:
+            steps.append(A.Transpose(p=0.5))
+        steps += [
+            A.Affine(
+                translate_px={"x": (-shift_px, shift_px), "y": (-shift_px, shift_px)},
+                interpolation=cv2.INTER_NEAREST,
+                border_mode=cv2.BORDER_REFLECT_101,
+                p=0.9,
+            ),
+            A.RandomBrightnessContrast(brightness_limit=0.12, contrast_limit=0.15, p=0.8),
+        ]
+        self._compose = A.Compose(steps, seed=seed)
+
+    def __call__(
+        self, image: npt.NDArray[np.uint8], golden: npt.NDArray[np.uint8]
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+        """The changed picture (H, W, 3) and golden picture (H, W), uint8."""
+        changed = self._compose(image=image, mask=golden)
+        return changed["image"], changed["mask"]

@@ -1,0 +1,207 @@
+"""Fitting a classifier: a schedule that runs to its end and keeps the weights of lowest validation loss."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from statistics import median
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from kizu_inspect.model import Classifier
+from kizu_inspect.settings import Settings
+from kizu_inspect.training.augment import Augmentation
+from kizu_inspect.training.pictures import Pictures
+
+__all__ = ["FitSettings", "History", "fit", "logits_of", "prepare_profile", "seconds_a_step"]
+
+PROBE_STEPS = 8
+
+
+class FitSettings(Settings):
+    """How a network is fitted. The defaults are for training from scratch."""
+
+    steps: int = Field(default=800, ge=1, title="Steps", description="Optimiser steps.")
+    batch_size: int = Field(default=32, ge=2, title="Batch size", description="Pictures a step.")
+    learning_rate: float = Field(default=4e-3, gt=0, title="Learning rate", description="The one-cycle schedule's peak.")
+    weight_decay: float = Field(default=0.05, ge=0, title="Weight decay", description="Not on norms and biases.")
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1, title="Label smoothing", description="Of the cross-entropy.")
+    class_weights: Literal["balanced", "none"] = Field(
+        default="balanced", title="Class weights", description="Weigh each class by the root of its rarity, or not at all."
+    )
+    shift_px: int = Field(default=8, ge=0, title="Shift", description="Largest random shift in training.")
+    seed: int = Field(default=0, ge=0, title="Seed", description="Of every random draw.")
+
+
+@dataclass(frozen=True)
+class History:
+    """Curves of one fit."""
+
+    steps: tuple[int, ...]
+    train_loss: tuple[float, ...]
+    val_loss: tuple[float, ...]
+    val_accuracy: tuple[float, ...]
+    best_step: int
+
+
+def prepare_profile(model: Classifier, train: Pictures, *, good: int | None) -> None:
+    """Sets the input profile's mean, deviation and golden picture from the training pictures."""
+    chosen = np.linspace(0, len(train) - 1, min(len(train), 512)).astype(np.int64)  # a share is enough for two moments
+    some = train.images[chosen].astype(np.float64) / 255
+    model.profile.mean.copy_(torch.tensor(some.mean(axis=(0, 1, 2)))[:, None, None])
+    model.profile.std.copy_(torch.tensor(some.std(axis=(0, 1, 2))).clamp(min=0.02)[:, None, None])
+    if model.profile.name != "part":
+        return
+    rows = np.flatnonzero(train.labels == good) if good is not None else np.arange(len(train))
+    total = np.zeros(train.images.shape[1:3])
+    for row in rows:
+        total += train.images[row].mean(axis=2)
+    # Rounded to whole grey values: training moves it about as an 8-bit picture.
+    model.profile.golden.copy_(torch.tensor(np.rint(total / max(1, len(rows))) / 255)[None])
+
+
+def fit(
+    model: Classifier,
+    train: Pictures,
+    val: Pictures,
+    settings: FitSettings,
+    *,
+    device: torch.device,
+    progress: Callable[[int, float], None] | None = None,
+) -> History:
+    """Fits `model` in place and leaves it in evaluation mode with its best weights. `progress` gets (step, loss)."""
+    optimiser = _optimiser(model, settings)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, settings.learning_rate, total_steps=settings.steps, pct_start=0.3, div_factor=10
+    )
+    scaler = torch.amp.GradScaler(enabled=_precision(device) is torch.float16)
+    weights = _class_weights(train.labels, len(np.unique(train.labels)), settings).to(device)
+    batches = _batches(model, train, settings, device)
+    every = max(1, settings.steps // 20)
+    best_loss, best_step, best_state = float("inf"), 0, _snapshot(model)
+    losses: list[float] = []
+    curve: list[tuple[int, float, float, float]] = []
+    for step in range(1, settings.steps + 1):
+        images, references, labels = next(batches)
+        model.train()
+        with torch.autocast(device.type, dtype=_precision(device), enabled=_precision(device) is not torch.float32):
+            logits = model(images, references)
+        loss = F.cross_entropy(logits.float(), labels, weight=weights, label_smoothing=settings.label_smoothing)
+        optimiser.zero_grad()
+        scaler.scale(loss).backward()
+        scaler.step(optimiser)
+        scaler.update()
+        schedule.step()
+        losses.append(float(loss.detach()))
+        if progress is not None:
+            progress(step, losses[-1])
+        if step % every == 0 or step == settings.steps:
+            logits_val = logits_of(model, val, device=device)
+            val_loss = float(F.cross_entropy(logits_val, torch.from_numpy(val.labels), weight=weights.cpu()))
+            accuracy = float((logits_val.argmax(dim=1).numpy() == val.labels).mean())
+            curve.append((step, float(np.mean(losses[-every:])), val_loss, accuracy))
+            if val_loss < best_loss:
+                best_loss, best_step, best_state = val_loss, step, _snapshot(model)
+    model.load_state_dict(best_state)
+    model.eval()
+    steps, train_loss, val_losses, accuracies = zip(*curve, strict=True)
+    return History(steps, train_loss, val_losses, accuracies, best_step)
+
+
+def logits_of(model: Classifier, pictures: Pictures, *, device: torch.device, batch_size: int = 64) -> Tensor:
+    """The logits (N, C) of all pictures, float32, on the processor; the model is left in evaluation mode."""
+    model.eval()
+    rows = []
+    for start in range(0, len(pictures), batch_size):
+        images = _to_input(pictures.images[start : start + batch_size], device)
+        with torch.no_grad(), torch.autocast(
+            device.type, dtype=_precision(device), enabled=_precision(device) is not torch.float32
+        ):
+            rows.append(model(images).float().cpu())
+    return torch.cat(rows)
+
+
+def seconds_a_step(model: Classifier, train: Pictures, settings: FitSettings, *, device: torch.device) -> float:
+    """What one optimiser step takes here: the median over a few real steps. The model's weights are as before."""
+    before = _snapshot(model)
+    random_state = torch.get_rng_state()
+    optimiser = _optimiser(model, settings)
+    batches = _batches(model, train, settings, device)
+    times = []
+    for _ in range(PROBE_STEPS):
+        start = time.monotonic()
+        images, references, labels = next(batches)
+        model.train()
+        with torch.autocast(device.type, dtype=_precision(device), enabled=_precision(device) is not torch.float32):
+            logits = model(images, references)
+        loss = F.cross_entropy(logits.float(), labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        times.append(time.monotonic() - start)
+    model.load_state_dict(before)
+    torch.set_rng_state(random_state)
+    return median(times[PROBE_STEPS // 2 :])
+
+
+def _precision(device: torch.device) -> torch.dtype:
+    """bfloat16 where the processor or card has it, float16 on older cards, else float32."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
+
+
+def _optimiser(model: nn.Module, settings: FitSettings) -> torch.optim.Optimizer:
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    free = [p for p in model.parameters() if p.ndim <= 1]  # norms and biases
+    return torch.optim.AdamW(
+        [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": free, "weight_decay": 0.0}],
+        lr=settings.learning_rate,
+    )
+
+
+def _class_weights(labels: npt.NDArray[np.int64], classes: int, settings: FitSettings) -> Tensor:
+    if settings.class_weights == "none":
+        return torch.ones(classes)
+    # The root: full inverse frequency lets a class of a dozen pictures drown the rest.
+    weights = np.sqrt(len(labels) / (classes * np.bincount(labels, minlength=classes)))
+    return torch.tensor(weights / weights.mean(), dtype=torch.float32)
+
+
+def _batches(
+    model: Classifier, train: Pictures, settings: FitSettings, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
+    """Endless batches: (images (N, 3, H, W), references (N, 1, H, W) or None, labels (N,))."""
+    generator = np.random.default_rng(settings.seed)
+    height, width = train.images.shape[1:3]
+    augment = Augmentation(shift_px=settings.shift_px, square=height == width, seed=settings.seed)
+    part = model.profile.name == "part"
+    golden = np.rint(model.profile.golden[0].cpu().numpy() * 255).astype(np.uint8) if part else np.zeros((height, width), np.uint8)
+    waiting: list[int] = []
+    while True:
+        while len(waiting) < settings.batch_size:
+            waiting += generator.permutation(len(train)).tolist()
+        chosen, waiting = waiting[: settings.batch_size], waiting[settings.batch_size :]
+        changed = [augment(train.images[index], golden) for index in chosen]
+        images = _to_input(np.stack([image for image, _ in changed]), device)
+        references = None
+        if part:
+            moved = np.stack([reference for _, reference in changed])  # (N, H, W)
+            references = torch.from_numpy(moved).to(device)[:, None].float() / 255
+        yield images, references, torch.from_numpy(train.labels[chosen]).to(device)
+
+
+def _to_input(images: npt.NDArray[np.uint8], device: torch.device) -> Tensor:
+    """(N, H, W, 3) uint8 as (N, 3, H, W) float32 in [0, 1], channels last in memory."""
+    return torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float() / 255
+
+
+def _snapshot(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}

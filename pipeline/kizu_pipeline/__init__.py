@@ -1,0 +1,1 @@
+"""Moves pictures: sources, intake, batching and the service."""

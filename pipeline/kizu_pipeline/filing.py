@@ -1,0 +1,156 @@
+"""Putting a file away for good: never over another one, and safe to repeat after a crash at any instant."""
+
+from __future__ import annotations
+
+import errno
+import filecmp
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from itertools import count
+from pathlib import Path, PurePath
+from typing import Any
+
+__all__ = ["move_aside", "move_to_quarantine"]
+
+_NAME_BYTES = 255  # what Linux file systems take
+_SUFFIX_BYTES = 32  # what is longer is no extension, only a name with a dot
+_NOTE_SUFFIX = ".json"
+_NO_HARD_LINKS = (errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+
+
+def move_aside(file: Path, folder: Path, relative: PurePath) -> Path:
+    """Move the file to folder/relative and return where it came to lie: with -1, -2, … before the extension if that is taken.
+
+    A move that a crash cut in two is completed, not done twice. Raises OSError; the file is then where it was.
+    """
+    for target in _free_names(folder / relative):
+        if _place(file, target):
+            return target
+    raise AssertionError("names never run out")
+
+
+def move_to_quarantine(file: Path, folder: Path, relative: PurePath, note: Mapping[str, Any]) -> Path:
+    """Move the file as `move_aside` does, with the note as JSON beside it under the same name + ".json".
+
+    The note is written first, so that no file ever lies in quarantine without its reason. `note["source_key"]` tells
+    whose note it is: after a crash between the two, the repetition takes its own note's name again.
+    """
+    for target in _free_names(folder / relative):
+        beside = target.with_name(target.name + _NOTE_SUFFIX)
+        if beside.exists() and not _is_note_of(beside, note["source_key"]):
+            continue
+        if os.path.lexists(target) and not _same_file(file, target):
+            continue
+        _write_note(beside, note)
+        if _place(file, target):
+            return target
+    raise AssertionError("names never run out")
+
+
+def _free_names(wanted: Path) -> Iterator[Path]:
+    """The wanted path, then the same with -1, -2, …, each short enough for its note too. Makes the folder."""
+    wanted.parent.mkdir(parents=True, exist_ok=True)
+    stem, suffix = wanted.stem, wanted.suffix
+    if len(os.fsencode(suffix)) > _SUFFIX_BYTES:
+        stem, suffix = wanted.name, ""
+    for number in count():
+        tail = (f"-{number}" if number else "") + suffix
+        room = _NAME_BYTES - len(os.fsencode(tail)) - len(_NOTE_SUFFIX)
+        yield wanted.with_name(_cut(stem, room) + tail)
+
+
+def _cut(stem: str, room_bytes: int) -> str:
+    """The stem without as many last characters as do not fit."""
+    while len(os.fsencode(stem)) > room_bytes:
+        stem = stem[:-1]
+    return stem
+
+
+def _place(file: Path, target: Path) -> bool:
+    """Move the file to exactly this name. False where another file has it."""
+    try:
+        os.link(file, target, follow_symlinks=False)  # refuses a taken name, in one step
+    except FileExistsError:
+        if not _same_file(file, target):
+            return False
+    except OSError as error:
+        if error.errno == errno.EXDEV:
+            return _place_across_devices(file, target)
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        # No hard links here (FAT, some network drives, another owner's file). The lock on the watched folder makes this
+        # process the only one that files from it, so looking first is enough.
+        if os.path.lexists(target):
+            return False
+        os.rename(file, target)
+        return True
+    os.unlink(file)
+    return True
+
+
+def _place_across_devices(file: Path, target: Path) -> bool:
+    """The same where the target lies on another file system: a whole copy appears under the name, then the file goes."""
+    if os.path.lexists(target):
+        if not _same_file(file, target):
+            return False
+        os.unlink(file)
+        return True
+    unfinished = target.with_name(f".kizu-{os.getpid()}.part")
+    unfinished.unlink(missing_ok=True)
+    try:
+        shutil.copy2(file, unfinished, follow_symlinks=False)
+        if not unfinished.is_symlink():
+            _sync(unfinished)
+        os.rename(unfinished, target)
+        _sync(target.parent)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    os.unlink(file)
+    return True
+
+
+def _same_file(file: Path, target: Path) -> bool:
+    """Whether the target is this very file, or its whole copy from a move that was cut off."""
+    ours, theirs = os.lstat(file), os.lstat(target)
+    if os.path.samestat(ours, theirs):
+        return True
+    if (ours.st_mode, ours.st_size, ours.st_mtime_ns) != (theirs.st_mode, theirs.st_size, theirs.st_mtime_ns):
+        return False
+    if file.is_symlink():
+        return os.readlink(file) == os.readlink(target)
+    try:
+        return filecmp.cmp(file, target, shallow=False)
+    except PermissionError:
+        return False
+
+
+def _is_note_of(path: Path, key: str) -> bool:
+    try:
+        note = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(note, dict) and note.get("source_key") == key
+
+
+def _write_note(path: Path, note: Mapping[str, Any]) -> None:
+    unfinished = path.with_name(f".kizu-{os.getpid()}.part")
+    try:
+        with unfinished.open("w", encoding="utf-8") as file:
+            json.dump(note, file, ensure_ascii=False, indent=2)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Wait until the file, or the folder's names, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

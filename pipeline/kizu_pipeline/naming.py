@@ -1,0 +1,48 @@
+"""Which part a picture shows, and how its name is written down."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import PurePath
+
+__all__ = ["PartIdentity", "generated_part", "part_of_file", "printable"]
+
+
+@dataclass(frozen=True)
+class PartIdentity:
+    """The part behind a picture. `generated` says that no name told it and the id was made up here."""
+
+    part: str
+    view: str | None = None
+    lot: str | None = None
+    generated: bool = False
+
+
+def printable(path: str | os.PathLike[str]) -> str:
+    """The path as text that a database and a log take: bytes that are no UTF-8 become backslash escapes."""
+    return os.fsencode(path).decode("utf-8", errors="backslashreplace")
+
+
+def generated_part(source: str, key: str) -> str:
+    """A part id for a picture that names none; the same piece of work always gets the same one."""
+    return "unnamed-" + hashlib.sha256(f"{source}\0{key}".encode()).hexdigest()[:12]
+
+
+def part_of_file(relative: PurePath, pattern: re.Pattern[str], *, source: str, key: str) -> PartIdentity:
+    """The part named by a file.
+
+    `pattern` must match the whole name without its extension, or else the whole relative path without it, so that a
+    sub-folder can name the lot. A name that fits neither, or gives an empty part, gets a generated id. Names are compared
+    in Unicode's composed form: the same letters typed on another system are the same part.
+    """
+    name = PurePath(unicodedata.normalize("NFC", printable(relative)))
+    match = pattern.fullmatch(name.stem) or pattern.fullmatch(name.with_suffix("").as_posix())
+    groups = {group: text.strip() or None for group, text in match.groupdict("").items()} if match else {}
+    part = groups.get("part")
+    if part is None:
+        return PartIdentity(generated_part(source, key), generated=True)
+    return PartIdentity(part, view=groups.get("view"), lot=groups.get("lot"))

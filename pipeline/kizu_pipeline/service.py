@@ -1,0 +1,321 @@
+"""The line's service: take, judge, record, put away, explain, in the order that loses nothing.
+
+    picture into the image store ─▶ transaction 1 (inspection, explanation = pending) ─▶ file to done/ ─▶ transaction 2 (map)
+
+Killed at any instant, the next start finds each file either without a row (it is judged) or with one (it is only put away).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import structlog
+
+from kizu_db.image_store import ImageStore
+from kizu_db.records import Records, Unit
+from kizu_db.values import ExplanationState, NewInspection, RecipeRow
+from kizu_inspect.errors import AlreadyInspected, ConfigError, ImageError, KizuError
+from kizu_inspect.results import Judgement, Verdict
+from kizu_pipeline.explaining import ExplanationStep
+from kizu_pipeline.policy import drawn_for_audit, explanation_due
+from kizu_pipeline.settings import RuntimeSettings, StationSettings
+from kizu_pipeline.sources import Intake, Picture, Work, open_intake
+from kizu_pipeline.summary import RunSummary
+
+if TYPE_CHECKING:
+    from kizu_inspect.inspector import Inspector, JudgedBatch
+
+__all__ = ["run_station"]
+
+_log = structlog.get_logger("kizu.line")
+
+
+def run_station(
+    station: StationSettings,
+    runtime: RuntimeSettings,
+    records: Records,
+    image_store: ImageStore,
+    *,
+    once: bool,
+    stop: threading.Event,
+    progress: Callable[[int], None] | None = None,
+) -> RunSummary:
+    """Judge what the station's source gives, until `stop`; with `once`, until no picture waits and no explanation is pending.
+
+    `progress` is called with the number of pieces of work done so far. A picture that cannot be judged is a recorded ERROR.
+    Raises, before anything is judged: BundleError, MethodError, ConfigError (a bundle without a promise), SourceError;
+    later: RecordError (database or image store), SourceError (camera or folder lost), and at the end of `once` KizuError
+    for files that are recorded but could not be put away. After any of them a new start goes on where this one ended.
+    """
+    from kizu_inspect.inspector import Inspector  # torch is heavy: not before it is needed
+
+    recipe = station.recipe
+    inspector = Inspector.load(recipe, device=runtime.device, max_batch=runtime.max_batch)
+    if inspector.model.promise is None and not recipe.allow_no_promise:
+        raise ConfigError(
+            f"the bundle {recipe.bundle} promises no miss rate",
+            found="promise: null (its validation set was too small)",
+            expected="a promise, or the recipe's word that none is wanted",
+            next_step="Train with more defective parts, or set recipe.allow_no_promise: true.",
+        )
+    with open_intake(station, runtime, once=once, stop=stop) as intake:
+        with records.unit() as unit:
+            unit.models.register(inspector.model)
+            recipe_row = unit.recipes.register(station.id, recipe.model_dump(mode="json"), inspector.model.hash)
+        line = _Line(station, runtime, inspector, recipe_row, records, image_store, intake)
+        _log.info("started", station=station.id, source=intake.source, model=inspector.model.hash, device=inspector.device)
+        summary = line.run(once=once, stop=stop, progress=progress)
+    _log.info("ended", station=station.id, stopped=stop.is_set(), **summary.as_json())
+    return summary
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """A piece of work with its picture in memory, and in the image store."""
+
+    work: Work
+    picture: Picture
+    sha256: str
+    store_ms: float
+
+
+@dataclass(frozen=True)
+class _Unreadable:
+    """A piece of work whose picture cannot be had."""
+
+    work: Work
+    error: str
+
+
+class _Line:
+    """One run of one station. Everything happens in the calling thread, a batch at a time."""
+
+    def __init__(
+        self,
+        station: StationSettings,
+        runtime: RuntimeSettings,
+        inspector: Inspector,
+        recipe_row: RecipeRow,
+        records: Records,
+        image_store: ImageStore,
+        intake: Intake,
+    ) -> None:
+        self._station = station
+        self._recipe = station.recipe
+        self._max_batch = runtime.max_batch
+        self._inspector = inspector
+        self._recipe_row = recipe_row
+        self._records = records
+        self._image_store = image_store
+        self._intake = intake
+        self._explaining = ExplanationStep(
+            inspector, station.recipe, runtime, station=station.id, records=records, image_store=image_store
+        )
+        self._verdicts: Counter[Verdict] = Counter()
+        self._counts: Counter[str] = Counter()
+        self._stuck: set[str] = set()
+        """Keys of work that is recorded but could not be put away."""
+
+    def run(self, *, once: bool, stop: threading.Event, progress: Callable[[int], None] | None) -> RunSummary:
+        """The loop: verdicts first, then what is left to explain, then wait."""
+        started = time.monotonic()
+        done = 0
+        while not stop.is_set():
+            works = self._intake.take(self._max_batch)
+            if works:
+                self._process(works)
+                done += len(works)
+                if progress is not None:
+                    progress(done)
+                continue
+            made, failed = self._explaining.catch_up()
+            self._counts["pending_made"] += made
+            self._counts["explanations_failed"] += failed
+            if made or failed:
+                continue
+            if self._intake.ended or (once and not self._intake.waiting):
+                break
+            self._intake.wait()
+        if once and self._stuck and not stop.is_set():
+            raise KizuError(
+                f"{len(self._stuck)} files are inspected and recorded but could not be put away",
+                found=min(self._stuck).partition("|")[0] + " and others" * (len(self._stuck) > 1),
+                expected="all in the done or quarantine folder",
+                next_step="Correct permissions or free space and start again; they will only be moved.",
+            )
+        return RunSummary(
+            verdicts={verdict: self._verdicts[verdict] for verdict in Verdict},
+            quarantined=self._counts["quarantined"],
+            only_moved=self._counts["only_moved"],
+            explained=self._counts["explained"],
+            pending_made=self._counts["pending_made"],
+            explanations_failed=self._counts["explanations_failed"],
+            seconds=time.monotonic() - started,
+            device=self._inspector.device,
+        )
+
+    def _process(self, works: Sequence[Work]) -> None:
+        """One batch, through to its explanations."""
+        loaded: list[_Loaded] = []
+        unreadable: list[_Unreadable] = []
+        for work in self._without_recorded(works):
+            try:
+                picture = work.load()
+            except ImageError as error:
+                unreadable.append(_Unreadable(work, str(error)))
+                continue
+            if picture is not None:
+                started = time.perf_counter()
+                sha256 = self._image_store.put(picture.data, suffix=picture.suffix)
+                loaded.append(_Loaded(work, picture, sha256, (time.perf_counter() - started) * 1e3))
+        if unreadable:
+            self._refuse(unreadable)
+        if loaded:
+            self._judge(loaded)
+
+    def _without_recorded(self, works: Sequence[Work]) -> list[Work]:
+        """The work that has no row yet; what has one, from a run that was cut off, is only put away."""
+        with self._records.unit(read_only=True) as unit:
+            uids = {work.key: unit.inspections.uid_of(self._intake.source, work.key) for work in works}
+            recorded = {key: unit.inspections.get(uid) for key, uid in uids.items() if uid is not None}
+        new = []
+        for work in works:
+            uid = uids[work.key]
+            if uid is None:
+                new.append(work)
+                continue
+            self._counts["only_moved"] += work.key not in self._stuck
+            record = recorded[work.key]
+            # A row without a picture is that of a file that could not be read.
+            error = record.error if record is not None and record.row.image_sha256 is None else None
+            _log.info("recorded before; only put away", image=work.name, inspection=uid)
+            self._put_away(work, uid, error=error)
+        return new
+
+    def _judge(self, loaded: Sequence[_Loaded]) -> None:
+        started = time.perf_counter()
+        batch = self._inspector.judge([one.picture.image for one in loaded])
+        judge_ms = (time.perf_counter() - started) * 1e3 / len(loaded)
+        inspections = [
+            self._inspection(one, judgement, judge_ms=judge_ms) for one, judgement in zip(loaded, batch.judgements, strict=True)
+        ]
+        uids = self._record(inspections)
+        for one, uid, inspection in zip(loaded, uids, inspections, strict=True):
+            self._report(uid, inspection)
+            self._put_away(one.work, uid)
+        self._explain(batch, uids, inspections)
+
+    def _refuse(self, unreadable: Sequence[_Unreadable]) -> None:
+        inspections = [self._error_row(one) for one in unreadable]
+        for one, uid, inspection in zip(unreadable, self._record(inspections), inspections, strict=True):
+            self._counts["quarantined"] += 1
+            self._report(uid, inspection)
+            self._put_away(one.work, uid, error=one.error)
+
+    def _explain(self, batch: JudgedBatch, uids: Sequence[str], inspections: Sequence[NewInspection]) -> None:
+        due = {
+            index: uids[index]
+            for index, inspection in enumerate(inspections)
+            if inspection.explanation_state is ExplanationState.PENDING
+        }
+        if due:
+            made = self._explaining.after_verdict(batch, due)
+            self._counts["explained"] += made
+            self._counts["explanations_failed"] += len(due) - made
+
+    def _record(self, inspections: Sequence[NewInspection]) -> list[str]:
+        """Transaction 1: the rows of one batch, all or none. Returns their uids."""
+        with self._records.unit() as unit:
+            return [self._add(unit, inspection) for inspection in inspections]
+
+    def _add(self, unit: Unit, inspection: NewInspection) -> str:
+        try:
+            return unit.inspections.add(inspection)
+        except AlreadyInspected:
+            # Another service took the same work meanwhile: the lock lies on a folder, not on a video or a copied station.
+            uid = unit.inspections.uid_of(inspection.source, inspection.source_key)
+            if uid is None:
+                raise
+            return uid
+
+    def _inspection(self, one: _Loaded, judgement: Judgement, *, judge_ms: float) -> NewInspection:
+        share = self._recipe.audit_share
+        may_be_drawn = judgement.verdict is Verdict.PASS and share > 0
+        audit = may_be_drawn and drawn_for_audit(self._intake.source, one.work.key, share)
+        return NewInspection(
+            source=self._intake.source,
+            source_key=one.work.key,
+            station=self._station.id,
+            part=one.work.part.part,
+            part_generated=one.work.part.generated,
+            view=one.work.part.view,
+            lot=one.work.part.lot,
+            captured_at=one.work.captured_at,
+            judged_at=datetime.now(UTC),
+            judgement=judgement,
+            image_sha256=one.sha256,
+            image_name=one.work.name,
+            model_hash=self._inspector.model.hash,
+            recipe_id=self._recipe_row.id,
+            device=self._inspector.device,
+            timings_ms={**one.picture.timings_ms, "store": one.store_ms, "judge": judge_ms},
+            explanation_state=explanation_due(judgement, self._recipe.explanation.policy, audit=audit),
+            audit=audit,
+            audit_probability=share if may_be_drawn else None,
+            error=judgement.reason if judgement.verdict is Verdict.ERROR else None,
+        )
+
+    def _error_row(self, one: _Unreadable) -> NewInspection:
+        return NewInspection(
+            source=self._intake.source,
+            source_key=one.work.key,
+            station=self._station.id,
+            part=one.work.part.part,
+            part_generated=one.work.part.generated,
+            view=one.work.part.view,
+            lot=one.work.part.lot,
+            captured_at=one.work.captured_at,
+            judged_at=datetime.now(UTC),
+            judgement=Judgement(verdict=Verdict.ERROR, reason=one.error),
+            image_sha256=None,
+            image_name=one.work.name,
+            recipe_id=self._recipe_row.id,
+            explanation_state=ExplanationState.NONE,
+            error=one.error,
+        )
+
+    def _report(self, uid: str, inspection: NewInspection) -> None:
+        """Count the decision, and log it in one line."""
+        judgement = inspection.judgement
+        self._verdicts[judgement.verdict] += 1
+        log = _log.error if judgement.verdict is Verdict.ERROR else _log.info
+        log(
+            "inspected",
+            inspection=uid,
+            part=inspection.part,
+            view=inspection.view,
+            verdict=judgement.verdict.value,
+            reason=judgement.reason,
+            score=judgement.score,
+            image=inspection.image_name,
+        )
+
+    def _put_away(self, work: Work, uid: str, *, error: str | None = None) -> None:
+        """Move the file of recorded work; where that fails it is tried again later, or by the next start."""
+        try:
+            if error is None:
+                work.inspected()
+            else:
+                work.refused(error, inspection=uid)
+        except OSError as failure:
+            _log.error("recorded but not put away", inspection=uid, image=work.name, error=str(failure))
+            self._stuck.add(work.key)
+            self._intake.postpone(work)
+        else:
+            self._stuck.discard(work.key)

@@ -1,0 +1,40 @@
+"""Where pictures come from: a folder or a camera, behind one interface."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kizu_pipeline.settings import FolderSource, RuntimeSettings, StationSettings
+from kizu_pipeline.sources.base import Intake, Picture, Work
+
+__all__ = ["Intake", "Picture", "Work", "open_intake"]
+
+
+@contextmanager
+def open_intake(station: StationSettings, runtime: RuntimeSettings, *, once: bool, stop: threading.Event) -> Iterator[Intake]:
+    """The station's source, open for the length of the `with` block.
+
+    `once` takes what waits now: in a folder every file, from a live camera one frame, of a video file all. Raises
+    SourceError: a folder that is not there or has its service already, a camera that does not open.
+    """
+    batch_wait_s = 0.0 if once else runtime.max_wait_ms / 1000
+    # Imported where needed: a folder needs no OpenCV, a camera no file watcher.
+    if isinstance(station.source, FolderSource):
+        from kizu_pipeline.sources.folder import open_folder
+
+        with open_folder(
+            station.source,
+            station=station.id,
+            max_megapixels=station.recipe.max_megapixels,
+            watch=not once,
+            batch_wait_s=batch_wait_s,
+            stop=stop,
+        ) as folder:
+            yield folder
+    else:
+        from kizu_pipeline.sources.camera import open_camera
+
+        with open_camera(station.source, station=station.id, once=once, batch_wait_s=batch_wait_s, stop=stop) as camera:
+            yield camera

@@ -1,0 +1,77 @@
+"""One look through a watched folder."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+__all__ = ["FoundFile", "Oddity", "scan"]
+
+
+@dataclass(frozen=True)
+class FoundFile:
+    """A file or a link below the watched folder, as it was at that moment."""
+
+    relative: PurePath
+    size: int
+    mtime_ns: int
+    is_link: bool
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """Changes when the file does."""
+        return self.size, self.mtime_ns
+
+
+@dataclass(frozen=True)
+class Oddity:
+    """Something below the folder that is left alone, with the reason."""
+
+    relative: PurePath
+    reason: str
+
+
+def scan(root: Path, *, excluded: Collection[Path], temporary_suffixes: tuple[str, ...]) -> Iterator[FoundFile | Oddity]:
+    """Every file below `root` that is not temporary, in no order, and what else lies there.
+
+    Hidden names, temporary suffixes and the `excluded` folders (resolved paths) are passed over. Links are never followed.
+    What vanishes meanwhile is passed over too. Raises OSError only for `root` itself.
+    """
+    folders = [PurePath()]
+    while folders:
+        folder = folders.pop()
+        try:
+            entries = os.scandir(root / folder)
+        except OSError as error:
+            if folder == PurePath():
+                raise
+            if not isinstance(error, FileNotFoundError):
+                yield Oddity(folder, f"the folder cannot be read: {error.strerror}")
+            continue
+        with entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                relative = folder / entry.name
+                try:
+                    if entry.is_dir(follow_symlinks=False):
+                        if root / relative not in excluded:
+                            folders.append(relative)
+                    elif not entry.name.lower().endswith(temporary_suffixes):
+                        yield _found(entry, relative)
+                except FileNotFoundError:
+                    continue
+
+
+def _found(entry: os.DirEntry[str], relative: PurePath) -> FoundFile | Oddity:
+    status = entry.stat(follow_symlinks=False)
+    if stat.S_ISLNK(status.st_mode):
+        if entry.is_dir():
+            return Oddity(relative, "a link to a folder is not followed")
+        return FoundFile(relative, status.st_size, status.st_mtime_ns, is_link=True)
+    if stat.S_ISREG(status.st_mode):
+        return FoundFile(relative, status.st_size, status.st_mtime_ns, is_link=False)
+    return Oddity(relative, "neither a file nor a folder")

@@ -1,0 +1,47 @@
+"""File events, to look sooner than the next rescan."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+from watchfiles import Change, watch
+
+__all__ = ["watch_folder"]
+
+_log = structlog.get_logger("kizu.intake")
+
+
+@contextmanager
+def watch_folder(folder: Path, *, changed: threading.Event) -> Iterator[None]:
+    """Within the `with` block, `changed` is set whenever something below the folder is created, moved in or modified.
+
+    Runs in a thread of its own. Where events cannot be had (network drives, exhausted inotify watches) the rescan alone
+    does the work, a little later.
+    """
+    closing = threading.Event()
+
+    def run() -> None:
+        try:
+            for _ in watch(
+                folder,
+                watch_filter=lambda change, path: change is not Change.deleted and not Path(path).name.startswith("."),
+                stop_event=closing,
+                raise_interrupt=False,
+                debounce=50,
+                ignore_permission_denied=True,
+            ):
+                changed.set()
+        except Exception:  # noqa: BLE001 - this thread only saves time; the traceback is logged
+            _log.exception("no file events; the rescan goes on", folder=str(folder))
+
+    thread = threading.Thread(target=run, name="kizu-watch", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        closing.set()
+        thread.join(timeout=5.0)

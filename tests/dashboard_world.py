@@ -1,0 +1,237 @@
+"""A small plant for the dashboard's and the reports' tests: drawn pictures, hand-made judgements and maps, a real database."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from kizu_dashboard.room import Room, close_rooms, open_room
+from kizu_dashboard.settings import DashboardConfig, DashboardSettings, PlantSettings
+from kizu_db.migrations import upgrade
+from kizu_db.settings import DatabaseSettings, ImageStoreSettings
+from kizu_db.values import ExplanationState, InspectionRecord, NewInspection, NewReview
+from kizu_inspect.images import encode_png
+from kizu_inspect.results import Explanation, GridGeometry, Heatmap, Judgement, MapStatus, ModelInfo, Region, Verdict
+from kizu_inspect.synth import KINDS, DrawnPart, draw_part
+
+MODEL_HASH = "4b1d" * 16
+START = datetime(2026, 3, 2, 5, 0, tzinfo=UTC)
+CELLS = 40
+
+
+@dataclass(frozen=True)
+class Plant:
+    """The open room and its inspections by part id."""
+
+    config: DashboardConfig
+    room: Room
+    uids: dict[str, str]
+
+    def record(self, part: str) -> InspectionRecord:
+        """What the database now says of this part."""
+        with self.room.records.unit(read_only=True) as unit:
+            record = unit.inspections.get(self.uids[part])
+        assert record is not None
+        return record
+
+    def add_unjudged(self, count: int) -> None:
+        """Adds ERROR rows without pictures, to fill pages."""
+        now = datetime.now(UTC)
+        with self.room.records.unit() as unit:
+            for number in range(count):
+                unit.inspections.add(
+                    NewInspection(
+                        source="camera",
+                        source_key=str(number),
+                        station="press-3",
+                        part=f"F-{number}",
+                        captured_at=now,
+                        judged_at=now,
+                        judgement=Judgement(Verdict.ERROR, "no light"),
+                        image_name=f"frame {number}",
+                    )
+                )
+
+    def review(self, part: str, **changes: object) -> None:
+        """Adds a review of this part: good, overridden by Kim, unless told otherwise."""
+        told: dict[str, object] = {
+            "reviewer": "Kim",
+            "disposition": "good",
+            "decision": "override",
+            "reason": "only dust",
+            "nonce": f"nonce-{part}-{changes}",
+            "shown_ms": 4200,
+        }
+        with self.room.records.unit() as unit:
+            unit.reviews.add(NewReview(uid_inspection=self.uids[part], **(told | changes)))  # type: ignore[arg-type]
+
+
+def empty_plant(folder: Path, *, port: int = 0, name: str = "Werk Süd") -> DashboardConfig:
+    """Settings of a plant whose database is new and empty."""
+    config = DashboardConfig(
+        plant=PlantSettings(name=name, timezone="Asia/Seoul"),
+        database=DatabaseSettings(url=f"sqlite:///{folder / 'kizu.db'}"),
+        images=ImageStoreSettings(path=folder / "images"),
+        dashboard=DashboardSettings(port=port),
+    )
+    upgrade(config.database)
+    return config
+
+
+@contextmanager
+def filled_plant(folder: Path, *, start: datetime = START) -> Iterator[Plant]:
+    """A plant with one inspection of each kind that the pages must cope with, a minute apart, oldest first."""
+    config = empty_plant(folder)
+    room = open_room(config.model_dump_json())
+    model = ModelInfo(
+        hash=MODEL_HASH,
+        name="plates",
+        classes=KINDS,
+        good="good",
+        path=folder / "bundle",
+        spec={"thresholds": {"pass_below": 0.2, "reject_from": 0.6}},
+        promise=None,
+    )
+    with room.records.unit() as unit:
+        unit.models.register(model)
+        recipe_id = unit.recipes.register("press-3", {"bundle": str(model.path)}, MODEL_HASH).id
+    uids = {}
+    for number, story in enumerate(_stories()):
+        uids[story.part] = _add(room, story, recipe_id, start + timedelta(minutes=number), number)
+    try:
+        yield Plant(config, room, uids)
+    finally:
+        close_rooms()
+
+
+@dataclass(frozen=True)
+class Story:
+    """What happened to one part."""
+
+    part: str
+    kind: str = "good"
+    verdict: Verdict = Verdict.PASS
+    map: MapStatus | None = None
+    state: ExplanationState = ExplanationState.NONE
+    picture: bool = True
+    audit: bool = False
+
+
+def _stories() -> list[Story]:
+    done, ok = ExplanationState.DONE, MapStatus.OK
+    reject, review = Verdict.REJECT, Verdict.REVIEW
+    return [
+        Story("P-1001"),
+        Story("P-1002", "scratch", reject, ok, done),
+        Story("=HYPERLINK(1)", "dent", reject, ok, done),
+        Story("부품-1004", "stain", review, ok, done),
+        Story("P-1005", "missing_hole", reject, ok, done),
+        Story("P-1006", audit=True),
+        Story("P-1007", "dent", review, MapStatus.FLAT, done),
+        Story("P-1008", "scratch", reject, None, ExplanationState.PENDING),
+        Story("P-1009", "stain", reject, None, ExplanationState.FAILED),
+        Story("P-1010", verdict=Verdict.ERROR, picture=False),
+        Story("P-1011"),
+        Story("<b>P-1012</b>", "scratch", reject, ok, done),
+    ]
+
+
+def _add(room: Room, story: Story, recipe_id: int, when: datetime, number: int) -> str:
+    drawn = draw_part(story.kind, 500 + number, size_px=320)
+    size = drawn.image.shape[0]
+    error = story.verdict is Verdict.ERROR
+    new = NewInspection(
+        source="folder incoming",
+        source_key=f"{number}.png",
+        station="press-3",
+        part=story.part,
+        view="top",
+        lot="L7",
+        captured_at=when,
+        judged_at=when + timedelta(seconds=1),
+        judgement=_judgement(story, size),
+        image_sha256=room.images.put(encode_png(drawn.image), suffix=".png") if story.picture else None,
+        image_name=f"plate_{number}.png",
+        model_hash=None if error else MODEL_HASH,
+        recipe_id=None if error else recipe_id,
+        device=None if error else "cpu",
+        timings_ms={} if error else {"decode": 1.25, "judge": 7.5},
+        explanation_state=story.state,
+        audit=story.audit,
+        audit_probability=0.01 if story.verdict is Verdict.PASS else None,
+        error="picture is truncated or broken: found 12 bytes missing" if error else None,
+    )
+    with room.records.unit() as unit:
+        uid = unit.inspections.add(new)
+        if story.map is not None:
+            unit.inspections.store_explanation(uid, drawn_explanation(drawn, story.kind, story.map))
+        if story.state is ExplanationState.FAILED:
+            unit.inspections.fail_explanation(uid, "out of memory")
+    return uid
+
+
+def _judgement(story: Story, size: int) -> Judgement:
+    if story.verdict is Verdict.ERROR:
+        return Judgement(Verdict.ERROR, "picture cannot be judged")
+    score = {Verdict.PASS: 0.04, Verdict.REVIEW: 0.45, Verdict.REJECT: 0.93}[story.verdict]
+    target = story.kind if story.kind != "good" else "stain"
+    rest = [name for name in KINDS if name not in ("good", target)]
+    probabilities = {"good": 1 - score, target: score * 0.91} | dict.fromkeys(rest, score * 0.03)
+    ordered = {name: probabilities[name] for name in KINDS}
+    predicted = max(ordered, key=lambda name: ordered[name])
+    reason = f"{target}: defect score {score:.3f} ≥ reject limit 0.600" if score > 0.6 else f"defect score {score:.3f}"
+    return Judgement(story.verdict, reason, ordered, predicted, target, score, size, size)
+
+
+def drawn_explanation(drawn: DrawnPart, target: str, status: MapStatus = MapStatus.OK) -> Explanation:
+    """A map that is hot where the drawn defect is, on 40 × 40 cells, with the truth's boxes as regions."""
+    size = drawn.image.shape[0]
+    step = size / CELLS
+    cells = (np.arange(CELLS) + 0.5) * step
+    grid = np.zeros((CELLS, CELLS))
+    if status is MapStatus.OK:
+        for x1, y1, x2, y2, _ in drawn.boxes:
+            spread = max(step, (x2 - x1) / 4), max(step, (y2 - y1) / 4)
+            across = np.exp(-(((cells - (x1 + x2) / 2) / spread[0]) ** 2) / 2)
+            down = np.exp(-(((cells - (y1 + y2) / 2) / spread[1]) ** 2) / 2)
+            grid = np.maximum(grid, np.outer(down, across))
+        grid /= grid.max()
+    geometry = GridGeometry(step / 2 - 0.5, step / 2 - 0.5, step, step, size, size)
+    heatmap = Heatmap(
+        "grad-cam", target, status, grid.astype(np.float16), 3.0 if status is MapStatus.OK else 0.0, 2.5, geometry
+    )
+    boxes = drawn.boxes if status is MapStatus.OK else ()
+    return Explanation(heatmap, tuple(Region(x1, y1, x2, y2, target, 1.2, 1 / len(boxes)) for x1, y1, x2, y2, _ in boxes))
+
+
+SERVER = """
+import sys
+from kizu_dashboard.server import serve
+from kizu_dashboard.settings import DashboardConfig
+serve(DashboardConfig.model_validate_json(sys.stdin.read()), on_ready=lambda address: print("ready", address, flush=True))
+"""
+
+
+@contextmanager
+def served(config: DashboardConfig) -> Iterator[str]:
+    """The dashboard in a process of its own; its address. Ended as a supervisor would."""
+    process = subprocess.Popen([sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with process:
+        try:
+            process.stdin.write(config.model_dump_json())
+            process.stdin.close()
+            word, _, address = process.stdout.readline().strip().partition(" ")
+            assert word == "ready", "the server ended before it was ready"
+            yield address
+        finally:
+            process.terminate()
+            process.wait(timeout=20)

@@ -1,0 +1,128 @@
+"""A map on demand: made from the stored picture and the model named in the record, and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dashboard_world import Plant, empty_plant
+from kizu_dashboard.explaining import can_explain, explain_stored
+from kizu_dashboard.room import close_rooms, open_room
+from kizu_db.values import ExplanationState, NewInspection
+from kizu_inspect.bundle import Bundle, BundleSpec, Calibration, ExplanationScales, Provenance, Thresholds
+from kizu_inspect.errors import BundleError, RecordError
+from kizu_inspect.images import encode_png
+from kizu_inspect.inspector import Inspector
+from kizu_inspect.model import Architecture, InputSettings, build_classifier
+from kizu_inspect.recipe import Recipe
+from kizu_inspect.results import ModelInfo
+from kizu_inspect.synth import KINDS, draw_part
+
+
+def untrained(folder: Path, *, seed: int) -> ModelInfo:
+    """A small model as it comes from the random numbers."""
+    architecture, inputs = Architecture(width=4), InputSettings(height_px=64, width_px=64)
+    provenance = Provenance(data_hash="0" * 64, seed=seed, threads=1, device="cpu", steps=0, versions={}, figures={})
+    spec = BundleSpec(
+        name="untrained",
+        classes=KINDS,
+        good="good",
+        input=inputs,
+        architecture=architecture,
+        calibration=Calibration(),
+        thresholds=Thresholds(),
+        explanation={"grad-cam": ExplanationScales(scale=0.01, region_threshold=0.5)},
+        provenance=provenance,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = build_classifier(architecture, inputs, classes=len(KINDS), good=0)
+    return Bundle.save(folder, spec, model).info
+
+
+@pytest.fixture
+def plant(tmp_path: Path) -> Iterator[Plant]:
+    """One PASS part, judged by a real model and not explained."""
+    config = empty_plant(tmp_path)
+    room = open_room(config.model_dump_json())
+    image = draw_part("good", 3, size_px=96).image
+    model = untrained(tmp_path / "bundle", seed=1)
+    (judgement,) = Inspector.load(Recipe(bundle=model.path), device="cpu").judge([image]).judgements
+    now = datetime.now(UTC)
+    with room.records.unit() as unit:
+        unit.models.register(model)
+        recipe = unit.recipes.register("press-3", {"bundle": "elsewhere", "max_megapixels": 1.0}, model.hash)
+        uid = unit.inspections.add(
+            NewInspection(
+                source="folder incoming",
+                source_key="1.png",
+                station="press-3",
+                part="P-1",
+                captured_at=now,
+                judged_at=now,
+                judgement=judgement,
+                image_sha256=room.images.put(encode_png(image), suffix=".png"),
+                image_name="1.png",
+                model_hash=model.hash,
+                recipe_id=recipe.id,
+            )
+        )
+    yield Plant(config, room, {"P-1": uid})
+    close_rooms()
+
+
+def test_the_map_is_that_of_the_line_and_stays(plant: Plant) -> None:
+    before = plant.record("P-1")
+    assert can_explain(before)
+    explain_stored(plant.room, before.row.uid)
+    after = plant.record("P-1")
+    assert after.row.explanation_state is ExplanationState.DONE
+    assert not can_explain(after)
+    assert before.model is not None
+    line = Inspector.load(Recipe(bundle=before.model.path), device="cpu")
+    (expected,) = line.explain(line.judge([draw_part("good", 3, size_px=96).image]), [0])
+    assert after.explanation is not None
+    np.testing.assert_array_equal(after.explanation.heatmap.grid, expected.heatmap.grid)
+    assert after.explanation.heatmap.target == expected.heatmap.target
+    assert after.explanation.regions == expected.regions
+
+
+def test_another_model_in_the_same_place_is_refused(plant: Plant) -> None:
+    record = plant.record("P-1")
+    assert record.model is not None
+    untrained(record.model.path, seed=2)
+    with pytest.raises(BundleError, match="is not the one that judged this part"):
+        explain_stored(plant.room, record.row.uid)
+    assert plant.record("P-1").explanation is None
+
+
+def test_a_model_that_is_gone_is_a_clear_error(plant: Plant) -> None:
+    record = plant.record("P-1")
+    assert record.model is not None
+    for file in record.model.path.iterdir():
+        file.unlink()
+    with pytest.raises(BundleError, match="model bundle is not there"):
+        explain_stored(plant.room, record.row.uid)
+
+
+def test_a_picture_that_is_gone_is_a_clear_error(plant: Plant) -> None:
+    record = plant.record("P-1")
+    assert record.row.image_sha256 is not None
+    plant.room.images.path_of(record.row.image_sha256).unlink()
+    with pytest.raises(RecordError, match="is not in the image store"):
+        explain_stored(plant.room, record.row.uid)
+
+
+def test_what_lacks_picture_model_or_judgement_cannot_be_explained(plant: Plant) -> None:
+    record = plant.record("P-1")
+    assert not can_explain(replace(record, model=None))
+    assert not can_explain(replace(record, probabilities={}))
+    assert not can_explain(replace(record, row=replace(record.row, image_sha256=None)))
+    with pytest.raises(RecordError, match="nothing to explain"):
+        explain_stored(plant.room, "01890000-0000-7000-8000-000000000000")

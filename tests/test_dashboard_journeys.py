@@ -1,0 +1,206 @@
+"""What a person does at the dashboard, in a real browser."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from dashboard_world import Plant, filled_plant, served
+
+WAIT_MS = 30_000
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+    with filled_plant(tmp_path_factory.mktemp("plant"), start=datetime.now(UTC) - timedelta(minutes=30)) as plant:
+        yield plant
+
+
+@pytest.fixture(scope="module")
+def address(plant: Plant) -> Iterator[str]:
+    with served(plant.config) as address:
+        yield address
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    """A new window; at the end nothing may have failed in it, and nothing may have been asked of another server."""
+    context = browser.new_context(base_url=address, viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(WAIT_MS)
+    expect.set_options(timeout=WAIT_MS)
+    strangers, errors = [], []
+    page.on("request", lambda asked: asked.url.startswith((address, "data:", "blob:")) or strangers.append(asked.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    context.close()
+    assert strangers == []
+    assert errors == []
+
+
+def open_part(page: Page, plant: Plant, part: str) -> None:
+    page.goto(f"/part?uid={plant.uids[part]}")
+    page.wait_for_selector(f".stage[data-uid='{plant.uids[part]}']")
+
+
+def hottest(page: Page) -> dict[str, float]:
+    """Where the drawn map is most opaque, in pixels of the picture, and how opaque it is there and in the corner."""
+    page.wait_for_selector(".stage[data-map=drawn]")
+    found: dict[str, float] = page.locator("canvas.map").evaluate(
+        """canvas => {
+            const { width, height } = canvas
+            const data = canvas.getContext("2d").getImageData(0, 0, width, height).data
+            let best = 0
+            for (let i = 0; i < width * height; i++) {
+                const value = i => data[4 * i] + data[4 * i + 1] + data[4 * i + 2]
+                if (data[4 * i + 3] === 255 && value(i) > value(best)) best = i
+            }
+            return { x: best % width, y: Math.floor(best / width), alpha: data[4 * best + 3], corner: data[3] }
+        }"""
+    )
+    return found
+
+
+def test_from_the_list_to_the_part_and_back(page: Page, plant: Plant) -> None:
+    page.goto("/")
+    row = page.locator(f"tr[data-uid='{plant.uids['P-1002']}']")
+    expect(row).to_contain_text("✕ REJECT")
+    expect(page.locator("tbody tr")).to_have_count(12)
+    # A name with markup stands there as text.
+    expect(page.locator("tbody tr a").first).to_have_text("<b>P-1012</b>")
+    row.get_by_role("link", name="P-1002").click()
+    page.wait_for_url(re.compile(f"/part\\?uid={plant.uids['P-1002']}"))
+    expect(page.locator(".kz-name")).to_have_text("P-1002")
+    page.get_by_role("link", name="All inspections").click()
+    expect(page.locator("tbody tr")).to_have_count(12)
+
+
+def test_thumbnails_are_loaded_and_a_missing_picture_says_so(page: Page, plant: Plant) -> None:
+    page.goto("/")
+    image = page.locator(f"tr[data-uid='{plant.uids['P-1002']}'] img")
+    image.wait_for()
+    page.wait_for_function("image => image.complete && image.naturalWidth === 160", arg=image.element_handle())
+    expect(page.locator(f"tr[data-uid='{plant.uids['P-1010']}'] .thumb")).to_have_text("no picture")
+
+
+def test_the_heatmap_lies_on_the_defect_with_method_and_scale(page: Page, plant: Plant) -> None:
+    open_part(page, plant, "P-1005")
+    hot = hottest(page)
+    explanation = plant.record("P-1005").explanation
+    assert explanation is not None
+    region = explanation.regions[0]
+    assert region.x1 <= hot["x"] < region.x2
+    assert region.y1 <= hot["y"] < region.y2
+    assert (hot["alpha"], hot["corner"]) == (255, 0)
+    legend = page.locator(".legend")
+    expect(legend).to_contain_text("Grad-CAM")
+    expect(legend).to_contain_text("Evidence for “missing_hole”")
+    expect(legend).to_contain_text("Peak of this picture: 1.20 of the scale")
+    expect(page.locator(".box span")).to_have_text("1 · missing_hole · 1.20")
+
+
+def test_opacity_keys_and_zoom_work_without_the_server(page: Page, plant: Plant) -> None:
+    open_part(page, plant, "P-1005")
+    hottest(page)
+    page.evaluate("window.seen = performance.getEntriesByType('resource').length")
+    canvas = page.locator("canvas.map")
+    page.locator(".opacity").fill("25")
+    expect(canvas).to_have_css("opacity", "0.25")
+    page.keyboard.press("h")
+    expect(canvas).to_have_css("opacity", "0")
+    page.keyboard.press("h")
+    expect(canvas).to_have_css("opacity", "0.25")
+    page.keyboard.press("r")
+    expect(page.locator(".boxes")).to_be_hidden()
+    page.keyboard.press("r")
+    expect(page.locator(".boxes")).to_be_visible()
+    width = page.locator(".box").bounding_box()
+    page.get_by_title("Zoom in").click()
+    expect(page.locator(".factor")).to_have_text("150 %")
+    wider = page.locator(".box").bounding_box()
+    assert width is not None
+    assert wider is not None
+    assert wider["width"] == pytest.approx(1.5 * width["width"], abs=1)
+    page.get_by_title("Whole picture").click()
+    expect(page.locator(".factor")).to_have_text("100 %")
+    assert page.evaluate("performance.getEntriesByType('resource').length - window.seen") == 0
+
+
+def test_boxes_lie_where_the_photo_shows_the_region(page: Page, plant: Plant) -> None:
+    open_part(page, plant, "P-1005")
+    hottest(page)
+    explanation = plant.record("P-1005").explanation
+    assert explanation is not None
+    region = explanation.regions[0]
+    photo, box = page.locator("img.photo").bounding_box(), page.locator(".box").bounding_box()
+    assert photo is not None
+    assert box is not None
+    scale = photo["width"] / 320
+    assert box["x"] == pytest.approx(photo["x"] + region.x1 * scale, abs=1)
+    assert box["y"] == pytest.approx(photo["y"] + region.y1 * scale, abs=1)
+    assert box["width"] == pytest.approx((region.x2 - region.x1) * scale, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("part", "sentence"),
+    [
+        ("P-1007", "The map is flat: no place in the picture stands out for “dent”."),
+        ("P-1008", "The heatmap is being made."),
+        ("P-1009", "The heatmap could not be made: out of memory"),
+        ("P-1010", "No heatmap: this picture was not judged."),
+    ],
+)
+def test_where_there_is_no_map_the_page_says_why(page: Page, plant: Plant, part: str, sentence: str) -> None:
+    open_part(page, plant, part)
+    expect(page.locator(".notice")).to_have_text(sentence)
+    expect(page.locator(".legend")).to_be_hidden()
+
+
+def test_a_decision_is_stored_once_and_the_next_part_comes(page: Page, plant: Plant) -> None:
+    open_part(page, plant, "P-1009")
+    page.get_by_placeholder("Your name").fill("Kim Min-ji")
+    # The viewer's keys must not fire while somebody types their letters.
+    page.get_by_placeholder("Optional").fill("hr")
+    expect(page.locator(".show-boxes")).to_be_checked()
+    page.get_by_role("radio", name="Accept: defective, stain").click()
+    record = page.get_by_role("button", name="Record and show next")
+    expect(record).to_be_enabled()
+    record.dblclick()
+    page.wait_for_url(re.compile(f"uid={plant.uids['P-1008']}"))
+    expect(page.locator(".kz-name")).to_have_text("P-1008")
+    expect(page.get_by_placeholder("Your name")).to_have_value("Kim Min-ji")
+    (review,) = plant.record("P-1009").reviews
+    assert (review.reviewer, review.disposition, review.defect_class) == ("Kim Min-ji", "defective", "stain")
+    assert plant.record("P-1008").reviews == ()
+    page.goto("/")
+    expect(page.locator(f"tr[data-uid='{plant.uids['P-1009']}']")).to_contain_text("defective")
+
+
+def test_reports_are_downloaded(page: Page, tmp_path: Path) -> None:
+    page.goto("/reports")
+    files = {}
+    for kind in ("CSV", "PDF"):
+        page.get_by_role("button", name=f"Make {kind}").click()
+        with page.expect_download() as waiting:
+            page.get_by_role("button", name=f"Download {kind}").click()
+        waiting.value.save_as(tmp_path / kind)
+        files[kind] = (waiting.value.suggested_filename, (tmp_path / kind).read_bytes())
+    assert re.fullmatch(r"kizu-defects-[\d-]{10}-to-[\d-]{10}\.pdf", files["PDF"][0])
+    assert files["PDF"][1].startswith(b"%PDF-")
+    rows = list(csv.DictReader(io.StringIO(files["CSV"][1].decode("utf-8-sig"), newline="")))
+    assert len(rows) == 9

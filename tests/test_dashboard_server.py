@@ -1,0 +1,184 @@
+"""What the server answers: pictures by inspection id, nothing by path, nothing to strangers."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dashboard_world import Plant, empty_plant, filled_plant, served
+from kizu_dashboard.room import close_rooms
+from kizu_dashboard.server import serve, streamlit_options
+from kizu_dashboard.settings import DashboardConfig, DashboardSettings, PlantSettings
+from kizu_db.settings import DatabaseSettings
+from kizu_inspect.errors import ConfigError, SchemaError
+from kizu_inspect.heatmap import upsample
+
+Answer = tuple[int, dict[str, str], bytes]
+
+
+@pytest.fixture(scope="module")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+    with filled_plant(tmp_path_factory.mktemp("plant")) as plant:
+        yield plant
+
+
+@pytest.fixture(scope="module")
+def address(plant: Plant) -> Iterator[str]:
+    with served(plant.config) as address:
+        yield address
+
+
+def get(address: str, path: str, *, host: str | None = None) -> Answer:
+    """Status, headers (lower-case) and body; `path` is sent as it is."""
+    where = urlsplit(address)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=20)
+    try:
+        connection.putrequest("GET", path, skip_host=host is not None)
+        if host is not None:
+            connection.putheader("Host", host)
+        connection.endheaders()
+        answer = connection.getresponse()
+        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+    finally:
+        connection.close()
+
+
+def test_it_listens_on_this_machine_only_by_default(address: str) -> None:
+    assert address.startswith("http://127.0.0.1:")
+    assert get(address, "/_stcore/health")[::2] == (200, b"ok")
+
+
+def test_the_photo_is_the_stored_file(plant: Plant, address: str) -> None:
+    status, headers, body = get(address, f"/image/{plant.uids['P-1002']}")
+    assert (status, headers["content-type"]) == (200, "image/png")
+    sha256 = plant.record("P-1002").row.image_sha256
+    assert sha256 is not None
+    assert body == plant.room.images.get(sha256)
+
+
+def test_the_heatmap_is_grey_on_the_fixed_scale(plant: Plant, address: str) -> None:
+    status, _, body = get(address, f"/heatmap/{plant.uids['P-1002']}?method=grad-cam")
+    picture = Image.open(io.BytesIO(body))
+    assert (status, picture.mode, picture.size) == (200, "L", (320, 320))
+    explanation = plant.record("P-1002").explanation
+    assert explanation is not None
+    np.testing.assert_array_equal(np.asarray(picture), np.rint(upsample(explanation.heatmap) * 255).astype(np.uint8))
+
+
+def test_a_thumbnail_is_small(plant: Plant, address: str) -> None:
+    status, headers, body = get(address, f"/thumbnail/{plant.uids['P-1001']}")
+    assert (status, headers["content-type"]) == (200, "image/jpeg")
+    assert Image.open(io.BytesIO(body)).size == (160, 160)
+
+
+@pytest.mark.parametrize("kind", ["image", "thumbnail", "heatmap"])
+def test_the_browser_keeps_pictures_and_proxies_do_not(plant: Plant, address: str, kind: str) -> None:
+    _, headers, _ = get(address, f"/{kind}/{plant.uids['P-1002']}")
+    assert headers["cache-control"] == "private, max-age=31536000, immutable"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/image/01890000-0000-7000-8000-000000000000",
+        "/image/1",
+        "/image/kizu.db",
+        "/image/..%2Fkizu.db",
+        "/image/%2Fetc%2Fpasswd",
+        "/heatmap/' OR 1=1 --".replace(" ", "%20"),
+    ],
+)
+def test_only_an_inspections_id_leads_to_a_picture(address: str, path: str) -> None:
+    status, headers, body = get(address, path)
+    assert status in (400, 404)
+    assert b"SQLite" not in body
+    assert b"root:" not in body
+    assert headers.get("cache-control") in (None, "no-store")
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "why"),
+    [
+        ("heatmap", "P-1007", b"this inspection has no such picture"),
+        ("heatmap", "P-1001", b"this inspection has no such picture"),
+        ("image", "P-1010", b"this inspection has no such picture"),
+    ],
+)
+def test_what_is_not_there_is_not_cached(plant: Plant, address: str, kind: str, part: str, why: bytes) -> None:
+    status, headers, body = get(address, f"/{kind}/{plant.uids[part]}")
+    assert (status, headers["cache-control"], body) == (404, "no-store", why)
+
+
+def test_a_picture_lost_from_the_store_is_said_without_its_path(plant: Plant, address: str) -> None:
+    sha256 = plant.record("P-1011").row.image_sha256
+    assert sha256 is not None
+    plant.room.images.path_of(sha256).unlink()
+    status, _, body = get(address, f"/image/{plant.uids['P-1011']}")
+    assert (status, body) == (404, b"the picture is missing from the image store or cannot be read")
+
+
+@pytest.mark.parametrize("path", ["/", "/image/{uid}", "/_stcore/health"])
+def test_a_foreign_name_for_this_machine_is_refused(plant: Plant, address: str, path: str) -> None:
+    assert get(address, path.format(uid=plant.uids["P-1002"]), host="evil.example")[0] == 400
+
+
+def test_the_page_asks_for_nothing_from_elsewhere(address: str) -> None:
+    body = get(address, "/")[2].decode()
+    assert not re.findall(r"(?:src|href)=[\"']https?://", body)
+
+
+def test_settings_are_the_safe_ones() -> None:
+    options = streamlit_options("127.0.0.1", 8501)
+    wanted = {
+        "server.address": "127.0.0.1",
+        "server.headless": True,
+        "server.fileWatcherType": "none",
+        "server.enableStaticServing": False,
+        "browser.gatherUsageStats": False,
+        "client.showErrorDetails": "none",
+        "client.toolbarMode": "viewer",
+        "client.disableDataExport": True,
+        "server.allowedHosts": ["127.0.0.1", "localhost"],
+        "theme.base": "light",
+    }
+    assert wanted.items() <= options.items()
+
+
+def test_on_the_network_any_name_may_be_used() -> None:
+    assert streamlit_options("0.0.0.0", 8501)["server.allowedHosts"] == []
+
+
+def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        config = empty_plant(tmp_path, port=taken.getsockname()[1])
+        with pytest.raises(ConfigError, match=r"cannot listen: found 127\.0\.0\.1:\d+ is in use by another program"):
+            serve(config)
+
+
+def test_a_database_without_tables_is_told_before_serving(tmp_path: Path) -> None:
+    config = DashboardConfig(
+        database=DatabaseSettings(url=f"sqlite:///{tmp_path / 'kizu.db'}"), dashboard=DashboardSettings(port=0)
+    )
+    try:
+        with pytest.raises(SchemaError):
+            serve(config)
+    finally:
+        close_rooms()
+
+
+def test_an_unknown_time_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="unknown time zone 'Asia/Soul'"):
+        PlantSettings(timezone="Asia/Soul")

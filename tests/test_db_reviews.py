@@ -1,0 +1,193 @@
+"""Reviews, recipes and models: what is decided stays written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from threading import Barrier, Thread
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from db_examples import inspection, model, raw, review
+from kizu_db.records import Records
+from kizu_db.settings import DatabaseSettings
+from kizu_db.values import Review
+from kizu_inspect.errors import RecordError
+
+
+@pytest.fixture
+def uid(records: Records) -> str:
+    """A recorded inspection."""
+    with records.unit() as unit:
+        return unit.inspections.add(inspection())
+
+
+def test_a_review_comes_back_and_shows_in_the_lists(records: Records, uid: str) -> None:
+    new = review(uid)
+    with records.unit() as unit:
+        stored = unit.reviews.add(new)
+    with records.unit() as unit:
+        assert unit.reviews.of(uid) == [stored]
+        assert unit.reviews.of("nobody") == []
+        record = unit.inspections.get(uid)
+        assert record is not None
+        assert record.reviews == (stored,)
+        assert unit.inspections.latest()[0].disposition == "defective"
+    assert {name: getattr(stored, name) for name in vars(new)} == vars(new)
+    assert stored.reviewed_at.tzinfo is not None
+
+
+def test_a_repeated_form_stores_one_review(records: Records, uid: str) -> None:
+    new = review(uid)
+    with records.unit() as unit:
+        first = unit.reviews.add(new)
+    with records.unit() as unit:
+        assert unit.reviews.add(replace(new, disposition="good", defect_class=None, decision="override")) == first
+        assert unit.reviews.of(uid) == [first]
+
+
+def test_a_double_click_stores_one_review(records: Records, uid: str) -> None:
+    barrier = Barrier(2)
+    stored: list[Review] = []
+    new = review(uid)
+
+    def click() -> None:
+        barrier.wait()
+        with records.unit() as unit:
+            stored.append(unit.reviews.add(new))
+
+    threads = [Thread(target=click) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(stored) == 2
+    assert stored[0] == stored[1]
+    with records.unit() as unit:
+        assert unit.reviews.of(uid) == stored[:1]
+
+
+def test_a_correction_is_a_new_review_that_names_the_old_one(records: Records, uid: str) -> None:
+    with records.unit() as unit:
+        first = unit.reviews.add(review(uid))
+        corrected = review(uid, disposition="good", defect_class=None, decision="override", supersedes=first.id)
+        second = unit.reviews.add(corrected)
+        assert unit.reviews.of(uid) == [first, second]
+        assert unit.inspections.latest()[0].disposition == "good"
+        with pytest.raises(RecordError, match="was corrected by somebody else"):
+            unit.reviews.add(review(uid, supersedes=first.id))
+        third = unit.reviews.add(review(uid, supersedes=second.id))
+    assert third.supersedes == second.id
+
+
+def test_reviews_that_make_no_sense_are_refused(records: Records, uid: str) -> None:
+    with records.unit() as unit:
+        other = unit.inspections.add(inspection())
+        elsewhere = unit.reviews.add(review(other))
+        cases = {
+            "no such inspection": review("nobody"),
+            "needs a reviewer": review(uid, reviewer=" "),
+            "needs a nonce": review(uid, nonce=""),
+            "no defect class": review(uid, disposition="good"),
+            "does not belong to this inspection": review(uid, supersedes=elsewhere.id),
+        }
+        for message, new in cases.items():
+            with pytest.raises(RecordError, match=message):
+                unit.reviews.add(new)
+        with pytest.raises(RecordError, match="does not belong"):
+            unit.reviews.add(review(uid, supersedes=10**6))
+        assert unit.reviews.of(uid) == []
+    with pytest.raises(RecordError, match="ck_review_disposition"), records.unit() as unit:
+        unit.reviews.add(review(uid, disposition="perhaps"))
+
+
+APPEND_ONLY = {
+    "update-review": "UPDATE review SET disposition = 'good'",
+    "delete-review": "DELETE FROM review",
+    "update-recipe": "UPDATE recipe SET version = 7",
+    "delete-recipe": "DELETE FROM recipe",
+}
+
+
+@pytest.mark.parametrize("statement", APPEND_ONLY.values(), ids=APPEND_ONLY.keys())
+def test_the_database_refuses_to_change_what_was_decided(
+    records: Records, database: DatabaseSettings, uid: str, statement: str
+) -> None:
+    with records.unit() as unit:
+        stored = unit.reviews.add(review(uid))
+        recipe = unit.recipes.register("press-3", {"audit_share": 0.01}, None)
+    with raw(database) as connection, pytest.raises(DBAPIError, match="rows are append-only"), connection.begin_nested():
+        connection.execute(text(statement))
+    with records.unit() as unit:
+        assert unit.reviews.of(uid) == [stored]
+        assert unit.recipes.register("press-3", {"audit_share": 0.01}, None) == recipe
+
+
+def test_no_other_way_leads_around_append_only(records: Records, database: DatabaseSettings, uid: str) -> None:
+    with records.unit() as unit:
+        stored = unit.reviews.add(review(uid))
+    columns = "inspection_id, reviewer, disposition, decision, reason, nonce, reviewed_at"
+    around = {
+        "sqlite": f"INSERT OR REPLACE INTO review ({columns}) SELECT {columns} FROM review",
+        "postgresql": "TRUNCATE review",
+    }
+    with raw(database) as connection:
+        if connection.dialect.name == "sqlite":
+            connection.execute(text("PRAGMA recursive_triggers = OFF"))  # as in a program that knows nothing of Kizu
+        with pytest.raises(DBAPIError, match="rows are append-only"), connection.begin_nested():
+            connection.execute(text(around[connection.dialect.name]))
+    with records.unit() as unit:
+        assert unit.reviews.of(uid) == [stored]
+
+
+def test_a_recipe_has_a_new_version_for_each_change(records: Records) -> None:
+    with records.unit() as unit:
+        unit.models.register(model())
+        unit.models.register(model("cd" * 32))
+        register = unit.recipes.register
+        first = register("press-3", {"audit_share": 0.01, "views": ("top", "side")}, model().hash)
+        assert (first.version, first.content) == (1, {"audit_share": 0.01, "views": ["top", "side"]})
+        assert first.created_at.tzinfo is not None
+        # The order of the settings is no change.
+        assert register("press-3", {"views": ["top", "side"], "audit_share": 0.01}, model().hash) == first
+        retrained = register("press-3", dict(first.content), "cd" * 32)
+        changed = register("press-3", {"audit_share": 0.02}, "cd" * 32)
+        back = register("press-3", dict(first.content), model().hash)
+        assert [retrained.version, changed.version, back.version] == [2, 3, 4]
+        assert register("press-4", dict(first.content), model().hash).version == 1
+
+
+def test_a_recipe_that_is_no_json_is_refused(records: Records) -> None:
+    with records.unit() as unit, pytest.raises(RecordError, match=r"JSON cannot hold: found .*Path"):
+        unit.recipes.register("press-3", {"bundle": Path("bundles/plates")}, None)
+
+
+def test_two_programs_register_a_recipe_once(records: Records) -> None:
+    barrier = Barrier(2)
+    versions: list[int] = []
+
+    def register() -> None:
+        barrier.wait()
+        with records.unit() as unit:
+            versions.append(unit.recipes.register("press-3", {"audit_share": 0.01}, None).version)
+
+    threads = [Thread(target=register) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert versions == [1, 1]
+
+
+def test_a_model_is_registered_once(records: Records) -> None:
+    promised = replace(model(), promise={"miss_rate": 0.05, "n": 59})
+    with records.unit() as unit:
+        unit.models.register(promised)
+        unit.models.register(replace(promised, path=Path("moved/plates")))
+        found = unit.models.get(promised.hash)
+        assert unit.models.get("00" * 32) is None
+    assert found is not None
+    assert {name: getattr(found, name) for name in vars(promised)} == vars(promised)
+    assert found.registered_at.tzinfo is not None

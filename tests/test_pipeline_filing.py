@@ -1,0 +1,121 @@
+"""Putting files away: never over another one, and safe to repeat."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path, PurePath
+
+import pytest
+
+from kizu_pipeline.filing import move_aside, move_to_quarantine
+from line_world import names_in
+
+
+@pytest.fixture
+def done(tmp_path: Path) -> Path:
+    return tmp_path / "done"
+
+
+@pytest.fixture
+def drop(tmp_path: Path) -> Callable[[str, str], Path]:
+    def write(name: str, content: str) -> Path:
+        path = tmp_path / "incoming" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content)
+        return path
+
+    return write
+
+
+@pytest.fixture(params=["hard links", "no hard links", "another device"])
+def any_disk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = {"no hard links": errno.EPERM, "another device": errno.EXDEV}.get(request.param)
+    if number is not None:
+
+        def refuse(*_: object, **__: object) -> None:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(os, "link", refuse)
+
+
+@pytest.mark.usefixtures("any_disk")
+def test_names_in_use_get_a_number(done: Path, drop: Callable[[str, str], Path]) -> None:
+    for content in ("first", "second", "third"):
+        move_aside(drop("a.png", content), done, PurePath("a.png"))
+    assert {name: (done / name).read_text() for name in names_in(done)} == {
+        "a.png": "first",
+        "a-1.png": "second",
+        "a-2.png": "third",
+    }
+    assert not names_in(done.parent / "incoming")
+
+
+@pytest.mark.usefixtures("any_disk")
+def test_sub_folders_and_times_are_kept(done: Path, drop: Callable[[str, str], Path]) -> None:
+    file = drop("a.png", "x")
+    os.utime(file, ns=(1, 1_600_000_000_123_456_789))
+    target = move_aside(file, done, PurePath("line 2/a.png"))
+    assert target == done / "line 2" / "a.png"
+    assert target.stat().st_mtime_ns == 1_600_000_000_123_456_789
+
+
+@pytest.mark.parametrize("leave", [os.link, shutil.copy2], ids=["linked", "copied from another device"])
+def test_a_move_cut_in_two_is_completed(done: Path, drop: Callable[[str, str], Path], leave: Callable[..., object]) -> None:
+    file = drop("a.png", "x")
+    done.mkdir()
+    leave(file, done / "a.png")
+    move_aside(file, done, PurePath("a.png"))
+    assert names_in(done) == ["a.png"]
+    assert not file.exists()
+
+
+def test_longest_names_still_get_number_and_note(done: Path, drop: Callable[[str, str], Path]) -> None:
+    name = "é" * 125 + ".png"  # 254 bytes
+    for key in ("1", "2"):
+        move_to_quarantine(drop(name, key), done, PurePath(name), {"source_key": key})
+    files = names_in(done)
+    assert len(files) == 4
+    assert all(len(os.fsencode(found)) <= 255 for found in files)
+
+
+def test_a_name_with_a_very_long_ending(done: Path, drop: Callable[[str, str], Path]) -> None:
+    name = "a." + "b" * 253
+    assert move_aside(drop(name, "x"), done, PurePath(name)).is_file()
+
+
+def test_quarantine_puts_the_note_beside_its_file(done: Path, drop: Callable[[str, str], Path]) -> None:
+    for key in ("first", "second"):
+        move_to_quarantine(drop("a.png", key), done, PurePath("a.png"), {"source_key": key, "error": "torn"})
+    assert names_in(done) == ["a-1.png", "a-1.png.json", "a.png", "a.png.json"]
+    assert json.loads((done / "a-1.png.json").read_text()) == {"source_key": "second", "error": "torn"}
+    assert (done / "a-1.png").read_text() == "second"
+
+
+def test_a_note_whose_file_was_not_moved_any_more_is_taken_up_again(done: Path, drop: Callable[[str, str], Path]) -> None:
+    file = drop("a.png", "x")
+    done.mkdir()
+    (done / "a.png.json").write_text('{"source_key": "mine"}')
+    move_to_quarantine(file, done, PurePath("a.png"), {"source_key": "mine"})
+    assert names_in(done) == ["a.png", "a.png.json"]
+
+
+def test_a_link_is_moved_not_what_it_points_to(done: Path, drop: Callable[[str, str], Path], tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("s")
+    link = drop("b.png", "").with_name("a.png")
+    link.symlink_to(secret)
+    target = move_aside(link, done, PurePath("a.png"))
+    assert target.is_symlink()
+    assert secret.read_text() == "s"
+
+
+def test_failure_leaves_the_file_where_it_was(done: Path, drop: Callable[[str, str], Path]) -> None:
+    file = drop("a.png", "x")
+    done.write_text("a file in the folder's place")
+    with pytest.raises(OSError, match=r"done|exists|directory"):
+        move_aside(file, done, PurePath("a.png"))
+    assert file.read_text() == "x"

@@ -1,0 +1,240 @@
+"""What a watched folder gives: complete files only, each once, and nothing from outside it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kizu_inspect.errors import ImageError, SourceError
+from kizu_pipeline.locks import LOCK_NAME, folder_lock
+from kizu_pipeline.settings import FolderSource
+from kizu_pipeline.sources.base import Work
+from kizu_pipeline.sources.folder import FolderIntake, open_folder
+from line_world import drawn_png, names_in
+
+LONG_AGO = 1_700_000_000
+
+
+class Folder:
+    """An intake over a temporary folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.path = root / "incoming"
+        self.path.mkdir()
+        self.stop = threading.Event()
+
+    def settings(self, **changes: Any) -> FolderSource:
+        defaults = {"path": self.path, "done": self.root / "done", "quarantine": self.root / "quarantine"}
+        return FolderSource(**{**defaults, **changes})
+
+    def intake(self, **changes: Any) -> FolderIntake:
+        return FolderIntake(self.settings(**changes), station="s", max_megapixels=1.0, batch_wait_s=0.0, stop=self.stop)
+
+    def drop(self, name: str | bytes, data: bytes = b"x", *, mtime: float = LONG_AGO) -> Path:
+        path = self.path / os.fsdecode(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        os.utime(path, (mtime, mtime))
+        return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def names(works: list[Work]) -> list[str]:
+    return [work.name for work in works]
+
+
+def test_oldest_first_and_at_most_the_limit(folder: Folder) -> None:
+    for age, name in enumerate(("c", "a", "b")):
+        folder.drop(name, mtime=LONG_AGO + age)
+    intake = folder.intake()
+    assert [names(intake.take(2)), names(intake.take(2))] == [["c", "a"], ["b"]]
+
+
+def test_what_is_passed_over(folder: Folder) -> None:
+    for name in ("a.png.tmp", "a.PNG.PART", ".hidden.png", ".trash/a.png", LOCK_NAME):
+        folder.drop(name)
+    folder.drop("sub/deep/ok.png")
+    os.mkfifo(folder.path / "pipe.png")
+    (folder.path / "linked").symlink_to(folder.root)  # would be an endless way round
+    assert names(folder.intake().take(10)) == ["ok.png"]
+
+
+def test_done_and_quarantine_inside_the_folder_are_not_judged_again(folder: Folder) -> None:
+    folder.drop("done/a.png")
+    folder.drop("quarantine/b.png")
+    folder.drop("c.png")
+    intake = folder.intake(done=folder.path / "done", quarantine=folder.path / "quarantine")
+    assert names(intake.take(10)) == ["c.png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("부품/图 é.png".encode(), "图 é.png"), (b"bad\xff.png", r"bad\xff.png"), (b"new\nline.png", "new\nline.png")],
+    ids=["Unicode", "no UTF-8", "line break"],
+)
+def test_names_of_every_kind(folder: Folder, name: bytes, shown: str) -> None:
+    folder.drop(name, drawn_png())
+    (work,) = folder.intake().take(10)
+    assert work.name == shown
+    work.key.encode("utf-8")
+    assert work.load() is not None
+    work.inspected()
+    assert (folder.root / "done" / os.fsdecode(name)).is_file()
+
+
+def test_key_tells_apart_what_cameras_call_the_same(folder: Folder) -> None:
+    keys = set()
+    for data, mtime in ((b"x", LONG_AGO), (b"xx", LONG_AGO), (b"x", LONG_AGO + 1e-6)):
+        folder.drop("image.png", data, mtime=mtime)
+        (work,) = folder.intake().take(1)
+        keys.add(work.key)
+    assert len(keys) == 3
+
+
+def test_a_file_being_written_waits_until_it_settles(folder: Folder) -> None:
+    intake = folder.intake(settle_s=0.2, rescan_s=60)
+    path = folder.drop("a.png", b"1", mtime=time.time() + 3600)  # a camera whose clock is an hour fast
+    assert intake.take(1) == []
+    assert intake.waiting
+    started = time.monotonic()
+    intake.wait()
+    assert 0.1 < time.monotonic() - started < 5
+    path.write_bytes(b"12")
+    os.utime(path, (time.time() + 3600,) * 2)
+    assert intake.take(1) == []  # it grew: the wait begins again
+    intake.wait()
+    assert names(intake.take(1)) == ["a.png"]
+    assert not intake.waiting
+
+
+def test_a_file_older_than_the_settle_time_counts_at_once(folder: Folder) -> None:
+    folder.drop("a.png")
+    assert names(folder.intake(settle_s=3600).take(1)) == ["a.png"]
+
+
+def test_vanished_and_replaced_files_are_no_pictures(folder: Folder) -> None:
+    gone, replaced, link = folder.drop("a"), folder.drop("b"), folder.path / "c"
+    link.symlink_to("nowhere")
+    works = folder.intake(settle_s=0).take(10)
+    gone.unlink()
+    replaced.write_bytes(b"another picture")
+    link.unlink()
+    assert [work.load() for work in works] == [None, None, None]
+
+
+def test_a_picture_put_in_the_place_of_a_judged_one_is_not_put_away_with_it(folder: Folder) -> None:
+    path = folder.drop("image.png", drawn_png(1))
+    intake = folder.intake()
+    (work,) = intake.take(1)
+    assert work.load() is not None
+    path.write_bytes(drawn_png(2))
+    work.inspected()
+    work.refused("x", inspection="u")
+    assert path.read_bytes() == drawn_png(2)
+    assert not names_in(folder.root / "done")
+    assert not names_in(folder.root / "quarantine")
+
+
+@pytest.mark.parametrize("target", ["../secret.png", "nowhere", "b.png"], ids=["out of the folder", "dangling", "inside"])
+def test_links_are_refused(folder: Folder, target: str) -> None:
+    (folder.root / "secret.png").write_bytes(drawn_png())
+    (folder.path / "a.png").symlink_to(target)
+    work = next(work for work in folder.intake(settle_s=0).take(10) if work.name == "a.png")
+    with pytest.raises(ImageError, match=r"links are refused: found a link to .*; expected a file"):
+        work.load()
+    work.refused("link", inspection="u")
+    assert names_in(folder.root / "quarantine") == ["a.png", "a.png.json"]
+    assert (folder.root / "secret.png").is_file()
+
+
+def test_delete_instead_of_move(folder: Folder) -> None:
+    path = folder.drop("a.png", drawn_png())
+    (work,) = folder.intake(keep="delete").take(1)
+    work.inspected()
+    work.inspected()
+    assert not path.exists()
+    assert not (folder.root / "done").exists()
+
+
+def test_suffix_of_the_stored_picture_follows_its_content(folder: Folder) -> None:
+    folder.drop("a.jpg", drawn_png())
+    (work,) = folder.intake().take(1)
+    picture = work.load()
+    assert picture is not None
+    assert picture.suffix == ".png"
+    assert picture.image.shape == (64, 64, 3)
+
+
+def test_folder_that_is_not_there(folder: Folder) -> None:
+    settings = folder.settings(path=folder.root / "nowhere")
+    with (
+        pytest.raises(SourceError, match=r"nowhere is not there: found nothing; expected a folder\. Make it, or correct"),
+        open_folder(settings, station="s", max_megapixels=1, watch=False, batch_wait_s=0, stop=folder.stop),
+    ):
+        pass
+
+
+def test_folder_that_goes_away(folder: Folder) -> None:
+    intake = folder.intake()
+    folder.path.rmdir()
+    with pytest.raises(SourceError, match="cannot be read: found No such file"):
+        intake.take(1)
+
+
+def test_one_service_a_folder(folder: Folder) -> None:
+    with folder_lock(folder.path, station="press-3"):
+        owner = rf"station press-3, process {os.getpid()} on .+, since 20"
+        with pytest.raises(SourceError, match=f"belongs to another running service: found {owner}"):
+            folder_lock(folder.path, station="press-4").__enter__()
+    assert names_in(folder.path) == []
+
+
+def test_a_lock_file_left_by_a_killed_service_is_no_lock(folder: Folder) -> None:
+    folder.drop(LOCK_NAME, b"station press-3, process 1")
+    with folder_lock(folder.path, station="press-3"):
+        pass
+    assert names_in(folder.path) == []
+
+
+@pytest.fixture
+def watched(folder: Folder) -> Iterator[FolderIntake]:
+    settings = folder.settings(settle_s=0, rescan_s=60)
+    with open_folder(settings, station="s", max_megapixels=1, watch=True, batch_wait_s=0, stop=folder.stop) as intake:
+        yield intake
+
+
+def test_file_events_come_long_before_the_rescan(folder: Folder, watched: FolderIntake) -> None:
+    noticed = threading.Event()
+
+    def keep_dropping() -> None:  # the watcher's thread may not have begun when the first file comes
+        number = 0
+        while not noticed.wait(0.1):
+            folder.drop(f"{number}.png", mtime=time.time())
+            number += 1
+
+    dropping = threading.Thread(target=keep_dropping)
+    dropping.start()
+    started = time.monotonic()
+    watched.wait()
+    noticed.set()
+    dropping.join()
+    assert time.monotonic() - started < 30
+    assert watched.take(1)
+
+
+def test_stop_ends_the_wait(folder: Folder, watched: FolderIntake) -> None:
+    threading.Timer(0.1, folder.stop.set).start()
+    started = time.monotonic()
+    watched.wait()
+    assert time.monotonic() - started < 30

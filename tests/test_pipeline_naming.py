@@ -1,0 +1,53 @@
+"""Which part a file shows."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import PurePath
+
+import pytest
+
+from kizu_pipeline.naming import PartIdentity, generated_part, part_of_file, printable
+
+PART_VIEW = r"(?P<part>[^_]+)_(?P<view>.+)"
+
+
+def identity(name: str, pattern: str) -> PartIdentity:
+    return part_of_file(PurePath(name), re.compile(pattern), source="s", key=name)
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "expected"),
+    [
+        pytest.param("P0001_top.png", PART_VIEW, PartIdentity("P0001", "top"), id="part and view"),
+        pytest.param("line2/P0001_top.png", PART_VIEW, PartIdentity("P0001", "top"), id="in a sub-folder"),
+        pytest.param(
+            "L7/P1_a.png",
+            "(?P<lot>[^/]+)/(?P<part>[^_]+)_(?P<view>.+)",
+            PartIdentity("P1", "a", "L7"),
+            id="sub-folder names the lot",
+        ),
+        pytest.param("a.b.png", "(?P<part>.+)", PartIdentity("a.b"), id="only the last ending goes"),
+        pytest.param("부품 7.png", "(?P<part>.+)", PartIdentity("부품 7"), id="Korean"),
+        pytest.param("Tu\u0308r.png", "(?P<part>.+)", PartIdentity("T\u00fcr"), id="decomposed letters are composed"),
+        pytest.param("P1.png", "(?P<part>[^_]+)(?:_(?P<view>.+))?", PartIdentity("P1"), id="absent group"),
+    ],
+)
+def test_name_tells_the_part(name: str, pattern: str, expected: PartIdentity) -> None:
+    assert identity(name, pattern) == expected
+
+
+@pytest.mark.parametrize("name", ["P0001.png", "_top.png", " _top.png"], ids=["no match", "empty", "blank"])
+def test_name_that_fits_nothing_gets_a_generated_part(name: str) -> None:
+    found = identity(name, "(?P<part>[^_]*)_(?P<view>.+)")
+    assert found == PartIdentity(generated_part("s", name), generated=True)
+
+
+def test_generated_parts_are_stable_and_differ() -> None:
+    assert generated_part("s", "a") == generated_part("s", "a")
+    assert len({generated_part("s", "a"), generated_part("s", "b"), generated_part("t", "a")}) == 3
+
+
+def test_bytes_that_are_no_text_are_escaped() -> None:
+    assert printable(os.fsdecode(b"p\xff.png")) == r"p\xff.png"

@@ -1,0 +1,67 @@
+"""Settings of a station: what is refused, and with what words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from kizu_pipeline.settings import CameraSource, FolderSource, RuntimeSettings, StationSettings
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        pytest.param({"part_pattern": "(?P<part"}, "not a regular expression", id="broken pattern"),
+        pytest.param({"part_pattern": ".+"}, r"no group \(\?P<part>", id="pattern without part"),
+        pytest.param({"part_pattern": "(?P<part>.)(?P<batch>.)"}, r"unknown groups \['batch'\]", id="unknown group"),
+        pytest.param({"temporary_suffixes": ("",)}, "would ignore every file", id="empty suffix"),
+        pytest.param({"done": "incoming"}, "done .* must not be the watched folder", id="done is the folder"),
+        pytest.param({"path": "done/incoming"}, "done .* nor hold it", id="done holds the folder"),
+        pytest.param({"quarantine": "."}, "quarantine .* nor hold it", id="quarantine holds the folder"),
+        pytest.param({"settle_s": -1}, "greater than or equal to 0", id="negative time"),
+        pytest.param({"setle_s": 1}, "Extra inputs are not permitted", id="misspelt key"),
+    ],
+)
+def test_folder_settings_refuse(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        FolderSource.model_validate({"path": "incoming", **changes})
+
+
+def test_folders_inside_the_watched_one_are_fine() -> None:
+    settings = FolderSource(path=Path("in"), done=Path("in/done"), quarantine=Path("in/quarantine"))
+    assert settings.done == Path("in/done")
+
+
+@pytest.mark.parametrize(
+    ("device", "message"), [(-1, "0 or more, not -1"), (" ", "device is empty")], ids=["negative", "empty"]
+)
+def test_camera_settings_refuse(device: object, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        CameraSource.model_validate({"kind": "camera", "device": device})
+
+
+def test_digits_are_a_camera_index() -> None:
+    assert CameraSource(kind="camera", device="1").device == 1
+
+
+def test_kind_chooses_the_source() -> None:
+    station = StationSettings.model_validate(
+        {"id": "press-3", "source": {"kind": "camera", "device": 0}, "recipe": {"bundle": "b"}}
+    )
+    assert isinstance(station.source, CameraSource)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a:b", " a", "a\n"])
+def test_station_names_that_would_blur_a_record_are_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match="id"):
+        StationSettings.model_validate({"id": name, "source": {"kind": "folder", "path": "i"}, "recipe": {"bundle": "b"}})
+
+
+@pytest.mark.parametrize("settings", [FolderSource, CameraSource, StationSettings, RuntimeSettings])
+def test_every_setting_says_what_it_is(settings: Any) -> None:
+    for name, field in settings.model_fields.items():
+        assert field.title, name
+        assert field.description, name
