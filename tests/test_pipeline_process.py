@@ -78,8 +78,7 @@ def test_a_signal_finishes_what_is_in_work_and_ends_cleanly(
         ended = list(events)[-1]
         assert line.wait(timeout=60) == 0
     assert (ended["event"], ended["stopped"]) == ("ended", True)
-    database = f"sqlite:///{tmp_path / 'line' / 'kizu.db'}"
-    assert ended["files"] == ended["explained"] == len(names_in(tmp_path / "line" / "done")), database
+    assert ended["files"] == ended["explained"] == len(names_in(tmp_path / "line" / "done"))
     assert ended["files"] + len(names_in(incoming)) == 40
     assert LOCK_NAME not in names_in(incoming)
 

@@ -24,7 +24,7 @@ class _ReflectConv2d(nn.Conv2d):
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's own name
-        (reach, _) = self.padding
+        reach = self.padding[0]
         with torch.autocast(input.device.type, enabled=False):
             padded = F.pad(input, (int(reach),) * 4, mode="reflect") if reach else input
         return F.conv2d(padded, self.weight, self.bias, self.stride)

@@ -16,7 +16,16 @@ from kizu_inspect.model import Architecture, Classifier, InputSettings, build_cl
 from kizu_inspect.results import ModelInfo
 from kizu_inspect.settings import Settings
 
-__all__ = ["Bundle", "BundleSpec", "Calibration", "ExplanationScales", "Promise", "Provenance", "Thresholds", "describe_invalid"]
+__all__ = [
+    "Bundle",
+    "BundleSpec",
+    "Calibration",
+    "ExplanationScales",
+    "Promise",
+    "Provenance",
+    "Thresholds",
+    "describe_invalid",
+]
 
 SPEC_FILE = "bundle.yaml"
 WEIGHTS_FILE = "weights.safetensors"
@@ -34,7 +43,9 @@ class Calibration(Settings):
 class Promise(Settings):
     """A miss rate that the thresholds keep, with 95 % confidence, on parts like those of the validation split."""
 
-    miss_rate: float = Field(gt=0, lt=1, title="Promised miss rate", description="At most this share of defective parts passes.")
+    miss_rate: float = Field(
+        gt=0, lt=1, title="Promised miss rate", description="At most this share of defective parts passes."
+    )
     bound: float = Field(ge=0, le=1, title="Bound", description="One-sided 95 % Clopper-Pearson upper bound that was reached.")
     defective_parts: int = Field(gt=0, title="n", description="Defective pictures that the bound rests on.")
     missed: int = Field(ge=0, title="Missed", description="How many of them passed.")

@@ -102,9 +102,7 @@ class Inspector:
                 explained[index] = explanation
         return [explained[index] for index in indices]
 
-    def _explain_chunk(
-        self, batch: JudgedBatch, forward: Forward, indices: Sequence[int], number: int
-    ) -> list[Explanation]:
+    def _explain_chunk(self, batch: JudgedBatch, forward: Forward, indices: Sequence[int], number: int) -> list[Explanation]:
         if not indices:
             return []
         judgements = [batch.judgements[index] for index in indices]

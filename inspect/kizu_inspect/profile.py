@@ -11,15 +11,17 @@ from torch import Tensor, nn
 __all__ = ["InputProfile", "ProfileName"]
 
 ProfileName = Literal["part", "surface", "plain"]
-LOCAL_MEAN_PX = 25
+SURFACE_MEAN_PX = 25
+PART_MEAN_PX = 11
 CORE = 0.5
 
 
 class InputProfile(nn.Module):
     """Images (N, 3, H, W) in [0, 1] as the backbone's input (N, channels, H, W).
 
-    `part`, for a fixed geometry: normalised colour and a fourth, grey channel: the golden picture, the mean of the good
-    training pictures. Without it a network of small receptive field cannot know that something is missing.
+    `part`, for a fixed geometry: normalised colour and a grey channel, the golden picture, the mean of the good
+    training pictures. Without it a network of small receptive field cannot know that something is missing. A fifth channel
+    is the local contrast, in which faint scratches and dents stand out whatever the lighting.
     `surface`, for textures: grey minus its local mean, over the picture's own mean absolute residual, small values cored
     away: neither brightness nor grain is left to decide by.
     `plain`: normalised colour, as backbones from ImageNet expect it.
@@ -32,9 +34,7 @@ class InputProfile(nn.Module):
     def __init__(self, name: ProfileName, *, height_px: int, width_px: int) -> None:
         super().__init__()
         self.name: ProfileName = name
-        import os
-        self.extra = name=="part" and os.environ.get("EXTRA")=="1"
-        self.channels: int = {"part": 4+self.extra, "surface": 1, "plain": 3}[name]
+        self.channels: int = {"part": 5, "surface": 1, "plain": 3}[name]
         self.register_buffer("mean", torch.zeros(3, 1, 1))
         self.register_buffer("std", torch.ones(3, 1, 1))
         self.register_buffer("golden", torch.zeros(1, height_px, width_px) if name == "part" else torch.zeros(0))
@@ -48,21 +48,21 @@ class InputProfile(nn.Module):
             return colour
         if references is None:
             references = self.golden.expand(len(images), -1, -1, -1)
-        c=[colour, (references - self.mean.mean()) / self.std.mean()]
-        if self.extra:
-            grey = images.mean(dim=1, keepdim=True)
-            reach = 5
-            local = F.avg_pool2d(F.pad(grey, (reach,)*4, mode="reflect"), 11, stride=1)
-            r=grey-local
-            c.append(torch.clamp(r/(r.abs().mean(dim=(1,2,3),keepdim=True)+1e-4)/2,-4,4))
-        return torch.cat(c, dim=1).contiguous(memory_format=torch.channels_last)
+        golden = (references - self.mean.mean()) / self.std.mean()  # (N, 1, H, W)
+        contrast = _local_contrast(images, PART_MEAN_PX) / 2
+        seen = torch.cat([colour, golden, contrast.clamp(-4, 4)], dim=1)  # (N, 5, H, W)
+        return seen.contiguous(memory_format=torch.channels_last)
 
     @staticmethod
     def _surface(images: Tensor) -> Tensor:
-        grey = images.mean(dim=1, keepdim=True)  # (N, 1, H, W)
-        reach = LOCAL_MEAN_PX // 2
-        local = F.avg_pool2d(F.pad(grey, (reach, reach, reach, reach), mode="reflect"), LOCAL_MEAN_PX, stride=1)
-        residual = grey - local
-        typical = residual.abs().mean(dim=(1, 2, 3), keepdim=True)  # (N, 1, 1, 1)
-        u = residual / (typical + 1e-4)  # 1e-4: a constant picture stays at 0 instead of amplifying rounding
+        u = _local_contrast(images, SURFACE_MEAN_PX)
         return torch.sign(u) * torch.clamp(u.abs() - CORE, min=0)
+
+
+def _local_contrast(images: Tensor, window_px: int) -> Tensor:
+    """Grey minus its local mean, over the picture's own mean absolute residual: (N, 1, H, W)."""
+    grey = images.mean(dim=1, keepdim=True)  # (N, 1, H, W)
+    reach = window_px // 2
+    residual = grey - F.avg_pool2d(F.pad(grey, (reach, reach, reach, reach), mode="reflect"), window_px, stride=1)
+    typical = residual.abs().mean(dim=(1, 2, 3), keepdim=True)  # (N, 1, 1, 1)
+    return residual / (typical + 1e-4)  # 1e-4: a constant picture stays at 0 instead of amplifying rounding

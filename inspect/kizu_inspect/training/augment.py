@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else importing it asks the internet for a newer version
-import albumentations as A  # noqa: E402
-import cv2  # noqa: E402
+import albumentations as A
+import cv2
 
 __all__ = ["Augmentation"]
 

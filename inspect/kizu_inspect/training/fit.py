@@ -95,7 +95,7 @@ def fit(
             logits = model(images, references)
         loss = F.cross_entropy(logits.float(), labels, weight=weights, label_smoothing=settings.label_smoothing)
         optimiser.zero_grad()
-        scaler.scale(loss).backward()
+        torch.autograd.backward(scaler.scale(loss))
         scaler.step(optimiser)
         scaler.update()
         schedule.step()
@@ -121,8 +121,9 @@ def logits_of(model: Classifier, pictures: Pictures, *, device: torch.device, ba
     rows = []
     for start in range(0, len(pictures), batch_size):
         images = _to_input(pictures.images[start : start + batch_size], device)
-        with torch.no_grad(), torch.autocast(
-            device.type, dtype=_precision(device), enabled=_precision(device) is not torch.float32
+        with (
+            torch.no_grad(),
+            torch.autocast(device.type, dtype=_precision(device), enabled=_precision(device) is not torch.float32),
         ):
             rows.append(model(images).float().cpu())
     return torch.cat(rows)
@@ -143,7 +144,7 @@ def seconds_a_step(model: Classifier, train: Pictures, settings: FitSettings, *,
             logits = model(images, references)
         loss = F.cross_entropy(logits.float(), labels)
         optimiser.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimiser.step()
         times.append(time.monotonic() - start)
     model.load_state_dict(before)
@@ -183,7 +184,9 @@ def _batches(
     height, width = train.images.shape[1:3]
     augment = Augmentation(shift_px=settings.shift_px, square=height == width, seed=settings.seed)
     part = model.profile.name == "part"
-    golden = np.rint(model.profile.golden[0].cpu().numpy() * 255).astype(np.uint8) if part else np.zeros((height, width), np.uint8)
+    golden = (
+        np.rint(model.profile.golden[0].cpu().numpy() * 255).astype(np.uint8) if part else np.zeros((height, width), np.uint8)
+    )
     waiting: list[int] = []
     while True:
         while len(waiting) < settings.batch_size:

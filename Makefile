@@ -1,0 +1,46 @@
+# `make demo` and `make test` do all their own set-up on Debian or Ubuntu with Python 3.11+, git and make.
+PYTHON ?= python3
+BIN := .venv/bin
+export NO_ALBUMENTATIONS_UPDATE := 1
+
+.PHONY: demo test system-packages
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo   draw parts, train a small model, run the line and open the dashboard"
+	@echo "make test   every check that lands code here"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or later is needed; found: $$($(PYTHON) --version). Set PYTHON=python3.11."; exit 2; }
+	@$(PYTHON) -m venv .venv \
+		|| { rm -rf .venv; echo "Python cannot make a virtual environment. Install the Debian package python3-venv."; exit 2; }
+
+.venv/installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
+	@touch $@
+
+.venv/installed-test: .venv/installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test]'
+	@touch $@
+
+demo: .venv/installed
+	$(BIN)/kizu demo
+
+# A browser for the dashboard's tests and a font with Hangul for the reports'.
+system-packages:
+	@missing=""; \
+	command -v chromium >/dev/null || missing="chromium"; \
+	[ -n "$$(find /usr/share/fonts -name 'NanumGothic.ttf' 2>/dev/null)" ] || missing="$$missing fonts-nanum"; \
+	[ -z "$$missing" ] && exit 0; \
+	if [ "$$(id -u)" = 0 ]; then asroot=""; \
+	elif sudo -n true 2>/dev/null; then asroot="sudo"; \
+	else echo "The tests need these Debian packages: $$missing. Install them: sudo apt-get install $$missing"; exit 2; fi; \
+	$$asroot apt-get update -qq && $$asroot env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing
+
+test: system-packages .venv/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest

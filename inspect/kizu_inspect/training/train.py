@@ -1,0 +1,169 @@
+"""From a labelled set to a bundle: fit, calibrate, set thresholds and scales, report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from kizu_inspect.bundle import Bundle, BundleSpec, Calibration, ExplanationScales, Provenance, Thresholds
+from kizu_inspect.decide import softmax
+from kizu_inspect.devices import device_name, pick_device
+from kizu_inspect.errors import DataError, MethodError
+from kizu_inspect.explain import EXPLAINERS, Forward
+from kizu_inspect.model import Architecture, Classifier, InputSettings, build_classifier
+from kizu_inspect.recipe import Device
+from kizu_inspect.results import MapStatus
+from kizu_inspect.settings import Settings
+from kizu_inspect.training.calibrate import choose_thresholds, expected_calibration_error, fit_temperature, split_by_group
+from kizu_inspect.training.dataset import LabelledSet
+from kizu_inspect.training.fit import FitSettings, History, fit, logits_of, prepare_profile, seconds_a_step
+from kizu_inspect.training.pictures import Pictures, load_pictures
+
+__all__ = ["Trained", "TrainingSettings", "train"]
+
+REGION_THRESHOLD = 0.4
+LEAST_STEPS = 400
+
+
+class TrainingSettings(Settings):
+    """Everything that `kizu train` lets one choose."""
+
+    name: str = Field(default="model", title="Name", description="What people call the model.")
+    input: InputSettings = InputSettings()
+    architecture: Architecture = Architecture()
+    fit: FitSettings = FitSettings()
+    seconds: float | None = Field(
+        default=None,
+        gt=0,
+        title="Seconds",
+        description="Take as many steps as fit into this time by a speed probe, at least 400.",
+    )
+    device: Device = Field(default="auto", title="Device", description="auto, cpu or cuda.")
+    backbone_weights: Path | None = Field(default=None, title="Weights", description="torchvision state dict to start from.")
+    promised_miss_rate: float = Field(
+        default=0.05, gt=0, lt=1, title="Promise", description="Miss rate that the PASS limit keeps."
+    )
+    overkill_limit: float = Field(
+        default=0.01, ge=0, le=1, title="Overkill", description="Overkill that the REJECT limit keeps."
+    )
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A new bundle and how it came about."""
+
+    bundle: Bundle
+    history: History
+    confusion: np.ndarray[tuple[int, int], np.dtype[np.int64]]
+    """(C, C) counts on the validation split: rows the truth, columns the prediction."""
+    said: str
+    """What the thresholds rest on."""
+
+
+def train(
+    data: LabelledSet,
+    out: Path,
+    settings: TrainingSettings,
+    *,
+    on_steps: Callable[[int, float], None] | None = None,
+    progress: Callable[[int, float], None] | None = None,
+) -> Trained:
+    """Trains on the set's train split, calibrates on its val split, writes the bundle into `out`.
+
+    `on_steps` gets the number of steps and the probed seconds a step before they begin; `progress` (step, loss). The same
+    seed, thread count and machine give the same weights. Raises DataError, ConfigError.
+    """
+    device = pick_device(settings.device)
+    good = None if data.good is None else data.classes.index(data.good)
+    pictures = {name: load_pictures(data.split(name), data.classes, settings.input) for name in ("train", "val")}
+    if len(pictures["val"]) < 4 or len(pictures["train"]) < settings.fit.batch_size:
+        raise DataError(
+            "too few pictures to train on", found=f"{len(pictures['train'])} train and {len(pictures['val'])} val",
+            expected=f"at least {settings.fit.batch_size} train and 4 val", next_step="Add pictures or lower the batch size.",
+        )  # fmt: skip
+    torch.manual_seed(settings.fit.seed)
+    model = build_classifier(
+        settings.architecture, settings.input, classes=len(data.classes), good=good, weights=settings.backbone_weights
+    ).to(device)
+    prepare_profile(model, pictures["train"], good=good)
+    fitting = settings.fit
+    probed = seconds_a_step(model, pictures["train"], fitting, device=device)
+    if settings.seconds is not None:
+        fitting = fitting.model_copy(update={"steps": max(LEAST_STEPS, int(settings.seconds / probed))})
+    if on_steps is not None:
+        on_steps(fitting.steps, probed)
+    halves = split_by_group(pictures["val"].groups, seed=fitting.seed)
+    scheduling, limiting = (pictures["val"].subset(half) for half in halves)
+    history = fit(model, pictures["train"], scheduling, fitting, device=device, progress=progress)
+
+    temperature = fit_temperature(logits_of(model, scheduling, device=device).double().numpy(), scheduling.labels)
+    logits = logits_of(model, limiting, device=device).double().numpy()
+    p = softmax(logits, temperature=temperature)
+    said = "no class is good: every part is rejected with its class"
+    thresholds = Thresholds()
+    if good is not None:
+        chosen = choose_thresholds(
+            1 - p[:, good], limiting.labels != good,
+            promised_miss_rate=settings.promised_miss_rate, overkill_limit=settings.overkill_limit,
+        )  # fmt: skip
+        thresholds, said = chosen.thresholds, chosen.said
+    predicted = logits_of(model, pictures["val"], device=device).argmax(dim=1).numpy()
+    confusion = np.zeros((len(data.classes), len(data.classes)), np.int64)
+    np.add.at(confusion, (pictures["val"].labels, predicted), 1)
+    ece = expected_calibration_error(p, limiting.labels)
+    spec = BundleSpec(
+        name=settings.name,
+        classes=data.classes,
+        good=data.good,
+        input=settings.input,
+        architecture=settings.architecture,
+        calibration=Calibration(temperature=temperature, expected_calibration_error=ece),
+        thresholds=thresholds,
+        explanation=_scales(model, pictures["val"], good=good, device=device),
+        provenance=Provenance(
+            data_hash=data.data_hash,
+            seed=fitting.seed,
+            threads=torch.get_num_threads(),
+            device=device_name(device),
+            steps=fitting.steps,
+            versions={name: version(name) for name in ("kizu", "torch", "torchvision", "numpy")},
+            figures={
+                "validation_accuracy": float(np.trace(confusion) / confusion.sum()),
+                "validation_loss": min(history.val_loss),
+                "expected_calibration_error": ece,
+            },
+        ),
+    )
+    return Trained(Bundle.save(out, spec, model), history, confusion, said)
+
+
+def _scales(model: Classifier, val: Pictures, *, good: int | None, device: torch.device) -> dict[str, ExplanationScales]:
+    """Per method that fits the model: the 95th percentile of the map maxima of correctly found defects."""
+    maxima: dict[str, list[float]] = {method: [] for method in EXPLAINERS}
+    for start in range(0, len(val), 64):
+        images = torch.from_numpy(val.images[start : start + 64]).to(device).permute(0, 3, 1, 2).float() / 255
+        labels = torch.from_numpy(val.labels[start : start + 64]).to(device)
+        with torch.no_grad():
+            activations = model.features(images)
+            logits = model.head(activations)
+        found = torch.flatnonzero((logits.argmax(dim=1) == labels) & (labels != (-1 if good is None else good)))
+        forward = Forward(images, None, activations, logits, model.head, model)
+        for method in list(maxima):
+            try:
+                maps = EXPLAINERS[method](forward.subset(found), labels[found])
+            except MethodError:
+                del maxima[method]
+                continue
+            peaks = maps.values.flatten(1).amax(dim=1).tolist() if len(found) else []
+            maxima[method] += [peak for peak, status in zip(peaks, maps.status, strict=True) if status is MapStatus.OK]
+    # Where no defect was found yet there is nothing to learn a scale from: 1 is as good as any, and stays valid.
+    return {
+        method: ExplanationScales(scale=float(np.percentile(values, 95)) if values else 1.0, region_threshold=REGION_THRESHOLD)
+        for method, values in maxima.items()
+    }
