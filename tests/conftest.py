@@ -12,11 +12,17 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import torch
 from sqlalchemy.engine import make_url
 
 from kizu_db.migrations import upgrade
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
+from kizu_inspect.model import Architecture, InputSettings
+from kizu_inspect.synth import write_set
+from kizu_inspect.training.dataset import read_labelled
+from kizu_inspect.training.fit import FitSettings
+from kizu_inspect.training.train import TrainingSettings, train
 
 
 @pytest.fixture(scope="session")
@@ -70,3 +76,19 @@ def records(database: DatabaseSettings) -> Iterator[Records]:
     upgrade(database)
     with Records.open(database) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real bundle, trained for some seconds on small drawn parts: it runs like any other and knows little."""
+    torch.set_num_threads(2)
+    folder = tmp_path_factory.mktemp("tiny")
+    data = read_labelled(write_set(folder / "parts", count=240, seed=1, size_px=64))
+    settings = TrainingSettings(
+        name="tiny",
+        input=InputSettings(height_px=64, width_px=64),
+        architecture=Architecture(width=8),
+        fit=FitSettings(steps=60),
+        device="cpu",
+    )
+    return train(data, folder / "bundle", settings).bundle.path

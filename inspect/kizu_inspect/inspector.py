@@ -98,8 +98,7 @@ class Inspector:
         explained: dict[int, Explanation] = {}
         for number, forward in enumerate(batch.chunks):
             mine = [index for index in indices if index // batch.chunk_size == number]
-            for index, explanation in zip(mine, self._explain_chunk(batch, forward, mine, number), strict=True):
-                explained[index] = explanation
+            explained.update(zip(mine, self._explain_chunk(batch, forward, mine, number), strict=True))
         return [explained[index] for index in indices]
 
     def _explain_chunk(self, batch: JudgedBatch, forward: Forward, indices: Sequence[int], number: int) -> list[Explanation]:

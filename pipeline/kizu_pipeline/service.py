@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from kizu_inspect.inspector import Inspector, JudgedBatch
 
 __all__ = ["run_station"]
+
+_STORING_THREADS = 16
 
 _log = structlog.get_logger("kizu.line")
 
@@ -64,11 +67,15 @@ def run_station(
             expected="a promise, or the recipe's word that none is wanted",
             next_step="Train with more defective parts, or set recipe.allow_no_promise: true.",
         )
-    with open_intake(station, runtime, once=once, stop=stop) as intake:
+    # A stored picture waits for the disk several times; the disk settles many such waits at once.
+    with (
+        open_intake(station, runtime, once=once, stop=stop) as intake,
+        ThreadPoolExecutor(max_workers=min(runtime.max_batch, _STORING_THREADS), thread_name_prefix="kizu-store") as storing,
+    ):
         with records.unit() as unit:
             unit.models.register(inspector.model)
             recipe_row = unit.recipes.register(station.id, recipe.model_dump(mode="json"), inspector.model.hash)
-        line = _Line(station, runtime, inspector, recipe_row, records, image_store, intake)
+        line = _Line(station, runtime, inspector, recipe_row, records, image_store, intake, storing)
         _log.info("started", station=station.id, source=intake.source, model=inspector.model.hash, device=inspector.device)
         summary = line.run(once=once, stop=stop, progress=progress)
     _log.info("ended", station=station.id, stopped=stop.is_set(), **summary.as_json())
@@ -94,7 +101,7 @@ class _Unreadable:
 
 
 class _Line:
-    """One run of one station. Everything happens in the calling thread, a batch at a time."""
+    """One run of one station. Everything but the waiting for the image store happens in the calling thread, a batch at a time."""
 
     def __init__(
         self,
@@ -105,6 +112,7 @@ class _Line:
         records: Records,
         image_store: ImageStore,
         intake: Intake,
+        storing: Executor,
     ) -> None:
         self._station = station
         self._recipe = station.recipe
@@ -117,6 +125,7 @@ class _Line:
         self._explaining = ExplanationStep(
             inspector, station.recipe, runtime, station=station.id, records=records, image_store=image_store
         )
+        self._storing = storing
         self._verdicts: Counter[Verdict] = Counter()
         self._counts: Counter[str] = Counter()
         self._stuck: set[str] = set()
@@ -162,7 +171,7 @@ class _Line:
 
     def _process(self, works: Sequence[Work]) -> None:
         """One batch, through to its explanations."""
-        loaded: list[_Loaded] = []
+        pictures: list[tuple[Work, Picture]] = []
         unreadable: list[_Unreadable] = []
         for work in self._without_recorded(works):
             try:
@@ -171,13 +180,18 @@ class _Line:
                 unreadable.append(_Unreadable(work, str(error)))
                 continue
             if picture is not None:
-                started = time.perf_counter()
-                sha256 = self._image_store.put(picture.data, suffix=picture.suffix)
-                loaded.append(_Loaded(work, picture, sha256, (time.perf_counter() - started) * 1e3))
+                pictures.append((work, picture))
+        loaded = list(self._storing.map(self._store, pictures))
         if unreadable:
             self._refuse(unreadable)
         if loaded:
             self._judge(loaded)
+
+    def _store(self, one: tuple[Work, Picture]) -> _Loaded:
+        work, picture = one
+        started = time.perf_counter()
+        sha256 = self._image_store.put(picture.data, suffix=picture.suffix)
+        return _Loaded(work, picture, sha256, (time.perf_counter() - started) * 1e3)
 
     def _without_recorded(self, works: Sequence[Work]) -> list[Work]:
         """The work that has no row yet; what has one, from a run that was cut off, is only put away."""

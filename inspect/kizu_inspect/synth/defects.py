@@ -48,7 +48,7 @@ def _scratch(rng: np.random.Generator, scene: Scene, colour: Field) -> Field:
     side = np.array([[1, 0, scene.light[0] * 1.3], [0, 1, scene.light[1] * 1.3]])
     burr = cv2.warpAffine(alpha, side, alpha.shape[::-1])
     colour += (depth * (alpha - np.float32(0.35) * burr * (1 - alpha)))[:, :, None]
-    return alpha
+    return np.asarray(alpha, np.float32)
 
 
 def _dent(rng: np.random.Generator, scene: Scene, colour: Field) -> Field:
@@ -96,7 +96,7 @@ def _stain(rng: np.random.Generator, scene: Scene, colour: Field) -> Field:
     )  # rust, or oil and coolant
     taken = np.float32(darkening) + tint * np.float32(rng.uniform(0.4, 1.0))  # (3,)
     colour *= 1 - strength[:, :, None] * taken
-    return alpha
+    return np.asarray(alpha, np.float32)
 
 
 MARKS: Mapping[str, Callable[[np.random.Generator, Scene, Field], Field]] = {
@@ -104,4 +104,4 @@ MARKS: Mapping[str, Callable[[np.random.Generator, Scene, Field], Field]] = {
     "dent": _dent,
     "stain": _stain,
 }
-"""By kind: draws the mark into `colour` (S, S, 3) and returns its strength, (S, S) in [0, 1]; the mask is where it passes 0.25."""
+"""By kind: draws the mark into `colour` (S, S, 3) and returns its strength, (S, S) in [0, 1]; the mask: above 0.25."""

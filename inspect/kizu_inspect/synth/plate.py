@@ -1,7 +1,7 @@
 """A sound plate under its camera: where it lies, its brushed surface, its edges and holes, and the photograph of it.
 
-Lengths are those of a 160 px picture and are multiplied by the scene's scale, `size_px / 160`; the brushing and the sensor's noise
-keep their pixel size.
+Lengths are those of a 160 px picture and are multiplied by the scene's scale, `size_px / 160`; the brushing and the sensor's
+noise keep their pixel size.
 """
 
 from __future__ import annotations
@@ -105,12 +105,12 @@ def surface(rng: np.random.Generator, scene: Scene) -> Field:
         cx, cy = rng.uniform(0, size, 2)
         reach = rng.uniform(40, 85) * scene.scale
         light += np.outer(np.float32(rng.uniform(-0.10, 0.14)) * _bell(axis, cy, reach), _bell(axis, cx, reach))
-    return (metal * light).astype(np.float32, copy=False)
+    return np.asarray(metal * light, np.float32)
 
 
 def _bell(axis: Field, middle: float, width: float) -> Field:
     """exp(−((axis − middle) / width)²)."""
-    return np.exp(-np.square((axis - np.float32(middle)) * np.float32(1 / width)))
+    return np.asarray(np.exp(-np.square((axis - np.float32(middle)) * np.float32(1 / width))), np.float32)
 
 
 def outline(rng: np.random.Generator, scene: Scene, drilled: Sequence[bool]) -> tuple[Field, Field]:
@@ -155,7 +155,7 @@ def _around_hole(scene: Scene, number: int) -> tuple[slice, slice]:
 
 def distance_to_hole(scene: Scene, number: int) -> Field:
     """Distance of every pixel from a hole's centre, (S, S) px."""
-    return np.hypot(scene.u - scene.holes_uv[number, 0], scene.v - scene.holes_uv[number, 1])
+    return np.asarray(np.hypot(scene.u - scene.holes_uv[number, 0], scene.v - scene.holes_uv[number, 1]), np.float32)
 
 
 def photograph(rng: np.random.Generator, scene: Scene, colour: Field, cover: Field) -> ImageRGB:
@@ -173,7 +173,7 @@ def photograph(rng: np.random.Generator, scene: Scene, colour: Field, cover: Fie
     photo -= below
     photo *= cover[:, :, None]
     photo += below
-    photo = cv2.GaussianBlur(photo, (0, 0), float(rng.uniform(0.45, 0.75)))
+    photo = np.asarray(cv2.GaussianBlur(photo, (0, 0), float(rng.uniform(0.45, 0.75))), np.float32)
     noise = rng.standard_normal(photo.shape, dtype=np.float32)
     # Rounds, and holds to 0 and 255 as a sensor does.
     return cv2.addWeighted(photo, 1.0, noise, float(rng.uniform(1.5, 4.0)), 0.0, dtype=cv2.CV_8U).astype(np.uint8, copy=False)

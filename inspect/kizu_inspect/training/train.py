@@ -152,7 +152,7 @@ def _scales(model: Classifier, val: Pictures, *, good: int | None, device: torch
         with torch.no_grad():
             activations = model.features(images)
             logits = model.head(activations)
-        found = torch.flatnonzero((logits.argmax(dim=1) == labels) & (labels != (-1 if good is None else good)))
+        found = torch.nonzero((logits.argmax(dim=1) == labels) & (labels != (-1 if good is None else good))).flatten()
         forward = Forward(images, None, activations, logits, model.head, model)
         for method in list(maxima):
             try:

@@ -1,0 +1,96 @@
+"""kizu inspect: judge pictures without a database."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from kizu.console import JsonOption, screen, write_json
+from kizu_inspect.errors import ImageError, SourceError
+from kizu_inspect.recipe import ExplanationSettings, Recipe
+from kizu_inspect.results import Explanation, Judgement, Verdict
+
+__all__ = ["inspect_command"]
+
+
+def inspect_command(
+    bundle: Annotated[Path, typer.Argument(help="Folder of the trained model.")],
+    images: Annotated[list[Path], typer.Argument(help="Pictures to judge.")],
+    method: Annotated[str, typer.Option(help="Explanation method.")] = "grad-cam",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    out: Annotated[Path | None, typer.Option(help="Write each picture with its heatmap and regions into this folder.")] = None,
+    json: JsonOption = None,
+    fail_on: Annotated[str | None, typer.Option(help="reject: exit with 3 when a part is rejected.")] = None,
+) -> None:
+    """Judge pictures. Example: kizu inspect bundles/plates part.png --out shown"""
+    import cv2
+
+    from kizu_inspect.heatmap import overlay
+    from kizu_inspect.images import decode_image, encode_png
+    from kizu_inspect.inspector import Inspector
+
+    if fail_on not in (None, "reject"):
+        raise typer.BadParameter(f"found {fail_on}; expected reject", param_hint="--fail-on")
+    settings = Recipe(bundle=bundle, explanation=ExplanationSettings(method=method))
+    inspector = Inspector.load(settings, device=device)  # type: ignore[arg-type]  # pick_device refuses other words
+    results: list[tuple[Path, Judgement, Explanation | None]] = []
+    for start in range(0, len(images), 16):
+        names, pictures = [], []
+        for path in images[start : start + 16]:
+            try:
+                pictures.append(decode_image(path.read_bytes()))
+                names.append(path)
+            except OSError as error:
+                raise SourceError(f"picture {path} cannot be opened", found=str(error.strerror)) from None
+            except ImageError as error:
+                results.append((path, Judgement(Verdict.ERROR, str(error)), None))
+        batch = inspector.judge(pictures)
+        explained = inspector.explain(batch, range(len(pictures)))
+        results += zip(names, batch.judgements, explained, strict=True)
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            for path, picture, explanation in zip(names, pictures, explained, strict=True):
+                shown = overlay(picture, explanation.heatmap)
+                for region in explanation.regions:
+                    cv2.rectangle(shown, (region.x1, region.y1), (region.x2 - 1, region.y2 - 1), (255, 255, 255), 1)
+                (out / f"{path.stem}.{method}.png").write_bytes(encode_png(shown))
+    order = {path: number for number, path in enumerate(images)}
+    results.sort(key=lambda one: order[one[0]])
+    table = Table("picture", "verdict", "class", "score", "regions", "reason", box=None)
+    for path, judgement, explanation in results:
+        score = "" if judgement.score is None else f"{judgement.score:.3f}"
+        count = "" if explanation is None else str(len(explanation.regions))
+        table.add_row(path.name, judgement.verdict.value, judgement.predicted or "", score, count, judgement.reason)
+    if json is not None:
+        write_json(
+            json, {"model": inspector.model.hash, "device": inspector.device, "images": [_as_json(*one) for one in results]}
+        )
+    if str(json) != "-":
+        screen.print(table)
+    if fail_on == "reject" and any(judgement.verdict is Verdict.REJECT for _, judgement, _ in results):
+        raise typer.Exit(3)
+    if any(judgement.verdict is Verdict.ERROR for _, judgement, _ in results):
+        raise typer.Exit(1)
+
+
+def _as_json(path: Path, judgement: Judgement, explanation: Explanation | None) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "path": str(path),
+        "verdict": judgement.verdict.value,
+        "reason": judgement.reason,
+        "predicted": judgement.predicted,
+        "score": judgement.score,
+        "probabilities": dict(judgement.probabilities),
+    }
+    if explanation is not None:
+        heatmap = explanation.heatmap
+        shown["explanation"] = {
+            "method": heatmap.method, "target": heatmap.target, "status": heatmap.status.value, "maximum": heatmap.maximum,
+            "scale": heatmap.scale, "grid": heatmap.grid.astype(float).tolist(), "geometry": asdict(heatmap.geometry),
+            "regions": [asdict(region) for region in explanation.regions],
+        }  # fmt: skip
+    return shown

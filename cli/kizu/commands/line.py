@@ -1,0 +1,106 @@
+"""kizu run, dashboard, report and db: the line and its records."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kizu.config import KizuConfig, load_config
+from kizu.console import ConfigOption, JsonOption, screen, write_json
+from kizu_db.image_store import ImageStore
+from kizu_db.migrations import upgrade
+from kizu_db.records import Records
+from kizu_inspect.errors import ConfigError
+from kizu_pipeline.logs import configure_logging
+from kizu_pipeline.service import run_station
+from kizu_pipeline.signals import stop_on_signals
+from kizu_pipeline.summary import RunSummary
+
+__all__ = ["dashboard_command", "db_upgrade", "report_command", "run_command", "run_config"]
+
+DEFAULT_CONFIG = Path("kizu.yaml")
+
+
+def run_config(config: KizuConfig, *, once: bool, stop: threading.Event) -> RunSummary:
+    """Runs the configured station."""
+    if config.station is None:
+        raise ConfigError("no station is configured", found="no key station", expected="station: {id, source, recipe}")
+    if config.database.file is not None and not config.database.file.exists():
+        upgrade(config.database)  # the embedded database of a new installation: nothing there that could be lost
+    with Records.open(config.database) as records:
+        return run_station(config.station, config.runtime, records, ImageStore(config.images.path), once=once, stop=stop)
+
+
+def run_command(
+    config: ConfigOption = DEFAULT_CONFIG,
+    once: Annotated[bool, typer.Option("--once", help="Take what waits, explain what is pending, and end.")] = False,
+    json: JsonOption = None,
+) -> None:
+    """Run the line's service. Example: kizu run --config kizu.yaml --once"""
+    configure_logging()
+    with stop_on_signals() as stop:
+        summary = run_config(load_config(config), once=once, stop=stop)
+    if json is not None:
+        write_json(json, summary.as_json())
+    if str(json) != "-":
+        counts = ", ".join(f"{count} {verdict.value}" for verdict, count in summary.verdicts.items())
+        screen.print(
+            f"{summary.files} inspections in {summary.seconds:.1f} s ({summary.pictures_per_s:.1f} a second) on {summary.device}: "
+            f"{counts}; {summary.quarantined} in quarantine, {summary.explained + summary.pending_made} explained"
+        )
+
+
+def dashboard_command(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Open the review pages. Example: kizu dashboard --config kizu.yaml"""
+    from kizu_dashboard.server import serve
+
+    serve(load_config(config), on_ready=lambda address: screen.print(f"Dashboard on {address} (Ctrl+C ends it)"))
+
+
+def report_command(
+    out: Annotated[Path, typer.Argument(help="File to write, ending in .csv or .pdf.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    since: Annotated[str | None, typer.Option(help="First day, YYYY-MM-DD in the plant's zone (default: a week ago).")] = None,
+    until: Annotated[str | None, typer.Option(help="Last day, YYYY-MM-DD, included (default: today).")] = None,
+    station: Annotated[str | None, typer.Option(help="Only this station.")] = None,
+    made_by: Annotated[str, typer.Option(help="Who makes it.")] = "",
+) -> None:
+    """Report the flagged parts of a period as CSV or PDF. Example: kizu report week.pdf --since 2026-11-16"""
+    from kizu_dashboard.reports.content import gather_report
+    from kizu_dashboard.reports.csv import csv_report
+    from kizu_dashboard.reports.pdf import pdf_report
+
+    if out.suffix.lower() not in (".csv", ".pdf"):
+        raise ConfigError("report has no known kind", found=out.name, expected="a name ending in .csv or .pdf")
+    settings = load_config(config)
+    zone = settings.plant.zone
+    today = datetime.now(UTC).astimezone(zone).date()
+    first = _day(since, "--since") if since else today - timedelta(days=7)
+    last = _day(until, "--until") if until else today
+    with Records.open(settings.database) as records:
+        report = gather_report(
+            records, settings, since=datetime.combine(first, time(), zone),
+            until=datetime.combine(last + timedelta(days=1), time(), zone), station=station, made_by=made_by,
+        )  # fmt: skip
+    store = ImageStore(settings.images.path)
+    data = csv_report(report) if out.suffix.lower() == ".csv" else pdf_report(report, store, font=settings.report.font)
+    out.write_bytes(data)
+    screen.print(f"{out}: {first} to {last}")
+
+
+def _day(text: str, option: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"{option} is not a day", found=text, expected="YYYY-MM-DD") from None
+
+
+def db_upgrade(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Bring the database to this version. Example: kizu db upgrade"""
+    settings = load_config(config).database
+    upgrade(settings)
+    screen.print(f"{settings.shown} is up to date")

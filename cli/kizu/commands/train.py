@@ -1,0 +1,89 @@
+"""kizu train: from labelled pictures to a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+import numpy as np
+import typer
+
+from kizu.console import progress_bar, screen
+from kizu_inspect.errors import ConfigError
+from kizu_inspect.training.dataset import LabelledSet, read_labelled
+
+__all__ = ["train_command"]
+
+
+def train_command(
+    data: Annotated[Path, typer.Argument(help="Folder of class folders, or a manifest CSV.")],
+    out: Annotated[Path, typer.Option(help="Folder of the new bundle.")],
+    good: Annotated[str | None, typer.Option(help="The class that passes (default: good, ok, normal, pass or free).")] = None,
+    name: Annotated[str | None, typer.Option(help="The model's name (default: the bundle folder's).")] = None,
+    steps: Annotated[int, typer.Option(help="Optimiser steps.", min=1)] = 1000,
+    minutes: Annotated[float | None, typer.Option(help="Take the steps that fit into this time instead, at least 400.")] = None,
+    profile: Annotated[str, typer.Option(help="Input profile: part (fixed geometry), surface (texture) or plain.")] = "part",
+    size: Annotated[
+        int | None, typer.Option(help="Longer side of the input in px (default: the pictures', at most 224).")
+    ] = None,
+    backbone: Annotated[str, typer.Option(help="local, resnet18, resnet50, mobilenet_v3_small, …")] = "local",
+    head: Annotated[str, typer.Option(help="evidence, linear or mlp.")] = "evidence",
+    weights: Annotated[Path | None, typer.Option(help="torchvision weights to start from.")] = None,
+    group_pattern: Annotated[
+        str | None, typer.Option(help="In class folders: regular expression for a picture's group.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Train, calibrate and set thresholds. Example: kizu train parts --out bundles/plates"""
+    from kizu_inspect.model import Architecture, HeadSettings, InputSettings
+    from kizu_inspect.training.fit import FitSettings
+    from kizu_inspect.training.report import write_report
+    from kizu_inspect.training.train import TrainingSettings, train
+
+    labelled = read_labelled(data, good=good, group_pattern=group_pattern, seed=seed)
+    height, width = input_size(labelled, longest=size)
+    surface = profile == "surface"
+    settings = TrainingSettings.model_validate(
+        {
+            "name": name or out.name,
+            "input": InputSettings.model_validate({"height_px": height, "width_px": width, "profile": profile}),
+            "architecture": Architecture(
+                backbone=backbone, context=1 if surface else 3,
+                head=HeadSettings.model_validate({"kind": head, "top_share": 0.04 if surface else 0.03}),
+            ),
+            "fit": FitSettings(steps=steps, seed=seed),
+            "seconds": None if minutes is None else minutes * 60,
+            "device": device,
+            "backbone_weights": weights,
+        }
+    )  # fmt: skip
+    counts = ", ".join(f"{len(labelled.split(split))} {split}" for split in ("train", "val", "test"))
+    screen.print(f"{len(labelled.classes)} classes ({', '.join(labelled.classes)}), good: {labelled.good}; pictures: {counts}")
+    with progress_bar("Training", None) as bar:
+
+        def begin(number: int, seconds_a_step: float) -> None:
+            screen.print(f"{number} steps of {seconds_a_step:.3f} s, input {height} × {width} px, profile {profile}")
+            bar.update(bar.task_ids[0], total=number)
+
+        trained = train(
+            labelled, out, settings, on_steps=begin,
+            progress=lambda step, loss: bar.update(bar.task_ids[0], completed=step, note=f"loss {loss:.3f}"),
+        )  # fmt: skip
+    report = write_report(trained, out)
+    figures = trained.bundle.spec.provenance.figures
+    screen.print(f"validation accuracy {figures['validation_accuracy']:.3f}, {trained.said}")
+    screen.print(f"bundle {out} ({trained.bundle.hash[:12]}), report {report}")
+
+
+def input_size(labelled: LabelledSet, *, longest: int | None) -> tuple[int, int]:
+    """Height and width of the input: the median picture, its longer side at most `longest` (224), in multiples of 8."""
+    chosen = labelled.samples[:: max(1, len(labelled.samples) // 50)]
+    shapes = [picture.shape[:2] for sample in chosen if (picture := cv2.imread(str(sample.path))) is not None]
+    if not shapes:
+        raise ConfigError("no picture can be read", found=str(chosen[0].path), expected="a PNG, JPEG, BMP or TIFF")
+    height, width = np.median(shapes, axis=0)
+    scale = (longest or min(224.0, max(height, width))) / max(height, width)
+    sides = [max(32, round(side * scale / 8) * 8) for side in (height, width)]
+    return sides[0], sides[1]

@@ -1,0 +1,41 @@
+"""kizu.yaml: the settings of one station, typed; an unknown key is an error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from pydantic import Field, ValidationError
+
+from kizu_dashboard.settings import DashboardConfig
+from kizu_inspect.bundle import describe_invalid
+from kizu_inspect.errors import ConfigError
+from kizu_pipeline.settings import RuntimeSettings, StationSettings
+
+__all__ = ["KizuConfig", "load_config"]
+
+
+class KizuConfig(DashboardConfig):
+    """All settings of one installation."""
+
+    station: StationSettings | None = Field(default=None, title="Station", description="What `kizu run` inspects.")
+    runtime: RuntimeSettings = RuntimeSettings()
+
+
+def load_config(path: Path) -> KizuConfig:
+    """The settings in the file. Raises ConfigError: missing, not YAML, an unknown key or a wrong value."""
+    if not path.is_file():
+        raise ConfigError(
+            "configuration is not there", found=f"no file {path}", expected="a kizu.yaml",
+            next_step="Copy one from configs/, or name it with --config FILE.",
+        )  # fmt: skip
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML", found=str(error)) from None
+    try:
+        return KizuConfig.model_validate(content or {})
+    except ValidationError as error:
+        raise ConfigError(
+            f"{path} is not understood", found=describe_invalid(error), next_step="See configs/ for every key."
+        ) from None

@@ -1,0 +1,41 @@
+"""What every command prints with."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+__all__ = ["ConfigOption", "JsonOption", "progress_bar", "screen", "write_json"]
+
+screen = Console(stderr=False, highlight=False, soft_wrap=True)
+ConfigOption = Annotated[Path, typer.Option("--config", help="Settings file.", show_default=True)]
+JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figures as JSON to this file (- for stdout).")]
+
+
+@contextmanager
+def progress_bar(what: str, total: int | None) -> Iterator[Progress]:
+    """A progress bar on the error stream; nothing where that is not a terminal."""
+    bar = Progress(
+        TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+        console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True,
+    )  # fmt: skip
+    with bar:
+        bar.add_task(what, total=total, note="")
+        yield bar
+
+
+def write_json(target: Path, content: Mapping[str, Any]) -> None:
+    """Writes `content` to the file, or to stdout for `-`."""
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    if str(target) == "-":
+        typer.echo(text)
+    else:
+        target.write_text(text + "\n", encoding="utf-8")

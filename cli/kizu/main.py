@@ -1,0 +1,35 @@
+"""The `kizu` command."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from kizu.commands.data import synth
+from kizu.commands.inspect import inspect_command
+from kizu.commands.line import dashboard_command, db_upgrade, report_command, run_command
+from kizu.commands.train import train_command
+from kizu_inspect.errors import KizuError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Inspect parts, and see why.")
+db = typer.Typer(no_args_is_help=True, help="Care of the records.")
+app.add_typer(db, name="db")
+app.command("synth")(synth)
+app.command("train")(train_command)
+app.command("inspect")(inspect_command)
+app.command("run")(run_command)
+app.command("dashboard")(dashboard_command)
+app.command("report")(report_command)
+db.command("upgrade")(db_upgrade)
+
+
+def main() -> None:
+    """Runs a command; a mistake or failure that Kizu knows prints as one line, with its exit code."""
+    try:
+        app()
+    except KizuError as error:
+        typer.echo(f"kizu: {error}", err=True)
+        sys.exit(error.exit_code)
