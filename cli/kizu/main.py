@@ -7,6 +7,8 @@ import sys
 import typer
 
 from kizu.commands.data import synth
+from kizu.commands.demo import demo_command
+from kizu.commands.evaluate import evaluate_command
 from kizu.commands.inspect import inspect_command
 from kizu.commands.line import dashboard_command, db_upgrade, report_command, run_command
 from kizu.commands.train import train_command
@@ -17,8 +19,10 @@ __all__ = ["app", "main"]
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Inspect parts, and see why.")
 db = typer.Typer(no_args_is_help=True, help="Care of the records.")
 app.add_typer(db, name="db")
+app.command("demo")(demo_command)
 app.command("synth")(synth)
 app.command("train")(train_command)
+app.command("evaluate")(evaluate_command)
 app.command("inspect")(inspect_command)
 app.command("run")(run_command)
 app.command("dashboard")(dashboard_command)

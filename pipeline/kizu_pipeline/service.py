@@ -101,7 +101,7 @@ class _Unreadable:
 
 
 class _Line:
-    """One run of one station. Everything but the waiting for the image store happens in the calling thread, a batch at a time."""
+    """One run of one station. All but the waiting for the image store happens in the calling thread, a batch at a time."""
 
     def __init__(
         self,

@@ -61,9 +61,9 @@ def inspect_command(
     order = {path: number for number, path in enumerate(images)}
     results.sort(key=lambda one: order[one[0]])
     table = Table("picture", "verdict", "class", "score", "regions", "reason", box=None)
-    for path, judgement, explanation in results:
+    for path, judgement, found in results:
         score = "" if judgement.score is None else f"{judgement.score:.3f}"
-        count = "" if explanation is None else str(len(explanation.regions))
+        count = "" if found is None else str(len(found.regions))
         table.add_row(path.name, judgement.verdict.value, judgement.predicted or "", score, count, judgement.reason)
     if json is not None:
         write_json(

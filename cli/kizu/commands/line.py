@@ -49,7 +49,8 @@ def run_command(
     if str(json) != "-":
         counts = ", ".join(f"{count} {verdict.value}" for verdict, count in summary.verdicts.items())
         screen.print(
-            f"{summary.files} inspections in {summary.seconds:.1f} s ({summary.pictures_per_s:.1f} a second) on {summary.device}: "
+            f"{summary.files} inspections in {summary.seconds:.1f} s ({summary.pictures_per_s:.1f} a second) "
+            f"on {summary.device}: "
             f"{counts}; {summary.quarantined} in quarantine, {summary.explained + summary.pending_made} explained"
         )
 

@@ -1,0 +1,71 @@
+"""kizu evaluate: figures of a bundle on labelled pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from kizu.console import JsonOption, progress_bar, screen, write_json
+from kizu_inspect.errors import DataError
+from kizu_inspect.training.dataset import read_labelled
+
+__all__ = ["evaluate_command"]
+
+
+def evaluate_command(
+    bundle: Annotated[Path, typer.Argument(help="Folder of the trained model.")],
+    data: Annotated[Path, typer.Argument(help="Folder of class folders, or a manifest CSV.")],
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    explain: Annotated[str, typer.Option(help="Methods, separated by commas, or all.")] = "all",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    json: JsonOption = None,
+) -> None:
+    """Measure a bundle. Example: kizu evaluate bundles/plates parts --split test --explain all"""
+    from kizu_inspect.bundle import Bundle
+    from kizu_inspect.evaluation.evaluate import evaluate
+    from kizu_inspect.explain import EXPLAINERS, explainer
+
+    loaded = Bundle.load(bundle)
+    methods = list(EXPLAINERS) if explain == "all" else explain.split(",")
+    for method in methods:
+        explainer(method)
+    labelled = read_labelled(data, good=loaded.spec.good)
+    samples = labelled.split(split)
+    unknown = sorted({sample.label for sample in samples} - set(loaded.spec.classes))
+    if not samples or unknown:
+        raise DataError(
+            f"split {split} of {data} cannot be evaluated", found=f"{len(samples)} pictures, unknown classes {unknown}",
+            expected=f"pictures of {', '.join(loaded.spec.classes)}",
+        )  # fmt: skip
+    with progress_bar("Evaluating", len(samples)) as bar:
+        result = evaluate(
+            loaded, samples, methods=methods, device=device,  # type: ignore[arg-type]  # pick_device refuses other words
+            progress=lambda done: bar.update(bar.task_ids[0], completed=done),
+        )  # fmt: skip
+    if json is not None:
+        write_json(
+            json,
+            {
+                "pictures": result.pictures,
+                "classification": {name: figure.as_json() for name, figure in result.classification.items()},
+                "explanation": {
+                    method: {name: figure.as_json() for name, figure in figures.items()}
+                    for method, figures in result.explanation.items()
+                },
+                "explanation_skipped": result.skipped,
+            },
+        )
+    if str(json) == "-":
+        return
+    table = Table("figure", "value [95 % interval] (n)", box=None)
+    for name, figure in result.classification.items():
+        table.add_row(name.replace("_", " "), str(figure))
+    for method, figures in result.explanation.items():
+        for name, figure in figures.items():
+            table.add_row(f"{method}: {name.replace('_', ' ')}", str(figure))
+    screen.print(table)
+    for method, reason in result.skipped.items():
+        screen.print(f"{method} left out: {reason}")

@@ -1,0 +1,125 @@
+"""The demo: draws parts, trains on them, runs the line on a stream of new ones, and shows what came out."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from kizu.commands.line import run_config
+from kizu.config import KizuConfig, load_config
+from kizu_inspect.bundle import Bundle
+from kizu_inspect.errors import ConfigError
+from kizu_inspect.evaluation.evaluate import Evaluation, evaluate
+from kizu_inspect.model import InputSettings
+from kizu_inspect.synth import write_set
+from kizu_inspect.training.dataset import read_labelled
+from kizu_inspect.training.report import write_report
+from kizu_inspect.training.train import Trained, TrainingSettings, train
+from kizu_pipeline.summary import RunSummary
+
+__all__ = ["DemoFolders", "measure", "run_line", "train_demo"]
+
+TRAINING_PARTS = 2400
+UNSEEN_PARTS = 400
+STREAM_PARTS = 120
+TRAINING_SEED, UNSEEN_SEED, STREAM_SEED = 1, 2, 3
+TRAINING_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class DemoFolders:
+    """Where the demo keeps what it makes."""
+
+    root: Path
+
+    def prepare(self) -> None:
+        """Raises ConfigError where the folder holds something else."""
+        if self.root.exists() and any(self.root.iterdir()):
+            raise ConfigError(
+                "the demo's folder is in use", found=f"files in {self.root}", expected="a new or empty folder",
+                next_step="Remove it, or name another with --folder.",
+            )  # fmt: skip
+        self.root.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def bundle(self) -> Path:
+        """The trained model."""
+        return self.root / "bundle"
+
+    def write_config(self, port: int) -> KizuConfig:
+        """Writes kizu.yaml and returns its settings."""
+        root = self.root.resolve()
+        content = {
+            "plant": {"name": "Demo plant", "timezone": "UTC"},
+            "database": {"url": f"sqlite:///{root / 'kizu.db'}"},
+            "images": {"path": str(root / "images")},
+            "station": {
+                "id": "demo-line",
+                "source": {
+                    "kind": "folder", "path": str(root / "incoming"), "done": str(root / "done"),
+                    "quarantine": str(root / "quarantine"), "settle_s": 0.2, "part_pattern": "(?P<part>[^_]+)_(?P<view>.+)",
+                },
+                "recipe": {"bundle": str(root / "bundle"), "allow_no_promise": True, "audit_share": 0.05},
+            },
+            "dashboard": {"port": port},
+        }  # fmt: skip
+        path = root / "kizu.yaml"
+        path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+        (root / "incoming").mkdir(exist_ok=True)
+        return load_config(path)
+
+
+def train_demo(
+    folders: DemoFolders, *, on_steps: Callable[[int, float], None], progress: Callable[[int, float], None]
+) -> Trained:
+    """Draws the training parts and trains for about two minutes, at least 400 steps."""
+    labelled = read_labelled(
+        write_set(folders.root / "parts", count=TRAINING_PARTS, seed=TRAINING_SEED, splits={"train": 0.85, "val": 0.15})
+    )
+    settings = TrainingSettings(name="demo-plates", input=InputSettings(), seconds=TRAINING_SECONDS)
+    trained = train(labelled, folders.bundle, settings, on_steps=on_steps, progress=progress)
+    write_report(trained, folders.bundle)
+    return trained
+
+
+def measure(folders: DemoFolders, *, progress: Callable[[int], None] | None = None) -> Evaluation:
+    """The figures of the demo's model on parts it has never seen."""
+    unseen = read_labelled(
+        write_set(folders.root / "unseen", count=UNSEEN_PARTS, seed=UNSEEN_SEED, splits={"test": 1})
+    )  # fmt: skip
+    return evaluate(Bundle.load(folders.bundle), unseen.split("test"), progress=progress)
+
+
+def run_line(folders: DemoFolders, config: KizuConfig, *, parts_per_s: float = 10.0) -> RunSummary:
+    """Drops new parts into the watched folder one by one while the line runs, and ends when all are inspected."""
+    stream = write_set(folders.root / "stream", count=STREAM_PARTS, seed=STREAM_SEED, share_good=0.7, splits={"test": 1})
+    pictures = sorted((stream.parent / "images").iterdir())
+    done = folders.root / "done"
+    stop, all_in = threading.Event(), threading.Event()
+
+    def drop() -> None:
+        for picture in pictures:
+            waiting = folders.root / "incoming" / (picture.name + ".part")
+            waiting.write_bytes(picture.read_bytes())
+            waiting.rename(waiting.with_suffix(""))
+            time.sleep(1 / parts_per_s)  # the pace of the line, not a wait for anything
+        all_in.set()
+
+    def end_when_done() -> None:
+        all_in.wait()
+        while not stop.is_set() and len(list(done.glob("*.png"))) < len(pictures):
+            stop.wait(0.1)
+        stop.set()
+
+    workers = [threading.Thread(target=work, daemon=True) for work in (drop, end_when_done)]
+    for worker in workers:
+        worker.start()
+    try:
+        return run_config(config, once=False, stop=stop)
+    finally:
+        stop.set()
