@@ -10,8 +10,10 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import structlog
@@ -55,6 +57,15 @@ def test_killed_at_random_moments_and_restarted_gives_one_row_a_file(
     assert len(outcome.killed_after_files) == 2
 
 
+def parsed(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """The log's events; what is no JSON object, such as a traceback, fails the test with its text."""
+    rest = iter(lines)
+    for line in rest:
+        if not line.startswith("{"):
+            pytest.fail(line + "".join(rest))
+        yield json.loads(line)
+
+
 @pytest.mark.parametrize("asked_by", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_finishes_what_is_in_work_and_ends_cleanly(
     tmp_path: Path, tiny_bundle: Path, asked_by: signal.Signals
@@ -69,7 +80,7 @@ def test_a_signal_finishes_what_is_in_work_and_ends_cleanly(
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as line:
         assert line.stderr is not None
-        events = map(json.loads, line.stderr)
+        events = parsed(line.stderr)
         assert next(event for event in events if event["event"] == "started")["station"] == "press-3"
         for path in waiting.iterdir():
             path.rename(incoming / path.name)

@@ -1,0 +1,111 @@
+"""Temperature, thresholds and figures against hand-made cases and published values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from kizu_inspect.decide import decide, softmax
+from kizu_inspect.evaluation.figures import wilson
+from kizu_inspect.evaluation.pointing import explanation_figures, locate
+from kizu_inspect.results import Verdict
+from kizu_inspect.training.calibrate import (
+    choose_thresholds,
+    clopper_pearson_upper,
+    expected_calibration_error,
+    fit_temperature,
+    parts_needed,
+    split_by_group,
+)
+
+
+@pytest.mark.parametrize(("rate", "parts"), [(0.05, 59), (0.02, 149), (0.01, 299)])
+def test_how_many_defective_parts_a_promise_takes(rate: float, parts: int) -> None:
+    assert parts_needed(rate) == parts
+    assert clopper_pearson_upper(0, parts) <= rate < clopper_pearson_upper(0, parts - 1)
+
+
+def test_the_bound_is_scipys() -> None:
+    for misses, n in [(0, 59), (1, 120), (7, 100)]:
+        expected = binomtest(misses, n, alternative="less").proportion_ci(0.95, method="exact").high
+        assert clopper_pearson_upper(misses, n) == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_interval_is_scipys() -> None:
+    for k, n in [(0, 10), (3, 10), (97, 100)]:
+        expected = binomtest(k, n).proportion_ci(0.95, method="wilson")
+        figure = wilson(k, n)
+        assert (figure.low, figure.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+def test_the_pass_limit_is_the_largest_that_keeps_the_promise() -> None:
+    bad, good = np.linspace(0.6, 1.0, 120), np.linspace(0.0, 0.7, 120)
+    choice = choose_thresholds(np.concatenate([bad, good]), np.arange(240) < 120, promised_miss_rate=0.05, overkill_limit=0.01)
+    assert choice.thresholds.promise is not None
+    assert choice.thresholds.promise.missed == 1  # two among 120 have the bound 5.2 %
+    assert choice.thresholds.pass_below == pytest.approx(bad[1])
+    assert float((good >= choice.thresholds.reject_from).mean()) <= 0.01
+
+
+def test_too_small_a_set_promises_nothing_and_says_how_many_are_needed() -> None:
+    choice = choose_thresholds(
+        np.array([0.1, 0.2, 0.8, 0.9]), np.array([False, False, True, True]), promised_miss_rate=0.05, overkill_limit=0.01
+    )
+    assert choice.thresholds.promise is None
+    assert choice.thresholds.pass_below == choice.thresholds.reject_from == pytest.approx(0.5)
+    assert "59 defective ones" in choice.said
+
+
+def test_the_temperature_of_scaled_logits_is_found_again() -> None:
+    generator = np.random.default_rng(0)
+    logits = generator.normal(0, 2, (4000, 3))
+    labels = np.array([generator.choice(3, p=row) for row in softmax(logits, temperature=1.0)])
+    assert fit_temperature(logits * 3, labels) == pytest.approx(3, rel=0.08)
+
+
+def test_calibration_error_of_a_hand_made_case() -> None:
+    p = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]])
+    # Confidence 0.9 with half right, 0.6 with all right: (0.4 + 0.4) / 2.
+    assert expected_calibration_error(p, np.array([0, 1, 0, 0])) == pytest.approx(0.4)
+
+
+def test_groups_stay_together() -> None:
+    groups = [f"g{i // 3}" for i in range(30)]
+    first, second = split_by_group(groups, seed=1)
+    assert not {groups[i] for i in first} & {groups[i] for i in second}
+    assert sorted([*first, *second]) == list(range(30))
+
+
+@pytest.mark.parametrize(
+    ("p", "verdict"),
+    [
+        ([0.9, 0.1], Verdict.PASS),
+        ([0.6, 0.4], Verdict.REVIEW),
+        ([0.1, 0.9], Verdict.REJECT),
+        ([float("nan"), 0.5], Verdict.ERROR),
+    ],
+)
+def test_verdicts(p: list[float], verdict: Verdict) -> None:
+    judged = decide(np.array(p), ["good", "dent"], "good", pass_below=0.3, reject_from=0.7)
+    assert judged.verdict is verdict
+
+
+def test_without_a_good_class_every_part_is_rejected_with_its_class() -> None:
+    judged = decide(np.array([0.2, 0.8]), ["a", "b"], None, pass_below=0.5, reject_from=0.5)
+    assert (judged.verdict, judged.target, judged.score) == (Verdict.REJECT, "b", 1.0)
+
+
+def test_pointing_of_hand_made_maps() -> None:
+    truth = np.zeros((20, 20), bool)
+    truth[5:10, 5:10] = True
+    hit, near, nothing = (np.zeros((20, 20), np.float32) for _ in range(3))
+    hit[7, 7] = 1
+    near[7, 12] = 1  # three pixels beside the edge column 9
+    located = [locate(one, truth, cell_px=8, seed=0) for one in (hit, near, nothing)]
+    figures = explanation_figures(located, within_px=2)
+    assert figures["pointing"].value == pytest.approx(1 / 3)
+    assert figures["pointing_tolerant"].value == pytest.approx(2 / 3)
+    assert figures["pointing_within"].value == pytest.approx(1 / 3)
+    assert figures["energy"].value == pytest.approx(1 / 3)
+    assert figures["enrichment"].value == pytest.approx(1 / 3 / (25 / 400))

@@ -1,0 +1,93 @@
+"""Decoding whatever a camera or a person hands in, and the way to the network's input and back."""
+
+from __future__ import annotations
+
+import io
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from kizu_inspect.errors import ImageError
+from kizu_inspect.images import decode_image, encode_png, fit_image, place
+
+PICTURE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+
+
+def as_bytes(image: Image.Image, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind)
+    return buffer.getvalue()
+
+
+def by_opencv(pixels: np.ndarray, suffix: str) -> bytes:
+    done, data = cv2.imencode(suffix, pixels)
+    assert done
+    return bytes(data)
+
+
+JPEG = as_bytes(Image.fromarray(PICTURE), "JPEG")
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        pytest.param(b"", "picture is empty: found 0 bytes", id="empty"),
+        pytest.param(b"part 17, press 3", "not a picture: found a file beginning with bytes", id="text"),
+        pytest.param(as_bytes(Image.fromarray(PICTURE), "GIF"), "not a picture", id="gif"),
+        pytest.param(JPEG[: len(JPEG) // 2], "picture is truncated or broken", id="truncated JPEG"),
+        pytest.param(encode_png(PICTURE)[:2000], "picture is truncated or broken", id="truncated PNG"),
+        pytest.param(
+            by_opencv(PICTURE.astype(np.uint16), ".tiff")[:3000], "picture is truncated or broken", id="truncated TIFF"
+        ),
+    ],
+)
+def test_what_is_no_whole_picture_is_an_error_that_says_so(data: bytes, said: str) -> None:
+    with pytest.raises(ImageError, match=said):
+        decode_image(data)
+
+
+def test_a_picture_over_the_limit_is_refused_by_its_header() -> None:
+    with pytest.raises(ImageError, match=r"found 60 × 40 px \(0.0 megapixels\); expected at most 0.001 megapixels"):
+        decode_image(encode_png(PICTURE), max_megapixels=0.001)
+
+
+GREY_16 = (np.arange(40 * 60, dtype=np.uint16).reshape(40, 60) * 27).astype(np.uint16)
+ALPHA = np.dstack([PICTURE, np.full((40, 60), 128, np.uint8)])
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        pytest.param(encode_png(PICTURE), PICTURE, id="PNG"),
+        pytest.param(as_bytes(Image.fromarray(PICTURE), "BMP"), PICTURE, id="BMP"),
+        pytest.param(as_bytes(Image.fromarray(PICTURE[:, :, 0]), "PNG"), PICTURE[:, :, :1].repeat(3, 2), id="grey"),
+        pytest.param(by_opencv(GREY_16, ".png"), np.rint(GREY_16 / 257)[:, :, None].repeat(3, 2), id="16-bit grey PNG"),
+        pytest.param(by_opencv(GREY_16, ".tiff"), np.rint(GREY_16 / 257)[:, :, None].repeat(3, 2), id="16-bit grey TIFF"),
+        pytest.param(by_opencv(PICTURE[:, :, ::-1].astype(np.uint16) * 257, ".tiff"), PICTURE, id="16-bit colour TIFF"),
+        pytest.param(by_opencv(PICTURE[:, :, ::-1].astype(np.uint16) * 257, ".png"), PICTURE, id="16-bit colour PNG"),
+        pytest.param(as_bytes(Image.fromarray(ALPHA), "PNG"), np.rint(PICTURE * (128 / 255)), id="alpha over black"),
+    ],
+)
+def test_every_kind_of_picture_becomes_8_bit_rgb(data: bytes, expected: np.ndarray) -> None:
+    decoded = decode_image(data)
+    assert decoded.dtype == np.uint8
+    assert np.abs(decoded.astype(int) - expected.astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(120, 90), (33, 200), (64, 64), (500, 410)])
+def test_a_spot_lies_where_the_placement_says(size: tuple[int, int]) -> None:
+    height, width = size
+    picture = np.zeros((height, width, 3), np.uint8)
+    x, y = width // 3, height // 4
+    cv2.circle(picture, (x, y), max(3, min(size) // 20), (255, 255, 255), -1)
+    fitted = fit_image(picture, input_px=(128, 128), policy="letterbox")
+    placed = place(width, height, input_px=(128, 128), policy="letterbox")
+    inside = np.zeros((128, 128))
+    top, left = placed.offset_y_px, placed.offset_x_px
+    rows, columns = round(height * placed.scale_y), round(width * placed.scale_x)
+    inside[top : top + rows, left : left + columns] = fitted[top : top + rows, left : left + columns, 0]
+    found_y, found_x = (float(c) for c in np.average(np.indices((128, 128)).reshape(2, -1), axis=1, weights=inside.ravel()))
+    assert found_x == pytest.approx((x + 0.5) * placed.scale_x - 0.5 + left, abs=0.3)
+    assert found_y == pytest.approx((y + 0.5) * placed.scale_y - 0.5 + top, abs=0.3)
