@@ -63,7 +63,7 @@ def test_a_changed_weight_file_is_refused(tiny_bundle: Path, tmp_path: Path) -> 
 
 
 def test_a_folder_that_is_no_bundle_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="model bundle is not there: found no file .*bundle.yaml"):
+    with pytest.raises(BundleError, match=r"model bundle is not there: found no file .*bundle\.yaml"):
         Bundle.load(tmp_path)
 
 

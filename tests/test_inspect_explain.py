@@ -62,7 +62,7 @@ def test_the_mean_of_the_raw_cam_and_the_bias_are_the_logit() -> None:
 
 
 def test_cam_on_an_mlp_head_names_the_method_that_works() -> None:
-    with pytest.raises(MethodError, match="found MlpHead; expected an evidence or linear head. Choose grad-cam"):
+    with pytest.raises(MethodError, match=r"found MlpHead; expected an evidence or linear head\. Choose grad-cam"):
         explainer("cam")(forward_of(MlpHead(K, C), activations()), TARGETS)
 
 

@@ -1,0 +1,44 @@
+"""The settings files that the project ships, and those that are wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kizu.config import load_config
+from kizu_inspect.errors import ConfigError
+
+CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_shipped_file_loads(path: Path) -> None:
+    config = load_config(path)
+    assert config.station is not None
+    assert config.dashboard.host == "127.0.0.1"
+
+
+def test_the_three_kinds_are_there() -> None:
+    assert {path.stem for path in CONFIGS} == {"camera", "folder", "postgresql"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("plnt: {}", r"plnt: Extra inputs are not permitted"),
+        ("dashboard: {port: 99999}", r"dashboard\.port: Input should be less than or equal to 65535"),
+        ("plant: [", r"is not YAML"),
+    ],
+    ids=["unknown key", "out of range", "no YAML"],
+)
+def test_a_mistake_is_named(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "kizu.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=said):
+        load_config(path)
+
+
+def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="configuration is not there: found no file"):
+        load_config(tmp_path / "kizu.yaml")
