@@ -1,4 +1,4 @@
-"""Kills the line with SIGKILL at random moments over a folder of files, restarts it, and counts the rows: one a file.
+"""Kills `kizu run --once` with SIGKILL at random moments over a folder of files, restarts it, and counts the rows: one a file.
 
     python benchmarks/acceptance/kill_nine.py [--files 500] [--kills 5] [--seed 0] [--bundle BUNDLE] [--json FILE]
 
@@ -15,24 +15,20 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from kizu_db.image_store import ImageStore
+import yaml
+
 from kizu_db.migrations import upgrade
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
 from kizu_db.values import ExplanationState
 from kizu_inspect.images import encode_png
-from kizu_inspect.recipe import ExplanationSettings, Recipe
 from kizu_inspect.synth import KINDS, draw_part
-from kizu_pipeline.logs import configure_logging
-from kizu_pipeline.service import run_station
-from kizu_pipeline.settings import FolderSource, RuntimeSettings, StationSettings
 
 STATION = "kill-9"
 DIFFERENT_PICTURES = 40
@@ -105,29 +101,34 @@ def fill(folder: Path, files: int) -> list[str]:
     return parts
 
 
-def serve_once(work: Path, bundle: Path) -> None:
-    """One run of the line over what waits in `work`: what `kizu run --once` does."""
-    configure_logging()
-    station = StationSettings(
-        id=STATION,
-        source=FolderSource(path=work / "incoming", done=work / "done", quarantine=work / "quarantine", settle_s=0.2),
-        recipe=Recipe(bundle=bundle, allow_no_promise=True, explanation=ExplanationSettings(policy="all")),
-    )
-    with Records.open(_database(work)) as records:
-        run_station(
-            station,
-            RuntimeSettings(device="cpu", max_batch=8),
-            records,
-            ImageStore(work / "images"),
-            once=True,
-            stop=threading.Event(),
-        )
+def configure(work: Path, bundle: Path) -> Path:
+    """The kizu.yaml of a line in `work` that explains every picture."""
+    settings = {
+        "database": {"url": _database(work).url},
+        "images": {"path": str(work / "images")},
+        "station": {
+            "id": STATION,
+            "source": {
+                "kind": "folder",
+                "path": str(work / "incoming"),
+                "done": str(work / "done"),
+                "quarantine": str(work / "quarantine"),
+                "settle_s": 0.2,
+            },
+            "recipe": {"bundle": str(bundle), "allow_no_promise": True, "explanation": {"policy": "all"}},
+        },
+        "runtime": {"device": "cpu", "max_batch": 8},
+    }
+    path = work / "kizu.yaml"
+    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return path
 
 
 def kill_and_restart(work: Path, *, files: int, kills: int, seed: int, bundle: Path | None = None) -> Outcome:
     """Fill `work`, kill the line `kills` times at random moments, let it end, and count."""
     draw = random.Random(seed)
     bundle = bundle or untrained_bundle(work / "bundle")
+    config = configure(work, bundle)
     upgrade(_database(work))
     parts = fill(work / "incoming", files)
     started = time.monotonic()
@@ -137,7 +138,7 @@ def kill_and_restart(work: Path, *, files: int, kills: int, seed: int, bundle: P
         # One moment in each stretch of the work: after so many files, and then anywhere within a batch's time.
         target = round((number + draw.random()) / kills * files * 0.9)
         target = max(target, files - _waiting(work) + 1)
-        child = _start(work, bundle)
+        child = _start(config)
         while files - _waiting(work) < target and child.poll() is None:
             time.sleep(0.002)
         time.sleep(draw.uniform(0.0, 0.1))
@@ -147,7 +148,7 @@ def kill_and_restart(work: Path, *, files: int, kills: int, seed: int, bundle: P
         child.wait()
         with Records.open(_database(work)) as records, records.unit(read_only=True) as unit:
             pending += len(unit.inspections.pending_explanations(STATION, files))
-    last = _start(work, bundle)
+    last = _start(config)
     if last.wait() != 0:
         raise SystemExit(f"the last run failed with exit code {last.returncode}; its log is {work / 'log.jsonl'}")
     seconds = time.monotonic() - started
@@ -179,10 +180,10 @@ def _waiting(work: Path) -> int:
     return sum(1 for _ in (work / "incoming").glob("*.png"))
 
 
-def _start(work: Path, bundle: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, str(Path(__file__).resolve()), "--serve", str(work), "--bundle", str(bundle)]
-    with (work / "log.jsonl").open("ab") as log:
-        return subprocess.Popen(command, stderr=log)
+def _start(config: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", "from kizu.main import main; main()", "run", "--once", "--config", str(config)]
+    with config.with_name("log.jsonl").open("ab") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -193,11 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--bundle", type=Path, help="a trained bundle (default: an untrained one is made)")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
-    parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
-    if given.serve is not None:
-        serve_once(given.serve, given.bundle)
-        return 0
     work = Path(tempfile.mkdtemp(prefix="kizu-kill-nine-"))
     outcome = kill_and_restart(work, files=given.files, kills=given.kills, seed=given.seed, bundle=given.bundle)
     figures = {**asdict(outcome), "passed": outcome.passed}
