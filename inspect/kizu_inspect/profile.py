@@ -61,8 +61,11 @@ class InputProfile(nn.Module):
 
 def _local_contrast(images: Tensor, window_px: int) -> Tensor:
     """Grey minus its local mean, over the picture's own mean absolute residual: (N, 1, H, W)."""
-    grey = images.mean(dim=1, keepdim=True)  # (N, 1, H, W)
+    # One plain plane: with channels last a pooling of a single channel is not vectorised and takes longer than the network.
+    grey = images.mean(dim=1, keepdim=True).contiguous(memory_format=torch.contiguous_format)  # (N, 1, H, W)
     reach = window_px // 2
-    residual = grey - F.avg_pool2d(F.pad(grey, (reach, reach, reach, reach), mode="reflect"), window_px, stride=1)
+    padded = F.pad(grey, (reach, reach, reach, reach), mode="reflect")
+    rows = F.avg_pool2d(padded, (window_px, 1), stride=1)  # a box is the product of two lines
+    residual = grey - F.avg_pool2d(rows, (1, window_px), stride=1)
     typical = residual.abs().mean(dim=(1, 2, 3), keepdim=True)  # (N, 1, 1, 1)
     return residual / (typical + 1e-4)  # 1e-4: a constant picture stays at 0 instead of amplifying rounding

@@ -1,0 +1,104 @@
+"""The commands as a user calls them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from kizu.main import app
+from kizu_db.records import Records
+from kizu_db.settings import DatabaseSettings
+from kizu_inspect.images import encode_png
+from kizu_inspect.synth import draw_part
+
+run = CliRunner().invoke
+
+
+@pytest.fixture
+def line(tmp_path: Path, tiny_bundle: Path) -> Path:
+    """kizu.yaml of a line whose watched folder holds three parts and a file that is no picture."""
+    incoming = tmp_path / "incoming"
+    incoming.mkdir()
+    for seed, kind in enumerate(("good", "stain", "missing_hole")):
+        (incoming / f"P{seed}_top.png").write_bytes(encode_png(draw_part(kind, seed, size_px=64).image))
+    (incoming / "P9_top.png").write_bytes(b"no picture")
+    config = {
+        "database": {"url": f"sqlite:///{tmp_path / 'kizu.db'}"},
+        "images": {"path": str(tmp_path / "images")},
+        "station": {
+            "id": "press-3",
+            "source": {
+                "kind": "folder", "path": str(incoming), "done": str(tmp_path / "done"),
+                "quarantine": str(tmp_path / "quarantine"), "settle_s": 0, "part_pattern": "(?P<part>[^_]+)_(?P<view>.+)",
+            },
+            "recipe": {"bundle": str(tiny_bundle), "allow_no_promise": True, "explanation": {"policy": "all"}},
+        },
+        "runtime": {"device": "cpu"},
+    }  # fmt: skip
+    path = tmp_path / "kizu.yaml"
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    return path
+
+
+def test_a_folder_becomes_rows_a_report_and_the_same_answer_as_inspect(line: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+    done = run(app, ["run", "--config", str(line), "--once", "--json", "-"])
+    assert done.exit_code == 0, done.output
+    summary = json.loads(done.stdout)
+    assert (summary["files"], summary["quarantined"]) == (4, 1)
+    assert not list((tmp_path / "incoming").iterdir())
+
+    shown = run(app, ["inspect", str(tiny_bundle), str(tmp_path / "done" / "P1_top.png"), "--json", "-", "--device", "cpu"])
+    assert shown.exit_code == 0, shown.output
+    (image,) = json.loads(shown.stdout)["images"]
+    with (
+        Records.open(DatabaseSettings(url=f"sqlite:///{tmp_path / 'kizu.db'}")) as records,
+        records.unit(read_only=True) as unit,
+    ):
+        (row,) = unit.inspections.latest(part="P1")
+        record = unit.inspections.get(row.uid)
+    assert record is not None
+    assert record.explanation is not None
+    assert record.probabilities == pytest.approx(image["probabilities"], abs=1e-5)
+    grid = np.array(image["explanation"]["grid"])
+    assert np.abs(record.explanation.heatmap.grid.astype(float) - grid).max() <= 1e-3
+
+    for name in ("week.csv", "week.pdf"):
+        made = run(app, ["report", str(tmp_path / name), "--config", str(line)])
+        assert made.exit_code == 0, made.output
+        assert (tmp_path / name).stat().st_size > 100
+
+
+def test_evaluate_names_its_figures_as_programs_expect(tiny_bundle: Path, tmp_path: Path) -> None:
+    assert run(app, ["synth", str(tmp_path / "parts"), "--count", "60", "--size", "64"]).exit_code == 0
+    done = run(app, ["evaluate", str(tiny_bundle), str(tmp_path / "parts"), "--json", "-", "--device", "cpu"])
+    assert done.exit_code == 0, done.output
+    figures = json.loads(done.stdout)
+    assert {"accuracy", "balanced_accuracy", "auroc", "miss_rate", "overkill_rate", "ece"} <= set(figures["classification"])
+    assert {"cam", "grad-cam", "random", "centre"} == set(figures["explanation"])
+    assert set(figures["explanation"]["cam"]["pointing"]) == {"value", "low", "high", "n"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "--config", "absent.yaml"], "kizu: configuration is not there: found no file absent.yaml"),
+        (["inspect", "absent", "part.png"], "kizu: model bundle is not there"),
+        (["inspect", "absent", "part.png", "--method", "score-cam"], "kizu: explanation method is not built yet"),
+        (["train", "absent", "--out", "b"], "kizu: data set is not there: found absent"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(arguments: list[str], said: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from kizu.main import main; main()", *arguments],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith(said)
+    assert len(done.stderr.strip().splitlines()) == 1

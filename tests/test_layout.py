@@ -1,0 +1,25 @@
+"""The house keeps its shape."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ROOMS = {"inspect": "kizu_inspect", "db": "kizu_db", "pipeline": "kizu_pipeline", "dashboard": "kizu_dashboard", "cli": "kizu"}
+
+
+@pytest.mark.parametrize(("folder", "package"), ROOMS.items())
+def test_a_source_root_holds_one_package_and_no_loose_module(folder: str, package: str) -> None:
+    """An __init__.py in `inspect/` would replace Python's own module for whatever runs from there."""
+    names = {path.name for path in (ROOT / folder).iterdir() if path.name != "__pycache__"}
+    assert names == {package}
+
+
+@pytest.mark.parametrize("module", ["kizu_inspect.results", "kizu_inspect.recipe", "kizu_db.records"])
+def test_the_plain_rooms_need_no_torch(module: str) -> None:
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
