@@ -28,7 +28,7 @@ TRAINING_PARTS = 2400
 UNSEEN_PARTS = 400
 STREAM_PARTS = 120
 TRAINING_SEED, UNSEEN_SEED, STREAM_SEED = 1, 2, 3
-TRAINING_SECONDS = 120.0
+TRAINING_SECONDS = 165.0
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class DemoFolders:
 def train_demo(
     folders: DemoFolders, *, on_steps: Callable[[int, float], None], progress: Callable[[int, float], None]
 ) -> Trained:
-    """Draws the training parts and trains for about two minutes, at least 400 steps."""
+    """Draws the training parts and trains for under three minutes, at least 400 steps."""
     labelled = read_labelled(
         write_set(folders.root / "parts", count=TRAINING_PARTS, seed=TRAINING_SEED, splits={"train": 0.85, "val": 0.15})
     )

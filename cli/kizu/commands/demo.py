@@ -25,7 +25,7 @@ def demo_command(
     folders = DemoFolders(folder)
     folders.prepare()
     config = folders.write_config(port)
-    screen.print("1/4 Drawing parts and training on them (about two minutes)")
+    screen.print("1/4 Drawing parts and training on them (about three minutes)")
     with progress_bar("Training", None) as bar:
 
         def begin(steps: int, seconds_a_step: float) -> None:

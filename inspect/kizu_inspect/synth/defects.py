@@ -38,12 +38,12 @@ def _scratch(rng: np.random.Generator, scene: Scene, colour: Field) -> Field:
     points = np.stack((scene.centre[0] + cos * u - sin * v, scene.centre[1] + sin * u + cos * v), axis=1)
     fixed = np.rint(points * 16).astype(np.int32)  # cv2 takes sixteenths of a pixel
     line = np.zeros(scene.x.shape, dtype=np.uint8)
-    thickness = max(1, round(float(rng.uniform(0.6, 1.9)) * scene.scale))
+    thickness = max(1, round(float(rng.uniform(1.0, 2.4)) * scene.scale))
     for i in range(t.size - 1):
         if inside[i] and inside[i + 1]:
             cv2.line(line, fixed[i].tolist(), fixed[i + 1].tolist(), int(255 * strength[i]), thickness, cv2.LINE_AA, 4)
     alpha = line.astype(np.float32) / np.float32(255)
-    depth = np.float32(rng.uniform(26, 52) * (1 if rng.random() < 0.5 else -1))
+    depth = np.float32(rng.uniform(36, 60) * (1 if rng.random() < 0.5 else -1))
     # The burr beside the groove catches the light the other way round.
     side = np.array([[1, 0, scene.light[0] * 1.3], [0, 1, scene.light[1] * 1.3]])
     burr = cv2.warpAffine(alpha, side, alpha.shape[::-1])
