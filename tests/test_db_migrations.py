@@ -88,8 +88,8 @@ def test_a_failed_migration_leaves_nothing(database: DatabaseSettings) -> None:
     assert tables(database) == TABLES
 
 
-def test_two_programs_may_upgrade_at_once(database: DatabaseSettings) -> None:
-    barrier = Barrier(2)
+def test_several_programs_may_upgrade_at_once(database: DatabaseSettings) -> None:
+    barrier = Barrier(6)
     failed: list[Exception] = []
 
     def run() -> None:
@@ -99,7 +99,7 @@ def test_two_programs_may_upgrade_at_once(database: DatabaseSettings) -> None:
         except Exception as exc:  # noqa: BLE001 - handed to the test's own thread
             failed.append(exc)
 
-    threads = [Thread(target=run) for _ in range(2)]
+    threads = [Thread(target=run) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -109,6 +109,13 @@ def test_a_map_without_positive_evidence_says_so() -> None:
     assert set(explainer("cam")(forward_of(head, activations()), TARGETS).status) == {MapStatus.ALL_NEGATIVE}
 
 
+@pytest.mark.parametrize("method", ["cam", "grad-cam"])
+def test_a_batch_without_pictures_gives_no_maps(method: str) -> None:
+    none = forward_of(EvidenceHead(K, C, good=GOOD, top_share=0.1), activations()).subset(torch.zeros(0, dtype=torch.int64))
+    maps = explainer(method)(none, TARGETS[:0])
+    assert (tuple(maps.values.shape), maps.status) == ((0, 5, 7), ())
+
+
 def test_explaining_changes_nothing_of_the_model() -> None:
     head = MlpHead(K, C).train()
     before = {name: value.clone() for name, value in head.state_dict().items()}

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import redirect_stderr
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -119,6 +120,19 @@ def test_log_is_one_json_object_a_line() -> None:
     assert (first["event"], first["part"], first["level"]) == ("inspected", "부품", "info")
     assert first["timestamp"].endswith("Z")
     assert second["exception"][0]["exc_value"] == "torn"
+
+
+def test_log_outlives_a_replaced_standard_error() -> None:
+    before = structlog.get_config()
+    try:
+        with redirect_stderr(io.StringIO()) as borrowed:
+            configure_logging()
+        borrowed.close()
+        with redirect_stderr(io.StringIO()) as current:
+            structlog.get_logger("kizu.line").info("inspected")
+    finally:
+        structlog.configure(**before)
+    assert json.loads(current.getvalue())["event"] == "inspected"
 
 
 def test_two_lines_in_one_database_do_not_disturb_each_other(tmp_path: Path, tiny_bundle: Path) -> None:

@@ -12,8 +12,7 @@ __all__ = ["configure_logging"]
 
 def configure_logging(stream: TextIO | None = None) -> None:
     """Write the log to `stream` (default: standard error, so that a command's own output stays clean)."""
-    stream = stream if stream is not None else sys.stderr
-    on_terminal = stream.isatty()
+    on_terminal = (stream or sys.stderr).isatty()
     processors: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -22,4 +21,5 @@ def configure_logging(stream: TextIO | None = None) -> None:
         processors.append(structlog.dev.ConsoleRenderer())
     else:
         processors += [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
-    structlog.configure(processors=processors, logger_factory=structlog.PrintLoggerFactory(file=stream))
+    # Standard error is looked up at each line: who replaced it for a while (a test, a host program) may have closed it.
+    structlog.configure(processors=processors, logger_factory=lambda *_: structlog.PrintLogger(stream or sys.stderr))

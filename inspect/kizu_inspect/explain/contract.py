@@ -64,5 +64,6 @@ def finish(forward: Forward, targets: Tensor, signed: Tensor) -> Maps:
         else:
             status.append(MapStatus.ALL_NEGATIVE if float(one.min()) < 0 else MapStatus.FLAT)
     values = torch.relu(torch.nan_to_num(signed, nan=0.0, posinf=0.0, neginf=0.0))
-    silent = torch.tensor([s in (MapStatus.NO_EVIDENCE_MAP, MapStatus.NON_FINITE) for s in status], device=values.device)
+    unmapped = [s in (MapStatus.NO_EVIDENCE_MAP, MapStatus.NON_FINITE) for s in status]
+    silent = torch.tensor(unmapped, dtype=torch.bool, device=values.device)  # the type is said because a batch may be empty
     return Maps(values * ~silent[:, None, None], tuple(status))
