@@ -42,3 +42,11 @@ def test_a_mistake_is_named(tmp_path: Path, text: str, said: str) -> None:
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="configuration is not there: found no file"):
         load_config(tmp_path / "kizu.yaml")
+
+
+def test_a_password_in_an_address_is_not_repeated(tmp_path: Path) -> None:
+    path = tmp_path / "kizu.yaml"
+    path.write_text("plant: 'rtsp://line:secret@camera/1'", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"found 'rtsp://line:…@camera/1'") as raised:
+        load_config(path)
+    assert "secret" not in str(raised.value)

@@ -39,6 +39,15 @@ def test_a_review_comes_back_and_shows_in_the_lists(records: Records, uid: str) 
     assert stored.reviewed_at.tzinfo is not None
 
 
+def test_a_list_can_leave_out_what_was_reviewed(records: Records, uid: str) -> None:
+    with records.unit() as unit:
+        other = unit.inspections.add(inspection())
+        unit.reviews.add(review(uid))
+    with records.unit(read_only=True) as unit:
+        assert [row.uid for row in unit.inspections.latest(unreviewed=True)] == [other]
+        assert [row.uid for row in unit.inspections.latest()] == [other, uid]
+
+
 def test_a_repeated_form_stores_one_review(records: Records, uid: str) -> None:
     new = review(uid)
     with records.unit() as unit:

@@ -8,8 +8,8 @@ import yaml
 from pydantic import Field, ValidationError
 
 from kizu_dashboard.settings import DashboardConfig
-from kizu_inspect.bundle import describe_invalid
 from kizu_inspect.errors import ConfigError
+from kizu_inspect.settings import describe_invalid
 from kizu_pipeline.settings import RuntimeSettings, StationSettings
 
 __all__ = ["KizuConfig", "load_config"]

@@ -18,6 +18,7 @@ from kizu_inspect.evaluation.evaluate import Evaluation, evaluate
 from kizu_inspect.model import InputSettings
 from kizu_inspect.synth import write_set
 from kizu_inspect.training.dataset import read_labelled
+from kizu_inspect.training.fit import FitSettings
 from kizu_inspect.training.report import write_report
 from kizu_inspect.training.train import Trained, TrainingSettings, train
 from kizu_pipeline.summary import RunSummary
@@ -75,24 +76,26 @@ class DemoFolders:
 
 
 def train_demo(
-    folders: DemoFolders, *, on_steps: Callable[[int, float], None], progress: Callable[[int, float], None]
+    folders: DemoFolders,
+    *,
+    on_steps: Callable[[int, float], None] | None = None,
+    progress: Callable[[int, float], None] | None = None,
+    seed: int = 0,
 ) -> Trained:
     """Draws the training parts and trains for under three minutes, at least 400 steps."""
     labelled = read_labelled(
         write_set(folders.root / "parts", count=TRAINING_PARTS, seed=TRAINING_SEED, splits={"train": 0.85, "val": 0.15})
     )
-    settings = TrainingSettings(name="demo-plates", input=InputSettings(), seconds=TRAINING_SECONDS)
+    settings = TrainingSettings(name="demo-plates", input=InputSettings(), fit=FitSettings(seed=seed), seconds=TRAINING_SECONDS)
     trained = train(labelled, folders.bundle, settings, on_steps=on_steps, progress=progress)
     write_report(trained, folders.bundle)
     return trained
 
 
-def measure(folders: DemoFolders, *, progress: Callable[[int], None] | None = None) -> Evaluation:
-    """The figures of the demo's model on parts it has never seen."""
-    unseen = read_labelled(
-        write_set(folders.root / "unseen", count=UNSEEN_PARTS, seed=UNSEEN_SEED, splits={"test": 1})
-    )  # fmt: skip
-    return evaluate(Bundle.load(folders.bundle), unseen.split("test"), progress=progress)
+def measure(folders: DemoFolders, *, parts: int = UNSEEN_PARTS) -> Evaluation:
+    """The figures of the demo's model on parts it has never seen, half of them good."""
+    unseen = read_labelled(write_set(folders.root / "unseen", count=parts, seed=UNSEEN_SEED, splits={"test": 1}))
+    return evaluate(Bundle.load(folders.bundle), unseen.split("test"))
 
 
 def run_line(folders: DemoFolders, config: KizuConfig, *, parts_per_s: float = 10.0) -> RunSummary:

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from kizu_inspect.errors import BundleError
 from kizu_inspect.model import Architecture, Classifier, InputSettings, build_classifier
 from kizu_inspect.results import ModelInfo
-from kizu_inspect.settings import Settings
+from kizu_inspect.settings import Settings, describe_invalid
 
 __all__ = [
     "Bundle",
@@ -24,7 +24,6 @@ __all__ = [
     "Promise",
     "Provenance",
     "Thresholds",
-    "describe_invalid",
 ]
 
 SPEC_FILE = "bundle.yaml"
@@ -106,15 +105,6 @@ class BundleSpec(Settings):
         if self.good is not None and self.good not in self.classes:
             raise ValueError(f"good class {self.good!r} is not among the classes {list(self.classes)}")
         return self
-
-
-def describe_invalid(error: ValidationError) -> str:
-    """What a settings file has wrong, in one line: `key: reason (found …)`, the first three."""
-    found = [
-        f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg']} (found {item['input']!r:.60})"
-        for item in error.errors()
-    ]
-    return "; ".join(found[:3]) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
 
 
 class Bundle:

@@ -96,8 +96,7 @@ class Inspections:
         """The newest inspections, newest first, at most `limit`.
 
         `verdicts` None means all; `part` is a piece of the serial, in upper or lower case; `unreviewed` leaves only those
-        that nobody reviewed yet. `before` is the uid of the last
-        row of the page before; an unknown one gives an empty list.
+        that nobody reviewed yet. `before` is the uid of the last row of the page before; an unknown one gives an empty list.
         """
         query = _rows().where(*_period(since, until), *_at(station)).order_by(InspectionTable.id.desc()).limit(limit)
         if verdicts is not None:
