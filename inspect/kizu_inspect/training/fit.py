@@ -182,7 +182,7 @@ def _batches(
     """Endless batches: (images (N, 3, H, W), references (N, 1, H, W) or None, labels (N,))."""
     generator = np.random.default_rng(settings.seed)
     height, width = train.images.shape[1:3]
-    augment = Augmentation(shift_px=settings.shift_px, square=height == width, seed=settings.seed)
+    augment = Augmentation(height_px=height, width_px=width, shift_px=settings.shift_px, seed=settings.seed)
     part = model.profile.name == "part"
     golden = (
         np.rint(model.profile.golden[0].cpu().numpy() * 255).astype(np.uint8) if part else np.zeros((height, width), np.uint8)

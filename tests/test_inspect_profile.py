@@ -1,0 +1,62 @@
+"""The input profiles against another library's filters in double precision."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import uniform_filter
+
+from kizu_inspect.profile import InputProfile
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    return torch.rand(3, 3, 48, 64, generator=torch.Generator().manual_seed(4))
+
+
+def local_contrast(image: np.ndarray[tuple[int, ...], np.dtype[np.float32]], window_px: int) -> np.ndarray:
+    """Grey minus its mean over a window, over the mean absolute residual: (H, W) of an image (3, H, W)."""
+    grey = image.astype(np.float64).mean(axis=0)
+    residual = grey - uniform_filter(grey, window_px, mode="mirror")
+    return residual / np.abs(residual).mean()
+
+
+def test_surface_is_the_cored_local_contrast(images: torch.Tensor) -> None:
+    seen = InputProfile("surface", height_px=48, width_px=64)(images)
+    for row, image in zip(seen, images.numpy(), strict=True):
+        contrast = local_contrast(image, 25)
+        cored = np.sign(contrast) * np.maximum(np.abs(contrast) - 0.5, 0)
+        assert row[0].numpy() == pytest.approx(cored, abs=5e-3)  # the guard against constant pictures costs 1e-4 of the scale
+
+
+def test_part_is_colour_golden_picture_and_local_contrast(images: torch.Tensor) -> None:
+    profile = InputProfile("part", height_px=48, width_px=64)
+    profile.mean.fill_(0.4)
+    profile.std.fill_(0.2)
+    profile.golden.copy_(torch.rand(1, 48, 64))
+    seen = profile(images)
+    assert seen.shape == (3, 5, 48, 64)
+    assert torch.allclose(seen[:, :3], (images - 0.4) / 0.2)
+    assert torch.allclose(seen[:, 3], ((profile.golden - 0.4) / 0.2).expand(3, -1, -1))
+    for row, image in zip(seen[:, 4], images.numpy(), strict=True):
+        assert row.numpy() == pytest.approx(np.clip(local_contrast(image, 11) / 2, -4, 4), abs=5e-3)
+
+
+def test_a_reference_takes_the_golden_pictures_place(images: torch.Tensor) -> None:
+    profile = InputProfile("part", height_px=48, width_px=64)
+    reference = torch.rand(3, 1, 48, 64)
+    assert torch.allclose(profile(images, reference)[:, 3:4], reference)
+
+
+@pytest.mark.parametrize("name", ["part", "surface"])
+def test_a_constant_picture_has_no_contrast(name: str) -> None:
+    profile = InputProfile(name, height_px=48, width_px=64)  # type: ignore[arg-type]
+    assert float(profile(torch.full((1, 3, 48, 64), 0.7))[:, -1].abs().max()) < 0.01
+
+
+@pytest.mark.parametrize("name", ["part", "surface", "plain"])
+def test_light_that_is_doubled_changes_no_surface(name: str, images: torch.Tensor) -> None:
+    profile = InputProfile(name, height_px=48, width_px=64)  # type: ignore[arg-type]
+    dark, bright = profile(images / 2), profile(images)
+    assert torch.allclose(dark, bright, atol=5e-3) == (name == "surface")
