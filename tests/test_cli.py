@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,9 @@ from typer.testing import CliRunner
 from kizu.main import app
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
+from kizu_inspect.bundle import Bundle
 from kizu_inspect.images import encode_png
-from kizu_inspect.synth import draw_part
+from kizu_inspect.synth import draw_part, write_set
 
 run = CliRunner().invoke
 
@@ -83,6 +85,22 @@ def test_evaluate_names_its_figures_as_programs_expect(tiny_bundle: Path, tmp_pa
     assert {"accuracy", "balanced_accuracy", "auroc", "miss_rate", "overkill_rate", "ece"} <= set(figures["classification"])
     assert {"cam", "grad-cam", "random", "centre"} == set(figures["explanation"])
     assert set(figures["explanation"]["cam"]["pointing"]) == {"value", "low", "high", "n"}
+
+
+def test_train_tries_both_profiles_and_keeps_the_better(tmp_path: Path) -> None:
+    write_set(tmp_path / "parts", count=120, seed=7, size_px=64)
+    out = tmp_path / "bundles" / "plates"
+    done = run(
+        app, ["train", str(tmp_path / "parts"), "--out", str(out), "--profile", "auto", "--steps", "10", "--device", "cpu"]
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    losses = {name: float(loss) for name, loss in re.findall(r"profile (\w+): .* loss ([\d.]+)", done.output)}
+    assert set(losses) == {"part", "surface"}
+    spec = Bundle.load(out).spec
+    assert losses[spec.input.profile] == min(losses.values())
+    assert spec.provenance.figures["validation_loss"] == pytest.approx(min(losses.values()), abs=1e-3)
+    assert {path.name for path in out.iterdir()} == {"bundle.yaml", "weights.safetensors", "training.png"}
+    assert [path.name for path in out.parent.iterdir()] == ["plates"]
 
 
 @pytest.mark.parametrize(

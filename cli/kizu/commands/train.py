@@ -8,12 +8,16 @@ from typing import Annotated
 import cv2
 import numpy as np
 import typer
+from pydantic import ValidationError
 
 from kizu.console import progress_bar, screen
 from kizu_inspect.errors import ConfigError
+from kizu_inspect.settings import describe_invalid
 from kizu_inspect.training.dataset import LabelledSet, read_labelled
 
 __all__ = ["train_command"]
+
+AUTO = ("part", "surface")
 
 
 def train_command(
@@ -22,8 +26,15 @@ def train_command(
     good: Annotated[str | None, typer.Option(help="The class that passes (default: good, ok, normal, pass or free).")] = None,
     name: Annotated[str | None, typer.Option(help="The model's name (default: the bundle folder's).")] = None,
     steps: Annotated[int, typer.Option(help="Optimiser steps.", min=1)] = 1000,
-    minutes: Annotated[float | None, typer.Option(help="Take the steps that fit into this time instead, at least 400.")] = None,
-    profile: Annotated[str, typer.Option(help="Input profile: part (fixed geometry), surface (texture) or plain.")] = "part",
+    minutes: Annotated[
+        float | None, typer.Option(help="Take the steps that fit into this time instead (all profiles together), at least 400.")
+    ] = None,
+    profile: Annotated[
+        str,
+        typer.Option(
+            help="Input profile: part (fixed geometry), surface (texture), plain, or auto (the better of the first two)."
+        ),
+    ] = "part",
     size: Annotated[
         int | None, typer.Option(help="Longer side of the input in px (default: the pictures', at most 224).")
     ] = None,
@@ -37,44 +48,53 @@ def train_command(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Train, calibrate and set thresholds. Example: kizu train parts --out bundles/plates"""
-    from kizu_inspect.model import Architecture, HeadSettings, InputSettings
-    from kizu_inspect.training.fit import FitSettings
+    from kizu_inspect.training.choose import train_best
     from kizu_inspect.training.report import write_report
-    from kizu_inspect.training.train import TrainingSettings, train
+    from kizu_inspect.training.train import Trained, TrainingSettings
 
     labelled = read_labelled(data, good=good, group_pattern=group_pattern, seed=seed)
     height, width = input_size(labelled, longest=size)
-    surface = profile == "surface"
-    settings = TrainingSettings.model_validate(
-        {
+    profiles = AUTO if profile == "auto" else (profile,)
+    options = {
+        one: {
             "name": name or out.name,
-            "input": InputSettings.model_validate({"height_px": height, "width_px": width, "profile": profile}),
-            "architecture": Architecture(
-                backbone=backbone, context=1 if surface else 3,
-                head=HeadSettings.model_validate({"kind": head, "top_share": 0.04 if surface else 0.03}),
-            ),
-            "fit": FitSettings(steps=steps, seed=seed),
-            "seconds": None if minutes is None else minutes * 60,
+            "input": {"height_px": height, "width_px": width, "profile": one},
+            "architecture": {
+                "backbone": backbone,
+                "context": 1 if one == "surface" else 3,
+                "head": {"kind": head, "top_share": 0.04 if one == "surface" else 0.03},
+            },
+            "fit": {"steps": steps, "seed": seed},
+            "seconds": None if minutes is None else minutes * 60 / len(profiles),
             "device": device,
             "backbone_weights": weights,
         }
-    )  # fmt: skip
+        for one in profiles
+    }
+    try:
+        candidates = {one: TrainingSettings.model_validate(chosen) for one, chosen in options.items()}
+    except ValidationError as error:
+        raise ConfigError("options are not understood", found=describe_invalid(error)) from None
     counts = ", ".join(f"{len(labelled.split(split))} {split}" for split in ("train", "val", "test"))
     screen.print(f"{len(labelled.classes)} classes ({', '.join(labelled.classes)}), good: {labelled.good}; pictures: {counts}")
     with progress_bar("Training", None) as bar:
 
         def begin(number: int, seconds_a_step: float) -> None:
-            screen.print(f"{number} steps of {seconds_a_step:.3f} s, input {height} × {width} px, profile {profile}")
-            bar.update(bar.task_ids[0], total=number)
+            screen.print(f"{number} steps of {seconds_a_step:.3f} s, input {height} × {width} px")
+            bar.reset(bar.task_ids[0], total=number)
 
-        trained = train(
-            labelled, out, settings, on_steps=begin,
+        def ready(one: str, trained: Trained) -> None:
+            figures = trained.bundle.spec.provenance.figures
+            accuracy, loss = figures["validation_accuracy"], figures["validation_loss"]
+            screen.print(f"profile {one}: validation accuracy {accuracy:.3f}, loss {loss:.3f}")
+
+        chosen, trained = train_best(
+            labelled, out, candidates, on_steps=begin, on_trained=ready,
             progress=lambda step, loss: bar.update(bar.task_ids[0], completed=step, note=f"loss {loss:.3f}"),
         )  # fmt: skip
     report = write_report(trained, out)
-    figures = trained.bundle.spec.provenance.figures
-    screen.print(f"validation accuracy {figures['validation_accuracy']:.3f}, {trained.said}")
-    screen.print(f"bundle {out} ({trained.bundle.hash[:12]}), report {report}")
+    screen.print(trained.said)
+    screen.print(f"bundle {out} ({trained.bundle.hash[:12]}, profile {chosen}), report {report}")
 
 
 def input_size(labelled: LabelledSet, *, longest: int | None) -> tuple[int, int]:

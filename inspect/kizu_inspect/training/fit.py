@@ -22,7 +22,7 @@ from kizu_inspect.training.pictures import Pictures
 
 __all__ = ["FitSettings", "History", "fit", "logits_of", "prepare_profile", "seconds_a_step"]
 
-PROBE_STEPS = 8
+PROBE_STEPS = 24
 
 
 class FitSettings(Settings):
@@ -149,7 +149,7 @@ def seconds_a_step(model: Classifier, train: Pictures, settings: FitSettings, *,
         times.append(time.monotonic() - start)
     model.load_state_dict(before)
     torch.set_rng_state(random_state)
-    return median(times[PROBE_STEPS // 2 :])
+    return median(times[PROBE_STEPS // 3 :])  # the first ones also set up memory and kernels
 
 
 def _precision(device: torch.device) -> torch.dtype:
