@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -75,6 +76,22 @@ def test_a_folder_becomes_rows_a_report_and_the_same_answer_as_inspect(line: Pat
         made = run(app, ["report", str(tmp_path / name), "--config", str(line)])
         assert made.exit_code == 0, made.output
         assert (tmp_path / name).stat().st_size > 100
+
+
+def test_the_dashboard_answers_at_the_address_that_it_prints(line: Path) -> None:
+    assert run(app, ["db", "upgrade", "--config", str(line)]).exit_code == 0
+    with line.open("a", encoding="utf-8") as file:
+        file.write("dashboard: {port: 0}\n")
+    command = [sys.executable, "-c", "from kizu.main import main; main()", "dashboard", "--config", str(line)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as dashboard:
+        assert dashboard.stdout is not None
+        said = dashboard.stdout.readline()
+        found = re.search(r"http://127\.0\.0\.1:\d+", said)
+        assert found, said
+        with urlopen(found.group() + "/_stcore/health", timeout=30) as answer:
+            assert answer.status == 200
+        dashboard.terminate()
+        assert dashboard.wait(timeout=30) == 0
 
 
 def test_evaluate_names_its_figures_as_programs_expect(tiny_bundle: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import uniform_filter
+from scipy.stats import zscore
 
 from kizu_inspect.profile import InputProfile
 
@@ -30,17 +31,20 @@ def test_surface_is_the_cored_local_contrast(images: torch.Tensor) -> None:
         assert row[0].numpy() == pytest.approx(cored, abs=5e-3)  # the guard against constant pictures costs 1e-4 of the scale
 
 
-def test_part_is_colour_golden_picture_and_local_contrast(images: torch.Tensor) -> None:
+def test_part_is_colour_golden_picture_contrast_and_difference(images: torch.Tensor) -> None:
     profile = InputProfile("part", height_px=48, width_px=64)
     profile.mean.fill_(0.4)
     profile.std.fill_(0.2)
     profile.golden.copy_(torch.rand(1, 48, 64))
     seen = profile(images)
-    assert seen.shape == (3, 5, 48, 64)
+    assert seen.shape == (3, 6, 48, 64)
     assert torch.allclose(seen[:, :3], (images - 0.4) / 0.2)
     assert torch.allclose(seen[:, 3], ((profile.golden - 0.4) / 0.2).expand(3, -1, -1))
-    for row, image in zip(seen[:, 4], images.numpy(), strict=True):
-        assert row.numpy() == pytest.approx(np.clip(local_contrast(image, 11) / 2, -4, 4), abs=5e-3)
+    golden = zscore(profile.golden[0].numpy().astype(np.float64), axis=None)
+    for row, image in zip(seen, images.numpy(), strict=True):
+        assert row[4].numpy() == pytest.approx(np.clip(local_contrast(image, 11) / 2, -4, 4), abs=5e-3)
+        difference = np.abs(zscore(image.astype(np.float64).mean(axis=0), axis=None) - golden)
+        assert row[5].numpy() == pytest.approx(np.minimum(difference, 4), abs=0.05)  # 1e-3 guards constant pictures
 
 
 def test_a_reference_takes_the_golden_pictures_place(images: torch.Tensor) -> None:
@@ -52,7 +56,8 @@ def test_a_reference_takes_the_golden_pictures_place(images: torch.Tensor) -> No
 @pytest.mark.parametrize("name", ["part", "surface"])
 def test_a_constant_picture_has_no_contrast(name: str) -> None:
     profile = InputProfile(name, height_px=48, width_px=64)  # type: ignore[arg-type]
-    assert float(profile(torch.full((1, 3, 48, 64), 0.7))[:, -1].abs().max()) < 0.01
+    contrast = profile(torch.full((1, 3, 48, 64), 0.7))[:, {"part": 4, "surface": 0}[name]]
+    assert float(contrast.abs().max()) < 0.01
 
 
 @pytest.mark.parametrize("name", ["part", "surface", "plain"])

@@ -21,6 +21,11 @@ class KizuConfig(DashboardConfig):
     station: StationSettings | None = Field(default=None, title="Station", description="What `kizu run` inspects.")
     runtime: RuntimeSettings = RuntimeSettings()
 
+    @property
+    def for_dashboard(self) -> DashboardConfig:
+        """The part of them that the dashboard knows."""
+        return DashboardConfig.model_validate(self.model_dump(include=set(DashboardConfig.model_fields)))
+
 
 def load_config(path: Path) -> KizuConfig:
     """The settings in the file. Raises ConfigError: missing, not YAML, an unknown key or a wrong value."""

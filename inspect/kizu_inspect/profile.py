@@ -19,9 +19,10 @@ CORE = 0.5
 class InputProfile(nn.Module):
     """Images (N, 3, H, W) in [0, 1] as the backbone's input (N, channels, H, W).
 
-    `part`, for a fixed geometry: normalised colour and a grey channel, the golden picture, the mean of the good
-    training pictures. Without it a network of small receptive field cannot know that something is missing. A fifth channel
-    is the local contrast, in which faint scratches and dents stand out whatever the lighting.
+    `part`, for a fixed geometry, six channels: normalised colour; the golden picture, the mean of the good training pictures,
+    in grey, without which a network of small receptive field cannot know that something is missing; the local contrast, in
+    which faint scratches and dents stand out whatever the lighting; and the absolute difference of picture and golden
+    picture, both standardised. The difference follows from the others, but without it some runs never learn to compare them.
     `surface`, for textures: grey minus its local mean, over the picture's own mean absolute residual, small values cored
     away: neither brightness nor grain is left to decide by.
     `plain`: normalised colour, as backbones from ImageNet expect it.
@@ -34,7 +35,7 @@ class InputProfile(nn.Module):
     def __init__(self, name: ProfileName, *, height_px: int, width_px: int) -> None:
         super().__init__()
         self.name: ProfileName = name
-        self.channels: int = {"part": 5, "surface": 1, "plain": 3}[name]
+        self.channels: int = {"part": 6, "surface": 1, "plain": 3}[name]
         self.register_buffer("mean", torch.zeros(3, 1, 1))
         self.register_buffer("std", torch.ones(3, 1, 1))
         self.register_buffer("golden", torch.zeros(1, height_px, width_px) if name == "part" else torch.zeros(0))
@@ -50,7 +51,8 @@ class InputProfile(nn.Module):
             references = self.golden.expand(len(images), -1, -1, -1)
         golden = (references - self.mean.mean()) / self.std.mean()  # (N, 1, H, W)
         contrast = _local_contrast(images, PART_MEAN_PX) / 2
-        seen = torch.cat([colour, golden, contrast.clamp(-4, 4)], dim=1)  # (N, 5, H, W)
+        difference = (_standardised(_grey(images)) - _standardised(references)).abs()
+        seen = torch.cat([colour, golden, contrast.clamp(-4, 4), difference.clamp(max=4)], dim=1)  # (N, 6, H, W)
         return seen.contiguous(memory_format=torch.channels_last)
 
     @staticmethod
@@ -59,10 +61,21 @@ class InputProfile(nn.Module):
         return torch.sign(u) * torch.clamp(u.abs() - CORE, min=0)
 
 
+def _grey(images: Tensor) -> Tensor:
+    """The mean of red, green and blue: (N, 1, H, W)."""
+    red, green, blue = images.unbind(dim=1)  # a mean over an inner dimension takes six times as long
+    return (red + green + blue).unsqueeze(1) / 3
+
+
+def _standardised(grey: Tensor) -> Tensor:
+    """Each picture (N, 1, H, W) less its mean, over its deviation: free of gain and offset of the lighting."""
+    centred = grey - grey.mean(dim=(2, 3), keepdim=True)
+    return centred / (centred.square().mean(dim=(2, 3), keepdim=True).sqrt() + 1e-3)
+
+
 def _local_contrast(images: Tensor, window_px: int) -> Tensor:
     """Grey minus its local mean, over the picture's own mean absolute residual: (N, 1, H, W)."""
-    red, green, blue = images.unbind(dim=1)  # each (N, H, W)
-    grey = (red + green + blue).unsqueeze(1) / 3  # (N, 1, H, W)
+    grey = _grey(images)
     reach = window_px // 2
     padded = F.pad(grey, (reach, reach, reach, reach), mode="reflect")
     residual = grey - _run_sum(_run_sum(padded, window_px, dim=2), window_px, dim=3) / window_px**2

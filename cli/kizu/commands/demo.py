@@ -55,4 +55,4 @@ def demo_command(
     if dashboard:
         from kizu_dashboard.server import serve
 
-        serve(config, on_ready=lambda address: screen.print(f"    Dashboard on {address} (Ctrl+C ends it)"))
+        serve(config.for_dashboard, on_ready=lambda address: screen.print(f"    Dashboard on {address} (Ctrl+C ends it)"))

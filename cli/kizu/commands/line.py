@@ -59,7 +59,7 @@ def dashboard_command(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Open the review pages. Example: kizu dashboard --config kizu.yaml"""
     from kizu_dashboard.server import serve
 
-    serve(load_config(config), on_ready=lambda address: screen.print(f"Dashboard on {address} (Ctrl+C ends it)"))
+    serve(load_config(config).for_dashboard, on_ready=lambda address: screen.print(f"Dashboard on {address} (Ctrl+C ends it)"))
 
 
 def report_command(
