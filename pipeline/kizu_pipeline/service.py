@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -262,46 +262,36 @@ class _Line:
         share = self._recipe.audit_share
         may_be_drawn = judgement.verdict is Verdict.PASS and share > 0
         audit = may_be_drawn and drawn_for_audit(self._intake.source, one.work.key, share)
-        return NewInspection(
-            source=self._intake.source,
-            source_key=one.work.key,
-            station=self._station.id,
-            part=one.work.part.part,
-            part_generated=one.work.part.generated,
-            view=one.work.part.view,
-            lot=one.work.part.lot,
-            captured_at=one.work.captured_at,
-            judged_at=datetime.now(UTC),
-            judgement=judgement,
+        return replace(
+            self._row(one.work, judgement),
             image_sha256=one.sha256,
-            image_name=one.work.name,
             model_hash=self._inspector.model.hash,
-            recipe_id=self._recipe_row.id,
             device=self._inspector.device,
             timings_ms={**one.picture.timings_ms, "store": one.store_ms, "judge": judge_ms},
             explanation_state=explanation_due(judgement, self._recipe.explanation.policy, audit=audit),
             audit=audit,
             audit_probability=share if may_be_drawn else None,
-            error=judgement.reason if judgement.verdict is Verdict.ERROR else None,
         )
 
     def _error_row(self, one: _Unreadable) -> NewInspection:
+        return self._row(one.work, Judgement(verdict=Verdict.ERROR, reason=one.error))
+
+    def _row(self, work: Work, judgement: Judgement) -> NewInspection:
+        """What is known of a piece of work whatever became of its picture."""
         return NewInspection(
             source=self._intake.source,
-            source_key=one.work.key,
+            source_key=work.key,
             station=self._station.id,
-            part=one.work.part.part,
-            part_generated=one.work.part.generated,
-            view=one.work.part.view,
-            lot=one.work.part.lot,
-            captured_at=one.work.captured_at,
+            part=work.part.part,
+            part_generated=work.part.generated,
+            view=work.part.view,
+            lot=work.part.lot,
+            captured_at=work.captured_at,
             judged_at=datetime.now(UTC),
-            judgement=Judgement(verdict=Verdict.ERROR, reason=one.error),
-            image_sha256=None,
-            image_name=one.work.name,
+            judgement=judgement,
+            image_name=work.name,
             recipe_id=self._recipe_row.id,
-            explanation_state=ExplanationState.NONE,
-            error=one.error,
+            error=judgement.reason if judgement.verdict is Verdict.ERROR else None,
         )
 
     def _report(self, uid: str, inspection: NewInspection) -> None:
