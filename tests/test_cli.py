@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from urllib.request import urlopen
 
+import cv2
 import numpy as np
 import pytest
 import yaml
@@ -97,12 +98,21 @@ def test_the_dashboard_answers_at_the_address_that_it_prints(line: Path) -> None
 
 def test_evaluate_names_its_figures_as_programs_expect(tiny_bundle: Path, tmp_path: Path) -> None:
     assert run(app, ["synth", str(tmp_path / "parts"), "--count", "60", "--size", "64"]).exit_code == 0
-    done = run(app, ["evaluate", str(tiny_bundle), str(tmp_path / "parts"), "--json", "-", "--device", "cpu"])
+    sheet = tmp_path / "sheet.png"
+    options = ["--json", "-", "--device", "cpu", "--faithful", "3", "--sheet", str(sheet)]
+    done = run(app, ["evaluate", str(tiny_bundle), str(tmp_path / "parts"), *options])
     assert done.exit_code == 0, done.output
     figures = json.loads(done.stdout)
     assert {"accuracy", "balanced_accuracy", "auroc", "miss_rate", "overkill_rate", "ece"} <= set(figures["classification"])
-    assert {"cam", "grad-cam", "random", "centre"} == set(figures["explanation"])
+    assert set(figures["explanation"]) == {"cam", "grad-cam", "grad-cam++", "score-cam", "random", "centre", "empty", "ones"}
+    assert "kizu train --head lfi" in figures["explanation_skipped"]["lfi-cam"]
+    asked = {"average_drop", "increase", "deletion", "insertion"}
+    compared = {"pointing", "pointing_tolerant", "energy", "enrichment", "iou"}
+    assert asked | compared | {"sanity", "cost"} <= set(figures["explanation"]["cam"])
+    assert asked | compared <= set(figures["explanation"]["ones"])
     assert set(figures["explanation"]["cam"]["pointing"]) == {"value", "low", "high", "n"}
+    assert figures["explanation"]["cam"]["deletion"]["n"] == 3
+    assert cv2.imread(str(sheet)) is not None
 
 
 def test_train_tries_both_profiles_and_keeps_the_better(tmp_path: Path) -> None:
@@ -126,7 +136,10 @@ def test_train_tries_both_profiles_and_keeps_the_better(tmp_path: Path) -> None:
     [
         (["run", "--config", "absent.yaml"], "kizu: configuration is not there: found no file absent.yaml"),
         (["inspect", "absent", "part.png"], "kizu: model bundle is not there"),
-        (["inspect", "absent", "part.png", "--method", "score-cam"], "kizu: explanation method is not built yet"),
+        (
+            ["inspect", "absent", "part.png", "--method", "heat"],
+            "kizu: unknown explanation method: found heat; expected one of cam",
+        ),
         (["train", "absent", "--out", "b"], "kizu: data set is not there: found absent"),
     ],
 )

@@ -77,7 +77,9 @@ def test_an_unknown_key_in_the_description_is_refused(tiny_bundle: Path, tmp_pat
 
 
 def test_wrong_recipes_are_told_at_once(tiny_bundle: Path) -> None:
-    with pytest.raises(MethodError, match="expected one of those built: cam, grad-cam"):
+    with pytest.raises(MethodError, match="unknown explanation method: found heat; expected one of cam, grad-cam"):
+        inspector(tiny_bundle, method="heat")
+    with pytest.raises(BundleError, match=r"has no display scale for lfi-cam: .* Train one with `kizu train --head lfi`"):
         inspector(tiny_bundle, method="lfi-cam")
     with pytest.raises(ConfigError, match="pass_below lies above"):
         Inspector.load(Recipe(bundle=tiny_bundle, pass_below=0.9, reject_from=0.1), device="cpu")

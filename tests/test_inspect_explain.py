@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kizu_inspect.backbones import build_backbone, cell_geometry
 from kizu_inspect.errors import MethodError
-from kizu_inspect.explain import Forward, explainer
+from kizu_inspect.explain import EXPLAINERS, Forward, explainer
+from kizu_inspect.explain.grad_cam_pp import grad_cam_pp
+from kizu_inspect.explain.score_cam import score_cam
 from kizu_inspect.heads import EvidenceHead, LinearHead, MlpHead
+from kizu_inspect.recipe import ExplanationSettings
 from kizu_inspect.results import MapStatus
 
 N, K, C, GOOD = 4, 6, 3, 0
+ON_ANY_HEAD = [method for method in EXPLAINERS if method != "lfi-cam"]
 TARGETS = torch.tensor([1, 2, 1, 2])
 
 
@@ -20,7 +27,7 @@ def forward_of(head: nn.Module, activations: Tensor) -> Forward:
     head = head.to(activations.dtype)
     with torch.no_grad():
         logits = head(activations)
-    return Forward(torch.rand(N, 3, 8, 8), None, activations, logits, head, lambda images: images)
+    return Forward(torch.rand(N, 3, 8, 8), None, activations, logits, head, lambda images: images.mean(dim=(2, 3)))
 
 
 def activations(h: int = 5, w: int = 7) -> Tensor:
@@ -54,10 +61,156 @@ def test_on_a_linear_readout_grad_cam_is_cam_over_the_cells(head: nn.Module) -> 
     assert torch.allclose(cam.values / 35, grad_cam.values, rtol=1e-6)
 
 
+def pp_by_autograd(head: nn.Module, a: Tensor, targets: Tensor, *, alpha_norm: bool = False) -> Tensor:
+    """Grad-CAM++ by the paper's own α = g² / (2 g² + g³ Σ A), one picture at a time."""
+    maps = []
+    for index, target in enumerate(targets.tolist()):
+        leaf = a[index : index + 1].clone().requires_grad_()
+        head(leaf)[0, target].backward()
+        assert leaf.grad is not None
+        g, sums = leaf.grad[0], a[index].sum(dim=(1, 2), keepdim=True)
+        alpha = torch.where(g > 0, g**2 / (2 * g**2 + g**3 * sums), 0)
+        if alpha_norm:
+            alpha = alpha / alpha.sum(dim=(1, 2), keepdim=True).clamp(min=1e-300)
+        weights = (alpha * torch.relu(g)).sum(dim=(1, 2))
+        maps.append(torch.relu((weights[:, None, None] * a[index]).sum(dim=0)))
+    return torch.stack(maps)
+
+
+@pytest.mark.parametrize("alpha_norm", [False, True])
+@pytest.mark.parametrize("head", [EvidenceHead(K, C, good=GOOD, top_share=0.1), LinearHead(K, C), MlpHead(K, C)], ids=repr)
+def test_grad_cam_pp_is_the_papers_formula(head: nn.Module, alpha_norm: bool) -> None:
+    a = activations()
+    maps = grad_cam_pp(forward_of(head, a), TARGETS, alpha_norm=alpha_norm)
+    assert torch.allclose(maps.values, pp_by_autograd(head, a, TARGETS, alpha_norm=alpha_norm), rtol=1e-12, atol=1e-12)
+
+
+def test_channels_where_the_formula_does_not_apply_are_left_out_and_told() -> None:
+    head, a = LinearHead(K, C).double(), -100 * activations()
+    with torch.no_grad():
+        head.linear.weight.fill_(1.0)
+    maps = explainer("grad-cam++")(forward_of(head, a), TARGETS)
+    assert set(maps.status) == {MapStatus.SIGNED_ACTIVATIONS}
+    assert float(maps.values.abs().max()) == 0
+
+
+@pytest.mark.parametrize("method", ["cam", "grad-cam", "grad-cam++"])
+def test_a_margin_is_the_defect_less_the_good_class(method: str) -> None:
+    head, a = LinearHead(K, C).double(), activations()
+    shifted = LinearHead(K, C).double()
+    with torch.no_grad():
+        shifted.linear.weight.copy_(head.linear.weight - head.linear.weight[GOOD])
+    margin = explainer(method, ExplanationSettings(method=method, target="margin"), good=GOOD)
+    expected = explainer(method)(forward_of(shifted, a), TARGETS)
+    assert torch.allclose(margin(forward_of(head, a), TARGETS).values, expected.values)
+
+
+def test_a_margin_needs_a_good_class() -> None:
+    with pytest.raises(MethodError, match="margin needs a good class"):
+        explainer("cam", ExplanationSettings(target="margin"))
+
+
+@pytest.mark.parametrize(
+    ("targets", "said"),
+    [
+        (torch.tensor([1, 2]), r"targets do not fit the pictures: found torch.int64 \(2,\); expected 4 class indices below 3"),
+        (torch.tensor([1.0, 2.0, 1.0, 2.0]), "found torch.float32"),
+        (torch.tensor([1, 2, 3, 0]), "a target is no class of the model: found 3"),
+        (torch.tensor([1, 2, -1, 0]), "a target is no class of the model: found -1"),
+    ],
+    ids=["too few", "no integers", "too large", "negative"],
+)
+@pytest.mark.parametrize("method", list(EXPLAINERS))
+def test_targets_that_do_not_fit_are_told(method: str, targets: Tensor, said: str) -> None:
+    with pytest.raises(MethodError, match=said):
+        explainer(method)(forward_of(LinearHead(K, C), activations()), targets)
+
+
+class Seen(nn.Module):
+    """A model of one convolution, so that Score-CAM's masks and answers are easy to follow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(6)
+        self.backbone = nn.Sequential(nn.Conv2d(3, K, 4, stride=4), nn.ReLU())
+        self.head = LinearHead(K, C)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.backbone(images))
+        return logits
+
+    def explainable(self, images: Tensor) -> Forward:
+        with torch.no_grad():
+            a = self.backbone(images)
+            return Forward(images, None, a, self.head(a), self.head, self)
+
+
+def naive_score_cam(model: Seen, forward: Forward, targets: Tensor) -> Tensor:
+    """The paper's loop: one picture, one channel, one mask at a time."""
+    maps = []
+    with torch.no_grad():
+        for image, a, target in zip(forward.images, forward.activations, targets.tolist(), strict=True):
+            black = model(torch.zeros_like(image)[None]).softmax(dim=1)[0, target]
+            total = torch.zeros_like(a[0])
+            for channel in a:
+                mask = F.interpolate(channel[None, None], size=image.shape[1:], mode="bilinear", align_corners=False)[0]
+                if mask.max() > mask.min():
+                    mask = (mask - mask.min()) / (mask.max() - mask.min())
+                    total += (model((image * mask)[None]).softmax(dim=1)[0, target] - black) * channel
+            maps.append(torch.relu(total))
+    return torch.stack(maps)
+
+
+def pictures(n: int = N) -> Tensor:
+    return torch.rand(n, 3, 24, 32, generator=torch.Generator().manual_seed(9))
+
+
+@pytest.mark.parametrize("masks_at_once", [1, 7, 100])
+def test_score_cam_is_the_papers_loop(masks_at_once: int) -> None:
+    model = Seen()
+    forward = model.explainable(pictures())
+    maps = score_cam(forward, TARGETS, masks_at_once=masks_at_once)
+    assert torch.allclose(maps.values, naive_score_cam(model, forward, TARGETS), atol=1e-6)
+
+
+def test_score_cam_with_all_channels_chosen_is_exact_and_with_few_is_near() -> None:
+    forward = Seen().explainable(pictures())
+    exact = score_cam(forward, TARGETS).values
+    assert torch.equal(score_cam(forward, TARGETS, channels=K).values, exact)
+    weights_left_out = score_cam(forward, TARGETS, channels=2).values
+    assert not torch.equal(weights_left_out, exact)
+
+
+def test_a_constant_channel_costs_nothing_and_weighs_nothing() -> None:
+    model = Seen()
+    calls: list[int] = []
+
+    def predict(images: Tensor) -> Tensor:
+        calls.append(len(images))
+        return model(images)
+
+    forward = model.explainable(pictures())
+    flat = forward.activations.clone()
+    flat[:, 2:] = 0.5
+    score_cam(replace(forward, activations=flat, predict=predict), TARGETS)
+    assert sum(calls) == 1 + N * 2  # the black picture, and two channels of each picture
+
+
+@pytest.mark.parametrize("method", ON_ANY_HEAD)
+def test_a_batch_of_mixed_targets_gives_what_single_pictures_give(method: str) -> None:
+    forward = Seen().explainable(pictures(16))
+    targets = torch.arange(16) % C
+    together = explainer(method)(forward, targets).values
+    for index in range(16):
+        row = torch.tensor([index])
+        alone = explainer(method)(forward.subset(row), targets[row]).values[0]
+        assert torch.allclose(together[index], alone, atol=1e-5 * float(alone.max()))
+
+
 def test_the_mean_of_the_raw_cam_and_the_bias_are_the_logit() -> None:
     head, a = LinearHead(K, C), activations()
     forward = forward_of(head, a)
-    means = head.class_map(a, TARGETS).mean(dim=(1, 2)) + head.linear.bias[TARGETS]
+    means = torch.einsum("nk,nkhw->nhw", head.channel_weights(TARGETS), a).mean(dim=(1, 2)) + head.linear.bias[TARGETS]
     assert torch.allclose(means, forward.logits.gather(1, TARGETS[:, None])[:, 0], atol=1e-12)
 
 
@@ -66,16 +219,15 @@ def test_cam_on_an_mlp_head_names_the_method_that_works() -> None:
         explainer("cam")(forward_of(MlpHead(K, C), activations()), TARGETS)
 
 
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("score-cam", "not built yet: found score-cam; expected one of those built: cam, grad-cam"),
-        ("heat", "unknown explanation"),
-    ],
-)
-def test_a_name_that_is_not_built_lists_those_that_are(name: str, said: str) -> None:
+def test_an_unknown_name_lists_those_that_are_known() -> None:
+    said = r"unknown explanation method: found heat; expected one of cam, grad-cam, grad-cam\+\+, score-cam, lfi-cam"
     with pytest.raises(MethodError, match=said):
-        explainer(name)
+        explainer("heat")
+
+
+def test_lfi_cam_on_another_head_says_how_to_train_one() -> None:
+    with pytest.raises(MethodError, match=r"found LinearHead; expected LfiHead\. Train one with `kizu train --head lfi`"):
+        explainer("lfi-cam")(forward_of(LinearHead(K, C), activations()), TARGETS)
 
 
 def test_a_good_part_has_no_evidence_map() -> None:
@@ -85,7 +237,7 @@ def test_a_good_part_has_no_evidence_map() -> None:
     assert float(maps.values.abs().max()) == 0
 
 
-@pytest.mark.parametrize("method", ["cam", "grad-cam"])
+@pytest.mark.parametrize("method", ON_ANY_HEAD)
 @pytest.mark.parametrize(
     ("a", "status"),
     [
@@ -109,7 +261,7 @@ def test_a_map_without_positive_evidence_says_so() -> None:
     assert set(explainer("cam")(forward_of(head, activations()), TARGETS).status) == {MapStatus.ALL_NEGATIVE}
 
 
-@pytest.mark.parametrize("method", ["cam", "grad-cam"])
+@pytest.mark.parametrize("method", ON_ANY_HEAD)
 def test_a_batch_without_pictures_gives_no_maps(method: str) -> None:
     none = forward_of(EvidenceHead(K, C, good=GOOD, top_share=0.1), activations()).subset(torch.zeros(0, dtype=torch.int64))
     maps = explainer(method)(none, TARGETS[:0])

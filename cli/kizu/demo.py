@@ -97,7 +97,7 @@ def train_demo(
 def measure(folders: DemoFolders, *, parts: int = UNSEEN_PARTS) -> Evaluation:
     """The figures of the demo's model on parts it has never seen, half of them good."""
     unseen = read_labelled(write_set(folders.root / "unseen", count=parts, seed=UNSEEN_SEED, splits={"test": 1}))
-    return evaluate(Bundle.load(folders.bundle), unseen.split("test"))
+    return evaluate(Bundle.load(folders.bundle), unseen.split("test"), methods=("cam", "grad-cam"))
 
 
 def run_line(folders: DemoFolders, config: KizuConfig, *, parts_per_s: float = 10.0) -> RunSummary:

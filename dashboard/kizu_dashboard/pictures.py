@@ -13,7 +13,7 @@ from kizu_dashboard.room import Room
 from kizu_db.values import InspectionRecord
 from kizu_inspect.heatmap import upsample
 from kizu_inspect.images import decode_image, encode_png
-from kizu_inspect.results import ImageRGB, MapStatus
+from kizu_inspect.results import ImageRGB
 
 __all__ = ["THUMBNAIL_PX", "Picture", "heatmap_png", "parse_uid", "photo", "shrink", "stored_image", "thumbnail"]
 
@@ -78,7 +78,7 @@ def heatmap_png(record: InspectionRecord) -> Picture | None:
 
     It covers the whole picture and has its proportions, with at most HEATMAP_PX pixels on the longer side.
     """
-    if record.explanation is None or record.explanation.heatmap.status is not MapStatus.OK:
+    if record.explanation is None or not record.explanation.heatmap.status.has_map:
         return None
     hot = upsample(record.explanation.heatmap)  # (H, W) in [0, 1]
     longer = max(hot.shape)

@@ -51,7 +51,7 @@ def no_map_reason(record: InspectionRecord) -> str | None:
     """Why there is no map to look at, as a sentence; None where there is one."""
     if record.explanation is not None:
         heatmap = record.explanation.heatmap
-        if heatmap.status is MapStatus.OK:
+        if heatmap.status.has_map:
             return None
         return STATUS_TEXTS[heatmap.status].format(target=heatmap.target)
     match record.row.explanation_state:

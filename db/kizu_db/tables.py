@@ -86,10 +86,15 @@ _Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by its
 _Sha256 = String(64)
 
 
-def _words(kind: type[Verdict] | type[ExplanationState] | type[MapStatus], name: str) -> Enum:
+def _words(kind: type[Verdict] | type[ExplanationState] | type[MapStatus], name: str, *, length: int = 16) -> Enum:
     """A column of words with a check, kept as text so that a new word needs no new database type."""
     return Enum(
-        kind, name=name, native_enum=False, length=16, create_constraint=True, values_callable=lambda k: [e.value for e in k]
+        kind,
+        name=name,
+        native_enum=False,
+        length=length,
+        create_constraint=True,
+        values_callable=lambda k: [e.value for e in k],
     )
 
 
@@ -217,7 +222,7 @@ class HeatmapTable(Base):
     inspection_id: Mapped[int] = mapped_column(_Id, ForeignKey("inspection.id", ondelete="CASCADE"))
     method: Mapped[str]
     target: Mapped[str]
-    status: Mapped[MapStatus] = mapped_column(_words(MapStatus, "status"))
+    status: Mapped[MapStatus] = mapped_column(_words(MapStatus, "status", length=24))
     grid: Mapped[bytes] = mapped_column(LargeBinary)
     grid_rows: Mapped[int]
     grid_columns: Mapped[int]

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["EvidenceHead", "HeadName", "LinearHead", "MlpHead", "ReadoutHead", "build_head"]
+__all__ = ["EvidenceHead", "HeadName", "LfiHead", "LinearHead", "MlpHead", "Readout", "ReadoutHead", "build_head"]
 
-HeadName = Literal["evidence", "linear", "mlp"]
+HeadName = Literal["evidence", "linear", "mlp", "lfi"]
+Readout = Literal["evidence", "published"]
 
 
 class ReadoutHead(nn.Module):
     """A head whose logits pool a linear readout of A, so that each class has a map of its own (its CAM)."""
 
-    def class_map(self, activations: Tensor, targets: Tensor) -> Tensor:
-        """The signed evidence map of class `targets` (N,) for each picture: (N, h, w), in logit units."""
+    def channel_weights(self, targets: Tensor) -> Tensor:
+        """W_c of class `targets` (N,) for each picture: (N, K); 0 for a class without evidence of its own."""
         raise NotImplementedError
+
+    def pooled_cells(self, cells: int) -> int:
+        """Over how many of a map's cells a logit is a mean: there ∂y_c/∂A = W_c / pooled_cells, elsewhere 0."""
+        return cells
 
     def has_map(self, target: int) -> bool:
         """Whether this class has evidence of its own to show."""
@@ -45,15 +51,16 @@ class EvidenceHead(ReadoutHead):
 
     def forward(self, activations: Tensor) -> Tensor:
         evidence = torch.einsum("dk,nkhw->ndhw", self.weight, activations).flatten(2)  # (N, D, Z)
-        q = max(1, round(self.top_share * evidence.shape[2]))
-        pooled = evidence.topk(q, dim=2).values.mean(dim=2)  # (N, D)
+        pooled = evidence.topk(self.pooled_cells(evidence.shape[2]), dim=2).values.mean(dim=2)  # (N, D)
         logits = self.bias.to(pooled.dtype).expand(len(pooled), -1)
         return logits.index_add(1, self.defects, pooled)  # (N, C)
 
-    def class_map(self, activations: Tensor, targets: Tensor) -> Tensor:
+    def channel_weights(self, targets: Tensor) -> Tensor:
         rows = torch.zeros(len(self.bias), self.weight.shape[1], dtype=self.weight.dtype, device=self.weight.device)
-        rows = rows.index_copy(0, self.defects, self.weight)  # (C, K), the good row 0
-        return torch.einsum("nk,nkhw->nhw", rows[targets], activations)
+        return rows.index_copy(0, self.defects, self.weight)[targets]  # of (C, K), where the good row is 0
+
+    def pooled_cells(self, cells: int) -> int:
+        return max(1, round(self.top_share * cells))
 
     def has_map(self, target: int) -> bool:
         return target != self.good
@@ -70,8 +77,8 @@ class LinearHead(ReadoutHead):
         logits: Tensor = self.linear(activations.mean(dim=(2, 3)))
         return logits
 
-    def class_map(self, activations: Tensor, targets: Tensor) -> Tensor:
-        return torch.einsum("nk,nkhw->nhw", self.linear.weight[targets], activations)
+    def channel_weights(self, targets: Tensor) -> Tensor:
+        return self.linear.weight[targets]
 
 
 class MlpHead(nn.Module):
@@ -86,8 +93,70 @@ class MlpHead(nn.Module):
         return logits
 
 
-def build_head(name: HeadName, channels: int, classes: int, *, good: int | None, top_share: float) -> nn.Module:
-    """The head called `name`, with fresh weights."""
-    if name == "evidence":
-        return EvidenceHead(channels, classes, good=good, top_share=top_share)
-    return LinearHead(channels, classes) if name == "linear" else MlpHead(channels, classes)
+class LfiHead(nn.Module):
+    """LFI-CAM: a network that learns how important each channel is, and shows the classifier what it finds important.
+
+    Lee et al., ICCV 2021 (https://arxiv.org/abs/2105.00937). The feature importance network sees each channel of A, min-max
+    normalised, times the input's grey; four times 3×3 convolution, batch norm, ReLU; global average pooling and a softmax
+    over the channels give the importance w. The attention map is ReLU(Σ_k w_k A^k), one a picture, whatever the class. The
+    readout sees A + A ∘ attention (min-max normalised per picture): global average pooling and a linear layer as published, or
+    an evidence readout. One cross-entropy trains both. `bottleneck` narrows the importance network's inner layers;
+    without `attends` the readout sees A alone, which tells what the attention is worth.
+    """
+
+    def __init__(self, readout: ReadoutHead, channels: int, *, bottleneck: int | None = None, attends: bool = True) -> None:
+        super().__init__()
+        inner = bottleneck or channels
+        widths = [channels, inner, inner, inner, channels]
+        layers: list[nn.Module] = []
+        for width_in, width_out in pairwise(widths):
+            layers += [nn.Conv2d(width_in, width_out, 3, padding=1, bias=False), nn.BatchNorm2d(width_out), nn.ReLU()]
+        self.importance = nn.Sequential(*layers)
+        self.readout = readout
+        self.attends = attends
+
+    def forward(self, activations: Tensor, grey: Tensor) -> Tensor:
+        """Logits (N, C) of A (N, K, h, w) and the input's grey at the size of a map (N, 1, h, w)."""
+        return self.judge(activations, grey)[0]
+
+    def judge(self, activations: Tensor, grey: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (N, C), and the attention map (N, h, w) before its normalisation, so that a good part's stays faint."""
+        importance = self.importance(_channels_scaled(activations) * grey).mean(dim=(2, 3)).softmax(dim=1)  # (N, K)
+        attention = torch.relu(torch.einsum("nk,nkhw->nhw", importance, activations))
+        seen = activations
+        if self.attends:
+            low, high = attention.flatten(1).aminmax(dim=1)
+            spread = (high - low).clamp(min=torch.finfo(attention.dtype).tiny)
+            normalised = (attention - low[:, None, None]) / spread[:, None, None]
+            seen = activations + activations * normalised[:, None]
+        logits: Tensor = self.readout(seen)
+        return logits, attention
+
+
+def _channels_scaled(activations: Tensor) -> Tensor:
+    """Each channel min-max normalised; a constant one becomes 1, or 0 where it was 0."""
+    low, high = (edge[:, :, None, None] for edge in activations.flatten(2).aminmax(dim=2))
+    varied = high > low
+    scaled = (activations - low) / torch.where(varied, high - low, 1)
+    return torch.where(varied, scaled, (activations != 0).to(activations.dtype))
+
+
+def build_head(
+    name: HeadName,
+    channels: int,
+    classes: int,
+    *,
+    good: int | None,
+    top_share: float,
+    readout: Readout = "evidence",
+    bottleneck: int | None = None,
+    attends: bool = True,
+) -> nn.Module:
+    """The head called `name`, with fresh weights; the last three are the LFI head's."""
+    if name == "mlp":
+        return MlpHead(channels, classes)
+    if name == "linear" or (name == "lfi" and readout == "published"):
+        reading: ReadoutHead = LinearHead(channels, classes)
+    else:
+        reading = EvidenceHead(channels, classes, good=good, top_share=top_share)
+    return LfiHead(reading, channels, bottleneck=bottleneck, attends=attends) if name == "lfi" else reading

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from kizu_inspect.bundle import Bundle
 from kizu_inspect.decide import decide, softmax
@@ -40,13 +39,15 @@ class Inspector:
         self.model = bundle.info
         self.device = device_name(device)
         self.method = recipe.explanation.method
-        self._explain = explainer(self.method)
+        self._explain = explainer(self.method, recipe.explanation, good=bundle.good_index)
         if self.method not in bundle.spec.explanation:
             raise BundleError(
                 f"bundle {bundle.path} has no display scale for {self.method}",
                 found=f"scales for {', '.join(bundle.spec.explanation) or 'no method'}",
                 expected=self.method,
-                next_step="Choose one of those methods in explanation.method, or train the bundle again.",
+                next_step="Train one with `kizu train --head lfi`, or choose another method."
+                if self.method == "lfi-cam"
+                else "Choose one of those methods in explanation.method, or train the bundle again.",
             )
         thresholds = bundle.spec.thresholds
         self.pass_below = thresholds.pass_below if recipe.pass_below is None else recipe.pass_below
@@ -145,12 +146,4 @@ class Inspector:
         size = (inputs.height_px, inputs.width_px)
         fitted = np.stack([fit_image(image, input_px=size, policy=inputs.resize) for image in images])  # (N, H, W, 3)
         pixels = torch.from_numpy(fitted).to(self._device).permute(0, 3, 1, 2).float() / 255  # (N, 3, H, W), channels last
-        with torch.no_grad():
-            activations = self._network.features(pixels)
-            logits = self._network.head(activations)
-        return Forward(pixels, None, activations, logits, self._network.head, self._predict)
-
-    def _predict(self, images: Tensor) -> Tensor:
-        with torch.no_grad():
-            logits: Tensor = self._network(images)
-            return logits
+        return self._network.explainable(pixels)

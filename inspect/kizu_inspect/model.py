@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
 from kizu_inspect.backbones import build_backbone, cell_geometry
-from kizu_inspect.heads import HeadName, build_head
+from kizu_inspect.explain.contract import Forward
+from kizu_inspect.heads import HeadName, LfiHead, Readout, build_head
 from kizu_inspect.images import CellGeometry
 from kizu_inspect.profile import InputProfile, ProfileName
 from kizu_inspect.settings import Settings
@@ -34,11 +36,21 @@ class InputSettings(Settings):
 class HeadSettings(Settings):
     """From the last feature map to the logits."""
 
-    kind: HeadName = Field(default="evidence", title="Kind", description="evidence, linear or mlp.")
+    kind: HeadName = Field(default="evidence", title="Kind", description="evidence, linear, mlp or lfi.")
     top_share: float = Field(
         default=0.03, gt=0, le=1, title="Top share",
         description="Share of the cells whose mean evidence is a defect's logit (evidence head).",
     )  # fmt: skip
+    readout: Readout = Field(
+        default="evidence", title="Readout", description="What the LFI head reads its classes with: evidence, or as published."
+    )
+    bottleneck: int | None = Field(
+        default=None, ge=1, title="Bottleneck",
+        description="Inner channels of the LFI head's importance network (default: as many as the feature map has).",
+    )  # fmt: skip
+    attends: bool = Field(
+        default=True, title="Attends", description="False trains the LFI head without its attention, for comparison."
+    )
 
 
 class Architecture(Settings):
@@ -62,15 +74,36 @@ class Classifier(nn.Module):
         self.backbone = backbone
         self.head = head
 
-    def features(self, images: Tensor, references: Tensor | None = None) -> Tensor:
-        """The last feature map A (N, K, h, w) of images (N, 3, H, W), RGB in [0, 1]."""
-        activations: Tensor = self.backbone(self.profile(images, references))
-        return activations
-
     def forward(self, images: Tensor, references: Tensor | None = None) -> Tensor:
         """The logits (N, C)."""
-        logits: Tensor = self.head(self.features(images, references))
+        seen = self.profile(images, references)
+        activations = self.backbone(seen)
+        grey = self._grey(seen, activations)
+        logits: Tensor = self.head(activations) if grey is None else self.head(activations, grey)
         return logits
+
+    def explainable(self, images: Tensor, references: Tensor | None = None) -> Forward:
+        """One forward pass, without gradients, and all that it leaves to explain it from."""
+        with torch.no_grad():
+            seen = self.profile(images, references)
+            activations = self.backbone(seen)
+            grey, attention = self._grey(seen, activations), None
+            if isinstance(self.head, LfiHead) and grey is not None:
+                logits, attention = self.head.judge(activations, grey)
+            else:
+                logits = self.head(activations)
+        return Forward(images, references, activations, logits, self.head, self._predict, grey, attention)
+
+    def _predict(self, images: Tensor) -> Tensor:
+        with torch.no_grad():
+            logits: Tensor = self(images)
+            return logits
+
+    def _grey(self, seen: Tensor, activations: Tensor) -> Tensor | None:
+        """The channel mean of the backbone's input at the size of a map (N, 1, h, w), where the head asks for it."""
+        if not isinstance(self.head, LfiHead):
+            return None
+        return F.interpolate(seen.mean(dim=1, keepdim=True), size=activations.shape[2:], mode="bilinear", align_corners=False)
 
     @property
     def cells(self) -> CellGeometry:
@@ -91,6 +124,15 @@ def build_classifier(
         late_stride=architecture.late_stride,
         weights=weights,
     )
-    head = build_head(architecture.head.kind, channels, classes, good=good, top_share=architecture.head.top_share)
+    head = build_head(
+        architecture.head.kind,
+        channels,
+        classes,
+        good=good,
+        top_share=architecture.head.top_share,
+        readout=architecture.head.readout,
+        bottleneck=architecture.head.bottleneck,
+        attends=architecture.head.attends,
+    )
     model = Classifier(profile, backbone, head)
     return model.to(memory_format=torch.channels_last)

@@ -20,7 +20,31 @@ class ExplanationSettings(Settings):
     method: str = Field(
         default="grad-cam",
         title="Method",
-        description="Name of the explanation method: cam, grad-cam (grad-cam++, score-cam and lfi-cam are reserved names).",
+        description="Name of the explanation method: cam, grad-cam, grad-cam++, score-cam or lfi-cam.",
+    )
+    target: Literal["class", "margin"] = Field(
+        default="class",
+        title="Target",
+        description="Explain the defect's logit (class), or how far it lies above the good class (margin).",
+    )
+    alpha_norm: bool = Field(
+        default=False, title="Normalised α", description="Grad-CAM++ as in its authors' code, which divides α by its sum."
+    )
+    channels: int | None = Field(
+        default=None,
+        ge=1,
+        title="Channels",
+        description="Score-CAM on so many channels, those with most evidence (default: all, exact).",
+    )
+    channel_softmax: bool = Field(
+        default=False,
+        title="Channel softmax",
+        description="Score-CAM weighs by a softmax over channels, as other libraries do.",
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32",
+        title="Precision",
+        description="Of Score-CAM's forward passes; bfloat16 is faster where the device has it.",
     )
     policy: Literal["flagged", "all", "on_demand"] = Field(
         default="flagged",

@@ -44,6 +44,13 @@ class MapStatus(StrEnum):
     ALL_NEGATIVE = "all_negative"
     NON_FINITE = "non_finite"
     NO_EVIDENCE_MAP = "no_evidence_map"
+    SIGNED_ACTIVATIONS = "signed_activations"
+    """A map, but the method's formula does not apply to some channels, whose activations are negative: they are left out."""
+
+    @property
+    def has_map(self) -> bool:
+        """Whether there is a map to look at."""
+        return self in (MapStatus.OK, MapStatus.SIGNED_ACTIVATIONS)
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,16 @@ def evaluate_command(
     data: Annotated[Path, typer.Argument(help="Folder of class folders, or a manifest CSV.")],
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
     explain: Annotated[str, typer.Option(help="Methods, separated by commas, or all.")] = "all",
+    faithful: Annotated[
+        int, typer.Option(help="Ask the model again about so many defective pictures: some sixty forward passes a map.", min=0)
+    ] = 40,
+    sheet: Annotated[Path | None, typer.Option(help="Write pictures, truth and maps side by side to this PNG.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     json: JsonOption = None,
 ) -> None:
     """Measure a bundle. Example: kizu evaluate bundles/plates parts --split test --explain all"""
     from kizu_inspect.bundle import Bundle
+    from kizu_inspect.evaluation.contact_sheet import write_contact_sheet
     from kizu_inspect.evaluation.evaluate import evaluate
     from kizu_inspect.explain import EXPLAINERS, explainer
 
@@ -42,9 +47,11 @@ def evaluate_command(
         )  # fmt: skip
     with progress_bar("Evaluating", len(samples)) as bar:
         result = evaluate(
-            loaded, samples, methods=methods, device=device,  # type: ignore[arg-type]  # pick_device refuses other words
+            loaded, samples, methods=methods, faithful=faithful, device=device,  # type: ignore[arg-type]  # pick_device refuses other words
             progress=lambda done: bar.update(bar.task_ids[0], completed=done),
         )  # fmt: skip
+    if sheet is not None:
+        write_contact_sheet(loaded, samples, sheet, methods=[method for method in methods if method not in result.skipped])
     if json is not None:
         write_json(
             json,

@@ -39,7 +39,14 @@ def train_command(
         int | None, typer.Option(help="Longer side of the input in px (default: the pictures', at most 224).")
     ] = None,
     backbone: Annotated[str, typer.Option(help="local, resnet18, resnet50, mobilenet_v3_small, …")] = "local",
-    head: Annotated[str, typer.Option(help="evidence, linear or mlp.")] = "evidence",
+    head: Annotated[str, typer.Option(help="evidence, linear, mlp or lfi (LFI-CAM's attention).")] = "evidence",
+    readout: Annotated[
+        str, typer.Option(help="Of the LFI head: evidence, or published (pooling and a linear layer).")
+    ] = "evidence",
+    bottleneck: Annotated[int | None, typer.Option(help="Inner channels of the LFI head's importance network.", min=1)] = None,
+    attention: Annotated[
+        bool, typer.Option("--attention/--no-attention", help="Train the LFI head with its attention, or without to compare.")
+    ] = True,
     weights: Annotated[Path | None, typer.Option(help="torchvision weights to start from.")] = None,
     group_pattern: Annotated[
         str | None, typer.Option(help="In class folders: regular expression for a picture's group.")
@@ -62,7 +69,13 @@ def train_command(
             "architecture": {
                 "backbone": backbone,
                 "context": 1 if one == "surface" else 3,
-                "head": {"kind": head, "top_share": 0.04 if one == "surface" else 0.03},
+                "head": {
+                    "kind": head,
+                    "top_share": 0.04 if one == "surface" else 0.03,
+                    "readout": readout,
+                    "bottleneck": bottleneck,
+                    "attends": attention,
+                },
             },
             "fit": {"steps": steps, "seed": seed},
             "seconds": None if minutes is None else minutes * 60 / len(profiles),

@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
+import statistics
+import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from kizu_inspect.bundle import Bundle
 from kizu_inspect.devices import pick_device
 from kizu_inspect.errors import BundleError, MethodError
 from kizu_inspect.evaluation.classification import classification_figures
+from kizu_inspect.evaluation.faithfulness import (
+    Answers,
+    ask,
+    faithfulness_figures,
+    median_rank_correlation,
+    with_fresh_head,
+)
 from kizu_inspect.evaluation.figures import Figure, wilson
-from kizu_inspect.evaluation.pointing import Located, centre_map, explanation_figures, locate, map_of, random_map
-from kizu_inspect.explain import EXPLAINERS
+from kizu_inspect.evaluation.pointing import Located, comparison_maps, explanation_figures, locate, map_of
+from kizu_inspect.explain import EXPLAINERS, Forward, explainer
+from kizu_inspect.heatmap import sample_grid
 from kizu_inspect.inspector import Inspector
+from kizu_inspect.model import Classifier
 from kizu_inspect.recipe import Device, ExplanationSettings, Recipe
-from kizu_inspect.results import Judgement
+from kizu_inspect.results import GridGeometry, Heatmap, Judgement
 from kizu_inspect.training.dataset import Sample
 from kizu_inspect.training.pictures import read_picture
 
 __all__ = ["Evaluation", "evaluate", "truth_of"]
 
 QUARTER = 0.25
+COST_ROUNDS = 5
 
 
 @dataclass(frozen=True)
@@ -33,10 +47,25 @@ class Evaluation:
 
     classification: dict[str, Figure]
     explanation: dict[str, dict[str, Figure]]
-    """By method, and for the random and the centred map."""
+    """By method, and for the maps that know nothing: random, centre, empty, ones."""
     skipped: dict[str, str]
     """Methods that do not fit the bundle, with the reason."""
     pictures: int
+
+
+@dataclass
+class _Tally:
+    """What was found of one method's maps so far."""
+
+    located: list[Located] = field(default_factory=list)
+    cold: list[bool] = field(default_factory=list)
+    answers: list[Answers] = field(default_factory=list)
+
+    def figures(self, within_px: float) -> dict[str, Figure]:
+        figures = explanation_figures(self.located, within_px=within_px)
+        if self.cold:
+            figures["cold"] = wilson(sum(self.cold), len(self.cold))
+        return figures | (faithfulness_figures(self.answers) if self.answers else {})
 
 
 def evaluate(
@@ -47,12 +76,16 @@ def evaluate(
     device: Device = "auto",
     max_batch: int = 16,
     within_px: float = 5.0,
+    faithful: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
     """Judges every sample; maps are compared with the truth where a defective sample has boxes or a mask.
 
     `cold` is the share of good pictures whose map's maximum (target: the most probable defect) stays below a quarter of the
-    fixed scale. Raises KizuError for a picture that cannot be read.
+    fixed scale. The first `faithful` defective samples also give the figures for which the model is asked again (some sixty
+    forward passes a map): average_drop, increase, deletion, insertion, and sanity and cost.
+
+    Raises KizuError for a picture that cannot be read.
     """
     judges: dict[str, Inspector] = {}
     skipped: dict[str, str] = {}
@@ -66,37 +99,88 @@ def evaluate(
         bundle, Recipe(bundle=bundle.path), device=pick_device(device), max_batch=max_batch
     )
     judgements: list[Judgement] = []
-    located: dict[str, list[Located]] = {name: [] for name in (*judges, "random", "centre")}
-    cold: dict[str, list[bool]] = {name: [] for name in judges}
+    tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
+    asked: list[tuple[Forward, int, int]] = []
     for start in range(0, len(samples), max_batch):
         some = samples[start : start + max_batch]
         pictures = [read_picture(sample.path) for sample in some]
         batch = judge.judge(pictures)
         judgements += batch.judgements
-        truths = [truth_of(sample, picture.shape[:2]) for sample, picture in zip(some, pictures, strict=True)]
-        cell_px = 0.0
-        for name, one in judges.items():
-            for offset, explanation in enumerate(one.explain(batch, range(len(some)))):
-                heatmap, truth = explanation.heatmap, truths[offset]
-                cell_px = max(heatmap.geometry.step_x_px, heatmap.geometry.step_y_px)
-                if some[offset].label == bundle.spec.good:
-                    cold[name].append(heatmap.peak < QUARTER)
-                elif truth is not None:
-                    located[name].append(locate(map_of(heatmap), truth, cell_px=cell_px, seed=start + offset))
-        for offset, truth in enumerate(truths):
-            if truth is None or some[offset].label == bundle.spec.good:
+        explained = {name: one.explain(batch, range(len(some))) for name, one in judges.items()}
+        for offset, sample in enumerate(some):
+            heatmaps = {name: explanations[offset].heatmap for name, explanations in explained.items()}
+            if sample.label == bundle.spec.good:
+                for name, heatmap in heatmaps.items():
+                    tallies[name].cold.append(heatmap.peak < QUARTER)
                 continue
-            size = truth.shape[0], truth.shape[1]
-            drawn = random_map(*size, seed=start + offset)
-            located["random"].append(locate(drawn, truth, cell_px=cell_px, seed=start + offset))
-            located["centre"].append(locate(centre_map(*size), truth, cell_px=cell_px, seed=start + offset))
+            seed = start + offset
+            truth = truth_of(sample, pictures[offset].shape[:2])
+            if truth is not None:
+                _compare(tallies, bundle, heatmaps, truth, seed=seed)
+            target = batch.judgements[offset].target
+            if len(asked) < faithful and target is not None:
+                forward = batch.chunks[0].subset(torch.tensor([offset], device=batch.chunks[0].logits.device))
+                asked.append((forward, bundle.spec.classes.index(target), seed))
+                _ask(tallies, bundle.model, heatmaps, *asked[-1])
         if progress is not None:
             progress(start + len(some))
-    figures = {name: explanation_figures(found, within_px=within_px) for name, found in located.items()}
-    for name, is_cold in cold.items():
-        figures[name]["cold"] = wilson(sum(is_cold), len(is_cold))
+    figures = {name: tally.figures(within_px) for name, tally in tallies.items()}
+    for name in judges if asked else ():
+        figures[name] |= {"sanity": _sanity(bundle.model, name, asked), "cost": _cost(bundle.model, name, asked)}
     labels = [sample.label for sample in samples]
     return Evaluation(classification_figures(judgements, labels, bundle.spec.good), figures, skipped, len(samples))
+
+
+def _compare(
+    tallies: defaultdict[str, _Tally], bundle: Bundle, heatmaps: dict[str, Heatmap], truth: npt.NDArray[np.bool_], *, seed: int
+) -> None:
+    """Locates each method's map of one picture, and the maps that know nothing."""
+    cell_px, threshold = 0.0, 0.5
+    for name, heatmap in heatmaps.items():
+        cell_px = max(heatmap.geometry.step_x_px, heatmap.geometry.step_y_px)
+        threshold = bundle.spec.explanation[name].region_threshold
+        tallies[name].located.append(locate(map_of(heatmap), truth, cell_px=cell_px, threshold=threshold, seed=seed))
+    for name, drawn in comparison_maps(*truth.shape, seed=seed).items():
+        tallies[name].located.append(locate(drawn, truth, cell_px=cell_px, threshold=threshold, seed=seed))
+
+
+def _ask(
+    tallies: defaultdict[str, _Tally], model: Classifier, heatmaps: dict[str, Heatmap], forward: Forward, target: int, seed: int
+) -> None:
+    """Asks the model about one picture through each method's map, and through the maps that know nothing."""
+    height, width = forward.images.shape[2:]
+    cells = model.cells
+    onto_input = GridGeometry(cells.start_px, cells.start_px, cells.step_px, cells.step_px, width, height)
+    maps = {name: sample_grid(one.grid.astype(np.float32), onto_input) for name, one in heatmaps.items()}
+    for name, drawn in (maps | comparison_maps(height, width, seed=seed)).items():
+        tallies[name].answers.append(
+            ask(forward.predict, forward.images[0], drawn, target, mean=model.profile.mean, seed=seed)
+        )  # fmt: skip
+
+
+def _sanity(model: Classifier, method: str, asked: Sequence[tuple[Forward, int, int]]) -> Figure:
+    """Rank correlation of a method's maps with the model's own weights and with a head drawn anew: low is right."""
+    fresh = with_fresh_head(model, seed=0)
+    pairs = []
+    for forward, target, _ in asked:
+        targets = torch.tensor([target], device=forward.logits.device)
+        own, other = (explainer(method)(one, targets).values for one in (forward, fresh.explainable(forward.images)))
+        pairs.append((own, other))
+    return median_rank_correlation(*(torch.cat(maps) for maps in zip(*pairs, strict=True)))
+
+
+def _cost(model: Classifier, method: str, asked: Sequence[tuple[Forward, int, int]]) -> Figure:
+    """Forward pass and map over the forward pass alone, of up to 16 pictures together: median, least and most of five."""
+    images = torch.cat([forward.images for forward, _, _ in asked[:16]])
+    targets = torch.tensor([target for _, target, _ in asked[:16]], device=images.device)
+    ratios = []
+    for _ in range(COST_ROUNDS):
+        begun = time.perf_counter()
+        forward = model.explainable(images)
+        passed = time.perf_counter()
+        explainer(method)(forward, targets).values.cpu()
+        ratios.append((time.perf_counter() - begun) / (passed - begun))
+    return Figure(statistics.median(ratios), min(ratios), max(ratios), COST_ROUNDS)
 
 
 def truth_of(sample: Sample, size_px: tuple[int, int]) -> npt.NDArray[np.bool_] | None:

@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from kizu_inspect.evaluation.figures import Figure, bootstrap, wilson
 from kizu_inspect.heatmap import sample_grid
-from kizu_inspect.results import Heatmap, MapStatus
+from kizu_inspect.results import Heatmap
 
-__all__ = ["Located", "centre_map", "explanation_figures", "locate", "map_of", "random_map"]
+__all__ = ["Located", "comparison_maps", "explanation_figures", "locate", "map_of"]
 
 WIDEST_TOLERANCE_PX = 15.0
 
@@ -30,32 +30,45 @@ class Located:
     """Share of the map's sum on defect pixels (Wang et al., 2020)."""
     area: float
     """Share of the picture that is defect."""
+    iou: float
+    """Intersection over union of the defect and the map from `threshold` of its maximum on."""
 
 
-def locate(map_px: npt.NDArray[np.float32], truth: npt.NDArray[np.bool_], *, cell_px: float, seed: int) -> Located:
+def locate(
+    map_px: npt.NDArray[np.float32], truth: npt.NDArray[np.bool_], *, cell_px: float, threshold: float, seed: int
+) -> Located:
     """Compares a map (H, W), non-negative, with the truth (H, W). Ties for the maximum are broken at random by `seed`."""
     tolerance = min(WIDEST_TOLERANCE_PX, cell_px / 2)
     total = float(map_px.sum())
     if total <= 0 or not np.isfinite(total):
-        return Located(float("inf"), tolerance, 0.0, float(truth.mean()))
+        return Located(float("inf"), tolerance, 0.0, float(truth.mean()), 0.0)
     tops = np.flatnonzero(map_px == map_px.max())
     row, column = np.unravel_index(int(np.random.default_rng(seed).choice(tops)), map_px.shape)
     distances = cv2.distanceTransform((~truth).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return Located(float(distances[row, column]), tolerance, float(map_px[truth].sum()) / total, float(truth.mean()))
+    hot = map_px >= threshold * map_px.max()
+    return Located(
+        distance_px=float(distances[row, column]),
+        tolerance_px=tolerance,
+        energy=float(map_px[truth].sum()) / total,
+        area=float(truth.mean()),
+        iou=float((hot & truth).sum() / (hot | truth).sum()),
+    )
 
 
 def explanation_figures(located: Sequence[Located], *, within_px: float | None = None) -> dict[str, Figure]:
-    """pointing, pointing_tolerant, energy and enrichment (mean of energy share ÷ area share; 1 is a uniform map).
+    """pointing, pointing_tolerant, energy, enrichment (mean of energy share ÷ area share; 1 is a uniform map) and iou.
 
     `within_px` adds the share of maxima within so many pixels of the defect as `pointing_within`.
     """
     n = len(located)
     energy = np.array([one.energy for one in located])
+    iou = np.array([one.iou for one in located])
     enrichment = np.array([one.energy / one.area for one in located if one.area > 0])
     figures = {
         "pointing": wilson(sum(one.distance_px == 0 for one in located), n),
         "pointing_tolerant": wilson(sum(one.distance_px <= one.tolerance_px for one in located), n),
         "energy": bootstrap(n, lambda rows: float(energy[rows].mean())),
+        "iou": bootstrap(n, lambda rows: float(iou[rows].mean())),
         "enrichment": bootstrap(len(enrichment), lambda rows: float(enrichment[rows].mean())),
     }
     if within_px is not None:
@@ -64,19 +77,27 @@ def explanation_figures(located: Sequence[Located], *, within_px: float | None =
 
 
 def map_of(heatmap: Heatmap) -> npt.NDArray[np.float32]:
-    """The raw map at every pixel of the picture (H, W); all 0 where it is not `ok`."""
-    if heatmap.status is not MapStatus.OK:
+    """The raw map at every pixel of the picture (H, W); all 0 where there is none."""
+    if not heatmap.status.has_map:
         return np.zeros((heatmap.geometry.height_px, heatmap.geometry.width_px), np.float32)
     return sample_grid(heatmap.grid.astype(np.float32) * np.float32(heatmap.maximum), heatmap.geometry)
 
 
-def centre_map(height_px: int, width_px: int) -> npt.NDArray[np.float32]:
-    """A Gaussian blob in the middle, a quarter of the picture wide: what a map must beat to mean anything."""
+def comparison_maps(height_px: int, width_px: int, *, seed: int) -> dict[str, npt.NDArray[np.float32]]:
+    """Maps that know nothing of the picture: a figure by which one of them wins is worth nothing.
+
+    `random` (noise in every pixel), `centre` (a Gaussian blob in the middle, a quarter of the picture wide), `empty`, `ones`.
+    """
+    size = height_px, width_px
+    return {
+        "random": np.random.default_rng(seed).random(size, dtype=np.float32),
+        "centre": _centre(height_px, width_px),
+        "empty": np.zeros(size, np.float32),
+        "ones": np.ones(size, np.float32),
+    }
+
+
+def _centre(height_px: int, width_px: int) -> npt.NDArray[np.float32]:
     rows = (np.arange(height_px) - (height_px - 1) / 2) / (height_px / 4)
     columns = (np.arange(width_px) - (width_px - 1) / 2) / (width_px / 4)
     return np.asarray(np.exp(-(np.square(rows)[:, None] + np.square(columns)[None]) / 2), np.float32)
-
-
-def random_map(height_px: int, width_px: int, *, seed: int) -> npt.NDArray[np.float32]:
-    """Noise, uniform and independent in every pixel."""
-    return np.random.default_rng(seed).random((height_px, width_px), dtype=np.float32)

@@ -2,29 +2,61 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
+
+import torch
+from torch import Tensor
 
 from kizu_inspect.errors import MethodError
 from kizu_inspect.explain.cam import cam
-from kizu_inspect.explain.contract import Explainer, Forward, Maps
+from kizu_inspect.explain.contract import Explainer, Forward, Maps, check_targets
 from kizu_inspect.explain.grad_cam import grad_cam
+from kizu_inspect.explain.grad_cam_pp import grad_cam_pp
+from kizu_inspect.explain.lfi_cam import lfi_cam
+from kizu_inspect.explain.score_cam import score_cam
+from kizu_inspect.recipe import ExplanationSettings
 
-__all__ = ["EXPLAINERS", "METHODS", "Explainer", "Forward", "Maps", "explainer"]
+__all__ = ["EXPLAINERS", "Explainer", "Forward", "Maps", "explainer"]
 
-METHODS: Final = ("cam", "grad-cam", "grad-cam++", "score-cam", "lfi-cam")
-"""The names that a recipe may carry, built or not."""
-
-EXPLAINERS: Final[dict[str, Explainer]] = {
+EXPLAINERS: Final[dict[str, Callable[..., Maps]]] = {
     "cam": cam,
     "grad-cam": grad_cam,
+    "grad-cam++": grad_cam_pp,
+    "score-cam": score_cam,
+    "lfi-cam": lfi_cam,
 }
+"""Every method by the name that a recipe carries."""
 
 
-def explainer(method: str) -> Explainer:
-    """The explainer called `method`. Raises MethodError: unknown, or known and not yet built."""
-    if method in EXPLAINERS:
-        return EXPLAINERS[method]
-    what = "explanation method is not built yet" if method in METHODS else "unknown explanation method"
-    raise MethodError(
-        what, found=method, expected=f"one of those built: {', '.join(EXPLAINERS)}", next_step="Change explanation.method."
-    )
+def explainer(method: str, settings: ExplanationSettings | None = None, *, good: int | None = None) -> Explainer:
+    """The explainer called `method` with the options of `settings`; `good` is the model's good class, for margins.
+
+    Raises MethodError: unknown, or a margin without a good class. What it returns raises MethodError
+    for targets that are no classes of the model, and for a head that the method does not fit.
+    """
+    if method not in EXPLAINERS:
+        raise MethodError(
+            "unknown explanation method", found=method, expected=f"one of {', '.join(EXPLAINERS)}",
+            next_step="Change explanation.method.",
+        )  # fmt: skip
+    settings = settings or ExplanationSettings(method=method)
+    options: dict[str, Any] = {}
+    if settings.target == "margin":
+        if good is None:
+            raise MethodError(
+                "explanation.target margin needs a good class", found="a model without one", expected="target: class"
+            )
+        options["against"] = good
+    if method == "grad-cam++":
+        options["alpha_norm"] = settings.alpha_norm
+    if method == "score-cam":
+        options |= {"channels": settings.channels, "softmax": settings.channel_softmax}
+        options["precision"] = torch.bfloat16 if settings.precision == "bfloat16" else None
+    chosen = EXPLAINERS[method]
+
+    def explain(forward: Forward, targets: Tensor) -> Maps:
+        check_targets(forward, targets)
+        return chosen(forward, targets, **options)
+
+    return explain

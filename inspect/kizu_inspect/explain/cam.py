@@ -7,13 +7,16 @@ from torch import Tensor
 
 from kizu_inspect.errors import MethodError
 from kizu_inspect.explain.contract import Forward, Maps, finish
+from kizu_inspect.explain.gradients import readout_weights
 from kizu_inspect.heads import ReadoutHead
 
 __all__ = ["cam"]
 
 
-def cam(forward: Forward, targets: Tensor) -> Maps:
-    """L = Σ_k W_k^c A^k, after ReLU, in logit units. With an evidence head, the class's evidence map.
+def cam(forward: Forward, targets: Tensor, *, against: int | None = None) -> Maps:
+    """L = Σ_k W_k^c A^k, after ReLU, in logit units; W^c − W^against where `against` is given.
+
+    With an evidence head it is the class's evidence map.
 
     Raises MethodError for a head that is no linear readout of A.
     """
@@ -24,5 +27,5 @@ def cam(forward: Forward, targets: Tensor) -> Maps:
             expected="an evidence or linear head",
             next_step="Choose grad-cam for this bundle.",
         )
-    with torch.no_grad():
-        return finish(forward, targets, forward.head.class_map(forward.activations, targets))
+    weights = readout_weights(forward.head, targets, against=against).to(forward.activations.dtype)  # (N, K)
+    return finish(forward, targets, torch.einsum("nk,nkhw->nhw", weights, forward.activations))

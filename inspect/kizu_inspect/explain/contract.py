@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
+from kizu_inspect.errors import MethodError
 from kizu_inspect.heads import ReadoutHead
 from kizu_inspect.results import MapStatus
 
-__all__ = ["Explainer", "Forward", "Maps", "finish"]
+__all__ = ["Explainer", "Forward", "Maps", "check_targets", "finish"]
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,26 @@ class Forward:
     head: nn.Module
     predict: Callable[[Tensor], Tensor]
     """images -> logits: the whole model without gradients."""
+    grey: Tensor | None = None
+    """(N, 1, h, w): the channel mean of the backbone's input at the size of a map, where the head asks for it (LFI)."""
+    attention: Tensor | None = None
+    """(N, h, w): the LFI head's attention map of this pass, before its normalisation."""
+
+    def head_on(self, activations: Tensor) -> Tensor:
+        """The logits (N, C) that the head gives other activations of these pictures."""
+        logits: Tensor = self.head(activations) if self.grey is None else self.head(activations, self.grey)
+        return logits
 
     def subset(self, indices: Tensor) -> Forward:
         """The same for some of the pictures: `indices` (M,) int64."""
-        references = None if self.references is None else self.references[indices]
-        return Forward(
-            self.images[indices], references, self.activations[indices], self.logits[indices], self.head, self.predict
+        return replace(
+            self,
+            images=self.images[indices],
+            references=None if self.references is None else self.references[indices],
+            activations=self.activations[indices],
+            logits=self.logits[indices],
+            grey=None if self.grey is None else self.grey[indices],
+            attention=None if self.attention is None else self.attention[indices],
         )
 
 
@@ -50,20 +65,44 @@ Explainer = Callable[[Forward, Tensor], Maps]
 """(forward, targets (N,) int64: the class explained in each picture) -> Maps. A pure function, without hooks."""
 
 
-def finish(forward: Forward, targets: Tensor, signed: Tensor) -> Maps:
-    """Signed maps (N, h, w) as they are stored: ReLU, float32, non-finite values 0, each with its status."""
-    signed = signed.detach().float()
+def check_targets(forward: Forward, targets: Tensor) -> None:
+    """Raises MethodError unless `targets` are class indices, one for each picture of `forward`."""
+    pictures, classes = forward.logits.shape
+    expected = f"{pictures} class indices below {classes}, as int64"
+    if targets.dtype != torch.int64 or targets.shape != (pictures,):
+        raise MethodError("targets do not fit the pictures", found=f"{targets.dtype} {tuple(targets.shape)}", expected=expected)
+    wrong = targets[(targets < 0) | (targets >= classes)]
+    if len(wrong):
+        raise MethodError("a target is no class of the model", found=str(wrong[0].item()), expected=expected)
+
+
+def finish(forward: Forward, targets: Tensor, signed: Tensor, *, misfit: Tensor | None = None) -> Maps:
+    """Signed maps (N, h, w) as they are stored: ReLU, float32, non-finite values 0, each with its status.
+
+    `misfit` (N,) marks pictures in some of whose channels the method's formula does not apply to negative activations.
+    """
+    signed = signed.detach()
+    signed = signed if signed.dtype == torch.float64 else signed.float()  # double precision is for comparison with references
+    cells = signed.flatten(1)
+    low, high = cells.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).aminmax(dim=1)
+    marks = [cells.isfinite().all(dim=1), high > 0, high > low, low < 0]
+    marks.append(torch.zeros_like(marks[0]) if misfit is None else misfit)
+    one_cell = cells.shape[1] == 1
     status = []
-    for target, one in zip(targets.tolist(), signed, strict=True):
+    for target, (finite, positive, varied, negative, misfits) in zip(
+        targets.tolist(), torch.stack(marks, dim=1).tolist(), strict=True
+    ):
         if isinstance(forward.head, ReadoutHead) and not forward.head.has_map(target):
             status.append(MapStatus.NO_EVIDENCE_MAP)
-        elif not bool(torch.isfinite(one).all()):
+        elif not finite:
             status.append(MapStatus.NON_FINITE)
-        elif float(one.max()) > 0:
-            status.append(MapStatus.FLAT if one.numel() > 1 and float(one.max()) == float(one.min()) else MapStatus.OK)
+        elif misfits:
+            status.append(MapStatus.SIGNED_ACTIVATIONS)
+        elif positive:
+            status.append(MapStatus.OK if varied or one_cell else MapStatus.FLAT)
         else:
-            status.append(MapStatus.ALL_NEGATIVE if float(one.min()) < 0 else MapStatus.FLAT)
-    values = torch.relu(torch.nan_to_num(signed, nan=0.0, posinf=0.0, neginf=0.0))
+            status.append(MapStatus.ALL_NEGATIVE if negative else MapStatus.FLAT)
     unmapped = [s in (MapStatus.NO_EVIDENCE_MAP, MapStatus.NON_FINITE) for s in status]
-    silent = torch.tensor(unmapped, dtype=torch.bool, device=values.device)  # the type is said because a batch may be empty
-    return Maps(values * ~silent[:, None, None], tuple(status))
+    silent = torch.tensor(unmapped, dtype=torch.bool, device=signed.device)  # the type is said because a batch may be empty
+    values = torch.relu(torch.nan_to_num(signed, nan=0.0, posinf=0.0, neginf=0.0))
+    return Maps(values.masked_fill(silent[:, None, None], 0), tuple(status))

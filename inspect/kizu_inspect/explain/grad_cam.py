@@ -6,25 +6,15 @@ import torch
 from torch import Tensor
 
 from kizu_inspect.explain.contract import Forward, Maps, finish
-from kizu_inspect.heads import ReadoutHead
+from kizu_inspect.explain.gradients import mean_gradient
 
 __all__ = ["grad_cam"]
 
 
-def grad_cam(forward: Forward, targets: Tensor) -> Maps:
-    """L = ReLU Σ_k w_k A^k with w_k = (1/Z) Σ_ij ∂y_c/∂A_ij^k.
+def grad_cam(forward: Forward, targets: Tensor, *, against: int | None = None) -> Maps:
+    """L = ReLU Σ_k w_k A^k with w_k = (1/Z) Σ_ij ∂y_c/∂A_ij^k; y_c − y_against where `against` is given.
 
-    A head that pools a linear readout has w = W/Z whatever it pools, so L = ReLU(CAM)/Z and nothing is differentiated. Any
-    other head is differentiated alone: the backbone is never run again.
+    A head that pools a linear readout has w = W/Z whatever it pools, so L = ReLU(CAM)/Z and nothing is differentiated.
     """
-    activations = forward.activations
-    cells = activations.shape[2] * activations.shape[3]
-    if isinstance(forward.head, ReadoutHead):
-        with torch.no_grad():
-            return finish(forward, targets, forward.head.class_map(activations, targets) / cells)
-    with torch.enable_grad():
-        leaf = activations.detach().clone().requires_grad_()
-        score = forward.head(leaf).gather(1, targets[:, None]).sum()
-        (gradient,) = torch.autograd.grad(score, leaf)  # (N, K, h, w)
-    weights = gradient.mean(dim=(2, 3))  # (N, K)
-    return finish(forward, targets, torch.einsum("nk,nkhw->nhw", weights, activations))
+    weights = mean_gradient(forward, targets, against=against).to(forward.activations.dtype)  # (N, K)
+    return finish(forward, targets, torch.einsum("nk,nkhw->nhw", weights, forward.activations))

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from kizu_inspect.heatmap import sample_grid
-from kizu_inspect.results import Heatmap, MapStatus, Region
+from kizu_inspect.results import Heatmap, Region
 
 __all__ = ["find_regions"]
 
@@ -16,7 +16,7 @@ def find_regions(heatmap: Heatmap, *, threshold: float, smallest_px: int = 4) ->
 
     Boxes are in pixels of the original picture; pieces of fewer than `smallest_px` pixels are left out.
     """
-    if heatmap.status is not MapStatus.OK or heatmap.peak < threshold:
+    if not heatmap.status.has_map or heatmap.peak < threshold:
         return ()
     hot = sample_grid(heatmap.grid.astype(np.float32) * np.float32(heatmap.peak), heatmap.geometry)  # (H, W), not clipped
     total = float(hot.sum())

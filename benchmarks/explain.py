@@ -1,0 +1,171 @@
+"""What an explanation costs beside the forward pass that it explains: ours, and those of `grad-cam` and `torchcam`.
+
+    python benchmarks/explain.py [--backbone resnet18] [--size 224] [--threads 2] [--rounds 15] [--quick] [--json FILE]
+
+One network, one picture and a batch of 16. In each round every candidate runs once, in turn, so that what else the machine
+does falls on all alike; a figure is the ratio of medians over the rounds. `ratio.<method>.b1/b16` is forward pass and
+explanation over the forward pass alone (1.00: the explanation is free); `peer.<library>.<method>.b1/b16` is the same for a
+peer. Score-CAM's ratio is that of one picture's whole map, a forward pass a channel; `score_speedup` says how many times
+faster ours is than grad-cam's, in float32 and, where the machine has it, in bfloat16, whose map's correlation with the
+float32 one is `score_correlation`. `--quick` leaves Score-CAM out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_grad_cam import GradCAM as PeerGradCAM
+from pytorch_grad_cam import GradCAMPlusPlus as PeerGradCAMpp
+from pytorch_grad_cam import ScoreCAM as PeerScoreCAM
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from torch import Tensor
+from torchcam import methods as torchcam
+
+from kizu_inspect.explain import explainer
+from kizu_inspect.explain.score_cam import score_cam
+from kizu_inspect.model import Architecture, Classifier, HeadSettings, InputSettings, build_classifier
+
+CHEAP = ("cam", "grad-cam", "grad-cam++", "lfi-cam")
+PEERS = {
+    "grad-cam": {"grad-cam": PeerGradCAM, "grad-cam++": PeerGradCAMpp},
+    "torchcam": {"cam": torchcam.CAM, "grad-cam": torchcam.GradCAM, "grad-cam++": torchcam.GradCAMpp},
+}
+Work = Callable[[], object]
+
+
+def network(backbone: str, size: int, *, head: str) -> Classifier:
+    """An untrained network of six classes: its speed is that of a trained one."""
+    torch.manual_seed(0)
+    inputs = InputSettings(height_px=size, width_px=size, profile="plain")
+    settings = HeadSettings.model_validate({"kind": head, "bottleneck": 64 if head == "lfi" else None})
+    return build_classifier(Architecture(backbone=backbone, head=settings), inputs, classes=6, good=0).eval()
+
+
+def interleaved(candidates: dict[str, Work], rounds: int) -> dict[str, float]:
+    """Median seconds of each candidate, all of them once a round."""
+    taken: dict[str, list[float]] = {name: [] for name in candidates}
+    for number in range(rounds + 2):
+        for name, work in candidates.items():
+            begun = time.perf_counter()
+            work()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            if number >= 2:  # the first rounds set up memory and kernels
+                taken[name].append(time.perf_counter() - begun)
+    return {name: statistics.median(times) for name, times in taken.items()}
+
+
+def ours(model: Classifier, images: Tensor, targets: Tensor, method: str) -> Work:
+    """Forward pass and map."""
+    explain = explainer(method)
+    return lambda: explain(model.explainable(images), targets)
+
+
+def peer(library: str, kind: Any, model: Classifier, images: Tensor, targets: Tensor) -> Work:
+    """A peer's forward pass and map, its hooks set once."""
+    if library == "grad-cam":
+        cam = kind(model=model, target_layers=[model.backbone])
+        wanted = [ClassifierOutputTarget(int(target)) for target in targets]
+        return lambda: cam(images, wanted)
+    extractor = kind(model, model.backbone, **({"fc_layer": "head.linear"} if kind is torchcam.CAM else {}))
+    classes = targets.tolist()
+
+    def work() -> object:
+        with torch.set_grad_enabled(kind is not torchcam.CAM):
+            return extractor(classes, model(images))
+
+    return work
+
+
+def cheap_methods(backbone: str, size: int, batch: int, rounds: int, device: torch.device) -> dict[str, float]:
+    """`ratio.…` and `peer.…` of one batch size."""
+    images = torch.rand(batch, 3, size, size, device=device).contiguous(memory_format=torch.channels_last)
+    targets = (torch.arange(batch, device=device) % 5) + 1
+    figures = {}
+    linear, lfi = (network(backbone, size, head=head).to(device) for head in ("linear", "lfi"))
+    for model, methods in ((linear, [m for m in CHEAP if m != "lfi-cam"]), (lfi, ["lfi-cam"])):
+        candidates: dict[str, Work] = {"forward": lambda model=model: model.explainable(images)}
+        candidates |= {f"ratio.{method}": ours(model, images, targets, method) for method in methods}
+        times = interleaved(candidates, rounds)
+        figures |= {f"{name}.b{batch}": value / times["forward"] for name, value in times.items() if name != "forward"}
+    for library, methods_of in PEERS.items():
+        for method, kind in methods_of.items():
+            model = network(backbone, size, head="linear").to(device)  # a peer's hooks stay on its own network
+            plain = network(backbone, size, head="linear").to(device)
+            work = {
+                "forward": lambda plain=plain: plain.explainable(images),
+                "peer": peer(library, kind, model, images, targets),
+            }
+            times = interleaved(work, rounds)
+            figures[f"peer.{library}.{method}.b{batch}"] = times["peer"] / times["forward"]
+    return figures
+
+
+def masked_method(backbone: str, size: int, rounds: int, device: torch.device) -> dict[str, float]:
+    """Score-CAM of one picture: ours in float32 and bfloat16, and both peers'."""
+    images = torch.rand(1, 3, size, size, device=device).contiguous(memory_format=torch.channels_last)
+    targets = torch.tensor([1], device=device)
+    model, hooked, other = (network(backbone, size, head="linear").to(device) for _ in range(3))
+    peer_cam = PeerScoreCAM(model=hooked, target_layers=[hooked.backbone])
+    other_cam = torchcam.ScoreCAM(other, other.backbone, batch_size=16)
+    forward = model.explainable(images)
+    candidates: dict[str, Work] = {
+        "forward": lambda: model.explainable(images),
+        "ratio.score-cam.b1": lambda: score_cam(model.explainable(images), targets),
+        "peer.grad-cam.score-cam.b1": lambda: peer_cam(images, [ClassifierOutputTarget(1)]),
+        "peer.torchcam.score-cam.b1": lambda: other_cam([1], other(images)),
+    }
+    figures: dict[str, float] = {}
+    if device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        candidates["ratio.score-cam-bfloat16.b1"] = lambda: score_cam(
+            model.explainable(images), targets, precision=torch.bfloat16
+        )
+        maps = [score_cam(forward, targets, precision=kind).values.flatten() for kind in (None, torch.bfloat16)]
+        figures["score_correlation.bfloat16"] = float(torch.corrcoef(torch.stack(maps))[0, 1])
+    times = interleaved(candidates, rounds)
+    figures |= {name: value / times["forward"] for name, value in times.items() if name != "forward"}
+    theirs = times["peer.grad-cam.score-cam.b1"]
+    figures["score_speedup.float32"] = theirs / times["ratio.score-cam.b1"]
+    if "ratio.score-cam-bfloat16.b1" in times:
+        figures["score_speedup.bfloat16"] = theirs / times["ratio.score-cam-bfloat16.b1"]
+    return figures
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints the figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--backbone", default="resnet18")
+    parser.add_argument("--size", type=int, default=224, help="side of the pictures in px")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--quick", action="store_true", help="leave Score-CAM out")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--json", type=Path, help="file for the figures (default: standard output)")
+    given = parser.parse_args(arguments)
+    torch.set_num_threads(given.threads)
+    device = torch.device(given.device)
+    figures: dict[str, Any] = {
+        "backbone": given.backbone, "size_px": given.size, "threads": given.threads, "device": given.device,
+    }  # fmt: skip
+    for batch in (1, 16):
+        figures |= cheap_methods(given.backbone, given.size, batch, given.rounds, device)
+    if not given.quick:
+        figures |= masked_method(given.backbone, given.size, max(1, given.rounds // 5), device)
+    text = json.dumps(figures, indent=2)
+    if given.json is not None:
+        given.json.write_text(text + "\n", encoding="utf-8")
+    else:
+        print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""Score-CAM: channels weighted by what the model says of the picture seen through them (Wang et al., CVPR workshops 2020).
+
+https://arxiv.org/abs/1910.01279
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from kizu_inspect.explain.contract import Forward, Maps, finish
+from kizu_inspect.explain.gradients import mean_gradient
+
+__all__ = ["score_cam"]
+
+
+def score_cam(
+    forward: Forward,
+    targets: Tensor,
+    *,
+    against: int | None = None,
+    channels: int | None = None,
+    softmax: bool = False,
+    masks_at_once: int = 16,
+    precision: torch.dtype | None = None,
+    compat: Literal["grad-cam"] | None = None,
+) -> Maps:
+    """L = ReLU Σ_k w_k A^k with w_k = f_c(X ∘ s(Up(A^k))) − f_c(X_b): f the class probability, s min-max, X_b black.
+
+    A forward pass for each channel of each picture, `masks_at_once` of them together whatever picture they belong to. The mask
+    of a constant channel is black and its weight 0: it is left out. `channels` takes only so many of a picture's channels,
+    those that Grad-CAM gives most evidence, and gives the others weight 0. `softmax` weighs by a softmax over the channels,
+    where the black picture cancels, as other libraries do. With `against` f is the probability of the target less that of
+    this class. `precision` runs the forward passes in another type. `compat` is for comparison with the library `grad-cam`:
+    the logit for f, a softmax over the channels, and masks with their corners on the picture's corners.
+    """
+    activations = forward.activations.float()
+    with torch.no_grad():
+        low, high = activations.flatten(2).aminmax(dim=2)  # (N, K)
+        seen = high > low
+        chosen = seen
+        if channels is not None and channels < seen.shape[1]:
+            evidence = (mean_gradient(forward, targets, against=against) * activations.sum(dim=(2, 3))).abs()
+            order = evidence.masked_fill(~seen, -1).topk(channels, dim=1).indices
+            chosen = seen & torch.zeros_like(seen).scatter(1, order, True)
+
+        def probability(images: Tensor, of: Tensor) -> Tensor:
+            with torch.autocast(images.device.type, dtype=precision or torch.bfloat16, enabled=precision is not None):
+                logits = forward.predict(images)
+            p = logits.float() if compat else logits.float().softmax(dim=1)
+            p = p.expand(len(of), -1)  # one picture serves all targets
+            return p.gather(1, of[:, None])[:, 0] - (0 if against is None else p[:, against])
+
+        black = probability(torch.zeros_like(forward.images[:1]), targets)  # (N,)
+        weights = torch.zeros_like(high)  # (N, K)
+        size = forward.images.shape[2:]
+        pairs = chosen.nonzero()
+        for rows in torch.split(pairs, masks_at_once) if len(pairs) else ():
+            picture, channel = rows.unbind(dim=1)
+            masks = F.interpolate(
+                activations[picture, channel][:, None], size=size, mode="bilinear", align_corners=bool(compat)
+            )
+            least, most = (edge[:, None, None, None] for edge in masks.flatten(1).aminmax(dim=1))
+            masks = (masks - least) / (most - least).clamp(min=torch.finfo(masks.dtype).tiny)  # (M, 1, H, W)
+            weights[picture, channel] = probability(forward.images[picture] * masks, targets[picture]) - black[picture]
+        if softmax or compat:
+            skipped = seen & ~chosen
+            weights = weights.masked_fill(skipped, -torch.inf).softmax(dim=1)
+        return finish(forward, targets, torch.einsum("nk,nkhw->nhw", weights, activations))

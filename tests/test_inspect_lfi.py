@@ -1,0 +1,131 @@
+"""The LFI head and its map, against the paper's sums written out by hand in double precision."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from kizu_inspect.bundle import Bundle
+from kizu_inspect.evaluation.evaluate import evaluate
+from kizu_inspect.explain import explainer
+from kizu_inspect.heads import EvidenceHead, LfiHead, LinearHead
+from kizu_inspect.model import Architecture, HeadSettings, InputSettings, build_classifier
+from kizu_inspect.results import MapStatus
+from kizu_inspect.synth import write_set
+from kizu_inspect.training.dataset import read_labelled
+from kizu_inspect.training.fit import FitSettings
+from kizu_inspect.training.train import TrainingSettings, train
+
+K, C = 5, 3
+
+
+def head(**options: int | bool) -> LfiHead:
+    torch.manual_seed(1)
+    made = LfiHead(LinearHead(K, C), K, **options).double().eval()  # type: ignore[arg-type]
+    for module in made.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.running_mean, -0.1, 0.1)  # type: ignore[arg-type]
+            nn.init.uniform_(module.running_var, 0.5, 1.5)  # type: ignore[arg-type]
+    return made
+
+
+@pytest.fixture
+def activations() -> Tensor:
+    return torch.rand(2, K, 6, 7, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+
+
+@pytest.fixture
+def grey() -> Tensor:
+    return torch.randn(2, 1, 6, 7, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+
+
+def by_hand(lfi: LfiHead, a: Tensor, grey: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits and attention of one picture (K, h, w), (1, h, w)."""
+    scaled = torch.stack([(one - one.min()) / (one.max() - one.min()) for one in a]) * grey
+    importance = lfi.importance(scaled[None])[0].mean(dim=(1, 2)).exp()
+    importance = importance / importance.sum()
+    attention = torch.clamp((importance[:, None, None] * a).sum(dim=0), min=0)
+    normalised = (attention - attention.min()) / (attention.max() - attention.min())
+    return lfi.readout((a * (1 + normalised))[None])[0], attention
+
+
+def test_the_head_is_the_papers(activations: Tensor, grey: Tensor) -> None:
+    lfi = head()
+    logits, attention = lfi.judge(activations, grey)
+    for index in range(2):
+        expected_logits, expected = by_hand(lfi, activations[index], grey[index])
+        assert torch.allclose(logits[index], expected_logits, atol=1e-12)
+        assert torch.allclose(attention[index], expected, atol=1e-12)
+
+
+def test_without_attention_the_readout_sees_the_features_alone(activations: Tensor, grey: Tensor) -> None:
+    lfi = head(attends=False)
+    assert torch.equal(lfi(activations, grey), lfi.readout(activations))
+
+
+def test_a_bottleneck_narrows_the_inner_layers() -> None:
+    convolutions = [layer for layer in head(bottleneck=2).importance if isinstance(layer, nn.Conv2d)]
+    assert [(one.in_channels, one.out_channels) for one in convolutions] == [(K, 2), (2, 2), (2, 2), (2, K)]
+
+
+def test_constant_and_dead_channels_give_numbers(grey: Tensor) -> None:
+    a = torch.zeros(2, K, 6, 7, dtype=torch.float64)
+    a[:, 0] = 0.5
+    logits, attention = head().judge(a, grey)
+    assert bool(torch.isfinite(logits).all() and torch.isfinite(attention).all())
+
+
+def test_one_loss_trains_the_importance_network_too(activations: Tensor, grey: Tensor) -> None:
+    lfi = head().train()
+    nn.functional.cross_entropy(lfi(activations, grey), torch.tensor([0, 1])).backward()
+    gradients = [parameter.grad for parameter in lfi.importance.parameters()]
+    assert all(gradient is not None and float(gradient.abs().max()) > 0 for gradient in gradients[:-1])
+
+
+@pytest.mark.parametrize("readout", ["evidence", "published"])
+@pytest.mark.parametrize("backbone", ["local", "resnet18"])
+def test_any_backbone_takes_the_head(backbone: str, readout: str) -> None:
+    torch.manual_seed(0)
+    settings = HeadSettings.model_validate({"kind": "lfi", "readout": readout, "bottleneck": 8})
+    model = build_classifier(
+        Architecture(backbone=backbone, width=8, head=settings), InputSettings(height_px=64, width_px=96), classes=C, good=0
+    ).eval()
+    assert isinstance(model.head, LfiHead)
+    assert isinstance(model.head.readout, EvidenceHead if readout == "evidence" else LinearHead)
+    images = torch.rand(2, 3, 64, 96)
+    forward = model.explainable(images)
+    assert torch.allclose(forward.logits, model(images), atol=1e-6)
+    targets = torch.tensor([1, 2])
+    maps = explainer("lfi-cam")(forward, targets)
+    assert maps.values.shape == forward.activations[:, 0].shape
+    assert forward.attention is not None
+    assert torch.equal(maps.values, forward.attention)
+    assert set(explainer("grad-cam")(forward, targets).status) <= {MapStatus.OK, MapStatus.ALL_NEGATIVE}
+
+
+def test_features_that_are_no_numbers_are_told() -> None:
+    model = build_classifier(
+        Architecture(width=8, head=HeadSettings(kind="lfi")), InputSettings(height_px=64, width_px=64), classes=C, good=0
+    ).eval()
+    forward = model.explainable(torch.full((1, 3, 64, 64), float("nan")))
+    maps = explainer("lfi-cam")(forward, torch.tensor([1]))
+    assert maps.status == (MapStatus.NON_FINITE,)
+    assert float(maps.values.abs().max()) == 0
+
+
+def test_a_trained_bundle_has_all_methods_that_fit_it(tmp_path: Path) -> None:
+    data = read_labelled(write_set(tmp_path / "parts", count=120, seed=2, size_px=64))
+    architecture = Architecture(width=8, head=HeadSettings(kind="lfi"))
+    settings = TrainingSettings(
+        input=InputSettings(height_px=64, width_px=64), architecture=architecture, fit=FitSettings(steps=10), device="cpu"
+    )
+    bundle = train(data, tmp_path / "bundle", settings).bundle
+    assert set(Bundle.load(bundle.path).spec.explanation) == {"grad-cam", "grad-cam++", "score-cam", "lfi-cam"}
+    samples = [replace(sample, split="test") for sample in data.samples[:12]]
+    result = evaluate(bundle, samples, methods=("cam", "lfi-cam"), device="cpu")
+    assert "lfi-cam" in result.explanation
+    assert "cam" in result.skipped
