@@ -102,10 +102,11 @@ def test_pointing_of_hand_made_maps() -> None:
     hit, near, nothing = (np.zeros((20, 20), np.float32) for _ in range(3))
     hit[7, 7] = 1
     near[7, 12] = 1  # three pixels beside the edge column 9
-    located = [locate(one, truth, cell_px=8, seed=0) for one in (hit, near, nothing)]
+    located = [locate(one, truth, cell_px=8, hot_from=0.5, seed=0) for one in (hit, near, nothing)]
     figures = explanation_figures(located, within_px=2)
     assert figures["pointing"].value == pytest.approx(1 / 3)
     assert figures["pointing_tolerant"].value == pytest.approx(2 / 3)
     assert figures["pointing_within"].value == pytest.approx(1 / 3)
     assert figures["energy"].value == pytest.approx(1 / 3)
+    assert figures["iou"].value == pytest.approx(1 / 25 / 3)
     assert figures["enrichment"].value == pytest.approx(1 / 3 / (25 / 400))

@@ -173,6 +173,18 @@ def test_score_cam_is_the_papers_loop(masks_at_once: int) -> None:
     assert torch.allclose(maps.values, naive_score_cam(model, forward, TARGETS), atol=1e-6)
 
 
+def test_masks_hide_behind_the_golden_picture_where_there_is_one() -> None:
+    model = Seen()
+    forward = model.explainable(pictures())
+    golden = torch.rand(3, 24, 32)
+    maps = score_cam(replace(forward, neutral=golden), TARGETS)
+    # The same seen from the golden picture: a model of what is added to it, whose black is the golden picture.
+    shifted = replace(forward, images=forward.images - golden, predict=lambda added: model(added + golden))
+    assert torch.allclose(maps.values, score_cam(shifted, TARGETS).values, atol=1e-6)
+    black = score_cam(replace(forward, neutral=golden), TARGETS, masked="black")
+    assert torch.equal(black.values, score_cam(forward, TARGETS).values)
+
+
 def test_score_cam_with_all_channels_chosen_is_exact_and_with_few_is_near() -> None:
     forward = Seen().explainable(pictures())
     exact = score_cam(forward, TARGETS).values

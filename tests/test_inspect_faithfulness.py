@@ -82,8 +82,8 @@ def test_intersection_over_union_by_hand() -> None:
     heat[6, 2:6] = 0.4
     truth = np.zeros((10, 10), np.bool_)
     truth[4:8, 2:6] = True  # 16 pixels, 8 of them hot
-    assert locate(heat, truth, cell_px=1, threshold=0.5, seed=0).iou == pytest.approx(8 / 24)
-    assert locate(heat, truth, cell_px=1, threshold=0.3, seed=0).iou == pytest.approx(12 / 24)
+    assert locate(heat, truth, cell_px=1, hot_from=0.5, seed=0).iou == pytest.approx(8 / 24)
+    assert locate(heat, truth, cell_px=1, hot_from=0.3, seed=0).iou == pytest.approx(12 / 24)
 
 
 def test_maps_that_know_nothing() -> None:
@@ -92,8 +92,8 @@ def test_maps_that_know_nothing() -> None:
     assert np.unravel_index(maps["centre"].argmax(), (20, 30))[0] in (9, 10)
     truth = np.zeros((20, 30), np.bool_)
     truth[:5] = True
-    assert locate(maps["empty"], truth, cell_px=8, threshold=0.5, seed=0).distance_px == np.inf
-    assert locate(maps["ones"], truth, cell_px=8, threshold=0.5, seed=0).energy == pytest.approx(0.25)
+    assert locate(maps["empty"], truth, cell_px=8, hot_from=0.5, seed=0).distance_px == np.inf
+    assert locate(maps["ones"], truth, cell_px=8, hot_from=0.5, seed=0).energy == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize("kind", ["evidence", "linear", "mlp", "lfi"])

@@ -92,7 +92,8 @@ class Classifier(nn.Module):
                 logits, attention = self.head.judge(activations, grey)
             else:
                 logits = self.head(activations)
-        return Forward(images, references, activations, logits, self.head, self._predict, grey, attention)
+        neutral = self.profile.golden.expand(3, -1, -1) if self.profile.name == "part" else None
+        return Forward(images, references, activations, logits, self.head, self._predict, grey, attention, neutral)
 
     def _predict(self, images: Tensor) -> Tensor:
         with torch.no_grad():

@@ -41,6 +41,11 @@ class ExplanationSettings(Settings):
         title="Channel softmax",
         description="Score-CAM weighs by a softmax over channels, as other libraries do.",
     )
+    masked: Literal["neutral", "black"] = Field(
+        default="neutral",
+        title="Masked",
+        description="What Score-CAM's masks hide behind: the golden picture where the model has one (neutral), or black.",
+    )
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32",
         title="Precision",

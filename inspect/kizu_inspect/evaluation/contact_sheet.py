@@ -10,11 +10,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from kizu_inspect.bundle import Bundle
-from kizu_inspect.evaluation.evaluate import truth_of
 from kizu_inspect.heatmap import overlay
 from kizu_inspect.inspector import Inspector
 from kizu_inspect.recipe import ExplanationSettings, Recipe
-from kizu_inspect.training.dataset import Sample
+from kizu_inspect.training.dataset import Sample, truth_of
 from kizu_inspect.training.pictures import read_picture
 
 __all__ = ["write_contact_sheet"]

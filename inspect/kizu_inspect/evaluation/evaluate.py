@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -32,10 +31,10 @@ from kizu_inspect.inspector import Inspector
 from kizu_inspect.model import Classifier
 from kizu_inspect.recipe import Device, ExplanationSettings, Recipe
 from kizu_inspect.results import GridGeometry, Heatmap, Judgement
-from kizu_inspect.training.dataset import Sample
+from kizu_inspect.training.dataset import Sample, truth_of
 from kizu_inspect.training.pictures import read_picture
 
-__all__ = ["Evaluation", "evaluate", "truth_of"]
+__all__ = ["Evaluation", "evaluate"]
 
 QUARTER = 0.25
 COST_ROUNDS = 5
@@ -139,9 +138,10 @@ def _compare(
     for name, heatmap in heatmaps.items():
         cell_px = max(heatmap.geometry.step_x_px, heatmap.geometry.step_y_px)
         threshold = bundle.spec.explanation[name].region_threshold
-        tallies[name].located.append(locate(map_of(heatmap), truth, cell_px=cell_px, threshold=threshold, seed=seed))
+        hot_from = threshold * heatmap.scale
+        tallies[name].located.append(locate(map_of(heatmap), truth, cell_px=cell_px, hot_from=hot_from, seed=seed))
     for name, drawn in comparison_maps(*truth.shape, seed=seed).items():
-        tallies[name].located.append(locate(drawn, truth, cell_px=cell_px, threshold=threshold, seed=seed))
+        tallies[name].located.append(locate(drawn, truth, cell_px=cell_px, hot_from=threshold, seed=seed))
 
 
 def _ask(
@@ -181,17 +181,3 @@ def _cost(model: Classifier, method: str, asked: Sequence[tuple[Forward, int, in
         explainer(method)(forward, targets).values.cpu()
         ratios.append((time.perf_counter() - begun) / (passed - begun))
     return Figure(statistics.median(ratios), min(ratios), max(ratios), COST_ROUNDS)
-
-
-def truth_of(sample: Sample, size_px: tuple[int, int]) -> npt.NDArray[np.bool_] | None:
-    """The defect's pixels (H, W) by mask or boxes; None where the sample has neither, or none in the picture."""
-    truth = np.zeros(size_px, np.bool_)
-    if sample.mask is not None:
-        mask = cv2.imread(str(sample.mask), cv2.IMREAD_GRAYSCALE)
-        if mask is None or mask.shape != size_px:
-            return None
-        truth |= mask > 127
-    else:
-        for x1, y1, x2, y2, _ in sample.boxes:
-            truth[max(0, y1) : y2, max(0, x1) : x2] = True
-    return truth if truth.any() else None

@@ -31,13 +31,16 @@ class Located:
     area: float
     """Share of the picture that is defect."""
     iou: float
-    """Intersection over union of the defect and the map from `threshold` of its maximum on."""
+    """Intersection over union of the defect and the map's pixels at or above `hot_from`."""
 
 
 def locate(
-    map_px: npt.NDArray[np.float32], truth: npt.NDArray[np.bool_], *, cell_px: float, threshold: float, seed: int
+    map_px: npt.NDArray[np.float32], truth: npt.NDArray[np.bool_], *, cell_px: float, hot_from: float, seed: int
 ) -> Located:
-    """Compares a map (H, W), non-negative, with the truth (H, W). Ties for the maximum are broken at random by `seed`."""
+    """Compares a map (H, W), non-negative, with the truth (H, W). Ties for the maximum are broken at random by `seed`.
+
+    `hot_from` is the region threshold in the map's own unit.
+    """
     tolerance = min(WIDEST_TOLERANCE_PX, cell_px / 2)
     total = float(map_px.sum())
     if total <= 0 or not np.isfinite(total):
@@ -45,7 +48,7 @@ def locate(
     tops = np.flatnonzero(map_px == map_px.max())
     row, column = np.unravel_index(int(np.random.default_rng(seed).choice(tops)), map_px.shape)
     distances = cv2.distanceTransform((~truth).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    hot = map_px >= threshold * map_px.max()
+    hot = map_px >= hot_from
     return Located(
         distance_px=float(distances[row, column]),
         tolerance_px=tolerance,

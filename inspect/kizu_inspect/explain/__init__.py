@@ -51,7 +51,7 @@ def explainer(method: str, settings: ExplanationSettings | None = None, *, good:
     if method == "grad-cam++":
         options["alpha_norm"] = settings.alpha_norm
     if method == "score-cam":
-        options |= {"channels": settings.channels, "softmax": settings.channel_softmax}
+        options |= {"channels": settings.channels, "softmax": settings.channel_softmax, "masked": settings.masked}
         options["precision"] = torch.bfloat16 if settings.precision == "bfloat16" else None
     chosen = EXPLAINERS[method]
 

@@ -35,6 +35,9 @@ class Forward:
     attention: Tensor | None = None
     """(N, h, w): the LFI head's attention map of this pass, before its normalisation."""
 
+    neutral: Tensor | None = None
+    """(3, H, W) RGB in [0, 1]: a picture in which this model finds nothing (the golden picture); None where it has none."""
+
     def head_on(self, activations: Tensor) -> Tensor:
         """The logits (N, C) that the head gives other activations of these pictures."""
         logits: Tensor = self.head(activations) if self.grey is None else self.head(activations, self.grey)

@@ -24,16 +24,20 @@ def score_cam(
     against: int | None = None,
     channels: int | None = None,
     softmax: bool = False,
+    masked: Literal["neutral", "black"] = "neutral",
     masks_at_once: int = 16,
     precision: torch.dtype | None = None,
     compat: Literal["grad-cam"] | None = None,
 ) -> Maps:
-    """L = ReLU Σ_k w_k A^k with w_k = f_c(X ∘ s(Up(A^k))) − f_c(X_b): f the class probability, s min-max, X_b black.
+    """L = ReLU Σ_k w_k A^k with w_k = f_c(X seen through s(Up(A^k))) − f_c(X_b): f the class probability, s min-max.
+
+    In the paper X_b is black, and so is what a mask hides. A model that knows a golden picture finds a black place more
+    striking than any defect: there a mask hides by showing the golden picture, unless `masked` says black.
 
     A forward pass for each channel of each picture, `masks_at_once` of them together whatever picture they belong to. The mask
-    of a constant channel is black and its weight 0: it is left out. `channels` takes only so many of a picture's channels,
+    of a constant channel hides all and its weight is 0: it is left out. `channels` takes only so many of a picture's channels,
     those that Grad-CAM gives most evidence, and gives the others weight 0. `softmax` weighs by a softmax over the channels,
-    where the black picture cancels, as other libraries do. With `against` f is the probability of the target less that of
+    where X_b cancels, as other libraries do. With `against` f is the probability of the target less that of
     this class. `precision` runs the forward passes in another type. `compat` is for comparison with the library `grad-cam`:
     the logit for f, a softmax over the channels, and masks with their corners on the picture's corners.
     """
@@ -54,7 +58,10 @@ def score_cam(
             p = p.expand(len(of), -1)  # one picture serves all targets
             return p.gather(1, of[:, None])[:, 0] - (0 if against is None else p[:, against])
 
-        black = probability(torch.zeros_like(forward.images[:1]), targets)  # (N,)
+        blank = torch.zeros_like(forward.images[:1])  # (1, 3, H, W)
+        if masked == "neutral" and forward.neutral is not None and not compat:
+            blank = blank + forward.neutral
+        hidden = probability(blank, targets)  # (N,)
         weights = torch.zeros_like(high)  # (N, K)
         size = forward.images.shape[2:]
         pairs = chosen.nonzero()
@@ -65,7 +72,8 @@ def score_cam(
             )
             least, most = (edge[:, None, None, None] for edge in masks.flatten(1).aminmax(dim=1))
             masks = (masks - least) / (most - least).clamp(min=torch.finfo(masks.dtype).tiny)  # (M, 1, H, W)
-            weights[picture, channel] = probability(forward.images[picture] * masks, targets[picture]) - black[picture]
+            shown = forward.images[picture] * masks + blank * (1 - masks)
+            weights[picture, channel] = probability(shown, targets[picture]) - hidden[picture]
         if softmax or compat:
             skipped = seen & ~chosen
             weights = weights.masked_fill(skipped, -torch.inf).softmax(dim=1)

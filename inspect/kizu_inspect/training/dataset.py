@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
+import numpy.typing as npt
 
 from kizu_inspect.errors import DataError
 
-__all__ = ["Box", "LabelledSet", "Sample", "read_labelled"]
+__all__ = ["Box", "LabelledSet", "Sample", "read_labelled", "truth_of"]
 
 Box = tuple[int, int, int, int, str]
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
@@ -190,3 +192,17 @@ def _hash(root: Path, samples: Sequence[Sample]) -> str:
         name = sample.path.relative_to(root).as_posix()
         total.update(json.dumps([name, sample.label, sample.split, sample.group, content]).encode())
     return total.hexdigest()
+
+
+def truth_of(sample: Sample, size_px: tuple[int, int]) -> npt.NDArray[np.bool_] | None:
+    """The defect's pixels (H, W) by mask or boxes; None where the sample has neither, or none in the picture."""
+    truth = np.zeros(size_px, np.bool_)
+    if sample.mask is not None:
+        mask = cv2.imread(str(sample.mask), cv2.IMREAD_GRAYSCALE)
+        if mask is None or mask.shape != size_px:
+            return None
+        truth |= mask > 127
+    else:
+        for x1, y1, x2, y2, _ in sample.boxes:
+            truth[max(0, y1) : y2, max(0, x1) : x2] = True
+    return truth if truth.any() else None

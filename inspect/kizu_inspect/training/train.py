@@ -11,25 +11,22 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from kizu_inspect.bundle import Bundle, BundleSpec, Calibration, ExplanationScales, Provenance, Thresholds
+from kizu_inspect.bundle import Bundle, BundleSpec, Calibration, Provenance, Thresholds
 from kizu_inspect.decide import softmax
 from kizu_inspect.devices import device_name, pick_device
-from kizu_inspect.errors import DataError, MethodError
-from kizu_inspect.explain import EXPLAINERS, explainer
-from kizu_inspect.model import Architecture, Classifier, InputSettings, build_classifier
+from kizu_inspect.errors import DataError
+from kizu_inspect.model import Architecture, InputSettings, build_classifier
 from kizu_inspect.recipe import Device
 from kizu_inspect.settings import Settings
 from kizu_inspect.training.calibrate import choose_thresholds, expected_calibration_error, fit_temperature, split_by_group
 from kizu_inspect.training.dataset import LabelledSet
 from kizu_inspect.training.fit import FitSettings, History, fit, logits_of, prepare_profile, seconds_a_step
-from kizu_inspect.training.pictures import Pictures, load_pictures
+from kizu_inspect.training.pictures import load_pictures
+from kizu_inspect.training.scales import fit_scales
 
 __all__ = ["Trained", "TrainingSettings", "train"]
 
-REGION_THRESHOLD = 0.4
 LEAST_STEPS = 400
-MASKED_PICTURES = 24
-"""On so many pictures Score-CAM's display scale rests: a map takes it a forward pass a channel."""
 
 
 class TrainingSettings(Settings):
@@ -126,7 +123,7 @@ def train(
         architecture=settings.architecture,
         calibration=Calibration(temperature=temperature, expected_calibration_error=ece),
         thresholds=thresholds,
-        explanation=_scales(model, pictures["val"], good=good, device=device),
+        explanation=fit_scales(model, pictures["val"], settings.input, good=good, device=device),
         provenance=Provenance(
             data_hash=data.data_hash,
             seed=fitting.seed,
@@ -142,27 +139,3 @@ def train(
         ),
     )
     return Trained(Bundle.save(out, spec, model), history, confusion, said)
-
-
-def _scales(model: Classifier, val: Pictures, *, good: int | None, device: torch.device) -> dict[str, ExplanationScales]:
-    """Per method that fits the model: the 95th percentile of the map maxima of correctly found defects."""
-    maxima: dict[str, list[float]] = {method: [] for method in EXPLAINERS}
-    for start in range(0, len(val), 64):
-        images = torch.from_numpy(val.images[start : start + 64]).to(device).permute(0, 3, 1, 2).float() / 255
-        labels = torch.from_numpy(val.labels[start : start + 64]).to(device)
-        forward = model.explainable(images)
-        found = torch.nonzero((forward.logits.argmax(dim=1) == labels) & (labels != (-1 if good is None else good))).flatten()
-        for method in list(maxima):
-            few = found[: max(0, MASKED_PICTURES - len(maxima[method]))] if method == "score-cam" else found
-            try:
-                maps = explainer(method)(forward.subset(few), labels[few])
-            except MethodError:
-                del maxima[method]
-                continue
-            peaks = maps.values.flatten(1).amax(dim=1).tolist() if len(few) else []
-            maxima[method] += [peak for peak, status in zip(peaks, maps.status, strict=True) if status.has_map]
-    # Where no defect was found yet there is nothing to learn a scale from: 1 is as good as any, and stays valid.
-    return {
-        method: ExplanationScales(scale=float(np.percentile(values, 95)) if values else 1.0, region_threshold=REGION_THRESHOLD)
-        for method, values in maxima.items()
-    }
