@@ -15,6 +15,7 @@ from kizu_inspect.explain import EXPLAINERS, Forward, explainer
 from kizu_inspect.explain.grad_cam_pp import grad_cam_pp
 from kizu_inspect.explain.score_cam import score_cam
 from kizu_inspect.heads import EvidenceHead, LinearHead, MlpHead
+from kizu_inspect.model import Architecture, HeadSettings, InputSettings, build_classifier
 from kizu_inspect.recipe import ExplanationSettings
 from kizu_inspect.results import MapStatus
 
@@ -27,7 +28,7 @@ def forward_of(head: nn.Module, activations: Tensor) -> Forward:
     head = head.to(activations.dtype)
     with torch.no_grad():
         logits = head(activations)
-    return Forward(torch.rand(N, 3, 8, 8), None, activations, logits, head, lambda images: images.mean(dim=(2, 3)))
+    return Forward(torch.rand(N, 3, 8, 8), None, activations, logits, head, lambda _: lambda images: images.mean(dim=(2, 3)))
 
 
 def activations(h: int = 5, w: int = 7) -> Tensor:
@@ -142,7 +143,7 @@ class Seen(nn.Module):
     def explainable(self, images: Tensor) -> Forward:
         with torch.no_grad():
             a = self.backbone(images)
-            return Forward(images, None, a, self.head(a), self.head, self)
+            return Forward(images, None, a, self.head(a), self.head, lambda _: self)
 
 
 def naive_score_cam(model: Seen, forward: Forward, targets: Tensor) -> Tensor:
@@ -179,7 +180,7 @@ def test_masks_hide_behind_the_golden_picture_where_there_is_one() -> None:
     golden = torch.rand(3, 24, 32)
     maps = score_cam(replace(forward, neutral=golden), TARGETS)
     # The same seen from the golden picture: a model of what is added to it, whose black is the golden picture.
-    shifted = replace(forward, images=forward.images - golden, predict=lambda added: model(added + golden))
+    shifted = replace(forward, images=forward.images - golden, predictor=lambda _: lambda added: model(added + golden))
     assert torch.allclose(maps.values, score_cam(shifted, TARGETS).values, atol=1e-6)
     black = score_cam(replace(forward, neutral=golden), TARGETS, masked="black")
     assert torch.equal(black.values, score_cam(forward, TARGETS).values)
@@ -204,7 +205,7 @@ def test_a_constant_channel_costs_nothing_and_weighs_nothing() -> None:
     forward = model.explainable(pictures())
     flat = forward.activations.clone()
     flat[:, 2:] = 0.5
-    score_cam(replace(forward, activations=flat, predict=predict), TARGETS)
+    score_cam(replace(forward, activations=flat, predictor=lambda _: predict), TARGETS)
     assert sum(calls) == 1 + N * 2  # the black picture, and two channels of each picture
 
 
@@ -303,3 +304,25 @@ def test_cells_lie_where_the_input_gradient_says(name: str) -> None:
     weight = gradient.square().sum(dim=(0, 1)).double()
     centre = float((weight.sum(dim=0) * torch.arange(736)).sum() / weight.sum())
     assert centre == pytest.approx(cells.start_px + cells.step_px * cell, abs=4)
+
+
+@pytest.mark.parametrize("head", ["evidence", "lfi"])
+@pytest.mark.parametrize("backbone", ["local", "resnet18", "mobilenet_v3_small", "efficientnet_b0", "convnext_tiny"])
+def test_the_predictor_for_many_pictures_says_what_the_model_says(backbone: str, head: str) -> None:
+    torch.manual_seed(0)
+    settings = Architecture(backbone=backbone, head=HeadSettings.model_validate({"kind": head}))
+    model = build_classifier(settings, InputSettings(height_px=64, width_px=96, profile="plain"), classes=3, good=GOOD)
+    for module in model.modules():  # as after some training: a batch norm that does nothing would be folded in any order
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.running_mean, -0.5, 0.5)
+            nn.init.uniform_(module.running_var, 0.5, 2)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+    model.eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    forward = model.explainable(torch.rand(2, 3, 64, 96))
+    said = forward.predictor(None)(forward.images)
+    torch.testing.assert_close(said, forward.logits, rtol=1e-3, atol=1e-4)
+    rough = forward.predictor(torch.bfloat16)(forward.images)
+    assert rough.dtype == forward.logits.dtype
+    assert (rough - forward.logits).abs().max() < 0.1 * max(1.0, float(forward.logits.abs().max()))
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())

@@ -123,7 +123,7 @@ def test_score_cam_in_the_manner_of_grad_cam_is_its_map(images: Tensor) -> None:
     model = OnNormalised(network("local", "linear")).eval()
     with torch.no_grad():
         activations = model.backbone(images)
-        forward = Forward(images, None, activations, model.head(activations), model.head, model)
+        forward = Forward(images, None, activations, model.head(activations), model.head, lambda _: model)
     ours = drawn(score_cam(forward, TARGETS, compat="grad-cam").values)
     with PeerScoreCAM(model=model, target_layers=[model.backbone]) as cam:
         other = cam(images, [ClassifierOutputTarget(int(target)) for target in TARGETS])

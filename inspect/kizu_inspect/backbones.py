@@ -8,13 +8,21 @@ from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torchvision import models
 
 from kizu_inspect.errors import ConfigError
 from kizu_inspect.images import CellGeometry
 
 __all__ = ["BACKBONES", "LocalBackbone", "build_backbone", "cell_geometry"]
+
+
+@fx.wrap
+def _reflected(picture: Tensor, reach: int) -> Tensor:
+    if reach == 0:
+        return picture
+    with torch.autocast(picture.device.type, enabled=False):
+        return F.pad(picture, (reach,) * 4, mode="reflect")
 
 
 class _ReflectConv2d(nn.Conv2d):
@@ -24,10 +32,7 @@ class _ReflectConv2d(nn.Conv2d):
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's own name
-        reach = self.padding[0]
-        with torch.autocast(input.device.type, enabled=False):
-            padded = F.pad(input, (int(reach),) * 4, mode="reflect") if reach else input
-        return F.conv2d(padded, self.weight, self.bias, self.stride)
+        return F.conv2d(_reflected(input, int(self.padding[0])), self.weight, self.bias, self.stride)
 
 
 class _Block(nn.Module):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
+from torch.fx.experimental.optimization import fuse
 
 from kizu_inspect.backbones import build_backbone, cell_geometry
 from kizu_inspect.explain.contract import Forward
@@ -93,12 +96,22 @@ class Classifier(nn.Module):
             else:
                 logits = self.head(activations)
         neutral = self.profile.golden.expand(3, -1, -1) if self.profile.name == "part" else None
-        return Forward(images, references, activations, logits, self.head, self._predict, grey, attention, neutral)
+        return Forward(images, references, activations, logits, self.head, self._predictor, grey, attention, neutral)
 
-    def _predict(self, images: Tensor) -> Tensor:
-        with torch.no_grad():
-            logits: Tensor = self(images)
-            return logits
+    def _predictor(self, precision: torch.dtype | None) -> Callable[[Tensor], Tensor]:
+        """Images -> logits for many pictures: a copy of the backbone in `precision`, batch norms folded in; the head itself."""
+        backbone = _folded(self.backbone).to(memory_format=torch.channels_last)
+        backbone = backbone if precision is None else backbone.to(precision)
+
+        def predict(images: Tensor) -> Tensor:
+            with torch.no_grad():
+                seen = self.profile(images, None)
+                activations = backbone(seen.to(dtype=precision or seen.dtype, memory_format=torch.channels_last)).to(seen.dtype)
+                grey = self._grey(seen, activations)
+                logits: Tensor = self.head(activations) if grey is None else self.head(activations, grey)
+                return logits
+
+        return predict
 
     def _grey(self, seen: Tensor, activations: Tensor) -> Tensor | None:
         """The channel mean of the backbone's input at the size of a map (N, 1, h, w), where the head asks for it."""
@@ -110,6 +123,17 @@ class Classifier(nn.Module):
     def cells(self) -> CellGeometry:
         """Where the cells of A lie in the network's input."""
         return cell_geometry(self.backbone)
+
+
+def _folded(backbone: nn.Module) -> nn.Module:
+    """A copy with each batch norm folded into the convolution before it: the same function but for rounding, and faster."""
+    if backbone.training:
+        return copy.deepcopy(backbone)
+    try:
+        folded: nn.Module = fuse(backbone)
+    except fx.proxy.TraceError:  # its way depends on the values: there is no fixed graph to fold
+        return copy.deepcopy(backbone)
+    return folded
 
 
 def build_classifier(

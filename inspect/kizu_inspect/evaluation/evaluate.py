@@ -152,10 +152,9 @@ def _ask(
     cells = model.cells
     onto_input = GridGeometry(cells.start_px, cells.start_px, cells.step_px, cells.step_px, width, height)
     maps = {name: sample_grid(one.grid.astype(np.float32), onto_input) for name, one in heatmaps.items()}
+    predict = forward.predictor(None)
     for name, drawn in (maps | comparison_maps(height, width, seed=seed)).items():
-        tallies[name].answers.append(
-            ask(forward.predict, forward.images[0], drawn, target, mean=model.profile.mean, seed=seed)
-        )  # fmt: skip
+        tallies[name].answers.append(ask(predict, forward.images[0], drawn, target, mean=model.profile.mean, seed=seed))
 
 
 def _sanity(model: Classifier, method: str, asked: Sequence[tuple[Forward, int, int]]) -> Figure:

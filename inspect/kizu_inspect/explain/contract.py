@@ -28,13 +28,12 @@ class Forward:
     logits: Tensor
     """(N, C)."""
     head: nn.Module
-    predict: Callable[[Tensor], Tensor]
-    """images -> logits: the whole model without gradients."""
+    predictor: Callable[[torch.dtype | None], Callable[[Tensor], Tensor]]
+    """precision (None: the model's own) -> (images -> logits): the whole model for many pictures, without gradients."""
     grey: Tensor | None = None
     """(N, 1, h, w): the channel mean of the backbone's input at the size of a map, where the head asks for it (LFI)."""
     attention: Tensor | None = None
     """(N, h, w): the LFI head's attention map of this pass, before its normalisation."""
-
     neutral: Tensor | None = None
     """(3, H, W) RGB in [0, 1]: a picture in which this model finds nothing (the golden picture); None where it has none."""
 

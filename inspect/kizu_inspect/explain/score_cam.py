@@ -25,7 +25,7 @@ def score_cam(
     channels: int | None = None,
     softmax: bool = False,
     masked: Literal["neutral", "black"] = "neutral",
-    masks_at_once: int = 16,
+    masks_at_once: int = 32,
     precision: torch.dtype | None = None,
     compat: Literal["grad-cam"] | None = None,
 ) -> Maps:
@@ -51,9 +51,10 @@ def score_cam(
             order = evidence.masked_fill(~seen, -1).topk(channels, dim=1).indices
             chosen = seen & torch.zeros_like(seen).scatter(1, order, True)
 
+        predict = forward.predictor(precision)
+
         def probability(images: Tensor, of: Tensor) -> Tensor:
-            with torch.autocast(images.device.type, dtype=precision or torch.bfloat16, enabled=precision is not None):
-                logits = forward.predict(images)
+            logits = predict(images)
             p = logits.float() if compat else logits.float().softmax(dim=1)
             p = p.expand(len(of), -1)  # one picture serves all targets
             return p.gather(1, of[:, None])[:, 0] - (0 if against is None else p[:, against])
@@ -72,7 +73,7 @@ def score_cam(
             )
             least, most = (edge[:, None, None, None] for edge in masks.flatten(1).aminmax(dim=1))
             masks = (masks - least) / (most - least).clamp(min=torch.finfo(masks.dtype).tiny)  # (M, 1, H, W)
-            shown = forward.images[picture] * masks + blank * (1 - masks)
+            shown = torch.lerp(blank, forward.images[picture], masks)
             weights[picture, channel] = probability(shown, targets[picture]) - hidden[picture]
         if softmax or compat:
             skipped = seen & ~chosen
