@@ -16,6 +16,8 @@ from kizu_inspect.explain.gradients import mean_gradient
 
 __all__ = ["score_cam"]
 
+PIXELS_AT_ONCE = 5 * 224 * 224
+
 
 def score_cam(
     forward: Forward,
@@ -25,7 +27,7 @@ def score_cam(
     channels: int | None = None,
     softmax: bool = False,
     masked: Literal["neutral", "black"] = "neutral",
-    masks_at_once: int = 32,
+    masks_at_once: int | None = None,
     precision: torch.dtype | None = None,
     compat: Literal["grad-cam"] | None = None,
 ) -> Maps:
@@ -34,7 +36,8 @@ def score_cam(
     In the paper X_b is black, and so is what a mask hides. A model that knows a golden picture finds a black place more
     striking than any defect: there a mask hides by showing the golden picture, unless `masked` says black.
 
-    A forward pass for each channel of each picture, `masks_at_once` of them together whatever picture they belong to. The mask
+    A forward pass for each channel of each picture, `masks_at_once` of them together whatever picture they belong to (default:
+    5 of 224 × 224 px, 15 of 128 × 128 px, so that memory stays bounded). The mask
     of a constant channel hides all and its weight is 0: it is left out. `channels` takes only so many of a picture's channels,
     those that Grad-CAM gives most evidence, and gives the others weight 0. `softmax` weighs by a softmax over the channels,
     where X_b cancels, as other libraries do. With `against` f is the probability of the target less that of
@@ -66,7 +69,8 @@ def score_cam(
         weights = torch.zeros_like(high)  # (N, K)
         size = forward.images.shape[2:]
         pairs = chosen.nonzero()
-        for rows in torch.split(pairs, masks_at_once) if len(pairs) else ():
+        together = masks_at_once or max(1, PIXELS_AT_ONCE // (size[0] * size[1]))
+        for rows in torch.split(pairs, together) if len(pairs) else ():
             picture, channel = rows.unbind(dim=1)
             masks = F.interpolate(
                 activations[picture, channel][:, None], size=size, mode="bilinear", align_corners=bool(compat)
