@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +18,17 @@ from kizu_db.migrations import upgrade
 from kizu_db.settings import DatabaseSettings, ImageStoreSettings
 from kizu_db.values import ExplanationState, InspectionRecord, NewInspection, NewReview
 from kizu_inspect.images import encode_png
-from kizu_inspect.results import Explanation, GridGeometry, Heatmap, Judgement, MapStatus, ModelInfo, Region, Verdict
+from kizu_inspect.results import (
+    Explanation,
+    GridGeometry,
+    Heatmap,
+    Judgement,
+    MapStatus,
+    ModelInfo,
+    Region,
+    RegionCheck,
+    Verdict,
+)
 from kizu_inspect.synth import KINDS, DrawnPart, draw_part
 
 MODEL_HASH = "4b1d" * 16
@@ -122,6 +132,7 @@ class Story:
     state: ExplanationState = ExplanationState.NONE
     picture: bool = True
     audit: bool = False
+    check: RegionCheck | None = None
 
 
 def _stories() -> list[Story]:
@@ -129,10 +140,10 @@ def _stories() -> list[Story]:
     reject, review = Verdict.REJECT, Verdict.REVIEW
     return [
         Story("P-1001"),
-        Story("P-1002", "scratch", reject, ok, done),
+        Story("P-1002", "scratch", reject, ok, done, check=RegionCheck(0.031, 0.882, conflict=False)),
         Story("=HYPERLINK(1)", "dent", reject, ok, done),
         Story("부품-1004", "stain", review, ok, done),
-        Story("P-1005", "missing_hole", reject, ok, done),
+        Story("P-1005", "missing_hole", reject, ok, done, check=RegionCheck(0.714, 0.523, conflict=True)),
         Story("P-1006", audit=True),
         Story("P-1007", "dent", review, MapStatus.FLAT, done),
         Story("P-1008", "scratch", reject, None, ExplanationState.PENDING),
@@ -171,7 +182,8 @@ def _add(room: Room, story: Story, recipe_id: int, when: datetime, number: int) 
     with room.records.unit() as unit:
         uid = unit.inspections.add(new)
         if story.map is not None:
-            unit.inspections.store_explanation(uid, drawn_explanation(drawn, story.kind, story.map))
+            explanation = replace(drawn_explanation(drawn, story.kind, story.map), check=story.check)
+            unit.inspections.store_explanation(uid, explanation)
         if story.state is ExplanationState.FAILED:
             unit.inspections.fail_explanation(uid, "out of memory")
     return uid

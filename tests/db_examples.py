@@ -24,6 +24,7 @@ from kizu_inspect.results import (
     MapStatus,
     ModelInfo,
     Region,
+    RegionCheck,
     Verdict,
 )
 
@@ -103,6 +104,7 @@ def explanation(method: str = "grad-cam", *, cells: tuple[int, int] = (10, 13), 
     return Explanation(
         heatmap=heatmap,
         regions=(Region(10, 20, 30, 40, "scratch", 1.2, 0.625), Region(0, 0, 4, 5, "scratch", 0.3, 0.1)),
+        check=RegionCheck(0.0625, 0.75, conflict=False),
     )
 
 

@@ -86,6 +86,21 @@ def test_a_filter_narrows_the_list_and_says_when_nothing_is_left(plant: Plant) -
     assert "No inspection matches" in words(drawn(test.text_input(key="search").set_value("P-9").run()))
 
 
+def test_maps_that_do_not_explain_their_verdict_can_be_listed_alone(plant: Plant) -> None:
+    test = open_page(plant.config)
+    assert "1 to 1, newest first" in words(drawn(test.toggle(key="conflicts").set_value(True).run()))
+    assert "No inspection matches" in words(drawn(test.pills(key="verdict").set_value(["REVIEW"]).run()))
+
+
+def test_a_part_says_whether_its_map_explains_its_verdict(plant: Plant) -> None:
+    explained, conflict, unasked = (words(part_page(plant, part)) for part in ("P-1002", "P-1005", "부품-1004"))
+    assert "Defect score without the heatmap's region 0.031, of the region alone 0.882." in explained
+    assert "does not explain this verdict" not in explained
+    assert "does not explain this verdict" in conflict
+    assert "0.714" in conflict
+    assert "region alone" not in unasked
+
+
 def test_a_period_in_which_nothing_was_judged_says_so(tmp_path: Path) -> None:
     with filled_plant(tmp_path) as plant:
         test = open_page(plant.config)

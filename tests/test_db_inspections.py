@@ -17,7 +17,7 @@ from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
 from kizu_db.values import ExplanationState, InspectionRow
 from kizu_inspect.errors import AlreadyInspected, RecordError
-from kizu_inspect.results import Verdict
+from kizu_inspect.results import RegionCheck, Verdict
 
 
 def test_a_record_comes_back_as_it_was_written(records: Records) -> None:
@@ -61,6 +61,7 @@ def test_a_record_comes_back_as_it_was_written(records: Records) -> None:
         audit=True,
         disposition=None,
         has_heatmap=False,
+        explanation_conflict=False,
     )
     assert list(found.probabilities.items()) == [("scratch", 0.75), ("good", 0.125), ("dent", 0.125)]
     assert (found.width_px, found.height_px, found.device) == (160, 120, "cpu")
@@ -320,6 +321,24 @@ def test_a_map_comes_back_exactly(records: Records) -> None:
     assert heatmap.grid.shape == stored.heatmap.grid.shape
     assert replace(heatmap, grid=stored.heatmap.grid) == stored.heatmap
     assert found.explanation.regions == stored.regions
+    assert found.explanation.check == stored.check
+    assert not found.row.explanation_conflict
+
+
+def test_maps_that_do_not_explain_their_verdict_are_found(records: Records) -> None:
+    conflict = RegionCheck(0.5, 0.25, conflict=True)
+    with records.unit() as unit:
+        explained, open_, _ = (unit.inspections.add(inspection()) for _ in range(3))
+        unit.inspections.store_explanation(explained, explanation())
+        unit.inspections.store_explanation(open_, replace(explanation(), check=conflict))
+        assert [row.uid for row in unit.inspections.latest(conflicting=True)] == [open_]
+        assert {row.uid: row.explanation_conflict for row in unit.inspections.latest()}[open_]
+        unit.inspections.store_explanation(open_, replace(explanation(), check=None))  # made again, and not asked
+        assert unit.inspections.latest(conflicting=True) == []
+        found = unit.inspections.get(open_)
+    assert found is not None
+    assert found.explanation is not None
+    assert found.explanation.check is None
 
 
 def test_every_float16_survives(records: Records) -> None:

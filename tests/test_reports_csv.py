@@ -45,6 +45,8 @@ def test_a_row_says_what_was_found_by_whom_and_with_what(plant: Plant, rows: dic
     assert (row["model_hash"], row["recipe_version"], row["image_sha256"]) == (MODEL_HASH, "1", record.row.image_sha256)
     assert (row["method"], row["map_status"], float(row["map_peak_of_scale"])) == ("grad-cam", "ok", 1.2)
     assert row["regions"].startswith("scratch [")
+    assert (float(row["score_without_regions"]), float(row["score_of_regions_only"])) == (0.031, 0.882)
+    assert [rows[part]["explanation_conflict"] for part in ("P-1002", "P-1005", "P-1007")] == ["no", "yes", ""]
     assert row["captured_at"] == "2026-03-02T14:01:00.000+09:00"
     assert datetime.fromisoformat(row["captured_at"]) == record.row.captured_at
     assert (row["disposition"], row["decision"], row["reviews"]) == ("good", "override", "1")

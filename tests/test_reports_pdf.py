@@ -93,6 +93,9 @@ def test_a_part_has_evidence_probabilities_and_every_review(plant: Plant, pages:
         plant.uids["P-1002"],
     ):
         assert text in block
+    assert "score without them 0.031, of them alone 0.882" in block
+    assert "conflict" not in block
+    assert "conflict: the map does not explain the verdict" in _block(pages, "P-1005")
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,13 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from kizu_db.values import ExplanationState, InspectionRecord, Review
-from kizu_inspect.results import MapStatus
+from kizu_inspect.results import MapStatus, RegionCheck
 
 __all__ = [
+    "CONFLICT_SENTENCE",
     "FOOT_SENTENCE",
     "METHOD_NAMES",
+    "check_text",
     "disposition_text",
     "method_name",
     "moment",
@@ -20,6 +22,8 @@ __all__ = [
 ]
 
 FOOT_SENTENCE: Final = "The heatmap shows what drove the model's decision. It is indicative, not a measurement."
+
+CONFLICT_SENTENCE: Final = "The heatmap does not explain this verdict: without its region the part would not pass either."
 
 METHOD_NAMES: Final = {
     "cam": "CAM",
@@ -63,6 +67,11 @@ def no_map_reason(record: InspectionRecord) -> str | None:
             return "No heatmap: this picture was not judged."
         case _:
             return "No heatmap yet: it is made on demand."
+
+
+def check_text(check: RegionCheck) -> str:
+    """What came of asking the model again, in one sentence."""
+    return f"Defect score without the heatmap's region {check.score_without:.3f}, of the region alone {check.score_only:.3f}."
 
 
 def standing_review(record: InspectionRecord) -> Review | None:

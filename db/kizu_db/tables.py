@@ -234,6 +234,9 @@ class HeatmapTable(Base):
     step_y_px: Mapped[float]
     width_px: Mapped[int]
     height_px: Mapped[int]
+    score_without: Mapped[float | None]
+    score_only: Mapped[float | None]
+    conflict: Mapped[bool]
     made_at: Mapped[datetime]
 
     regions: Mapped[list[RegionTable]] = relationship(lazy="raise", order_by="RegionTable.ordinal")

@@ -106,6 +106,8 @@ class InspectionRow:
     disposition: Disposition | None
     """What the latest review says; None while nobody reviewed it."""
     has_heatmap: bool
+    explanation_conflict: bool
+    """Whether a map of it does not explain its verdict: without the map's region the part would not pass either."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -112,15 +112,22 @@ def encode_png(image: ImageRGB) -> bytes:
 class CellGeometry:
     """Where the cells of a network's last feature map lie: cell (i, j) is centred on input pixel start_px + step_px·(i, j).
 
-    A layer with kernel k, stride t and padding p over cells at c + s·i gives cells at c + s·((k − 1)/2 − p), step s·t.
+    A layer with kernel k, stride t and padding p over cells at c + s·i gives cells at c + s·((k − 1)/2 − p), step s·t, whose
+    receptive field is larger by s·(k − 1).
     """
 
     start_px: float = 0.0
     step_px: float = 1.0
+    field_px: float = 1.0
+    """Side of the receptive field: a cell sees nothing farther than half of it."""
 
     def through(self, *, kernel: int, stride: int, padding: int) -> CellGeometry:
         """The cells' geometry after one more convolution or pooling layer."""
-        return CellGeometry(self.start_px + self.step_px * ((kernel - 1) / 2 - padding), self.step_px * stride)
+        return CellGeometry(
+            self.start_px + self.step_px * ((kernel - 1) / 2 - padding),
+            self.step_px * stride,
+            self.field_px + self.step_px * (kernel - 1),
+        )
 
 
 @dataclass(frozen=True)
@@ -179,3 +186,9 @@ def grid_geometry(cells: CellGeometry, placed: Placement) -> GridGeometry:
         width_px=placed.width_px,
         height_px=placed.height_px,
     )
+
+
+def input_geometry(cells: CellGeometry, *, input_px: tuple[int, int]) -> GridGeometry:
+    """Where the map's cells lie in the network's input of `input_px` (height, width)."""
+    height, width = input_px
+    return GridGeometry(cells.start_px, cells.start_px, cells.step_px, cells.step_px, width, height)

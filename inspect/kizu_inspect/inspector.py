@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from kizu_inspect.bundle import Bundle
@@ -13,10 +14,12 @@ from kizu_inspect.decide import decide, softmax
 from kizu_inspect.devices import device_name, pick_device
 from kizu_inspect.errors import BundleError, ConfigError
 from kizu_inspect.explain import Forward, explainer
+from kizu_inspect.explain.region_check import without_and_only
 from kizu_inspect.explain.regions import find_regions
-from kizu_inspect.images import fit_image, grid_geometry, place
+from kizu_inspect.heatmap import sample_grid
+from kizu_inspect.images import fit_image, grid_geometry, input_geometry, place
 from kizu_inspect.recipe import Device, Recipe
-from kizu_inspect.results import Explanation, Heatmap, ImageRGB, Judgement, MapStatus
+from kizu_inspect.results import Explanation, Heatmap, ImageRGB, Judgement, MapStatus, RegionCheck
 
 __all__ = ["Inspector", "JudgedBatch"]
 
@@ -76,9 +79,7 @@ class Inspector:
         for start in range(0, len(images), self._max_batch):
             chunk = images[start : start + self._max_batch]
             forward = self._forward(chunk)
-            probabilities = softmax(
-                forward.logits.double().cpu().numpy(), temperature=self.bundle.spec.calibration.temperature
-            )  # (N, C)
+            probabilities = self._probabilities(forward.logits)
             judgements += [
                 decide(
                     row,
@@ -94,30 +95,69 @@ class Inspector:
             chunks.append(forward)
         return JudgedBatch(tuple(judgements), tuple(chunks), self._max_batch)
 
-    def explain(self, batch: JudgedBatch, indices: Sequence[int]) -> list[Explanation]:
-        """Where the evidence lies in the pictures of `batch` at `indices`, in that order. Needs no further forward pass."""
+    def explain(self, batch: JudgedBatch, indices: Sequence[int], *, checked: bool = True) -> list[Explanation]:
+        """Where the evidence lies in the pictures of `batch` at `indices`, in that order.
+
+        `checked` asks the model again, with two forward passes a picture, whether the map's region carries the verdict. The
+        map itself needs no further forward pass, unless the method is Score-CAM.
+        """
         explained: dict[int, Explanation] = {}
         for number, forward in enumerate(batch.chunks):
             mine = [index for index in indices if index // batch.chunk_size == number]
-            explained.update(zip(mine, self._explain_chunk(batch, forward, mine, number), strict=True))
+            explained.update(zip(mine, self._explain_chunk(batch, forward, mine, number, checked), strict=True))
         return [explained[index] for index in indices]
 
-    def _explain_chunk(self, batch: JudgedBatch, forward: Forward, indices: Sequence[int], number: int) -> list[Explanation]:
+    def _explain_chunk(
+        self, batch: JudgedBatch, forward: Forward, indices: Sequence[int], number: int, checked: bool
+    ) -> list[Explanation]:
         if not indices:
             return []
         judgements = [batch.judgements[index] for index in indices]
         # A picture that could not be judged has no target; its map would be that of class 0 and is not finite anyway.
         targets = [0 if one.target is None else self.bundle.spec.classes.index(one.target) for one in judgements]
         rows = torch.tensor([index - number * batch.chunk_size for index in indices], device=self._device)
-        maps = self._explain(forward.subset(rows), torch.tensor(targets, device=self._device))
+        mine = forward.subset(rows)
+        maps = self._explain(mine, torch.tensor(targets, device=self._device))
         values = maps.values.cpu().numpy()
+        checks = self._checks(mine, judgements, values) if checked else [None] * len(judgements)
         return [
-            self._explanation(judgement, self.bundle.spec.classes[target], value, status)
-            for judgement, target, value, status in zip(judgements, targets, values, maps.status, strict=True)
+            self._explanation(judgement, self.bundle.spec.classes[target], value, status, check)
+            for judgement, target, value, status, check in zip(judgements, targets, values, maps.status, checks, strict=True)
         ]
 
+    def _checks(
+        self, forward: Forward, judgements: Sequence[Judgement], maps: npt.NDArray[np.float32]
+    ) -> list[RegionCheck | None]:
+        """The check of each picture's region; None for what was not judged, and where no class is good."""
+        good = self.bundle.good_index
+        if good is None:
+            return [None] * len(judgements)
+        scales = self.bundle.spec.explanation[self.method]
+        cells = self._network.cells
+        onto_input = input_geometry(cells, input_px=(forward.images.shape[2], forward.images.shape[3]))
+        hot = np.stack([sample_grid(one, onto_input) for one in maps]) >= scales.region_threshold * scales.scale  # (N, H, W)
+        changed = without_and_only(
+            forward.images, torch.from_numpy(hot).to(self._device), field_px=cells.field_px, neutral=forward.neutral
+        )
+        without, only = (1 - self._probabilities(self._network.explainable(images).logits)[:, good] for images in changed)
+        return [
+            RegionCheck(float(less), float(alone), judgement.verdict.flagged and bool(less >= self.pass_below))
+            if np.isfinite([less, alone]).all() and judgement.score is not None
+            else None
+            for judgement, less, alone in zip(judgements, without, only, strict=True)
+        ]
+
+    def _probabilities(self, logits: torch.Tensor) -> npt.NDArray[np.float64]:
+        """Calibrated, (N, C)."""
+        return softmax(logits.double().cpu().numpy(), temperature=self.bundle.spec.calibration.temperature)
+
     def _explanation(
-        self, judgement: Judgement, target: str, raw: np.ndarray[tuple[int, int], np.dtype[np.float32]], status: MapStatus
+        self,
+        judgement: Judgement,
+        target: str,
+        raw: npt.NDArray[np.float32],
+        status: MapStatus,
+        check: RegionCheck | None,
     ) -> Explanation:
         spec = self.bundle.spec
         scales = spec.explanation[self.method]
@@ -139,7 +179,7 @@ class Inspector:
             scale=scales.scale,
             geometry=grid_geometry(self._network.cells, placed),
         )
-        return Explanation(heatmap, find_regions(heatmap, threshold=scales.region_threshold))
+        return Explanation(heatmap, find_regions(heatmap, threshold=scales.region_threshold), check)
 
     def _forward(self, images: Sequence[ImageRGB]) -> Forward:
         inputs = self.bundle.spec.input

@@ -11,7 +11,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Explanation", "GridGeometry", "Heatmap", "ImageRGB", "Judgement", "MapStatus", "ModelInfo", "Region", "Verdict"]
+__all__ = [
+    "Explanation",
+    "GridGeometry",
+    "Heatmap",
+    "ImageRGB",
+    "Judgement",
+    "MapStatus",
+    "ModelInfo",
+    "Region",
+    "RegionCheck",
+    "Verdict",
+]
 
 ImageRGB = npt.NDArray[np.uint8]
 """A picture: (H, W, 3) uint8, red first."""
@@ -115,11 +126,25 @@ class Region:
 
 
 @dataclass(frozen=True)
+class RegionCheck:
+    """What the model says of the picture when the map's region is taken away, and when nothing else is left."""
+
+    score_without: float
+    """The defect score without the region, 0 to 1."""
+    score_only: float
+    """The defect score of the region alone, 0 to 1."""
+    conflict: bool
+    """A flagged part that would not pass without its region either: the map does not explain the verdict."""
+
+
+@dataclass(frozen=True)
 class Explanation:
     """Where the evidence lies."""
 
     heatmap: Heatmap
     regions: tuple[Region, ...]
+    check: RegionCheck | None = None
+    """None where the model was not asked again: nothing was judged, or no class is good."""
 
 
 @dataclass(frozen=True)

@@ -92,5 +92,6 @@ def _as_json(path: Path, judgement: Judgement, explanation: Explanation | None) 
             "method": heatmap.method, "target": heatmap.target, "status": heatmap.status.value, "maximum": heatmap.maximum,
             "scale": heatmap.scale, "grid": heatmap.grid.astype(float).tolist(), "geometry": asdict(heatmap.geometry),
             "regions": [asdict(region) for region in explanation.regions],
+            "check": None if explanation.check is None else asdict(explanation.check),
         }  # fmt: skip
     return shown

@@ -46,6 +46,11 @@ function line(row, open) {
   reason.title = row.reason
   const decision = make("span", row.decision === "–" ? "" : row.waits ? "tag waits" : "tag", row.decision)
   const tags = [decision, ...(row.audit ? [make("span", "tag audit", "audit")] : [])]
+  if (row.conflict) {
+    const conflict = make("span", "tag conflict", "map conflict")
+    conflict.title = "The heatmap does not explain the verdict"
+    tags.push(conflict)
+  }
   tr.append(
     cell("picture", thumbnail(row)),
     cell("", link, make("small", "", row.place + (row.generated ? " · id made up" : ""))),

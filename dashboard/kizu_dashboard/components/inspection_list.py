@@ -58,4 +58,5 @@ def _row_data(row: InspectionRow, zone: ZoneInfo) -> dict[str, Any]:
         "decision": row.disposition or ("waits" if waits else "–"),
         "waits": waits,
         "audit": row.audit,
+        "conflict": row.explanation_conflict,
     }

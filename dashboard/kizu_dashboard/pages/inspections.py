@@ -34,6 +34,7 @@ class Filters:
     verdicts: tuple[Verdict, ...]
     part: str
     period: str
+    conflicting: bool
 
 
 def main() -> None:
@@ -69,8 +70,11 @@ def _filters() -> Filters:
             "Part", placeholder="Search part id", icon=":material/search:", key="search", bind="query-params", width=260
         )
         period = st.selectbox("Period", list(PERIODS), index=3, key="period", bind="query-params", width=170)
+        conflicting = st.toggle(
+            "Map conflicts", key="conflicts", bind="query-params", help="Only parts whose heatmap does not explain the verdict"
+        )
         st.button("Refresh", icon=":material/refresh:", help="Read the records again")
-    return Filters(tuple(Verdict(word) for word in words), (part or "").strip(), period)
+    return Filters(tuple(Verdict(word) for word in words), (part or "").strip(), period, conflicting)
 
 
 def _list(room: Room, filters: Filters, since: datetime | None, counts: Mapping[Verdict, int]) -> None:
@@ -80,6 +84,7 @@ def _list(room: Room, filters: Filters, since: datetime | None, counts: Mapping[
             verdicts=filters.verdicts or None,
             part=filters.part or None,
             since=since,
+            conflicting=filters.conflicting,
             limit=PAGE_ROWS + 1,
             before=cursors[-1] if cursors else None,
         )
@@ -102,7 +107,7 @@ def _list(room: Room, filters: Filters, since: datetime | None, counts: Mapping[
 def _cursors(filters: Filters) -> list[str]:
     """The ids after which the pages turned so far begin, oldest page last; another filter starts at the newest page."""
     # As a plain tuple: Streamlit runs this file anew each time, and two runs' Filters are never equal.
-    chosen = (filters.verdicts, filters.part, filters.period)
+    chosen = (filters.verdicts, filters.part, filters.period, filters.conflicting)
     if st.session_state.get("inspections-filters") != chosen:
         st.session_state["inspections-filters"] = chosen
         st.session_state["inspections-cursors"] = []
@@ -115,8 +120,8 @@ def _turn_back(cursors: list[str]) -> None:
 
 
 def _nothing(filters: Filters, in_period: int) -> None:
-    if filters.verdicts or filters.part:
-        st.html(empty_state("No inspection matches", "Clear the verdict filter or the search, or choose a longer period."))
+    if filters.verdicts or filters.part or filters.conflicting:
+        st.html(empty_state("No inspection matches", "Clear the filters or the search, or choose a longer period."))
     elif filters.period != "All" and in_period == 0:
         st.html(empty_state("No inspections in this period", "Choose a longer period, or check that the line is running."))
     else:

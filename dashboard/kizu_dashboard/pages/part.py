@@ -14,7 +14,7 @@ from kizu_dashboard.pictures import parse_uid
 from kizu_dashboard.room import Room
 from kizu_dashboard.theme import LOOKS
 from kizu_dashboard.thresholds import limits_of
-from kizu_dashboard.wording import FOOT_SENTENCE, method_name, moment
+from kizu_dashboard.wording import CONFLICT_SENTENCE, FOOT_SENTENCE, check_text, method_name, moment
 from kizu_db.values import InspectionRecord
 from kizu_inspect.errors import KizuError
 
@@ -63,6 +63,8 @@ def _draw(room: Room, record: InspectionRecord) -> None:
         _explain_on_demand(room, record)
         if record.explanation is not None and record.explanation.regions:
             st.html(region_table(record.explanation.regions))
+        if record.explanation is not None and record.explanation.check is not None:
+            st.caption(check_text(record.explanation.check))
         st.caption(FOOT_SENTENCE)
     with right:
         _verdict_card(record)
@@ -75,6 +77,8 @@ def _verdict_card(record: InspectionRecord) -> None:
     with st.container(border=True, key="card-verdict"):
         st.html(card_title(f"Why {LOOKS[record.row.verdict].word}"))
         st.markdown(_plain(record.row.reason or "No reason recorded."))
+        if record.row.explanation_conflict:
+            st.warning(CONFLICT_SENTENCE, icon=":material/rule:")
         if record.error:
             st.code(record.error, language=None, wrap_lines=True)
         limits = limits_of(record)

@@ -17,6 +17,7 @@ __all__ = ["COLUMNS", "csv_report", "safe_cell"]
 COLUMNS: Final = (
     "inspection", "part", "part_generated", "view", "lot", "station", "captured_at", "judged_at", "verdict", "reason",
     "predicted", "target", "score", "probabilities", "method", "map_status", "map_peak_of_scale", "regions",
+    "score_without_regions", "score_of_regions_only", "explanation_conflict",
     "disposition", "defect_class", "decision", "reviewer", "reviewed_at", "review_reason", "reviews", "image", "image_sha256",
     "model", "model_hash", "recipe_version", "device", "error",
 )  # fmt: skip
@@ -80,6 +81,13 @@ def _cells(report: DefectReport, record: InspectionRecord) -> dict[str, str]:
             "map_peak_of_scale": f"{heatmap.peak:.4f}",
             "regions": "; ".join(map(_region, record.explanation.regions)),
         }
+        check = record.explanation.check
+        if check is not None:
+            cells |= {
+                "score_without_regions": f"{check.score_without:.6f}",
+                "score_of_regions_only": f"{check.score_only:.6f}",
+                "explanation_conflict": "yes" if check.conflict else "no",
+            }
     review = standing_review(record)
     if review is not None:
         cells |= {

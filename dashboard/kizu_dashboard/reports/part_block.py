@@ -47,7 +47,7 @@ def draw_part_block(sheet: Sheet, record: InspectionRecord, images: ImageStore, 
     """Draws the block at the current place, on a new page where it would not fit on this one."""
     image = _load(record, images)
     pictures_mm = FRAME_MM[1] if isinstance(image, str) else min(FRAME_MM[1], FRAME_MM[0] * image.shape[0] / image.shape[1])
-    lists_mm = 6 + 4.6 * max(len(record.probabilities), 2)
+    lists_mm = 6 + 4.6 * max(min(len(record.probabilities), PROBABILITIES_SHOWN + 1), _region_lines(record))
     reviews_mm = 6 + sum(sheet.paragraph_height(_review_line(r, zone), 8.5, width=180) for r in record.reviews)
     if sheet.will_page_break(HEAD_MM + pictures_mm + LEGEND_MM + lists_mm + reviews_mm):
         sheet.add_page()
@@ -177,7 +177,19 @@ def _lists(sheet: Sheet, record: InspectionRecord) -> None:
         sheet.text_line("none above the region threshold", 8.5, colour=GREY)
     elif len(regions) > REGIONS_SHOWN:
         sheet.text_line(f"and {len(regions) - REGIONS_SHOWN} weaker ones", 8, colour=GREY)
+    check = record.explanation.check if record.explanation is not None else None
+    if check is not None:
+        sheet.text_line(f"score without them {check.score_without:.3f}, of them alone {check.score_only:.3f}", 8, colour=GREY)
+        if check.conflict:
+            sheet.text_line("conflict: the map does not explain the verdict", 8, bold=True)
     sheet.set_xy(COLUMN_MM[0], max(bottom, sheet.y) + 1)
+
+
+def _region_lines(record: InspectionRecord) -> int:
+    if record.explanation is None:
+        return 1
+    check = record.explanation.check
+    return max(1, min(len(record.explanation.regions), REGIONS_SHOWN + 1)) + (0 if check is None else 1 + check.conflict)
 
 
 def _region_line(region: Region) -> str:

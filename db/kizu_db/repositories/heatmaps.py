@@ -11,15 +11,19 @@ import numpy as np
 from kizu_db.repositories.common import require_finite
 from kizu_db.tables import HeatmapTable, RegionTable
 from kizu_inspect.errors import RecordError
-from kizu_inspect.results import Explanation, GridGeometry, Heatmap, Region
+from kizu_inspect.results import Explanation, GridGeometry, Heatmap, Region, RegionCheck
 
 __all__ = ["explanation_value", "heatmap_values", "region_values"]
 
 _CELL = np.dtype("<f2")
 
 
-def heatmap_values(inspection_id: int, heatmap: Heatmap) -> dict[str, Any]:
-    """The columns of one map. Raises RecordError for a grid that is not (h, w) float16 and for numbers that are none."""
+def heatmap_values(inspection_id: int, explanation: Explanation) -> dict[str, Any]:
+    """The columns of one map and its check.
+
+    Raises RecordError for a grid that is not (h, w) float16 and for numbers that are none.
+    """
+    heatmap, check = explanation.heatmap, explanation.check
     grid, geometry = heatmap.grid, heatmap.geometry
     if grid.ndim != 2 or grid.dtype != np.float16 or grid.size == 0:
         raise RecordError(
@@ -33,6 +37,8 @@ def heatmap_values(inspection_id: int, heatmap: Heatmap) -> dict[str, Any]:
         "step_x_px": float(geometry.step_x_px),
         "step_y_px": float(geometry.step_y_px),
     }
+    if check is not None:
+        numbers |= {"score_without": float(check.score_without), "score_only": float(check.score_only)}
     require_finite(numbers, f"A {heatmap.method} map")
     return numbers | {
         "inspection_id": inspection_id,
@@ -44,6 +50,7 @@ def heatmap_values(inspection_id: int, heatmap: Heatmap) -> dict[str, Any]:
         "grid_columns": grid.shape[1],
         "width_px": int(geometry.width_px),
         "height_px": int(geometry.height_px),
+        "conflict": check is not None and check.conflict,
         "made_at": datetime.now(UTC),
     }
 
@@ -79,7 +86,10 @@ def explanation_value(heatmap: HeatmapTable) -> Explanation:
         scale=heatmap.scale,
         geometry=geometry,
     )
-    return Explanation(heatmap=value, regions=tuple(_region_value(region) for region in heatmap.regions))
+    check = None
+    if heatmap.score_without is not None and heatmap.score_only is not None:
+        check = RegionCheck(heatmap.score_without, heatmap.score_only, heatmap.conflict)
+    return Explanation(heatmap=value, regions=tuple(_region_value(region) for region in heatmap.regions), check=check)
 
 
 def _region_value(region: RegionTable) -> Region:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import ColumnElement, Row, Select, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Exists, Row, Select, delete, func, insert, select, update
 from sqlalchemy.orm import Session, contains_eager, joinedload, selectinload
 
 from kizu_db.repositories.common import insert_unless_there, inspection_id, require_finite
@@ -90,13 +90,15 @@ class Inspections:
         since: datetime | None = None,
         until: datetime | None = None,
         unreviewed: bool = False,
+        conflicting: bool = False,
         limit: int = 100,
         before: str | None = None,
     ) -> list[InspectionRow]:
         """The newest inspections, newest first, at most `limit`.
 
         `verdicts` None means all; `part` is a piece of the serial, in upper or lower case; `unreviewed` leaves only those
-        that nobody reviewed yet. `before` is the uid of the last row of the page before; an unknown one gives an empty list.
+        that nobody reviewed yet, `conflicting` only those with a map that does not explain the verdict. `before` is the uid of
+        the last row of the page before; an unknown one gives an empty list.
         """
         query = _rows().where(*_period(since, until), *_at(station)).order_by(InspectionTable.id.desc()).limit(limit)
         if verdicts is not None:
@@ -105,6 +107,8 @@ class Inspections:
             query = query.where(PartTable.serial.icontains(part, autoescape=True))
         if unreviewed:
             query = query.where(~select(ReviewTable.id).where(ReviewTable.inspection_id == InspectionTable.id).exists())
+        if conflicting:
+            query = query.where(_conflicting())
         if before is not None:
             query = query.where(
                 InspectionTable.id < select(InspectionTable.id).where(InspectionTable.uid == before).scalar_subquery()
@@ -128,7 +132,7 @@ class Inspections:
         Raises RecordError for an unknown inspection, a grid that is not float16, and numbers that are none.
         """
         number = inspection_id(self._session, uid)
-        values = heatmap_values(number, explanation.heatmap)
+        values = heatmap_values(number, explanation)
         same = (HeatmapTable.inspection_id == number) & (HeatmapTable.method == explanation.heatmap.method)
         self._session.execute(delete(HeatmapTable).where(same), execution_options={"synchronize_session": False})
         heatmap_id = self._session.scalars(insert(HeatmapTable).values(**values).returning(HeatmapTable.id)).one()
@@ -189,7 +193,13 @@ def _at(station: str | None) -> list[ColumnElement[bool]]:
     return [] if station is None else [InspectionTable.station == station]
 
 
-def _rows() -> Select[InspectionTable, str | None, bool]:
+def _conflicting() -> Exists:
+    """Whether a map of the inspection does not explain its verdict."""
+    same = HeatmapTable.inspection_id == InspectionTable.id
+    return select(HeatmapTable.id).where(same, HeatmapTable.conflict).exists()
+
+
+def _rows() -> Select[InspectionTable, str | None, bool, bool]:
     """Each inspection with its part, what the latest review says, and whether it has a map."""
     disposition = (
         select(ReviewTable.disposition)
@@ -199,12 +209,12 @@ def _rows() -> Select[InspectionTable, str | None, bool]:
         .scalar_subquery()
     )
     has_heatmap = select(HeatmapTable.id).where(HeatmapTable.inspection_id == InspectionTable.id).exists()
-    query = select(InspectionTable, disposition, has_heatmap).join(InspectionTable.part)
+    query = select(InspectionTable, disposition, has_heatmap, _conflicting()).join(InspectionTable.part)
     # A unit may have stored a map or a state since it last read the row.
     return query.options(contains_eager(InspectionTable.part)).execution_options(populate_existing=True)
 
 
-def _records() -> Select[InspectionTable, str | None, bool]:
+def _records() -> Select[InspectionTable, str | None, bool, bool]:
     """The rows with everything that hangs on them, in a fixed number of queries however many they are."""
     return _rows().options(
         joinedload(InspectionTable.model),
@@ -214,8 +224,8 @@ def _records() -> Select[InspectionTable, str | None, bool]:
     )
 
 
-def _row_value(found: Row[InspectionTable, str | None, bool]) -> InspectionRow:
-    inspection, disposition, has_heatmap = found
+def _row_value(found: Row[InspectionTable, str | None, bool, bool]) -> InspectionRow:
+    inspection, disposition, has_heatmap, conflict = found
     return InspectionRow(
         uid=inspection.uid,
         part=inspection.part.serial,
@@ -236,10 +246,11 @@ def _row_value(found: Row[InspectionTable, str | None, bool]) -> InspectionRow:
         audit=inspection.audit,
         disposition=cast("Disposition | None", disposition),
         has_heatmap=bool(has_heatmap),
+        explanation_conflict=bool(conflict),
     )
 
 
-def _record_value(found: Row[InspectionTable, str | None, bool]) -> InspectionRecord:
+def _record_value(found: Row[InspectionTable, str | None, bool, bool]) -> InspectionRecord:
     inspection = found[0]
     return InspectionRecord(
         row=_row_value(found),

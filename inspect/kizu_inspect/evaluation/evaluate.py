@@ -27,10 +27,11 @@ from kizu_inspect.evaluation.figures import Figure, wilson
 from kizu_inspect.evaluation.pointing import Located, comparison_maps, explanation_figures, locate, map_of
 from kizu_inspect.explain import EXPLAINERS, Forward, explainer
 from kizu_inspect.heatmap import sample_grid
+from kizu_inspect.images import input_geometry
 from kizu_inspect.inspector import Inspector
 from kizu_inspect.model import Classifier
 from kizu_inspect.recipe import Device, ExplanationSettings, Recipe
-from kizu_inspect.results import GridGeometry, Heatmap, Judgement
+from kizu_inspect.results import Heatmap, Judgement
 from kizu_inspect.training.dataset import Sample, truth_of
 from kizu_inspect.training.pictures import read_picture
 
@@ -105,7 +106,7 @@ def evaluate(
         pictures = [read_picture(sample.path) for sample in some]
         batch = judge.judge(pictures)
         judgements += batch.judgements
-        explained = {name: one.explain(batch, range(len(some))) for name, one in judges.items()}
+        explained = {name: one.explain(batch, range(len(some)), checked=False) for name, one in judges.items()}
         for offset, sample in enumerate(some):
             heatmaps = {name: explanations[offset].heatmap for name, explanations in explained.items()}
             if sample.label == bundle.spec.good:
@@ -149,8 +150,7 @@ def _ask(
 ) -> None:
     """Asks the model about one picture through each method's map, and through the maps that know nothing."""
     height, width = forward.images.shape[2:]
-    cells = model.cells
-    onto_input = GridGeometry(cells.start_px, cells.start_px, cells.step_px, cells.step_px, width, height)
+    onto_input = input_geometry(model.cells, input_px=(height, width))
     maps = {name: sample_grid(one.grid.astype(np.float32), onto_input) for name, one in heatmaps.items()}
     predict = forward.predictor(None)
     for name, drawn in (maps | comparison_maps(height, width, seed=seed)).items():

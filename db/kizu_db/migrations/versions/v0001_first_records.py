@@ -160,6 +160,9 @@ def upgrade() -> None:
         sa.Column("step_y_px", sa.Double(), nullable=False),
         sa.Column("width_px", sa.Integer(), nullable=False),
         sa.Column("height_px", sa.Integer(), nullable=False),
+        sa.Column("score_without", sa.Double(), nullable=True),
+        sa.Column("score_only", sa.Double(), nullable=True),
+        sa.Column("conflict", sa.Boolean(), nullable=False),
         sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["inspection_id"], ["inspection.id"], name=op.f("fk_heatmap_inspection_id"), ondelete="CASCADE"

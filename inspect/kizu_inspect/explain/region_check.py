@@ -1,0 +1,48 @@
+"""Does the region that a map names carry the verdict? The picture with the region taken away, and with nothing else left."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchvision.transforms.v2.functional import gaussian_blur
+
+__all__ = ["without_and_only"]
+
+
+def without_and_only(images: Tensor, hot: Tensor, *, field_px: float, neutral: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The pictures without their region, and their region alone: both (N, 3, H, W).
+
+    `images` (N, 3, H, W); `hot` (N, H, W) bool: where the map reaches the region threshold; `field_px`: the receptive field
+    of a cell; `neutral` (3, H, W): a picture in which the model finds nothing, if it has one.
+
+    The region is grown by a quarter of the field and fades out over an eighth. What is taken away shows the picture's own
+    light, which is what a Gaussian of half a field leaves of it, and the details of `neutral`. A sharp border, or a blur where
+    the model expects details, is a defect to a model of good parts: then nothing could ever be taken away. A field larger than
+    a third of the picture counts as a third: its outer part hardly matters (Luo et al., NeurIPS 2016,
+    https://arxiv.org/abs/1701.04128), and a region grown over the whole picture would check nothing.
+    """
+    field = min(field_px, min(images.shape[2:]) / 3)
+    reach = round(field / 4)
+    grown = hot[:, None].to(images.dtype)  # (N, 1, H, W)
+    for side in ((2 * reach + 1, 1), (1, 2 * reach + 1)):
+        grown = F.max_pool2d(grown, side, stride=1, padding=(side[0] // 2, side[1] // 2))
+    soft = torch.maximum(grown, (2 * _blur(grown, field / 8)).clamp(max=1))  # the blur of a straight border is a half on it
+    details = torch.zeros_like(images[:1]) if neutral is None else neutral[None]
+    filling = details + _blur(images - details, field / 2)
+    return torch.lerp(images, filling, soft), torch.lerp(filling, images, soft)
+
+
+def _blur(pictures: Tensor, sigma_px: float) -> Tensor:
+    """A Gaussian, as a matrix for each axis: a wide one as a convolution costs more than the network."""
+    height, width = pictures.shape[2:]
+    down, across = (_gaussian(side, sigma_px, pictures) for side in (height, width))
+    return down.T @ pictures @ across
+
+
+def _gaussian(side: int, sigma_px: float, like: Tensor) -> Tensor:
+    """(side, side): what each pixel of a row gives to each other one; rows are continued by reflection."""
+    reach = min(max(1, round(3 * sigma_px)), side - 1)
+    points = torch.eye(side, dtype=like.dtype, device=like.device)[None]  # (1, side, side): a row for each pixel
+    spread: Tensor = gaussian_blur(points, [2 * reach + 1, 1], [sigma_px, sigma_px])
+    return spread[0]
