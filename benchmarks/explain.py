@@ -1,6 +1,6 @@
 """What an explanation costs beside the forward pass that it explains: ours, and those of `grad-cam` and `torchcam`.
 
-    python benchmarks/explain.py [--backbone resnet18] [--size 224] [--threads 2] [--rounds 15] [--quick] [--json FILE]
+    python benchmarks/explain.py [--backbone resnet18] [--size 224] [--threads 2] [--rounds 15] [--quick] [--memory resnet50]
 
 One network, one picture and a batch of 16. In each round every candidate runs once, in turn, so that what else the machine
 does falls on all alike; a figure is the ratio of medians over the rounds. `ratio.<method>.b1/b16` is forward pass and
@@ -9,16 +9,21 @@ peer. Score-CAM's ratio is that of one picture's whole map, a forward pass a cha
 ours is than grad-cam's on the network as torchvision makes it (`_same_layout`: on one already in our memory layout), in
 float32 and, where the machine has it, in bfloat16; `score_correlation` is the least correlation of the bfloat16 maps with the
 float32 ones. `--quick` leaves Score-CAM out.
+
+`memory_mib.<method>` and `memory_mib.<library>.<method>` say by how much one picture's explanation raises the peak memory of
+a fresh process above that of the forward pass (`--memory resnet50` takes them on that network; CPU only).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +159,38 @@ def masked_method(backbone: str, size: int, rounds: int, device: torch.device) -
     return figures
 
 
+def peak_mib() -> float:
+    """The most memory that this process ever held; getrusage would count what its parent held too."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
+
+
+def one_explanation(backbone: str, size: int, candidate: str) -> float:
+    """MiB by which explaining one picture raises this process's peak memory above that of a forward pass."""
+    library, _, method = candidate.rpartition(".")
+    model = network(backbone, size, head="lfi" if method == "lfi-cam" else "linear")
+    images, targets = torch.rand(1, 3, size, size).contiguous(memory_format=torch.channels_last), torch.tensor([1])
+    model.explainable(images)
+    before = peak_mib()
+    kind = PEERS.get(library, {}).get(method)
+    if library and method == "score-cam":
+        kind = PeerScoreCAM if library == "grad-cam" else torchcam.ScoreCAM
+    (peer(library, kind, model, images, targets) if library else ours(model, images, targets, method))()
+    return peak_mib() - before
+
+
+def memory(backbone: str, size: int) -> dict[str, float]:
+    """`memory_mib.…` of every method and peer, each in a process of its own."""
+    candidates = [*CHEAP, "score-cam"]
+    candidates += [f"{library}.{method}" for library, methods in PEERS.items() for method in (*methods, "score-cam")]
+    context = multiprocessing.get_context("spawn")
+    figures = {}
+    for candidate in candidates:
+        with ProcessPoolExecutor(1, mp_context=context) as pool:
+            figures[f"memory_mib.{candidate}"] = round(pool.submit(one_explanation, backbone, size, candidate).result(), 1)
+    return figures
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -163,6 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--quick", action="store_true", help="leave Score-CAM out")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--memory", metavar="BACKBONE", help="measure memory on this network too")
     parser.add_argument("--json", type=Path, help="file for the figures (default: standard output)")
     given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
@@ -174,6 +212,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         figures |= cheap_methods(given.backbone, given.size, batch, given.rounds, device)
     if not given.quick:
         figures |= masked_method(given.backbone, given.size, max(1, given.rounds // 5), device)
+    if given.memory is not None:
+        figures |= memory(given.memory, given.size)
     text = json.dumps(figures, indent=2)
     if given.json is not None:
         given.json.write_text(text + "\n", encoding="utf-8")

@@ -319,10 +319,13 @@ def test_the_predictor_for_many_pictures_says_what_the_model_says(backbone: str,
             nn.init.uniform_(module.weight, 0.5, 1.5)
     model.eval()
     before = {name: value.clone() for name, value in model.state_dict().items()}
+    modules = dict(model.named_modules())
     forward = model.explainable(torch.rand(2, 3, 64, 96))
     said = forward.predictor(None)(forward.images)
     torch.testing.assert_close(said, forward.logits, rtol=1e-3, atol=1e-4)
     rough = forward.predictor(torch.bfloat16)(forward.images)
     assert rough.dtype == forward.logits.dtype
     assert (rough - forward.logits).abs().max() < 0.1 * max(1.0, float(forward.logits.abs().max()))
-    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    now = model.state_dict()
+    assert all(torch.equal(now[name], value) and now[name].dtype == value.dtype for name, value in before.items())
+    assert dict(model.named_modules()) == modules

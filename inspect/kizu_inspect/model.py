@@ -99,9 +99,8 @@ class Classifier(nn.Module):
         return Forward(images, references, activations, logits, self.head, self._predictor, grey, attention, neutral)
 
     def _predictor(self, precision: torch.dtype | None) -> Callable[[Tensor], Tensor]:
-        """Images -> logits for many pictures: a copy of the backbone in `precision`, batch norms folded in; the head itself."""
-        backbone = _folded(self.backbone).to(memory_format=torch.channels_last)
-        backbone = backbone if precision is None else backbone.to(precision)
+        """Images -> logits for many pictures: the backbone in `precision` with folded batch norms, and the head itself."""
+        backbone = _folded(self.backbone) if precision is None else _folded(copy.deepcopy(self.backbone)).to(precision)
 
         def predict(images: Tensor) -> Tensor:
             with torch.no_grad():
@@ -126,13 +125,16 @@ class Classifier(nn.Module):
 
 
 def _folded(backbone: nn.Module) -> nn.Module:
-    """A copy with each batch norm folded into the convolution before it: the same function but for rounding, and faster."""
+    """The same function but for rounding, and faster: each batch norm folded into a copy of the convolution before it.
+
+    The other layers are shared with `backbone`, which stays as it is.
+    """
     if backbone.training:
-        return copy.deepcopy(backbone)
+        return backbone
     try:
-        folded: nn.Module = fuse(backbone)
+        folded: nn.Module = fuse(backbone, inplace=True)  # in place of a traced module, whose containers are its own
     except fx.proxy.TraceError:  # its way depends on the values: there is no fixed graph to fold
-        return copy.deepcopy(backbone)
+        return backbone
     return folded
 
 
