@@ -16,7 +16,7 @@ from kizu_inspect.explain.gradients import mean_gradient
 
 __all__ = ["score_cam"]
 
-PIXELS_AT_ONCE = 6 * 224 * 224
+PIXELS_AT_ONCE = 8 * 224 * 224
 
 
 def score_cam(
@@ -37,7 +37,7 @@ def score_cam(
     striking than any defect: there a mask hides by showing the golden picture, unless `masked` says black.
 
     A forward pass for each channel of each picture, `masks_at_once` of them together whatever picture they belong to (default:
-    6 of 224 × 224 px, 18 of 128 × 128 px, so that memory stays bounded). The mask
+    8 of 224 × 224 px, 24 of 128 × 128 px, so that memory stays bounded). The mask
     of a constant channel hides all and its weight is 0: it is left out. `channels` takes only so many of a picture's channels,
     those that Grad-CAM gives most evidence, and gives the others weight 0. `softmax` weighs by a softmax over the channels,
     where X_b cancels, as other libraries do. With `against` f is the probability of the target less that of
