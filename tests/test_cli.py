@@ -110,6 +110,7 @@ def test_evaluate_names_its_figures_as_programs_expect(tiny_bundle: Path, tmp_pa
     compared = {"pointing", "pointing_tolerant", "energy", "enrichment", "iou"}
     assert asked | compared | {"sanity", "cost"} <= set(figures["explanation"]["cam"])
     assert asked | compared <= set(figures["explanation"]["ones"])
+    assert 0 < figures["explanation"]["score-cam"]["channels_16"]["value"] <= 1
     assert set(figures["explanation"]["cam"]["pointing"]) == {"value", "low", "high", "n"}
     assert figures["explanation"]["cam"]["deletion"]["n"] == 3
     assert cv2.imread(str(sheet)) is not None

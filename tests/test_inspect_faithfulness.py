@@ -11,6 +11,7 @@ from kizu_inspect.evaluation.faithfulness import (
     Answers,
     ask,
     faithfulness_figures,
+    mean_correlation,
     median_rank_correlation,
     with_fresh_head,
 )
@@ -109,6 +110,15 @@ def test_a_fresh_head_is_a_copys(kind: str) -> None:
     assert changed
     assert all(name.startswith("head.importance." if kind == "lfi" else "head.") for name in changed)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_correlation_of_maps_leaves_out_what_has_nothing_to_keep() -> None:
+    maps = torch.rand(3, 4, 4, generator=torch.Generator().manual_seed(0))
+    exact = torch.cat([maps, torch.zeros(1, 4, 4)])
+    other = torch.cat([2 * maps[:2] + 1, torch.zeros(1, 4, 4), maps[:1]])
+    assert mean_correlation(exact, exact).value == pytest.approx(1)
+    figure = mean_correlation(exact, other)  # scaled, scaled, lost, and none to compare with
+    assert (figure.value, figure.n) == (pytest.approx(2 / 3), 3)
 
 
 def test_rank_correlation_of_equal_and_opposite_maps() -> None:

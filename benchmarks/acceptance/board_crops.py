@@ -3,8 +3,8 @@
     python benchmarks/acceptance/board_crops.py DEEPPCB OUT [--size 128] [--boards 500] [--test-boards 200] [--seed 0]
 
 DEEPPCB is the published folder (Tang et al., 2019, https://arxiv.org/abs/1902.06197) with trainval.txt and test.txt. A crop of
-a defect lies at random around it and holds no part of another defect; the crops without a defect are drawn from anywhere between
-them. Writes OUT/manifest.csv; boards of test.txt are the test split, every eighth of the others the validation split.
+a defect lies at random around it and holds no part of another defect; the crops without a defect are drawn from anywhere
+between them. Writes OUT/manifest.csv; boards of test.txt are the test split, every eighth of the others the validation split.
 """
 
 from __future__ import annotations

@@ -20,12 +20,14 @@ from kizu_inspect.evaluation.faithfulness import (
     Answers,
     ask,
     faithfulness_figures,
+    mean_correlation,
     median_rank_correlation,
     with_fresh_head,
 )
 from kizu_inspect.evaluation.figures import Figure, wilson
 from kizu_inspect.evaluation.pointing import Located, comparison_maps, explanation_figures, locate, map_of
 from kizu_inspect.explain import EXPLAINERS, Forward, explainer
+from kizu_inspect.explain.score_cam import score_cam
 from kizu_inspect.heatmap import sample_grid
 from kizu_inspect.images import input_geometry
 from kizu_inspect.inspector import Inspector
@@ -39,6 +41,7 @@ __all__ = ["Evaluation", "evaluate"]
 
 QUARTER = 0.25
 COST_ROUNDS = 5
+BUDGETS = (16, 32, 64)
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,8 @@ def evaluate(
 
     `cold` is the share of good pictures whose map's maximum (target: the most probable defect) stays below a quarter of the
     fixed scale. The first `faithful` defective samples also give the figures for which the model is asked again (some sixty
-    forward passes a map): average_drop, increase, deletion, insertion, and sanity and cost.
+    forward passes a map): average_drop, increase, deletion, insertion, and sanity and cost; and how much of Score-CAM's map a
+    budget of channels keeps.
 
     Raises KizuError for a picture that cannot be read.
     """
@@ -127,6 +131,8 @@ def evaluate(
     figures = {name: tally.figures(within_px) for name, tally in tallies.items()}
     for name in judges if asked else ():
         figures[name] |= {"sanity": _sanity(bundle.model, name, asked), "cost": _cost(bundle.model, name, asked)}
+    if asked and "score-cam" in judges:
+        figures["score-cam"] |= _budgets(asked)
     labels = [sample.label for sample in samples]
     return Evaluation(classification_figures(judgements, labels, bundle.spec.good), figures, skipped, len(samples))
 
@@ -166,6 +172,20 @@ def _sanity(model: Classifier, method: str, asked: Sequence[tuple[Forward, int, 
         own, other = (explainer(method)(one, targets).values for one in (forward, fresh.explainable(forward.images)))
         pairs.append((own, other))
     return median_rank_correlation(*(torch.cat(maps) for maps in zip(*pairs, strict=True)))
+
+
+def _budgets(asked: Sequence[tuple[Forward, int, int]]) -> dict[str, Figure]:
+    """`channels_<n>`: the mean correlation of Score-CAM's map from only n channels with the exact one."""
+    figures = {}
+    targets = [torch.tensor([target], device=forward.logits.device) for forward, target, _ in asked]
+    exact = [score_cam(forward, of).values for (forward, _, _), of in zip(asked, targets, strict=True)]
+    for channels in BUDGETS:
+        if channels < asked[0][0].activations.shape[1]:
+            some = [
+                score_cam(forward, of, channels=channels).values for (forward, _, _), of in zip(asked, targets, strict=True)
+            ]
+            figures[f"channels_{channels}"] = mean_correlation(torch.cat(exact), torch.cat(some))
+    return figures
 
 
 def _cost(model: Classifier, method: str, asked: Sequence[tuple[Forward, int, int]]) -> Figure:

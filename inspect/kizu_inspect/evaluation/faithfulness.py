@@ -17,7 +17,7 @@ from kizu_inspect.evaluation.figures import Figure, bootstrap, wilson
 from kizu_inspect.heads import LfiHead
 from kizu_inspect.model import Classifier
 
-__all__ = ["Answers", "ask", "faithfulness_figures", "median_rank_correlation", "with_fresh_head"]
+__all__ = ["Answers", "ask", "faithfulness_figures", "mean_correlation", "median_rank_correlation", "with_fresh_head"]
 
 STEP_SHARE = 0.036
 BLUR_PX, BLUR_SIGMA_PX = 51, 8.0
@@ -96,3 +96,10 @@ def median_rank_correlation(before: Tensor, after: Tensor) -> Figure:
     pairs = zip(before.flatten(1).cpu().numpy(), after.flatten(1).cpu().numpy(), strict=True)
     found = np.array([spearmanr(one, other).statistic for one, other in pairs if np.ptp(one) > 0 and np.ptp(other) > 0])
     return bootstrap(len(found), lambda rows: float(np.median(found[rows])))
+
+
+def mean_correlation(exact: Tensor, other: Tensor) -> Figure:
+    """Pearson's, of maps (N, h, w) picture by picture; where the exact map is constant there is nothing to keep."""
+    pairs = zip(exact.flatten(1).double().cpu().numpy(), other.flatten(1).double().cpu().numpy(), strict=True)
+    found = np.array([np.corrcoef(one, two)[0, 1] if np.ptp(two) > 0 else 0.0 for one, two in pairs if np.ptp(one) > 0])
+    return bootstrap(len(found), lambda rows: float(found[rows].mean()))
