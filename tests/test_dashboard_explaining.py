@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from streamlit.testing.v1 import AppTest
 
 from dashboard_world import Plant, empty_plant
-from kizu_dashboard.explaining import can_explain, explain_stored
+from kizu_dashboard.explaining import can_explain, explain_stored, methods_of
 from kizu_dashboard.room import close_rooms, open_room
+from kizu_dashboard.server import SCRIPT
 from kizu_db.values import ExplanationState, NewInspection
 from kizu_inspect.bundle import Bundle, BundleSpec, Calibration, ExplanationScales, Provenance, Thresholds
 from kizu_inspect.errors import BundleError, RecordError
@@ -37,7 +39,9 @@ def untrained(folder: Path, *, seed: int) -> ModelInfo:
         architecture=architecture,
         calibration=Calibration(),
         thresholds=Thresholds(),
-        explanation={"grad-cam": ExplanationScales(scale=0.01, region_threshold=0.5)},
+        explanation={
+            method: ExplanationScales(scale=0.01, region_threshold=0.5) for method in ("cam", "grad-cam", "score-cam")
+        },
         provenance=provenance,
     )
     with torch.random.fork_rng():
@@ -79,11 +83,11 @@ def plant(tmp_path: Path) -> Iterator[Plant]:
 
 def test_the_map_is_that_of_the_line_and_stays(plant: Plant) -> None:
     before = plant.record("P-1")
-    assert can_explain(before)
-    explain_stored(plant.room, before.row.uid)
+    assert can_explain(before, "grad-cam")
+    explain_stored(plant.room, before.row.uid, "grad-cam")
     after = plant.record("P-1")
     assert after.row.explanation_state is ExplanationState.DONE
-    assert not can_explain(after)
+    assert not can_explain(after, "grad-cam")
     assert before.model is not None
     line = Inspector.load(Recipe(bundle=before.model.path), device="cpu")
     (expected,) = line.explain(line.judge([draw_part("good", 3, size_px=96).image]), [0])
@@ -93,12 +97,55 @@ def test_the_map_is_that_of_the_line_and_stays(plant: Plant) -> None:
     assert after.explanation.regions == expected.regions
 
 
+def test_a_second_opinion_stands_beside_the_lines_map(plant: Plant) -> None:
+    uid = plant.uids["P-1"]
+    assert methods_of(plant.record("P-1")) == ["grad-cam", "cam", "score-cam"]
+    explain_stored(plant.room, uid, "score-cam")
+    alone = plant.record("P-1").explanation
+    assert alone is not None
+    assert alone.heatmap.method == "score-cam"
+    explain_stored(plant.room, uid, "grad-cam")
+    explain_stored(plant.room, uid, "cam")
+    record = plant.record("P-1")
+    assert [one.heatmap.method for one in record.explanations] == ["score-cam", "grad-cam", "cam"]
+    assert record.explanation == record.explained_by("grad-cam")
+    assert record.explanation is not None
+    assert methods_of(record) == ["grad-cam", "score-cam", "cam"]
+
+
+def test_another_map_is_made_and_drawn_from_the_page(plant: Plant) -> None:
+    uid = plant.uids["P-1"]
+    explain_stored(plant.room, uid, "grad-cam")
+    test = AppTest.from_file(str(SCRIPT), default_timeout=60)
+    test.secrets["kizu"] = {"config": plant.config.model_dump_json()}
+    test.run()
+    test.switch_page("part.py")
+    test.query_params["uid"] = uid
+    test.run()
+    choice = test.segmented_control(key=f"method-{uid}")
+    assert (choice.value, choice.options) == ("grad-cam", ["Grad-CAM", "CAM …", "Score-CAM …"])
+    choice.set_value("score-cam").run()
+    button = test.button(key=f"explain-{uid}")
+    assert button.label == "Make the Score-CAM heatmap"
+    button.click().run()
+    assert not test.exception
+    assert plant.record("P-1").explained_by("score-cam") is not None
+    choice = test.segmented_control(key=f"method-{uid}")
+    assert (choice.value, choice.options) == ("score-cam", ["Grad-CAM", "Score-CAM", "CAM …"])
+    assert not [button for button in test.button if button.key == f"explain-{uid}"]
+
+
+def test_a_method_that_the_model_does_not_have_is_a_clear_error(plant: Plant) -> None:
+    with pytest.raises(BundleError, match="has no display scale for lfi-cam"):
+        explain_stored(plant.room, plant.uids["P-1"], "lfi-cam")
+
+
 def test_another_model_in_the_same_place_is_refused(plant: Plant) -> None:
     record = plant.record("P-1")
     assert record.model is not None
     untrained(record.model.path, seed=2)
     with pytest.raises(BundleError, match="is not the one that judged this part"):
-        explain_stored(plant.room, record.row.uid)
+        explain_stored(plant.room, record.row.uid, "grad-cam")
     assert plant.record("P-1").explanation is None
 
 
@@ -108,7 +155,7 @@ def test_a_model_that_is_gone_is_a_clear_error(plant: Plant) -> None:
     for file in record.model.path.iterdir():
         file.unlink()
     with pytest.raises(BundleError, match="model bundle is not there"):
-        explain_stored(plant.room, record.row.uid)
+        explain_stored(plant.room, record.row.uid, "grad-cam")
 
 
 def test_a_picture_that_is_gone_is_a_clear_error(plant: Plant) -> None:
@@ -116,13 +163,13 @@ def test_a_picture_that_is_gone_is_a_clear_error(plant: Plant) -> None:
     assert record.row.image_sha256 is not None
     plant.room.images.path_of(record.row.image_sha256).unlink()
     with pytest.raises(RecordError, match="is not in the image store"):
-        explain_stored(plant.room, record.row.uid)
+        explain_stored(plant.room, record.row.uid, "grad-cam")
 
 
 def test_what_lacks_picture_model_or_judgement_cannot_be_explained(plant: Plant) -> None:
     record = plant.record("P-1")
-    assert not can_explain(replace(record, model=None))
-    assert not can_explain(replace(record, probabilities={}))
-    assert not can_explain(replace(record, row=replace(record.row, image_sha256=None)))
+    assert not can_explain(replace(record, model=None), "grad-cam")
+    assert not can_explain(replace(record, probabilities={}), "grad-cam")
+    assert not can_explain(replace(record, row=replace(record.row, image_sha256=None)), "grad-cam")
     with pytest.raises(RecordError, match="nothing to explain"):
-        explain_stored(plant.room, "01890000-0000-7000-8000-000000000000")
+        explain_stored(plant.room, "01890000-0000-7000-8000-000000000000", "grad-cam")

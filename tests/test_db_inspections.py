@@ -361,9 +361,9 @@ def test_a_map_made_again_replaces_that_methods_map(records: Records, database: 
         unit.inspections.store_explanation(uid, replace(explanation("cam", seed=2), regions=()))
         found = unit.inspections.get(uid)
     assert found is not None
-    assert found.explanation is not None
-    assert found.explanation.heatmap.method == "cam"
-    assert found.explanation.regions == ()
+    assert [one.heatmap.method for one in found.explanations] == ["grad-cam", "cam"]
+    assert found.explanation == found.explained_by("grad-cam")  # the line's, though another was stored after it
+    assert found.explanations[1].regions == ()
     with raw(database) as connection:
         assert connection.execute(text("SELECT method FROM heatmap ORDER BY id")).scalars().all() == ["grad-cam", "cam"]
         assert connection.scalar(text("SELECT count(*) FROM region")) == 2

@@ -1,4 +1,4 @@
-"""Making the map of an inspection that has none, from the stored picture and the model named in its record."""
+"""Making a map that an inspection does not have, from the stored picture and the model named in its record."""
 
 from __future__ import annotations
 
@@ -15,24 +15,33 @@ from kizu_inspect.recipe import Recipe
 if TYPE_CHECKING:
     from kizu_inspect.inspector import Inspector
 
-__all__ = ["can_explain", "explain_stored"]
+__all__ = ["can_explain", "explain_stored", "methods_of"]
 
 # An Inspector serves one thread at a time, and a loaded model is large: one is kept, the last that was used.
 _lock = threading.Lock()
 _loaded: dict[str, Inspector] = {}
 
 
-def can_explain(record: InspectionRecord) -> bool:
-    """Whether everything is on record that a map is made from."""
+def methods_of(record: InspectionRecord) -> list[str]:
+    """The methods whose map can be looked at or made, the line's first."""
+    stored = [explanation.heatmap.method for explanation in record.explanations]
+    scaled = record.model.spec.get("explanation", {}) if record.model is not None else {}
+    makeable = [method for method in scaled if can_explain(record, method)]
+    return list(dict.fromkeys([record.method, *stored, *makeable]))
+
+
+def can_explain(record: InspectionRecord, method: str) -> bool:
+    """Whether the map of this method is not there and everything is on record that it is made from."""
     judged = bool(record.probabilities)
-    return judged and record.explanation is None and record.model is not None and record.row.image_sha256 is not None
+    made = record.explained_by(method) is not None
+    return judged and not made and record.model is not None and record.row.image_sha256 is not None
 
 
-def explain_stored(room: Room, uid: str) -> None:
-    """Make the map as the line would have made it, and store it with the inspection.
+def explain_stored(room: Room, uid: str, method: str) -> None:
+    """Make the map of this method as the line would have made it, and store it with the inspection.
 
     Raises RecordError where the inspection, its picture or its model is not on record, BundleError where the model's files
-    are gone or are another model by now, MethodError where the recipe's method does not fit the model.
+    are gone or are another model by now, MethodError where the method does not fit the model.
     """
     with room.records.unit(read_only=True) as unit:
         record = unit.inspections.get(uid)
@@ -42,16 +51,17 @@ def explain_stored(room: Room, uid: str) -> None:
     if image is None:
         raise RecordError("nothing to explain", found=f"inspection {uid} without a stored picture")
     with _lock:
-        inspector = _inspector(record.model.hash, record.model.path, record)
+        inspector = _inspector(record.model.hash, record.model.path, record, method)
         batch = inspector.judge([image])
         (explanation,) = inspector.explain(batch, [0])
     with room.records.unit() as unit:
         unit.inspections.store_explanation(uid, explanation)
 
 
-def _inspector(model_hash: str, path: Path, record: InspectionRecord) -> Inspector:
+def _inspector(model_hash: str, path: Path, record: InspectionRecord, method: str) -> Inspector:
     content = dict(record.recipe.content) if record.recipe is not None else {}
-    recipe = Recipe.model_validate({**content, "bundle": str(path)})
+    explanation = {**(content.get("explanation") or {}), "method": method}
+    recipe = Recipe.model_validate({**content, "bundle": str(path), "explanation": explanation})
     key = f"{model_hash} {recipe.model_dump_json()}"
     if key in _loaded:
         return _loaded[key]

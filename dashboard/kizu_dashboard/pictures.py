@@ -73,14 +73,16 @@ def thumbnail(room: Room, record: InspectionRecord) -> Picture | None:
     return Picture(bytes(data), "image/jpeg")
 
 
-def heatmap_png(record: InspectionRecord) -> Picture | None:
+def heatmap_png(record: InspectionRecord, method: str | None = None) -> Picture | None:
     """The map on the fixed scale as a grey PNG: 0 is no evidence, 255 the full scale; None where there is no map to draw.
 
-    It covers the whole picture and has its proportions, with at most HEATMAP_PX pixels on the longer side.
+    `method` None: the line's map. It covers the whole picture and has its proportions, with at most HEATMAP_PX pixels on the
+    longer side.
     """
-    if record.explanation is None or not record.explanation.heatmap.status.has_map:
+    explanation = record.explanation if method is None else record.explained_by(method)
+    if explanation is None or not explanation.heatmap.status.has_map:
         return None
-    hot = upsample(record.explanation.heatmap)  # (H, W) in [0, 1]
+    hot = upsample(explanation.heatmap)  # (H, W) in [0, 1]
     longer = max(hot.shape)
     if longer > HEATMAP_PX:
         size = (max(1, hot.shape[1] * HEATMAP_PX // longer), max(1, hot.shape[0] * HEATMAP_PX // longer))

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import QueryParams
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
@@ -98,9 +99,9 @@ def build_app(config: DashboardConfig, *, on_ready: Callable[[], None] | None = 
         lifespan=_as_lifespan(lifespan),
         # ":path" takes everything below these names, so that a strange address gets their 404 and not Streamlit's page.
         routes=[
-            Route("/image/{uid:path}", _route(text, photo), name="image"),
-            Route("/thumbnail/{uid:path}", _route(text, thumbnail), name="thumbnail"),
-            Route("/heatmap/{uid:path}", _route(text, lambda _, record: heatmap_png(record)), name="heatmap"),
+            Route("/image/{uid:path}", _route(text, lambda room, record, _: photo(room, record)), name="image"),
+            Route("/thumbnail/{uid:path}", _route(text, lambda room, record, _: thumbnail(room, record)), name="thumbnail"),
+            Route("/heatmap/{uid:path}", _route(text, _heatmap), name="heatmap"),
         ],
         # A page on the internet must not read pictures through a name that it points at this machine.
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=_allowed_hosts(config.dashboard.host) or ["*"])],
@@ -122,10 +123,14 @@ def _allowed_hosts(host: str) -> list[str]:
     return ["127.0.0.1", "localhost", *({host} - {"127.0.0.1", "localhost"})] if loopback else []
 
 
-def _route(config: str, make: Callable[[Room, InspectionRecord], Picture | None]) -> Callable[[Request], Any]:
+def _heatmap(_: Room, record: InspectionRecord, asked: QueryParams) -> Picture | None:
+    return heatmap_png(record, asked.get("method"))
+
+
+def _route(config: str, make: Callable[[Room, InspectionRecord, QueryParams], Picture | None]) -> Callable[[Request], Any]:
     """A route that answers with the picture `make` gives for an inspection, or says in one line why there is none."""
 
-    def answer(uid: str | None) -> Response:
+    def answer(uid: str | None, asked: QueryParams) -> Response:
         if uid is None:
             return _missing("no such inspection")
         room = open_room(config)
@@ -134,7 +139,7 @@ def _route(config: str, make: Callable[[Room, InspectionRecord], Picture | None]
         if record is None:
             return _missing("no such inspection")
         try:
-            picture = make(room, record)
+            picture = make(room, record, asked)
         except (RecordError, ImageError):
             return _missing("the picture is missing from the image store or cannot be read")
         if picture is None:
@@ -142,7 +147,7 @@ def _route(config: str, make: Callable[[Room, InspectionRecord], Picture | None]
         return Response(picture.data, media_type=picture.media_type, headers=PICTURE_HEADERS)
 
     async def endpoint(request: Request) -> Response:
-        return await run_in_threadpool(answer, parse_uid(request.path_params["uid"]))
+        return await run_in_threadpool(answer, parse_uid(request.path_params["uid"]), request.query_params)
 
     return endpoint
 

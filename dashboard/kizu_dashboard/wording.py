@@ -10,6 +10,7 @@ from kizu_db.values import ExplanationState, InspectionRecord, Review
 from kizu_inspect.results import MapStatus, RegionCheck
 
 __all__ = [
+    "ATTENTION_SENTENCE",
     "CONFLICT_SENTENCE",
     "FOOT_SENTENCE",
     "METHOD_NAMES",
@@ -24,6 +25,8 @@ __all__ = [
 FOOT_SENTENCE: Final = "The heatmap shows what drove the model's decision. It is indicative, not a measurement."
 
 CONFLICT_SENTENCE: Final = "The heatmap does not explain this verdict: without its region the part would not pass either."
+
+ATTENTION_SENTENCE: Final = "LFI-CAM shows where the network looked. It is the same for every class."
 
 METHOD_NAMES: Final = {
     "cam": "CAM",
@@ -51,13 +54,16 @@ def moment(when: datetime, zone: ZoneInfo) -> str:
     return when.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
-def no_map_reason(record: InspectionRecord) -> str | None:
-    """Why there is no map to look at, as a sentence; None where there is one."""
-    if record.explanation is not None:
-        heatmap = record.explanation.heatmap
+def no_map_reason(record: InspectionRecord, method: str | None = None) -> str | None:
+    """Why there is no map of this method (None: the line's) to look at, as a sentence; None where there is one."""
+    explanation = record.explanation if method is None else record.explained_by(method)
+    if explanation is not None:
+        heatmap = explanation.heatmap
         if heatmap.status.has_map:
             return None
         return STATUS_TEXTS[heatmap.status].format(target=heatmap.target)
+    if method is not None and method != record.method and record.probabilities:
+        return f"No {method_name(method)} heatmap yet: it is made on demand."
     match record.row.explanation_state:
         case ExplanationState.PENDING:
             return "The heatmap is being made."

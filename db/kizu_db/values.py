@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
+from kizu_inspect.recipe import ExplanationSettings
 from kizu_inspect.results import Explanation, Judgement, Verdict
 
 __all__ = [
@@ -180,9 +181,24 @@ class InspectionRecord:
     audit_probability: float | None
     model: ModelRow | None
     recipe: RecipeRow | None
-    explanation: Explanation | None
-    """The map stored last, with its regions."""
+    explanations: tuple[Explanation, ...]
+    """The stored maps with their regions, one for each method, in the order in which they were made."""
     explanation_error: str | None
     reviews: tuple[Review, ...]
     """Oldest first, corrected ones included."""
     error: str | None
+
+    @property
+    def method(self) -> str:
+        """The method by which the line explains this part: the recipe's."""
+        content = self.recipe.content if self.recipe is not None else {}
+        return str((content.get("explanation") or {}).get("method", ExplanationSettings().method))
+
+    @property
+    def explanation(self) -> Explanation | None:
+        """The map that stands for this inspection in lists and reports: the line's, or else the one stored last."""
+        return self.explained_by(self.method) or (self.explanations[-1] if self.explanations else None)
+
+    def explained_by(self, method: str) -> Explanation | None:
+        """The stored map of this method."""
+        return next((one for one in self.explanations if one.heatmap.method == method), None)

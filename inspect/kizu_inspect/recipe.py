@@ -9,9 +9,10 @@ from pydantic import Field
 
 from kizu_inspect.settings import Settings
 
-__all__ = ["Device", "ExplanationSettings", "Recipe"]
+__all__ = ["Device", "ExplanationSettings", "Recipe", "Target"]
 
 Device = Literal["auto", "cpu", "cuda"]
+Target = Literal["class", "margin"]
 
 
 class ExplanationSettings(Settings):
@@ -22,7 +23,7 @@ class ExplanationSettings(Settings):
         title="Method",
         description="Name of the explanation method: cam, grad-cam, grad-cam++, score-cam or lfi-cam.",
     )
-    target: Literal["class", "margin"] = Field(
+    target: Target = Field(
         default="class",
         title="Target",
         description="Explain the defect's logit (class), or how far it lies above the good class (margin).",

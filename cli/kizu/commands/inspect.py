@@ -11,7 +11,7 @@ from rich.table import Table
 
 from kizu.console import JsonOption, screen, write_json
 from kizu_inspect.errors import ImageError, SourceError
-from kizu_inspect.recipe import ExplanationSettings, Recipe
+from kizu_inspect.recipe import ExplanationSettings, Recipe, Target
 from kizu_inspect.results import Explanation, Judgement, Verdict
 
 __all__ = ["inspect_command"]
@@ -21,6 +21,10 @@ def inspect_command(
     bundle: Annotated[Path, typer.Argument(help="Folder of the trained model.")],
     images: Annotated[list[Path], typer.Argument(help="Pictures to judge.")],
     method: Annotated[str, typer.Option(help="Explanation method.")] = "grad-cam",
+    target: Annotated[
+        Target, typer.Option(help="Explain the defect's logit, or how far it lies above the good class.")
+    ] = "class",
+    channels: Annotated[int | None, typer.Option(min=1, help="Score-CAM on so many channels (default: all, exact).")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="Write each picture with its heatmap and regions into this folder.")] = None,
     json: JsonOption = None,
@@ -35,7 +39,7 @@ def inspect_command(
 
     if fail_on not in (None, "reject"):
         raise typer.BadParameter(f"found {fail_on}; expected reject", param_hint="--fail-on")
-    settings = Recipe(bundle=bundle, explanation=ExplanationSettings(method=method))
+    settings = Recipe(bundle=bundle, explanation=ExplanationSettings(method=method, target=target, channels=channels))
     inspector = Inspector.load(settings, device=device)  # type: ignore[arg-type]  # pick_device refuses other words
     results: list[tuple[Path, Judgement, Explanation | None]] = []
     for start in range(0, len(images), 16):

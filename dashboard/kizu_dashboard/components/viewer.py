@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from typing import Any
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -19,21 +20,21 @@ _mount = st.components.v2.component(
 )
 
 
-def draw_viewer(record: InspectionRecord) -> None:
-    """Mounts the viewer for this inspection."""
-    _mount(key="viewer", data=viewer_data(record))
+def draw_viewer(record: InspectionRecord, method: str) -> None:
+    """Mounts the viewer for this inspection and the map of this method."""
+    _mount(key="viewer", data=viewer_data(record, method))
 
 
-def viewer_data(record: InspectionRecord) -> dict[str, Any]:
+def viewer_data(record: InspectionRecord, method: str) -> dict[str, Any]:
     """What the viewer is told: addresses, sizes and words; the pictures themselves come from their routes."""
-    uid, explanation, why = record.row.uid, record.explanation, no_map_reason(record)
+    uid, explanation, why = record.row.uid, record.explained_by(method), no_map_reason(record, method)
     heatmap = explanation.heatmap if explanation is not None else None
     geometry = heatmap.geometry if heatmap is not None else None
     return {
         "uid": uid,
         "part": record.row.part,
         "photo": None if record.row.image_sha256 is None else f"/image/{uid}",
-        "heatmap": None if heatmap is None or why is not None else f"/heatmap/{uid}?method={heatmap.method}",
+        "heatmap": None if heatmap is None or why is not None else f"/heatmap/{uid}?{urlencode({'method': heatmap.method})}",
         "width": record.width_px or (geometry.width_px if geometry is not None else None),
         "height": record.height_px or (geometry.height_px if geometry is not None else None),
         "method": None if heatmap is None else method_name(heatmap.method),

@@ -6,7 +6,7 @@ import streamlit as st
 
 from kizu_dashboard.components.viewer import draw_viewer
 from kizu_dashboard.deciding import next_waiting
-from kizu_dashboard.explaining import can_explain, explain_stored
+from kizu_dashboard.explaining import can_explain, explain_stored, methods_of
 from kizu_dashboard.markup import card_title, empty_state, facts, part_head, probability_bars, region_table, score_scale
 from kizu_dashboard.pages.decision import draw_decision, draw_reviews
 from kizu_dashboard.pages.frame import current_room
@@ -14,7 +14,7 @@ from kizu_dashboard.pictures import parse_uid
 from kizu_dashboard.room import Room
 from kizu_dashboard.theme import LOOKS
 from kizu_dashboard.thresholds import limits_of
-from kizu_dashboard.wording import CONFLICT_SENTENCE, FOOT_SENTENCE, check_text, method_name, moment
+from kizu_dashboard.wording import ATTENTION_SENTENCE, CONFLICT_SENTENCE, FOOT_SENTENCE, check_text, method_name, moment
 from kizu_db.values import InspectionRecord
 from kizu_inspect.errors import KizuError
 
@@ -59,12 +59,16 @@ def _draw(room: Room, record: InspectionRecord) -> None:
     st.html(part_head(row.part, row.verdict, places))
     left, right = st.columns([1.7, 1], gap="medium")
     with left:
-        draw_viewer(record)
-        _explain_on_demand(room, record)
-        if record.explanation is not None and record.explanation.regions:
-            st.html(region_table(record.explanation.regions))
-        if record.explanation is not None and record.explanation.check is not None:
-            st.caption(check_text(record.explanation.check))
+        method = _chosen_method(record)
+        draw_viewer(record, method)
+        _explain_on_demand(room, record, method)
+        explanation = record.explained_by(method)
+        if explanation is not None and explanation.regions:
+            st.html(region_table(explanation.regions))
+        if explanation is not None and explanation.check is not None:
+            st.caption(check_text(explanation.check))
+        if method == "lfi-cam":
+            st.caption(ATTENTION_SENTENCE)
         st.caption(FOOT_SENTENCE)
     with right:
         _verdict_card(record)
@@ -90,14 +94,33 @@ def _verdict_card(record: InspectionRecord) -> None:
             st.caption("This model promises no miss rate: its validation set was too small for one.")
 
 
-def _explain_on_demand(room: Room, record: InspectionRecord) -> None:
+def _chosen_method(record: InspectionRecord) -> str:
+    """The method whose map is looked at: the line's, until another is chosen."""
+    methods = methods_of(record)
+    standing = record.explanation.heatmap.method if record.explanation is not None else record.method
+    if len(methods) == 1:
+        return standing
+    made = {explanation.heatmap.method for explanation in record.explanations}
+    chosen = st.segmented_control(
+        "Heatmap by",
+        methods,
+        default=standing,
+        format_func=lambda method: method_name(method) + ("" if method in made else " …"),
+        help="The line made the first. A name with dots is made when you ask for it, and then kept.",
+        key=f"method-{record.row.uid}",
+    )
+    return chosen or standing
+
+
+def _explain_on_demand(room: Room, record: InspectionRecord, method: str) -> None:
     """A button where the map can be made now, and what came of it."""
-    if not can_explain(record):
+    if not can_explain(record, method):
         return
-    if st.button("Explain this part", icon=":material/local_fire_department:", key=f"explain-{record.row.uid}"):
+    label = "Explain this part" if record.explanation is None else f"Make the {method_name(method)} heatmap"
+    if st.button(label, icon=":material/local_fire_department:", key=f"explain-{record.row.uid}"):
         try:
             with st.spinner("Loading the model and making the heatmap…"):
-                explain_stored(room, record.row.uid)
+                explain_stored(room, record.row.uid, method)
         except KizuError as error:
             st.error(_plain(str(error)), icon=":material/error:")
         else:
@@ -113,9 +136,9 @@ def _record_card(room: Room, record: InspectionRecord) -> None:
         entries["Recipe"] = f"{record.recipe.station}, version {record.recipe.version}"
     if record.device:
         entries["Device"] = record.device
-    if record.explanation is not None:
-        heatmap = record.explanation.heatmap
-        entries["Heatmap"] = f"{method_name(heatmap.method)}, full scale at {heatmap.scale:.4g}"
+    if record.explanations:
+        heatmaps = (explanation.heatmap for explanation in record.explanations)
+        entries["Heatmap"] = " · ".join(f"{method_name(one.method)}, full scale at {one.scale:.4g}" for one in heatmaps)
     if record.timings_ms:
         entries["Timings"] = " · ".join(f"{name} {value:.1f} ms" for name, value in record.timings_ms.items())
     if record.width_px and record.height_px:

@@ -265,7 +265,7 @@ def _record_value(found: Row[InspectionTable, str | None, bool, bool]) -> Inspec
         audit_probability=inspection.audit_probability,
         model=None if inspection.model is None else model_row(inspection.model),
         recipe=None if inspection.recipe is None else recipe_row(inspection.recipe),
-        explanation=explanation_value(inspection.heatmaps[-1]) if inspection.heatmaps else None,
+        explanations=tuple(explanation_value(heatmap) for heatmap in inspection.heatmaps),
         explanation_error=inspection.explanation_error,
         reviews=tuple(review_value(review, inspection.uid) for review in inspection.reviews),
         error=inspection.error,
