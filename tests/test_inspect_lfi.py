@@ -79,6 +79,22 @@ def test_constant_and_dead_channels_give_numbers(grey: Tensor) -> None:
     assert bool(torch.isfinite(logits).all() and torch.isfinite(attention).all())
 
 
+def test_a_flat_attention_map_is_not_stretched(grey: Tensor) -> None:
+    """Where features are nearly the same everywhere, min-max would make noise of them, and its gradient would be huge."""
+    noise = torch.rand(2, K, 6, 7, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    a = (1 + 1e-9 * noise).requires_grad_()
+    a_dead = (noise - 2).requires_grad_()  # the attention map is 0 everywhere
+    for features in (a, a_dead):
+        lfi = head().train()
+        logits = lfi(features, grey)
+        assert torch.allclose(logits, lfi.readout(features), atol=1e-6)
+        nn.functional.cross_entropy(logits, torch.tensor([0, 1])).backward()
+        steps = [parameter.grad for parameter in lfi.parameters()]
+        assert features.grad is not None
+        assert float(features.grad.abs().max()) < 10
+        assert all(step is not None and float(step.abs().max()) < 10 for step in steps)
+
+
 def test_one_loss_trains_the_importance_network_too(activations: Tensor, grey: Tensor) -> None:
     lfi = head().train()
     nn.functional.cross_entropy(lfi(activations, grey), torch.tensor([0, 1])).backward()

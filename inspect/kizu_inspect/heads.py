@@ -13,6 +13,9 @@ __all__ = ["EvidenceHead", "HeadName", "LfiHead", "LinearHead", "MlpHead", "Read
 HeadName = Literal["evidence", "linear", "mlp", "lfi"]
 Readout = Literal["evidence", "published"]
 
+FLAT = 0.05
+"""An attention map that varies by less than this share of the mean activation is taken for flat."""
+
 
 class ReadoutHead(nn.Module):
     """A head whose logits pool a linear readout of A, so that each class has a map of its own (its CAM)."""
@@ -126,7 +129,9 @@ class LfiHead(nn.Module):
         seen = activations
         if self.attends:
             low, high = attention.flatten(1).aminmax(dim=1)
-            spread = (high - low).clamp(min=torch.finfo(attention.dtype).tiny)
+            # An attention map that is flat is left flat: to stretch it has no meaning, and its gradient would have no bounds.
+            least = FLAT * activations.detach().abs().mean(dim=(1, 2, 3)) + torch.finfo(attention.dtype).tiny
+            spread = torch.maximum(high - low, least)
             normalised = (attention - low[:, None, None]) / spread[:, None, None]
             seen = activations + activations * normalised[:, None]
         logits: Tensor = self.readout(seen)
