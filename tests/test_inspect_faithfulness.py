@@ -97,18 +97,28 @@ def test_maps_that_know_nothing() -> None:
     assert locate(maps["ones"], truth, cell_px=8, hot_from=0.5, seed=0).energy == pytest.approx(0.25)
 
 
-@pytest.mark.parametrize("kind", ["evidence", "linear", "mlp", "lfi"])
-def test_a_fresh_head_is_a_copys(kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "method", "part"),
+    [
+        ("evidence", "grad-cam", "head."),
+        ("linear", "cam", "head."),
+        ("mlp", "grad-cam", "head."),
+        ("lfi", "grad-cam", "head."),
+        ("lfi", "lfi-cam", "head.importance."),
+    ],
+)
+def test_a_fresh_head_is_a_copys(kind: str, method: str, part: str) -> None:
     torch.manual_seed(0)
     head = HeadSettings.model_validate({"kind": kind})
     model = build_classifier(
         Architecture(width=8, head=head), InputSettings(height_px=64, width_px=64), classes=3, good=0
     ).eval()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    fresh = with_fresh_head(model, seed=1)
+    fresh = with_fresh_head(model, method, seed=1)
     changed = {name for name, value in fresh.state_dict().items() if not torch.equal(value, before[name])}
     assert changed
-    assert all(name.startswith("head.importance." if kind == "lfi" else "head.") for name in changed)
+    assert all(name.startswith(part) for name in changed)
+    assert any(name.startswith("head.readout.") for name in changed) == (kind == "lfi" and method == "grad-cam")
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 

@@ -165,7 +165,7 @@ def _ask(
 
 def _sanity(model: Classifier, method: str, asked: Sequence[tuple[Forward, int, int]]) -> Figure:
     """Rank correlation of a method's maps with the model's own weights and with a head drawn anew: low is right."""
-    fresh = with_fresh_head(model, seed=0)
+    fresh = with_fresh_head(model, method, seed=0)
     pairs = []
     for forward, target, _ in asked:
         targets = torch.tensor([target], device=forward.logits.device)
