@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean, median
 from typing import Literal
 
 import numpy as np
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from kizu_inspect.model import Classifier
 from kizu_inspect.settings import Settings
-from kizu_inspect.training.augment import Augmentation
+from kizu_inspect.training.batches import Batches, to_input
 from kizu_inspect.training.pictures import Pictures
 
 __all__ = ["FitSettings", "History", "fit", "logits_of", "prepare_profile", "seconds_a_step"]
@@ -37,6 +37,14 @@ class FitSettings(Settings):
         default="balanced", title="Class weights", description="Weigh each class by the root of its rarity, or not at all."
     )
     shift_px: int = Field(default=8, ge=0, title="Shift", description="Largest random shift in training.")
+    early_scale: float = Field(
+        default=1.0, ge=0.25, le=1, title="Early scale",
+        description="Scale of the pictures in the first half of the steps: smaller ones take less time.",
+    )  # fmt: skip
+    hard_share: float = Field(
+        default=0.0, ge=0, lt=1, title="Hard share",
+        description="Share of a batch that is drawn by the last loss of each picture; the rest is drawn evenly.",
+    )  # fmt: skip
     seed: int = Field(default=0, ge=0, title="Seed", description="Of every random draw.")
 
 
@@ -84,16 +92,18 @@ def fit(
     scaler = torch.amp.GradScaler(enabled=_precision(device) is torch.float16)
     weights = _class_weights(train.labels, len(np.unique(train.labels)), settings).to(device)
     batches = _batches(model, train, settings, device)
+    early = settings.steps // 2
     every = max(1, settings.steps // 20)
     best_loss, best_step, best_state = float("inf"), 0, _snapshot(model)
     losses: list[float] = []
     curve: list[tuple[int, float, float, float]] = []
     for step in range(1, settings.steps + 1):
-        images, references, labels = next(batches)
+        rows, images, references, labels = batches.draw(scale=settings.early_scale if step <= early else 1.0)
         model.train()
         with torch.autocast(device.type, dtype=_precision(device), enabled=_precision(device) is not torch.float32):
             logits = model(images, references)
         loss = F.cross_entropy(logits.float(), labels, weight=weights, label_smoothing=settings.label_smoothing)
+        batches.learned(rows, F.cross_entropy(logits.detach().float(), labels, reduction="none"))
         optimiser.zero_grad()
         torch.autograd.backward(scaler.scale(loss))
         scaler.step(optimiser)
@@ -120,7 +130,7 @@ def logits_of(model: Classifier, pictures: Pictures, *, device: torch.device, ba
     model.eval()
     rows = []
     for start in range(0, len(pictures), batch_size):
-        images = _to_input(pictures.images[start : start + batch_size], device)
+        images = to_input(pictures.images[start : start + batch_size], device)
         with (
             torch.no_grad(),
             torch.autocast(device.type, dtype=_precision(device), enabled=_precision(device) is not torch.float32),
@@ -130,26 +140,44 @@ def logits_of(model: Classifier, pictures: Pictures, *, device: torch.device, ba
 
 
 def seconds_a_step(model: Classifier, train: Pictures, settings: FitSettings, *, device: torch.device) -> float:
-    """What one optimiser step takes here: the median over a few real steps. The model's weights are as before."""
+    """What one optimiser step takes here: the median over a few real steps, the mean of the early and the later ones.
+
+    The model's weights are as before.
+    """
     before = _snapshot(model)
     random_state = torch.get_rng_state()
     optimiser = _optimiser(model, settings)
     batches = _batches(model, train, settings, device)
-    times = []
-    for _ in range(PROBE_STEPS):
-        start = time.monotonic()
-        images, references, labels = next(batches)
-        model.train()
-        with torch.autocast(device.type, dtype=_precision(device), enabled=_precision(device) is not torch.float32):
-            logits = model(images, references)
-        loss = F.cross_entropy(logits.float(), labels)
-        optimiser.zero_grad()
-        torch.autograd.backward(loss)
-        optimiser.step()
-        times.append(time.monotonic() - start)
+    medians = []
+    for scale in dict.fromkeys((settings.early_scale, 1.0)):
+        times = []
+        for _ in range(PROBE_STEPS):
+            start = time.monotonic()
+            _, images, references, labels = batches.draw(scale=scale)
+            model.train()
+            with torch.autocast(device.type, dtype=_precision(device), enabled=_precision(device) is not torch.float32):
+                logits = model(images, references)
+            loss = F.cross_entropy(logits.float(), labels)
+            optimiser.zero_grad()
+            torch.autograd.backward(loss)
+            optimiser.step()
+            times.append(time.monotonic() - start)
+        medians.append(median(times[PROBE_STEPS // 3 :]))  # the first ones also set up memory and kernels
     model.load_state_dict(before)
     torch.set_rng_state(random_state)
-    return median(times[PROBE_STEPS // 3 :])  # the first ones also set up memory and kernels
+    return fmean(medians)
+
+
+def _batches(model: Classifier, train: Pictures, settings: FitSettings, device: torch.device) -> Batches:
+    return Batches(
+        model.profile,
+        train,
+        size=settings.batch_size,
+        shift_px=settings.shift_px,
+        hard_share=settings.hard_share,
+        seed=settings.seed,
+        device=device,
+    )
 
 
 def _precision(device: torch.device) -> torch.dtype:
@@ -174,36 +202,6 @@ def _class_weights(labels: npt.NDArray[np.int64], classes: int, settings: FitSet
     # The root: full inverse frequency lets a class of a dozen pictures drown the rest.
     weights = np.sqrt(len(labels) / (classes * np.bincount(labels, minlength=classes)))
     return torch.tensor(weights / weights.mean(), dtype=torch.float32)
-
-
-def _batches(
-    model: Classifier, train: Pictures, settings: FitSettings, device: torch.device
-) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
-    """Endless batches: (images (N, 3, H, W), references (N, 1, H, W) or None, labels (N,))."""
-    generator = np.random.default_rng(settings.seed)
-    height, width = train.images.shape[1:3]
-    augment = Augmentation(height_px=height, width_px=width, shift_px=settings.shift_px, seed=settings.seed)
-    part = model.profile.name == "part"
-    golden = (
-        np.rint(model.profile.golden[0].cpu().numpy() * 255).astype(np.uint8) if part else np.zeros((height, width), np.uint8)
-    )
-    waiting: list[int] = []
-    while True:
-        while len(waiting) < settings.batch_size:
-            waiting += generator.permutation(len(train)).tolist()
-        chosen, waiting = waiting[: settings.batch_size], waiting[settings.batch_size :]
-        changed = [augment(train.images[index], golden) for index in chosen]
-        images = _to_input(np.stack([image for image, _ in changed]), device)
-        references = None
-        if part:
-            moved = np.stack([reference for _, reference in changed])  # (N, H, W)
-            references = torch.from_numpy(moved).to(device)[:, None].float() / 255
-        yield images, references, torch.from_numpy(train.labels[chosen]).to(device)
-
-
-def _to_input(images: npt.NDArray[np.uint8], device: torch.device) -> Tensor:
-    """(N, H, W, 3) uint8 as (N, 3, H, W) float32 in [0, 1], channels last in memory."""
-    return torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float() / 255
 
 
 def _snapshot(model: nn.Module) -> dict[str, Tensor]:

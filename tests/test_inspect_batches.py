@@ -1,0 +1,56 @@
+"""Which pictures a training step is given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from kizu_inspect.profile import InputProfile
+from kizu_inspect.training.batches import Batches
+from kizu_inspect.training.dataset import Sample
+from kizu_inspect.training.pictures import Pictures
+
+COUNT = 40
+
+
+def batches(*, hard_share: float = 0.0, profile: str = "surface", size: int = 8) -> Batches:
+    images = np.random.default_rng(0).integers(0, 256, (COUNT, 48, 64, 3), dtype=np.uint8)
+    samples = tuple(Sample(Path(f"{row}.png"), "good", "train", str(row)) for row in range(COUNT))
+    train = Pictures(images, np.zeros(COUNT, np.int64), tuple(str(row) for row in range(COUNT)), samples)
+    seen_by = InputProfile(profile, height_px=48, width_px=64)  # type: ignore[arg-type]
+    return Batches(seen_by, train, size=size, shift_px=2, hard_share=hard_share, seed=5, device=torch.device("cpu"))
+
+
+@pytest.mark.parametrize("hard_share", [0.0, 0.75])
+def test_each_picture_comes_once_before_any_comes_again(hard_share: float) -> None:
+    drawn = batches(hard_share=hard_share)
+    assert sorted(np.concatenate([drawn.draw()[0] for _ in range(COUNT // 8)]).tolist()) == list(range(COUNT))
+
+
+def test_what_is_not_learned_yet_comes_more_often() -> None:
+    drawn = batches(hard_share=0.75)
+    losses = torch.zeros(COUNT)
+    losses[:2] = 1.0
+    drawn.learned(np.arange(COUNT), losses)
+    rows = np.concatenate([drawn.draw()[0] for _ in range(100)])
+    assert (rows < 2).sum() > 180  # nearly in each batch, which holds a picture once
+    assert len(set(rows.tolist())) == COUNT  # and no other is forgotten
+    evenly = batches()
+    evenly.learned(np.arange(COUNT), losses)
+    assert (np.concatenate([evenly.draw()[0] for _ in range(100)]) < 2).sum() == 40
+
+
+def test_nothing_left_to_learn_is_drawn_evenly() -> None:
+    drawn = batches(hard_share=0.75)
+    drawn.learned(np.arange(COUNT), torch.zeros(COUNT))
+    assert len(set(np.concatenate([drawn.draw()[0] for _ in range(60)]).tolist())) == COUNT
+
+
+def test_a_scale_shrinks_the_picture_and_its_reference() -> None:
+    _, images, references, labels = batches(profile="part").draw(scale=0.7)
+    assert references is not None
+    assert (tuple(images.shape), tuple(references.shape), tuple(labels.shape)) == ((8, 3, 32, 48), (8, 1, 32, 48), (8,))
+    assert batches().draw(scale=0.7)[2] is None
