@@ -114,6 +114,12 @@ def test_evaluate_names_its_figures_as_programs_expect(tiny_bundle: Path, tmp_pa
     assert set(figures["explanation"]["cam"]["pointing"]) == {"value", "low", "high", "n"}
     assert figures["explanation"]["cam"]["deletion"]["n"] == 3
     assert cv2.imread(str(sheet)) is not None
+    black = run(
+        app, ["evaluate", str(tiny_bundle), str(tmp_path / "parts"), *options, "--masked", "black", "--target", "margin"]
+    )
+    asked_otherwise = json.loads(black.stdout)["explanation"]
+    assert asked_otherwise["score-cam"]["energy"] != figures["explanation"]["score-cam"]["energy"]
+    assert asked_otherwise["random"] == figures["explanation"]["random"]
 
 
 def test_train_tries_both_profiles_and_keeps_the_better(tmp_path: Path) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kizu_inspect.backbones import BACKBONES, build_backbone, cell_geometry
 from kizu_inspect.errors import MethodError
 from kizu_inspect.explain import EXPLAINERS, Forward, explainer
 from kizu_inspect.explain.grad_cam_pp import grad_cam_pp
 from kizu_inspect.explain.score_cam import score_cam
 from kizu_inspect.heads import EvidenceHead, LinearHead, MlpHead
+from kizu_inspect.heatmap import sample_grid
+from kizu_inspect.images import CellGeometry, input_geometry
 from kizu_inspect.model import Architecture, HeadSettings, InputSettings, build_classifier
 from kizu_inspect.recipe import ExplanationSettings
 from kizu_inspect.results import MapStatus
@@ -186,6 +188,52 @@ def test_masks_hide_behind_the_golden_picture_where_there_is_one() -> None:
     assert torch.equal(black.values, score_cam(forward, TARGETS).values)
 
 
+def test_aligned_masks_lie_where_the_cells_look() -> None:
+    """The masks are those of a heatmap drawn over the input, and where cells lie evenly they are the paper's own."""
+    model = Seen()  # its cells lie at 4·i + 1.5, where stretching the map over the picture puts them too
+    forward = replace(model.explainable(pictures()), cells=CellGeometry(1.5, 4.0, 4.0))
+    plain = score_cam(forward, TARGETS).values
+    assert torch.allclose(score_cam(forward, TARGETS, aligned_masks=True).values, plain, atol=1e-6)
+
+    shown: list[Tensor] = []
+
+    def predict(images: Tensor) -> Tensor:
+        shown.append(images)
+        return model(images)
+
+    shifted = replace(forward, images=torch.ones(N, 3, 24, 32), cells=CellGeometry(0.0, 4.0, 4.0), predictor=lambda _: predict)
+    score_cam(shifted, TARGETS, aligned_masks=True, masks_at_once=1)
+    drawn = sample_grid(forward.activations[0, 0].numpy(), input_geometry(CellGeometry(0.0, 4.0, 4.0), input_px=(24, 32)))
+    mask = (drawn - drawn.min()) / (drawn.max() - drawn.min())
+    assert np.abs(shown[1][0, 0].numpy() - mask).max() < 0.02  # OpenCV rounds places to 1/32 of a cell
+
+
+def test_score_cam_on_a_linear_model_is_its_weights() -> None:
+    """One pixel a cell and a model that adds up pixels: f(mask k) is known without any picture being shown."""
+    a = torch.zeros(1, 3, 2, 2)
+    a[0, 0, 0, 0], a[0, 1, 0, 1], a[0, 2, 1, 1] = 3.0, 1.0, 2.0  # each mask shows one pixel
+    gain = torch.tensor([[0.4, 0.2], [0.1, 0.3]])
+
+    def predict(images: Tensor) -> Tensor:
+        p = (images[:, 0] * gain).sum(dim=(1, 2)).clamp(1e-7, 1)  # (N,): the probability of class 1
+        return torch.stack([torch.log1p(-p), torch.log(p)], dim=1)
+
+    forward = Forward(torch.ones(1, 3, 2, 2), None, a, torch.zeros(1, 2), LinearHead(3, 2), lambda _: predict)
+    maps = score_cam(forward, torch.tensor([1]))
+    assert torch.allclose(maps.values[0], torch.tensor([[0.4 * 3, 0.2 * 1], [0.0, 0.3 * 2]]), atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ON_ANY_HEAD)
+def test_a_map_of_one_cell_is_a_map(method: str) -> None:
+    head = LinearHead(K, C)
+    nn.init.ones_(head.linear.weight)
+    maps = explainer(method)(forward_of(head, torch.rand(N, K, 1, 1)), TARGETS)
+    assert maps.values.shape == (N, 1, 1)
+    assert bool(torch.isfinite(maps.values).all())
+    expected = MapStatus.FLAT if method == "score-cam" else MapStatus.OK  # a mask of one cell is constant: its weight is 0
+    assert set(maps.status) == {expected}
+
+
 def test_score_cam_with_all_channels_chosen_is_exact_and_with_few_is_near() -> None:
     forward = Seen().explainable(pictures())
     exact = score_cam(forward, TARGETS).values
@@ -288,23 +336,6 @@ def test_explaining_changes_nothing_of_the_model() -> None:
     assert head.training
     assert all(p.requires_grad and p.grad is None for p in head.parameters())
     assert all(torch.equal(before[name].double(), value.double()) for name, value in head.state_dict().items())
-
-
-@pytest.mark.parametrize("name", ["local", *BACKBONES])
-def test_cells_lie_where_the_input_gradient_says(name: str) -> None:
-    """Centroid of the squared input gradient of an inner cell of a 736 px picture, the mean of both axes, within 4 px."""
-    torch.manual_seed(0)
-    backbone, _ = build_backbone(name, 3)
-    backbone.eval()
-    cells = cell_geometry(backbone)
-    image = torch.rand(1, 3, 736, 736, requires_grad=True)
-    a = backbone(image)
-    cell = a.shape[2] // 2
-    (gradient,) = torch.autograd.grad(a[0, :, cell, cell].sum(), image)
-    weight = gradient.square().sum(dim=(0, 1)).double()
-    across, down = (float((weight.sum(dim=axis) * torch.arange(736)).sum() / weight.sum()) for axis in (0, 1))
-    centre = (across + down) / 2  # random weights scatter each by some px
-    assert centre == pytest.approx(cells.start_px + cells.step_px * cell, abs=4)
 
 
 @pytest.mark.parametrize("head", ["evidence", "lfi"])

@@ -1,4 +1,4 @@
-"""Decoding whatever a camera or a person hands in, and the way to the network's input and back."""
+"""Decoding whatever a camera or a person hands in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from kizu_inspect.errors import ImageError
-from kizu_inspect.images import decode_image, encode_png, fit_image, place
+from kizu_inspect.images import decode_image, encode_png
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
 
@@ -74,20 +74,3 @@ def test_every_kind_of_picture_becomes_8_bit_rgb(data: bytes, expected: np.ndarr
     decoded = decode_image(data)
     assert decoded.dtype == np.uint8
     assert np.abs(decoded.astype(int) - expected.astype(int)).max() <= 1
-
-
-@pytest.mark.parametrize("size", [(120, 90), (33, 200), (64, 64), (500, 410)])
-def test_a_spot_lies_where_the_placement_says(size: tuple[int, int]) -> None:
-    height, width = size
-    picture = np.zeros((height, width, 3), np.uint8)
-    x, y = width // 3, height // 4
-    cv2.circle(picture, (x, y), max(3, min(size) // 20), (255, 255, 255), -1)
-    fitted = fit_image(picture, input_px=(128, 128), policy="letterbox")
-    placed = place(width, height, input_px=(128, 128), policy="letterbox")
-    inside = np.zeros((128, 128))
-    top, left = placed.offset_y_px, placed.offset_x_px
-    rows, columns = round(height * placed.scale_y), round(width * placed.scale_x)
-    inside[top : top + rows, left : left + columns] = fitted[top : top + rows, left : left + columns, 0]
-    found_y, found_x = (float(c) for c in np.average(np.indices((128, 128)).reshape(2, -1), axis=1, weights=inside.ravel()))
-    assert found_x == pytest.approx((x + 0.5) * placed.scale_x - 0.5 + left, abs=0.3)
-    assert found_y == pytest.approx((y + 0.5) * placed.scale_y - 0.5 + top, abs=0.3)

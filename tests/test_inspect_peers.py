@@ -13,11 +13,11 @@ from pytorch_grad_cam import ScoreCAM as PeerScoreCAM
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
-from torchcam.methods import GradCAM as OtherGradCAM
-from torchcam.methods import GradCAMpp as OtherGradCAMpp
+from torchcam import methods as torchcam
 
 from kizu_inspect.explain import Forward, explainer
 from kizu_inspect.explain.score_cam import score_cam
+from kizu_inspect.heads import LinearHead
 from kizu_inspect.model import Architecture, Classifier, HeadSettings, InputSettings, build_classifier
 
 TARGETS = torch.tensor([1, 2])
@@ -76,8 +76,18 @@ def test_grad_cam_is_that_of_both(backbone: str, head: str, images: Tensor) -> N
     model = network(backbone, head)
     assert np.abs(drawn(explained("grad-cam", model, images)) - theirs(PeerGradCAM, model, images)).max() < 1e-3
     ours = explained("grad-cam", model, images)
-    with OtherGradCAM(model, model.backbone) as cam:
+    with torchcam.GradCAM(model, model.backbone) as cam:
         (other,) = cam(TARGETS.tolist(), model(images), normalized=False)
+    assert torch.allclose(ours, torch.relu(other), rtol=1e-3, atol=1e-6 * float(other.abs().max()))
+
+
+@pytest.mark.parametrize("backbone", ["resnet18", "mobilenet_v3_small", "convnext_tiny"])
+def test_cam_is_that_of_torchcam(backbone: str, images: Tensor) -> None:
+    model = network(backbone, "linear")
+    ours = explained("cam", model, images)
+    with torchcam.CAM(model, model.backbone, fc_layer="head.linear") as cam, torch.no_grad():
+        model(images)
+        (other,) = cam(TARGETS.tolist(), normalized=False)
     assert torch.allclose(ours, torch.relu(other), rtol=1e-3, atol=1e-6 * float(other.abs().max()))
 
 
@@ -101,7 +111,7 @@ def test_torchcams_grad_cam_pp_divides_a_copy(images: Tensor) -> None:
     leaf = forward.activations.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(model.head(leaf).gather(1, TARGETS[:, None]).sum(), leaf)
     undivided = torch.relu(torch.einsum("nk,nkhw->nhw", gradient.relu().pow(3).sum(dim=(2, 3)), forward.activations))
-    with OtherGradCAMpp(model, model.backbone) as cam:
+    with torchcam.GradCAMpp(model, model.backbone) as cam:
         (other,) = cam(TARGETS.tolist(), model(images), normalized=False)
     assert torch.allclose(torch.relu(other), undivided, rtol=1e-3, atol=1e-6 * float(undivided.max()))
 
@@ -128,3 +138,62 @@ def test_score_cam_in_the_manner_of_grad_cam_is_its_map(images: Tensor) -> None:
     with PeerScoreCAM(model=model, target_layers=[model.backbone]) as cam:
         other = cam(images, [ClassifierOutputTarget(int(target)) for target in TARGETS])
     assert np.abs(ours - other).max() < 1e-3
+
+
+class RedNotGreen(nn.Module):
+    """Class 1 is red, and less so where there is green; its feature map is the picture in cells of 8 px."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = nn.AvgPool2d(8)
+        self.head = LinearHead(3, 2)
+        with torch.no_grad():
+            self.head.linear.weight.copy_(torch.tensor([[0.0, 0.0, 0.0], [4.0, -4.0, 0.0]]))
+            self.head.linear.bias.zero_()
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.backbone(images))
+        return logits
+
+
+def test_a_softmax_over_channels_makes_evidence_of_what_speaks_against() -> None:
+    """Both libraries weigh Score-CAM's channels by a softmax: no weight is negative, and the black picture cancels."""
+    model = RedNotGreen().eval()
+    picture = torch.zeros(1, 3, 32, 32)
+    picture[:, 0, 8:24, :16] = 1.0  # red on the left
+    picture[:, 1, 8:24, 16:] = 1.0  # green on the right
+    targets = torch.tensor([1])
+    with torch.no_grad():
+        activations = model.backbone(picture)
+        forward = Forward(picture, None, activations, model.head(activations), model.head, lambda _: model)
+    ours = score_cam(forward, targets).values[0]
+    assert float(ours[:, :2].sum()) > 0
+    assert float(ours[:, 2:].sum()) == 0
+    with PeerScoreCAM(model=model, target_layers=[model.backbone]) as cam:
+        assert cam(picture, [ClassifierOutputTarget(1)])[0, :, 20:].max() > 0.1
+    with torchcam.ScoreCAM(model, model.backbone) as cam, torch.no_grad():
+        (other,) = cam([1], model(picture), normalized=False)
+    assert float(other[0, :, 2:].max()) > 0.1
+
+
+class Recorded(RedNotGreen):
+    """Keeps what it is shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: list[Tensor] = []
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.shown.append(images.detach())
+        return super().forward(images)
+
+
+def test_grad_cam_masks_by_one_upsampling_and_draws_by_another() -> None:
+    """Its masks put a map's corner cells on the picture's corners; its pictures put them half a cell inside."""
+    model = Recorded().eval()
+    ramp = torch.arange(32.0).expand(1, 3, 32, 32) / 31
+    with PeerScoreCAM(model=model, target_layers=[model.backbone]) as cam:
+        drawn_map = cam(ramp, [ClassifierOutputTarget(1)])[0]
+    mask = model.shown[-1][0, 0] / ramp[0, 0].clamp(min=1e-6)  # (32, 32), of its first channel
+    assert mask[0, 1] > 0.02  # it rises from the very edge
+    assert np.ptp(drawn_map[0, :4]) < 1e-6  # while half a cell of 8 px is level on the map that it draws

@@ -96,7 +96,9 @@ class Classifier(nn.Module):
             else:
                 logits = self.head(activations)
         neutral = self.profile.golden.expand(3, -1, -1) if self.profile.name == "part" else None
-        return Forward(images, references, activations, logits, self.head, self._predictor, grey, attention, neutral)
+        return Forward(
+            images, references, activations, logits, self.head, self._predictor, grey, attention, neutral, self.cells
+        )
 
     def _predictor(self, precision: torch.dtype | None) -> Callable[[Tensor], Tensor]:
         """Images -> logits for many pictures: the backbone in `precision` with folded batch norms, and the head itself."""

@@ -9,10 +9,11 @@ from pydantic import Field
 
 from kizu_inspect.settings import Settings
 
-__all__ = ["Device", "ExplanationSettings", "Recipe", "Target"]
+__all__ = ["Device", "ExplanationSettings", "Masked", "Recipe", "Target"]
 
 Device = Literal["auto", "cpu", "cuda"]
 Target = Literal["class", "margin"]
+Masked = Literal["neutral", "black"]
 
 
 class ExplanationSettings(Settings):
@@ -42,10 +43,15 @@ class ExplanationSettings(Settings):
         title="Channel softmax",
         description="Score-CAM weighs by a softmax over channels, as other libraries do.",
     )
-    masked: Literal["neutral", "black"] = Field(
+    masked: Masked = Field(
         default="neutral",
         title="Masked",
         description="What Score-CAM's masks hide behind: the golden picture where the model has one (neutral), or black.",
+    )
+    aligned_masks: bool = Field(
+        default=False,
+        title="Aligned masks",
+        description="Score-CAM's masks lie where the network's cells look, not stretched over the picture as in the paper.",
     )
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32",

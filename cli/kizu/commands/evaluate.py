@@ -10,6 +10,7 @@ from rich.table import Table
 
 from kizu.console import JsonOption, progress_bar, screen, write_json
 from kizu_inspect.errors import DataError
+from kizu_inspect.recipe import ExplanationSettings, Masked, Target
 from kizu_inspect.training.dataset import read_labelled
 
 __all__ = ["evaluate_command"]
@@ -23,6 +24,15 @@ def evaluate_command(
     faithful: Annotated[
         int, typer.Option(help="Ask the model again about so many defective pictures: some sixty forward passes a map.", min=0)
     ] = 40,
+    target: Annotated[
+        Target, typer.Option(help="Explain the defect's logit, or how far it lies above the good class.")
+    ] = "class",
+    masked: Annotated[
+        Masked, typer.Option(help="What Score-CAM's masks hide behind: neutral (the golden picture), or black as in the paper.")
+    ] = "neutral",
+    aligned_masks: Annotated[
+        bool, typer.Option("--aligned-masks", help="Score-CAM's masks lie where the network's cells look.")
+    ] = False,
     sheet: Annotated[Path | None, typer.Option(help="Write pictures, truth and maps side by side to this PNG.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     json: JsonOption = None,
@@ -33,6 +43,7 @@ def evaluate_command(
     from kizu_inspect.evaluation.evaluate import evaluate
     from kizu_inspect.explain import EXPLAINERS, explainer
 
+    options = ExplanationSettings(target=target, masked=masked, aligned_masks=aligned_masks)
     loaded = Bundle.load(bundle)
     methods = list(EXPLAINERS) if explain == "all" else explain.split(",")
     for method in methods:
@@ -47,11 +58,12 @@ def evaluate_command(
         )  # fmt: skip
     with progress_bar("Evaluating", len(samples)) as bar:
         result = evaluate(
-            loaded, samples, methods=methods, faithful=faithful, device=device,  # type: ignore[arg-type]  # pick_device refuses other words
+            loaded, samples, methods=methods, faithful=faithful, options=options, device=device,  # type: ignore[arg-type]  # pick_device refuses other words
             progress=lambda done: bar.update(bar.task_ids[0], completed=done),
         )  # fmt: skip
     if sheet is not None:
-        write_contact_sheet(loaded, samples, sheet, methods=[method for method in methods if method not in result.skipped])
+        shown = [method for method in methods if method not in result.skipped]
+        write_contact_sheet(loaded, samples, sheet, methods=shown, options=options)
     if json is not None:
         write_json(
             json,

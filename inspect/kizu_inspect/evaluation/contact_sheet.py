@@ -21,8 +21,16 @@ __all__ = ["write_contact_sheet"]
 ROWS = 8
 
 
-def write_contact_sheet(bundle: Bundle, samples: Sequence[Sample], path: Path, *, methods: Sequence[str]) -> None:
+def write_contact_sheet(
+    bundle: Bundle,
+    samples: Sequence[Sample],
+    path: Path,
+    *,
+    methods: Sequence[str],
+    options: ExplanationSettings | None = None,
+) -> None:
     """Draws up to eight defective samples, the classes in turn, each with its truth and the map of every method, as PNG."""
+    options = options or ExplanationSettings()
     chosen = _in_turn([sample for sample in samples if sample.label != bundle.spec.good])[:ROWS]
     pictures = [read_picture(sample.path) for sample in chosen]
     figure = Figure(figsize=(1.9 * (len(methods) + 2), 2.05 * max(1, len(chosen))), layout="constrained")
@@ -34,7 +42,7 @@ def write_contact_sheet(bundle: Bundle, samples: Sequence[Sample], path: Path, *
         axes[row, 0].set_ylabel(sample.label)
         axes[row, 1].imshow(picture if truth is None else np.where(truth[..., None], picture, picture // 3))
     for column, method in enumerate(methods, start=2):
-        recipe = Recipe(bundle=bundle.path, explanation=ExplanationSettings(method=method))
+        recipe = Recipe(bundle=bundle.path, explanation=options.model_copy(update={"method": method}))
         inspector = Inspector.load(recipe, max_batch=ROWS)
         explanations = inspector.explain(inspector.judge(pictures), range(len(pictures)))
         for row, (picture, explanation) in enumerate(zip(pictures, explanations, strict=True)):

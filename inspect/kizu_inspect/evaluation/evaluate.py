@@ -26,8 +26,7 @@ from kizu_inspect.evaluation.faithfulness import (
 )
 from kizu_inspect.evaluation.figures import Figure, wilson
 from kizu_inspect.evaluation.pointing import Located, comparison_maps, explanation_figures, locate, map_of
-from kizu_inspect.explain import EXPLAINERS, Forward, explainer
-from kizu_inspect.explain.score_cam import score_cam
+from kizu_inspect.explain import EXPLAINERS, Explainer, Forward, explainer
 from kizu_inspect.heatmap import sample_grid
 from kizu_inspect.images import input_geometry
 from kizu_inspect.inspector import Inspector
@@ -80,6 +79,7 @@ def evaluate(
     max_batch: int = 16,
     within_px: float = 5.0,
     faithful: int = 0,
+    options: ExplanationSettings | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
     """Judges every sample; maps are compared with the truth where a defective sample has boxes or a mask.
@@ -87,15 +87,19 @@ def evaluate(
     `cold` is the share of good pictures whose map's maximum (target: the most probable defect) stays below a quarter of the
     fixed scale. The first `faithful` defective samples also give the figures for which the model is asked again (some sixty
     forward passes a map): average_drop, increase, deletion, insertion, and sanity and cost; and how much of Score-CAM's map a
-    budget of channels keeps.
+    budget of channels keeps. `options` are those of the methods; its own method plays no part.
 
     Raises KizuError for a picture that cannot be read.
     """
     judges: dict[str, Inspector] = {}
+    explainers: dict[str, Explainer] = {}
     skipped: dict[str, str] = {}
+    options = options or ExplanationSettings()
     for method in methods:
+        settings = options.model_copy(update={"method": method})
         try:
-            recipe = Recipe(bundle=bundle.path, explanation=ExplanationSettings(method=method))
+            explainers[method] = explainer(method, settings, good=bundle.good_index)
+            recipe = Recipe(bundle=bundle.path, explanation=settings)
             judges[method] = Inspector(bundle, recipe, device=pick_device(device), max_batch=max_batch)
         except (BundleError, MethodError) as error:
             skipped[method] = str(error)
@@ -130,9 +134,10 @@ def evaluate(
             progress(start + len(some))
     figures = {name: tally.figures(within_px) for name, tally in tallies.items()}
     for name in judges if asked else ():
-        figures[name] |= {"sanity": _sanity(bundle.model, name, asked), "cost": _cost(bundle.model, name, asked)}
+        explain = explainers[name]
+        figures[name] |= {"sanity": _sanity(bundle.model, name, explain, asked), "cost": _cost(bundle.model, explain, asked)}
     if asked and "score-cam" in judges:
-        figures["score-cam"] |= _budgets(asked)
+        figures["score-cam"] |= _budgets(options, bundle.good_index, asked)
     labels = [sample.label for sample in samples]
     return Evaluation(classification_figures(judgements, labels, bundle.spec.good), figures, skipped, len(samples))
 
@@ -163,32 +168,32 @@ def _ask(
         tallies[name].answers.append(ask(predict, forward.images[0], drawn, target, mean=model.profile.mean, seed=seed))
 
 
-def _sanity(model: Classifier, method: str, asked: Sequence[tuple[Forward, int, int]]) -> Figure:
+def _sanity(model: Classifier, method: str, explain: Explainer, asked: Sequence[tuple[Forward, int, int]]) -> Figure:
     """Rank correlation of a method's maps with the model's own weights and with a head drawn anew: low is right."""
     fresh = with_fresh_head(model, method, seed=0)
     pairs = []
     for forward, target, _ in asked:
         targets = torch.tensor([target], device=forward.logits.device)
-        own, other = (explainer(method)(one, targets).values for one in (forward, fresh.explainable(forward.images)))
+        own, other = (explain(one, targets).values for one in (forward, fresh.explainable(forward.images)))
         pairs.append((own, other))
     return median_rank_correlation(*(torch.cat(maps) for maps in zip(*pairs, strict=True)))
 
 
-def _budgets(asked: Sequence[tuple[Forward, int, int]]) -> dict[str, Figure]:
+def _budgets(options: ExplanationSettings, good: int | None, asked: Sequence[tuple[Forward, int, int]]) -> dict[str, Figure]:
     """`channels_<n>`: the mean correlation of Score-CAM's map from only n channels with the exact one."""
-    figures = {}
-    targets = [torch.tensor([target], device=forward.logits.device) for forward, target, _ in asked]
-    exact = [score_cam(forward, of).values for (forward, _, _), of in zip(asked, targets, strict=True)]
-    for channels in BUDGETS:
-        if channels < asked[0][0].activations.shape[1]:
-            some = [
-                score_cam(forward, of, channels=channels).values for (forward, _, _), of in zip(asked, targets, strict=True)
-            ]
-            figures[f"channels_{channels}"] = mean_correlation(torch.cat(exact), torch.cat(some))
-    return figures
+
+    def maps(channels: int | None) -> torch.Tensor:
+        explain = explainer("score-cam", options.model_copy(update={"method": "score-cam", "channels": channels}), good=good)
+        return torch.cat(
+            [explain(forward, torch.tensor([target], device=forward.logits.device)).values for forward, target, _ in asked]
+        )
+
+    exact = maps(None)
+    budgets = [channels for channels in BUDGETS if channels < asked[0][0].activations.shape[1]]
+    return {f"channels_{channels}": mean_correlation(exact, maps(channels)) for channels in budgets}
 
 
-def _cost(model: Classifier, method: str, asked: Sequence[tuple[Forward, int, int]]) -> Figure:
+def _cost(model: Classifier, explain: Explainer, asked: Sequence[tuple[Forward, int, int]]) -> Figure:
     """Forward pass and map over the forward pass alone, of up to 16 pictures together: median, least and most of five."""
     images = torch.cat([forward.images for forward, _, _ in asked[:16]])
     targets = torch.tensor([target for _, target, _ in asked[:16]], device=images.device)
@@ -197,6 +202,6 @@ def _cost(model: Classifier, method: str, asked: Sequence[tuple[Forward, int, in
         begun = time.perf_counter()
         forward = model.explainable(images)
         passed = time.perf_counter()
-        explainer(method)(forward, targets).values.cpu()
+        explain(forward, targets).values.cpu()
         ratios.append((time.perf_counter() - begun) / (passed - begun))
     return Figure(statistics.median(ratios), min(ratios), max(ratios), COST_ROUNDS)

@@ -52,6 +52,7 @@ def explainer(method: str, settings: ExplanationSettings | None = None, *, good:
         options["alpha_norm"] = settings.alpha_norm
     if method == "score-cam":
         options |= {"channels": settings.channels, "softmax": settings.channel_softmax, "masked": settings.masked}
+        options["aligned_masks"] = settings.aligned_masks
         options["precision"] = torch.bfloat16 if settings.precision == "bfloat16" else None
     chosen = EXPLAINERS[method]
 

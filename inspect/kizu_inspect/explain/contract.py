@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from kizu_inspect.errors import MethodError
 from kizu_inspect.heads import ReadoutHead
+from kizu_inspect.images import CellGeometry
 from kizu_inspect.results import MapStatus
 
 __all__ = ["Explainer", "Forward", "Maps", "check_targets", "finish"]
@@ -36,6 +37,8 @@ class Forward:
     """(N, h, w): the LFI head's attention map of this pass, before its normalisation."""
     neutral: Tensor | None = None
     """(3, H, W) RGB in [0, 1]: a picture in which this model finds nothing (the golden picture); None where it has none."""
+    cells: CellGeometry | None = None
+    """Where the cells of A lie in the network's input."""
 
     def head_on(self, activations: Tensor) -> Tensor:
         """The logits (N, C) that the head gives other activations of these pictures."""

@@ -13,6 +13,8 @@ from torch import Tensor
 
 from kizu_inspect.explain.contract import Forward, Maps, finish
 from kizu_inspect.explain.gradients import mean_gradient
+from kizu_inspect.images import CellGeometry
+from kizu_inspect.recipe import Masked
 
 __all__ = ["score_cam"]
 
@@ -26,7 +28,8 @@ def score_cam(
     against: int | None = None,
     channels: int | None = None,
     softmax: bool = False,
-    masked: Literal["neutral", "black"] = "neutral",
+    masked: Masked = "neutral",
+    aligned_masks: bool = False,
     masks_at_once: int | None = None,
     precision: torch.dtype | None = None,
     compat: Literal["grad-cam"] | None = None,
@@ -37,12 +40,13 @@ def score_cam(
     striking than any defect: there a mask hides by showing the golden picture, unless `masked` says black.
 
     A forward pass for each channel of each picture, `masks_at_once` of them together whatever picture they belong to (default:
-    8 of 224 × 224 px, 24 of 128 × 128 px, so that memory stays bounded). The mask
-    of a constant channel hides all and its weight is 0: it is left out. `channels` takes only so many of a picture's channels,
-    those that Grad-CAM gives most evidence, and gives the others weight 0. `softmax` weighs by a softmax over the channels,
-    where X_b cancels, as other libraries do. With `against` f is the probability of the target less that of
-    this class. `precision` runs the forward passes in another type. `compat` is for comparison with the library `grad-cam`:
-    the logit for f, a softmax over the channels, and masks with their corners on the picture's corners.
+    8 of 224 × 224 px, 24 of 128 × 128 px, so that memory stays bounded). The mask of a constant channel hides all and its
+    weight is 0: it is left out. `channels` takes only so many of a picture's channels, those that Grad-CAM gives most
+    evidence, and gives the others weight 0. `softmax` weighs by a softmax over the channels, where X_b cancels, as other
+    libraries do. `aligned_masks` draws a mask's cells at their receptive fields' centres; the paper stretches the feature map
+    over the picture, which shifts the masks of most backbones by some pixels. With `against` f is the probability of the
+    target less that of this class. `precision` runs the forward passes in another type. `compat` is for comparison with the
+    library `grad-cam`: the logit for f, a softmax over the channels, and masks with their corners on the picture's corners.
     """
     activations = forward.activations.float()
     with torch.no_grad():
@@ -72,9 +76,11 @@ def score_cam(
         together = masks_at_once or max(1, PIXELS_AT_ONCE // (size[0] * size[1]))
         for rows in torch.split(pairs, together) if len(pairs) else ():
             picture, channel = rows.unbind(dim=1)
-            masks = F.interpolate(
-                activations[picture, channel][:, None], size=size, mode="bilinear", align_corners=bool(compat)
-            )
+            small = activations[picture, channel][:, None]  # (M, 1, h, w)
+            if aligned_masks and forward.cells is not None:
+                masks = _at_centres(small, forward.cells, size)
+            else:
+                masks = F.interpolate(small, size=size, mode="bilinear", align_corners=bool(compat))
             least, most = (edge[:, None, None, None] for edge in masks.flatten(1).aminmax(dim=1))
             masks = (masks - least) / (most - least).clamp(min=torch.finfo(masks.dtype).tiny)  # (M, 1, H, W)
             shown = torch.lerp(blank, forward.images[picture], masks)
@@ -83,3 +89,14 @@ def score_cam(
             skipped = seen & ~chosen
             weights = weights.masked_fill(skipped, -torch.inf).softmax(dim=1)
         return finish(forward, targets, torch.einsum("nk,nkhw->nhw", weights, activations))
+
+
+def _at_centres(maps: Tensor, cells: CellGeometry, size: torch.Size) -> Tensor:
+    """Maps (M, 1, h, w) at every pixel of the input (M, 1, H, W): bilinear between the cells' centres, border clamped."""
+    axes = []
+    for count, pixels in zip(maps.shape[2:], size, strict=True):
+        cell = (torch.arange(pixels, dtype=maps.dtype, device=maps.device) - cells.start_px) / cells.step_px
+        axes.append((2 * cell + 1) / count - 1)  # grid_sample's own unit
+    down, across = axes
+    grid = torch.stack(torch.meshgrid(across, down, indexing="xy"), dim=-1)  # (H, W, 2): x before y
+    return F.grid_sample(maps, grid.expand(len(maps), -1, -1, -1), padding_mode="border", align_corners=False)
