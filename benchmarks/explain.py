@@ -5,10 +5,11 @@
 One network, one picture and a batch of 16. In each round every candidate runs once, in turn, so that what else the machine
 does falls on all alike; a figure is the ratio of medians over the rounds. `ratio.<method>.b1/b16` is forward pass and
 explanation over the forward pass alone (1.00: the explanation is free); `peer.<library>.<method>.b1/b16` is the same for a
-peer. Score-CAM's ratio is that of one picture's whole map, a forward pass a channel. `score_speedup` says how many times faster
-ours is than grad-cam's on the network as torchvision makes it (`_same_layout`: on one already in our memory layout), in
-float32 and, where the machine has it, in bfloat16; `score_correlation` is the least correlation of the bfloat16 maps with the
-float32 ones. `--quick` leaves Score-CAM out.
+peer. `ratio.region-check` is the forward pass with the two check figures: the picture without the map's region, and that
+region alone, judged again. Score-CAM's ratio is that of one picture's whole map, a forward pass a channel. `score_speedup`
+says how many times faster ours is than grad-cam's on the network as torchvision makes it (`_same_layout`: on one already in
+our memory layout), in float32 and, where the machine has it, in bfloat16; `score_correlation` is the least correlation of the
+bfloat16 maps with the float32 ones. `--quick` leaves Score-CAM out.
 
 `memory_mib.<method>` and `memory_mib.<library>.<method>` say by how much one picture's explanation raises the peak memory of
 a fresh process above that of the forward pass (`--memory resnet50` takes them on that network; CPU only).
@@ -36,6 +37,7 @@ from torch import Tensor
 from torchcam import methods as torchcam
 
 from kizu_inspect.explain import explainer
+from kizu_inspect.explain.region_check import without_and_only
 from kizu_inspect.explain.score_cam import score_cam
 from kizu_inspect.model import Architecture, Classifier, HeadSettings, InputSettings, build_classifier
 from kizu_inspect.results import MapStatus
@@ -76,6 +78,19 @@ def ours(model: Classifier, images: Tensor, targets: Tensor, method: str) -> Wor
     return lambda: explain(model.explainable(images), targets)
 
 
+def checked(model: Classifier, images: Tensor) -> Work:
+    """Forward pass and the two pictures that are judged again, a quarter of the picture being the map's region."""
+    hot = torch.zeros(len(images), *images.shape[2:], dtype=torch.bool, device=images.device)
+    hot[:, : images.shape[2] // 2, : images.shape[3] // 2] = True
+
+    def work() -> object:
+        forward = model.explainable(images)
+        changed = without_and_only(images, hot, field_px=model.cells.field_px, neutral=forward.neutral)
+        return [model.explainable(pictures) for pictures in changed]
+
+    return work
+
+
 def peer(library: str, kind: Any, model: Classifier, images: Tensor, targets: Tensor) -> Work:
     """A peer's forward pass and map, its hooks set once."""
     if library == "grad-cam":
@@ -101,6 +116,8 @@ def cheap_methods(backbone: str, size: int, batch: int, rounds: int, device: tor
     for model, methods in ((linear, [m for m in CHEAP if m != "lfi-cam"]), (lfi, ["lfi-cam"])):
         candidates: dict[str, Work] = {"forward": lambda model=model: model.explainable(images)}
         candidates |= {f"ratio.{method}": ours(model, images, targets, method) for method in methods}
+        if model is linear:
+            candidates["ratio.region-check"] = checked(model, images)
         times = interleaved(candidates, rounds)
         figures |= {f"{name}.b{batch}": value / times["forward"] for name, value in times.items() if name != "forward"}
     for library, methods_of in PEERS.items():

@@ -109,7 +109,7 @@ def test_the_heatmap_lies_on_the_defect_with_method_and_scale(page: Page, plant:
     assert (hot["alpha"], hot["corner"]) == (255, 0)
     legend = page.locator(".legend")
     expect(legend).to_contain_text("Grad-CAM")
-    expect(legend).to_contain_text("Evidence for “missing_hole”")
+    expect(legend).to_contain_text("evidence for missing_hole")
     expect(legend).to_contain_text("Peak of this picture: 1.20 of the scale")
     expect(page.locator(".box span")).to_have_text("1 · missing_hole · 1.20")
 

@@ -7,15 +7,15 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from kizu_db.values import ExplanationState, InspectionRecord, Review
-from kizu_inspect.results import MapStatus, RegionCheck
+from kizu_inspect.results import Heatmap, MapStatus, RegionCheck
 
 __all__ = [
-    "ATTENTION_SENTENCE",
     "CONFLICT_SENTENCE",
     "FOOT_SENTENCE",
     "METHOD_NAMES",
     "check_text",
     "disposition_text",
+    "map_subject",
     "method_name",
     "moment",
     "no_map_reason",
@@ -25,8 +25,6 @@ __all__ = [
 FOOT_SENTENCE: Final = "The heatmap shows what drove the model's decision. It is indicative, not a measurement."
 
 CONFLICT_SENTENCE: Final = "The heatmap does not explain this verdict: without its region the part would not pass either."
-
-ATTENTION_SENTENCE: Final = "LFI-CAM shows where the network looked. It is the same for every class."
 
 METHOD_NAMES: Final = {
     "cam": "CAM",
@@ -47,6 +45,14 @@ STATUS_TEXTS: Final = {
 def method_name(method: str) -> str:
     """The method as its paper writes it."""
     return METHOD_NAMES.get(method, method)
+
+
+def map_subject(heatmap: Heatmap) -> str:
+    """What the map shows: `evidence for scratch`; an attention map knows no class, and some maps leave channels out."""
+    if heatmap.method == "lfi-cam":
+        return "where the network looked, whatever the class"
+    left_out = " (channels with negative activations left out)" if heatmap.status is MapStatus.SIGNED_ACTIVATIONS else ""
+    return f"evidence for {heatmap.target}{left_out}"
 
 
 def moment(when: datetime, zone: ZoneInfo) -> str:

@@ -121,7 +121,7 @@ class Viewer {
     find("legend").hidden = !data.heatmap
     if (!data.heatmap) return
     find("method").textContent = data.method
-    find("about").textContent = `Evidence for “${data.target}”`
+    find("about").textContent = data.about
     const stops = Array.from({ length: 17 }, (_, i) => {
       const at = 3 * Math.round((255 * i) / 16)
       return `rgb(${this.colours.subarray(at, at + 3).join(" ")})`

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from kizu_dashboard.components.assets import read_asset
-from kizu_dashboard.wording import method_name, no_map_reason
+from kizu_dashboard.wording import map_subject, method_name, no_map_reason
 from kizu_db.values import InspectionRecord
 from kizu_inspect.heatmap import COLOUR_TABLE
 
@@ -38,7 +38,7 @@ def viewer_data(record: InspectionRecord, method: str) -> dict[str, Any]:
         "width": record.width_px or (geometry.width_px if geometry is not None else None),
         "height": record.height_px or (geometry.height_px if geometry is not None else None),
         "method": None if heatmap is None else method_name(heatmap.method),
-        "target": None if heatmap is None else heatmap.target,
+        "about": None if heatmap is None else map_subject(heatmap),
         "peak": None if heatmap is None else heatmap.peak,
         "message": why,
         "colours": base64.b64encode(COLOUR_TABLE.tobytes()).decode("ascii"),

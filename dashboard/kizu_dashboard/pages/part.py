@@ -14,7 +14,7 @@ from kizu_dashboard.pictures import parse_uid
 from kizu_dashboard.room import Room
 from kizu_dashboard.theme import LOOKS
 from kizu_dashboard.thresholds import limits_of
-from kizu_dashboard.wording import ATTENTION_SENTENCE, CONFLICT_SENTENCE, FOOT_SENTENCE, check_text, method_name, moment
+from kizu_dashboard.wording import CONFLICT_SENTENCE, FOOT_SENTENCE, check_text, method_name, moment
 from kizu_db.values import InspectionRecord
 from kizu_inspect.errors import KizuError
 
@@ -67,8 +67,6 @@ def _draw(room: Room, record: InspectionRecord) -> None:
             st.html(region_table(explanation.regions))
         if explanation is not None and explanation.check is not None:
             st.caption(check_text(explanation.check))
-        if method == "lfi-cam":
-            st.caption(ATTENTION_SENTENCE)
         st.caption(FOOT_SENTENCE)
     with right:
         _verdict_card(record)
