@@ -1,0 +1,39 @@
+"""The scripts that measure run, and name their figures as programs expect; the figures themselves are no test's business."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+
+
+def figures_of(script: str, *arguments: str, tmp_path: Path) -> dict[str, object]:
+    """What a script writes, run as a user runs it."""
+    target = tmp_path / "figures.json"
+    command = [sys.executable, str(BENCHMARKS / script), *arguments, "--json", str(target)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures: dict[str, object] = json.loads(target.read_text(encoding="utf-8"))
+    return figures
+
+
+def test_what_an_explanation_costs_is_measured_beside_the_peers(tmp_path: Path) -> None:
+    found = figures_of(
+        "explain.py", "--backbone", "local", "--size", "64", "--rounds", "1", "--quick", "--device", "cpu", tmp_path=tmp_path
+    )
+    ours = [f"ratio.{method}.b{batch}" for method in ("cam", "grad-cam", "grad-cam++", "lfi-cam") for batch in (1, 16)]
+    theirs = [f"peer.{name}.b1" for name in ("grad-cam.grad-cam", "grad-cam.grad-cam++", "torchcam.cam")]
+    named = [*ours, *theirs, "ratio.region-check.b16"]
+    values = [found.get(name) for name in named]
+    assert all(isinstance(value, float) and value > 0 for value in values), dict(zip(named, values, strict=True))
+
+
+def test_many_explanations_leave_nothing_behind(tmp_path: Path) -> None:
+    found = figures_of("acceptance/explain_many.py", "--explanations", "200", tmp_path=tmp_path)
+    assert found["model_unchanged"] is True
+    assert found["passed"] is True
+    assert isinstance(found["raised"], int)
+    assert found["raised"] > 0
