@@ -113,6 +113,19 @@ def test_a_second_opinion_stands_beside_the_lines_map(plant: Plant) -> None:
     assert methods_of(record) == ["grad-cam", "score-cam", "cam"]
 
 
+def test_a_second_opinion_does_not_hide_that_the_lines_map_failed(plant: Plant) -> None:
+    uid = plant.uids["P-1"]
+    with plant.room.records.unit() as unit:
+        unit.inspections.fail_explanation(uid, "out of memory")
+    explain_stored(plant.room, uid, "cam")
+    told = plant.record("P-1")
+    assert told.explained_by("cam") is not None
+    assert (told.row.explanation_state, told.explanation_error) == (ExplanationState.FAILED, "out of memory")
+    explain_stored(plant.room, uid, "grad-cam")  # the line's own method mends it
+    mended = plant.record("P-1")
+    assert (mended.row.explanation_state, mended.explanation_error) == (ExplanationState.DONE, None)
+
+
 def test_another_map_is_made_and_drawn_from_the_page(plant: Plant) -> None:
     uid = plant.uids["P-1"]
     explain_stored(plant.room, uid, "grad-cam")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from kizu_inspect.bundle import Bundle
+from kizu_inspect.devices import pick_device
 from kizu_inspect.errors import BundleError, ConfigError, MethodError
 from kizu_inspect.inspector import Inspector
 from kizu_inspect.model import Architecture, InputSettings
@@ -83,3 +84,8 @@ def test_wrong_recipes_are_told_at_once(tiny_bundle: Path) -> None:
         inspector(tiny_bundle, method="lfi-cam")
     with pytest.raises(ConfigError, match="pass_below lies above"):
         Inspector.load(Recipe(bundle=tiny_bundle, pass_below=0.9, reject_from=0.1), device="cpu")
+
+
+def test_a_device_that_is_none_is_told() -> None:
+    with pytest.raises(ConfigError, match=r"unknown device: found gpu; expected auto, cpu, cuda"):
+        pick_device("gpu")  # type: ignore[arg-type]

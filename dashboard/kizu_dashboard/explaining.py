@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kizu_dashboard.pictures import stored_image
 from kizu_dashboard.room import Room
-from kizu_db.values import InspectionRecord
+from kizu_db.values import ExplanationState, InspectionRecord
 from kizu_inspect.errors import BundleError, RecordError
 from kizu_inspect.recipe import Recipe
 
@@ -55,7 +55,9 @@ def explain_stored(room: Room, uid: str, method: str) -> None:
         batch = inspector.judge([image])
         (explanation,) = inspector.explain(batch, [0])
     with room.records.unit() as unit:
-        unit.inspections.store_explanation(uid, explanation)
+        # The line's map may still be promised, or have failed for a reason: another method's does not settle that.
+        promised = record.row.explanation_state in (ExplanationState.PENDING, ExplanationState.FAILED)
+        unit.inspections.store_explanation(uid, explanation, settles=method == record.method or not promised)
 
 
 def _inspector(model_hash: str, path: Path, record: InspectionRecord, method: str) -> Inspector:

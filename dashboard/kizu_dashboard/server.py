@@ -134,7 +134,7 @@ def _route(config: str, make: Callable[[Room, InspectionRecord, QueryParams], Pi
         if uid is None:
             return _missing("no such inspection")
         room = open_room(config)
-        with room.records.unit() as unit:
+        with room.records.unit(read_only=True) as unit:  # a picture must not wait for the line, nor the line for it
             record = unit.inspections.get(uid)
         if record is None:
             return _missing("no such inspection")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import torch
 
 from kizu_inspect.errors import ConfigError
@@ -11,7 +13,9 @@ __all__ = ["device_name", "pick_device"]
 
 
 def pick_device(device: Device) -> torch.device:
-    """The device asked for; `auto` is CUDA where there is one. Raises ConfigError when CUDA is asked for and absent."""
+    """The device asked for; `auto` is CUDA where there is one. Raises ConfigError for another word, and when CUDA is absent."""
+    if device not in get_args(Device):
+        raise ConfigError("unknown device", found=device, expected=", ".join(get_args(Device)), next_step="Change --device.")
     available = torch.cuda.is_available()
     if device == "cuda" and not available:
         raise ConfigError(

@@ -126,8 +126,10 @@ class Inspections:
         query = _rows().where(pending, *_at(station)).order_by(InspectionTable.id).limit(limit)
         return [_row_value(found) for found in self._session.execute(query)]
 
-    def store_explanation(self, uid: str, explanation: Explanation) -> None:
+    def store_explanation(self, uid: str, explanation: Explanation, *, settles: bool = True) -> None:
         """Keep the map and its regions; a map of the same method that was there is replaced.
+
+        `settles` False leaves open whether the line's own map was made: for a second opinion, which must not end a promise.
 
         Raises RecordError for an unknown inspection, a grid that is not float16, and numbers that are none.
         """
@@ -139,7 +141,8 @@ class Inspections:
         regions = region_values(heatmap_id, explanation.regions)
         if regions:
             self._session.execute(insert(RegionTable), regions)
-        self._set_state(number, ExplanationState.DONE, None)
+        if settles:
+            self._set_state(number, ExplanationState.DONE, None)
 
     def fail_explanation(self, uid: str, error: str) -> None:
         """Record that the map could not be made, and why. Raises RecordError for an unknown inspection."""
