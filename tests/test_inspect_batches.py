@@ -49,8 +49,8 @@ def test_nothing_left_to_learn_is_drawn_evenly() -> None:
     assert len(set(np.concatenate([drawn.draw()[0] for _ in range(60)]).tolist())) == COUNT
 
 
-def test_a_scale_shrinks_the_picture_and_its_reference() -> None:
-    _, images, references, labels = batches(profile="part").draw(scale=0.7)
+def test_a_reference_comes_with_the_picture_where_the_profile_has_one() -> None:
+    _, images, references, labels = batches(profile="part").draw()
     assert references is not None
-    assert (tuple(images.shape), tuple(references.shape), tuple(labels.shape)) == ((8, 3, 32, 48), (8, 1, 32, 48), (8,))
-    assert batches().draw(scale=0.7)[2] is None
+    assert (tuple(images.shape), tuple(references.shape), tuple(labels.shape)) == ((8, 3, 48, 64), (8, 1, 48, 64), (8,))
+    assert batches().draw()[2] is None

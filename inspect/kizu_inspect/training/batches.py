@@ -1,8 +1,7 @@
-"""What a training step is given: which pictures, changed as the line might change them, at which size."""
+"""What a training step is given: which pictures, changed as the line might change them."""
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -48,13 +47,10 @@ class Batches:
         self._waiting: list[int] = []
         self._losses = np.full(len(train), np.nan)
 
-    def draw(self, *, scale: float = 1.0) -> tuple[npt.NDArray[np.int64], Tensor, Tensor | None, Tensor]:
-        """The rows drawn (N,), their images (N, 3, H, W), references (N, 1, H, W) or None, and labels (N,).
-
-        `scale` shrinks the pictures, to multiples of 8 px.
-        """
+    def draw(self) -> tuple[npt.NDArray[np.int64], Tensor, Tensor | None, Tensor]:
+        """The rows drawn (N,), their images (N, 3, H, W), references (N, 1, H, W) or None, and labels (N,)."""
         chosen = self._choose()
-        changed = [self._shrunk(*self._augment(self._train.images[row], self._golden), scale) for row in chosen]
+        changed = [self._augment(self._train.images[row], self._golden) for row in chosen]
         images = to_input(np.stack([image for image, _ in changed]), self._device)
         references = None
         if self._part:
@@ -76,16 +72,6 @@ class Batches:
             self._waiting += self._generator.permutation(count).tolist()
         chosen, self._waiting = self._waiting[: self._size], self._waiting[self._size :]
         return np.array(chosen, np.int64)
-
-    @staticmethod
-    def _shrunk(
-        image: npt.NDArray[np.uint8], golden: npt.NDArray[np.uint8], scale: float
-    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-        if scale == 1:
-            return image, golden
-        height, width = (max(32, round(side * scale / 8) * 8) for side in image.shape[:2])
-        small = [cv2.resize(one, (width, height), interpolation=cv2.INTER_AREA) for one in (image, golden)]
-        return np.asarray(small[0], np.uint8), np.asarray(small[1], np.uint8)
 
 
 def to_input(images: npt.NDArray[np.uint8], device: torch.device) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import fmean, median
+from statistics import median
 from typing import Literal
 
 import numpy as np
@@ -37,10 +37,6 @@ class FitSettings(Settings):
         default="balanced", title="Class weights", description="Weigh each class by the root of its rarity, or not at all."
     )
     shift_px: int = Field(default=8, ge=0, title="Shift", description="Largest random shift in training.")
-    early_scale: float = Field(
-        default=1.0, ge=0.25, le=1, title="Early scale",
-        description="Scale of the pictures in the first half of the steps: smaller ones take less time.",
-    )  # fmt: skip
     hard_share: float = Field(
         default=0.0, ge=0, lt=1, title="Hard share",
         description="Share of a batch that is drawn by the last loss of each picture; the rest is drawn evenly.",
@@ -92,13 +88,12 @@ def fit(
     scaler = torch.amp.GradScaler(enabled=_precision(device) is torch.float16)
     weights = _class_weights(train.labels, len(np.unique(train.labels)), settings).to(device)
     batches = _batches(model, train, settings, device)
-    early = settings.steps // 2
     every = max(1, settings.steps // 20)
     best_loss, best_step, best_state = float("inf"), 0, _snapshot(model)
     losses: list[float] = []
     curve: list[tuple[int, float, float, float]] = []
     for step in range(1, settings.steps + 1):
-        rows, images, references, labels = batches.draw(scale=settings.early_scale if step <= early else 1.0)
+        rows, images, references, labels = batches.draw()
         model.train()
         with torch.autocast(device.type, dtype=_precision(device), enabled=_precision(device) is not torch.float32):
             logits = model(images, references)
@@ -140,32 +135,26 @@ def logits_of(model: Classifier, pictures: Pictures, *, device: torch.device, ba
 
 
 def seconds_a_step(model: Classifier, train: Pictures, settings: FitSettings, *, device: torch.device) -> float:
-    """What one optimiser step takes here: the median over a few real steps, the mean of the early and the later ones.
-
-    The model's weights are as before.
-    """
+    """What one optimiser step takes here: the median over a few real steps. The model's weights are as before."""
     before = _snapshot(model)
     random_state = torch.get_rng_state()
     optimiser = _optimiser(model, settings)
     batches = _batches(model, train, settings, device)
-    medians = []
-    for scale in dict.fromkeys((settings.early_scale, 1.0)):
-        times = []
-        for _ in range(PROBE_STEPS):
-            start = time.monotonic()
-            _, images, references, labels = batches.draw(scale=scale)
-            model.train()
-            with torch.autocast(device.type, dtype=_precision(device), enabled=_precision(device) is not torch.float32):
-                logits = model(images, references)
-            loss = F.cross_entropy(logits.float(), labels)
-            optimiser.zero_grad()
-            torch.autograd.backward(loss)
-            optimiser.step()
-            times.append(time.monotonic() - start)
-        medians.append(median(times[PROBE_STEPS // 3 :]))  # the first ones also set up memory and kernels
+    times = []
+    for _ in range(PROBE_STEPS):
+        start = time.monotonic()
+        _, images, references, labels = batches.draw()
+        model.train()
+        with torch.autocast(device.type, dtype=_precision(device), enabled=_precision(device) is not torch.float32):
+            logits = model(images, references)
+        loss = F.cross_entropy(logits.float(), labels)
+        optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        optimiser.step()
+        times.append(time.monotonic() - start)
     model.load_state_dict(before)
     torch.set_rng_state(random_state)
-    return fmean(medians)
+    return median(times[PROBE_STEPS // 3 :])  # the first ones also set up memory and kernels
 
 
 def _batches(model: Classifier, train: Pictures, settings: FitSettings, device: torch.device) -> Batches:
