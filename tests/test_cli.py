@@ -13,13 +13,17 @@ from urllib.request import urlopen
 import cv2
 import numpy as np
 import pytest
+import structlog
 import yaml
 from typer.testing import CliRunner
 
+from kizu.config import load_config
+from kizu.demo import DemoScale
 from kizu.main import app
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
 from kizu_inspect.bundle import Bundle
+from kizu_inspect.errors import ConfigError
 from kizu_inspect.images import encode_png
 from kizu_inspect.synth import draw_part, write_set
 
@@ -122,6 +126,61 @@ def test_evaluate_names_its_figures_as_programs_expect(tiny_bundle: Path, tmp_pa
     assert asked_otherwise["random"] == figures["explanation"]["random"]
 
 
+def test_the_demo_ends_with_its_figures_and_opens_again_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = DemoScale(training_parts=120, unseen_parts=20, stream_parts=10, size_px=64, training_s=0.1)
+    monkeypatch.setattr("kizu.commands.demo.SCALE", small)
+    before = structlog.get_config()
+    arguments = ["demo", "--folder", str(tmp_path / "demo"), "--no-dashboard"]
+    try:
+        done = run(app, arguments)
+    finally:
+        structlog.configure(**before)
+    assert done.exit_code == 0, done.output
+    assert re.search(r"^    400 steps, by a probe of 0\.\d{3} s a step$", done.output, re.MULTILINE)  # its least, however slow
+    assert "    10 inspections: " in done.output
+    assert re.search(r"^    accuracy        [01]\.\d{3} \[[01]\.\d{3}, [01]\.\d{3}\] \(n = 20\)$", done.output, re.MULTILINE)
+    assert re.search(r"^    grad-cam        pointing .*, within 5 px .*, cold on good parts ", done.output, re.MULTILINE)
+    config = load_config(tmp_path / "demo" / "kizu.yaml")
+    with Records.open(config.database) as records, records.unit(read_only=True) as unit:
+        assert len(unit.inspections.latest(limit=100)) == 10
+    rows = (tmp_path / "demo" / "kizu.db").read_bytes()
+    again = run(app, arguments)
+    assert again.exit_code == 0
+    assert again.output.startswith(done.output)
+    assert "made before. Remove" in again.output
+    assert (tmp_path / "demo" / "kizu.db").read_bytes() == rows
+
+
+def test_a_demo_that_did_not_come_to_its_end_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    done = run(app, ["demo", "--folder", str(tmp_path), "--no-dashboard"])
+    assert isinstance(done.exception, ConfigError)
+    assert "the demo's folder is in use: found files in" in str(done.exception)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_pictures_of_one_name_keep_their_own_heatmaps(tiny_bundle: Path, tmp_path: Path) -> None:
+    pictures = [tmp_path / camera / "P7.png" for camera in ("left", "right")]
+    for seed, picture in enumerate(pictures):
+        picture.parent.mkdir()
+        picture.write_bytes(encode_png(draw_part("stain", seed, size_px=64).image))
+    shown = tmp_path / "shown"
+    done = run(app, ["inspect", str(tiny_bundle), *map(str, pictures), "--out", str(shown), "--device", "cpu"])
+    assert done.exit_code == 0, done.output
+    assert {path.name for path in shown.iterdir()} == {"P7.grad-cam.png", "P7-2.grad-cam.png"}
+
+
+def test_evaluate_says_where_training_pictures_may_stand_among_the_tested(tiny_bundle: Path, tmp_path: Path) -> None:
+    for label in ("good", "stain"):
+        (tmp_path / "folders" / label).mkdir(parents=True)
+        for seed in range(8):
+            picture = encode_png(draw_part(label, seed, size_px=64).image)
+            (tmp_path / "folders" / label / f"{seed}.png").write_bytes(picture)
+    done = run(app, ["evaluate", str(tiny_bundle), str(tmp_path / "folders"), "--explain", "cam", "--faithful", "0"])
+    assert done.exit_code == 0, done.output
+    assert "These are not the pictures that the model was trained from" in done.output
+
+
 def test_train_tries_both_profiles_and_keeps_the_better(tmp_path: Path) -> None:
     write_set(tmp_path / "parts", count=120, seed=7, size_px=64)
     out = tmp_path / "bundles" / "plates"
@@ -148,6 +207,7 @@ def test_train_tries_both_profiles_and_keeps_the_better(tmp_path: Path) -> None:
             "kizu: unknown explanation method: found heat; expected one of cam",
         ),
         (["train", "absent", "--out", "b"], "kizu: data set is not there: found absent"),
+        (["evaluate", "absent", "parts"], "kizu: model bundle is not there"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(arguments: list[str], said: str, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import binomtest
 
 from kizu_inspect.decide import decide, softmax
+from kizu_inspect.errors import DataError
 from kizu_inspect.evaluation.figures import wilson
 from kizu_inspect.evaluation.pointing import explanation_figures, locate
 from kizu_inspect.results import Verdict
@@ -75,6 +76,13 @@ def test_groups_stay_together() -> None:
     first, second = split_by_group(groups, seed=1)
     assert not {groups[i] for i in first} & {groups[i] for i in second}
     assert sorted([*first, *second]) == list(range(30))
+
+
+def test_one_group_cannot_be_halved() -> None:
+    with pytest.raises(
+        DataError, match=r"too few groups to calibrate on: found 6 validation pictures of 1 group; expected two"
+    ):
+        split_by_group(["lot 7"] * 6, seed=0)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kizu_inspect.bundle import Bundle
 from kizu_inspect.errors import DataError
 from kizu_inspect.images import encode_png
-from kizu_inspect.training.dataset import read_labelled
+from kizu_inspect.training.dataset import read_as_trained, read_labelled
 
 PNG = encode_png(np.zeros((8, 8, 3), np.uint8))
 
@@ -81,12 +82,55 @@ def test_a_manifest_keeps_splits_groups_and_boxes(tmp_path: Path) -> None:
         (["1.png,good,train,,[[1]],"], r"line 2: boxes are not understood"),
         (["1.png,good,train,,,", "2.png,dent,val,,,"], r"a class has no training picture: found dent"),
         (["1.png,good,train,,,", "2.png,dent,train,,,"], r"no picture in the val split"),
+        (
+            ["1.png,good,train,g1,,", "2.png,dent,val,g1,,"],
+            r"a group lies in two splits: found group g1 in train and val; expected pictures of one part on one side",
+        ),
     ],
 )
 def test_mistakes_in_a_manifest_are_named(tmp_path: Path, lines: list[str], said: str) -> None:
     put(tmp_path, "1.png", "2.png")
     with pytest.raises(DataError, match=said):
         read_labelled(manifest(tmp_path, *lines))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        (r"part\d+_", r"does not tell a picture's group: found 0 groups in part"),
+        (r"(part)(\d+)_", r"does not tell a picture's group: found 2 groups"),
+        (r"(part", r"group pattern is not understood: found \(part: missing \)"),
+    ],
+)
+def test_a_group_pattern_without_its_one_group_is_named(tmp_path: Path, pattern: str, said: str) -> None:
+    put(tmp_path, "a/part1_1.png", "b/part2_1.png")
+    with pytest.raises(DataError, match=said):
+        read_labelled(tmp_path, group_pattern=pattern)
+
+
+def test_a_manifest_may_name_pictures_anywhere(tmp_path: Path) -> None:
+    put(tmp_path / "elsewhere", *(f"{i}.png" for i in range(8)))
+    (tmp_path / "list").mkdir()
+    rows = [
+        f"{tmp_path / 'elsewhere' / f'{i}.png'},{'good' if i % 2 else 'dent'},{'val' if i > 3 else 'train'},,,"
+        for i in range(8)
+    ]
+    absolute = read_labelled(manifest(tmp_path / "list", *rows))
+    relative = read_labelled(manifest(tmp_path / "list", *(row.replace(str(tmp_path), "..", 1) for row in rows)))
+    assert [sample.path.resolve() for sample in absolute.samples] == [sample.path.resolve() for sample in relative.samples]
+    assert len(absolute.data_hash) == 64
+
+
+def test_a_set_is_shared_out_again_as_its_models_training_did(tmp_path: Path, tiny_bundle: Path) -> None:
+    put(tmp_path, *(f"{label}/part{i // 2}_{i}.png" for label in ("good", "dent") for i in range(40)))
+    spec = Bundle.load(tiny_bundle).spec
+    trained = read_labelled(tmp_path, group_pattern=r"(part\d+)_", seed=5)
+    assert (trained.split_seed, trained.group_pattern) == (5, r"(part\d+)_")
+    origin = {"seed": 1, "split_seed": trained.split_seed, "group_pattern": trained.group_pattern}
+    spec = spec.model_copy(update={"provenance": spec.provenance.model_copy(update=origin)})
+    again = read_as_trained(tmp_path, spec)
+    assert again == trained
+    assert read_labelled(tmp_path).split("test") != trained.split("test")
 
 
 def test_a_set_that_is_not_there_is_named(tmp_path: Path) -> None:

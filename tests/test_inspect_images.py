@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import cv2
 import numpy as np
@@ -51,6 +52,14 @@ def test_what_is_no_whole_picture_is_an_error_that_says_so(data: bytes, said: st
 def test_a_picture_over_the_limit_is_refused_by_its_header() -> None:
     with pytest.raises(ImageError, match=r"found 60 × 40 px \(0.0 megapixels\); expected at most 0.001 megapixels"):
         decode_image(encode_png(PICTURE), max_megapixels=0.001)
+
+
+def test_a_tiff_of_deep_colour_is_refused_by_its_header_too() -> None:
+    data = bytearray(by_opencv(PICTURE.astype(np.uint16), ".tiff"))
+    (width_tag,) = (at for at in range(len(data)) if data[at : at + 8] == struct.pack("<HHI", 256, 3, 1))
+    data[width_tag + 8 : width_tag + 10] = struct.pack("<H", 65_000)  # its pixels would not even be there
+    with pytest.raises(ImageError, match=r"too large: found 65000 × 40 px \(2\.6 megapixels\); expected at most 1 megapixels"):
+        decode_image(bytes(data), max_megapixels=1)
 
 
 GREY_16 = (np.arange(40 * 60, dtype=np.uint16).reshape(40, 60) * 27).astype(np.uint16)

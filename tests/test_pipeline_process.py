@@ -50,10 +50,11 @@ def kill_nine(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
+@pytest.mark.parametrize("once", [pytest.param(False, id="watching"), pytest.param(True, id="once")])
 def test_killed_at_random_moments_and_restarted_gives_one_row_a_file(
-    kill_nine: ModuleType, tmp_path: Path, tiny_bundle: Path
+    once: bool, kill_nine: ModuleType, tmp_path: Path, tiny_bundle: Path
 ) -> None:
-    outcome = kill_nine.kill_and_restart(tmp_path, files=60, kills=2, seed=1, bundle=tiny_bundle)
+    outcome = kill_nine.kill_and_restart(tmp_path, files=60, kills=2, seed=1, once=once, bundle=tiny_bundle)
     assert outcome.passed, outcome
     assert len(outcome.killed_after_files) == 2
 

@@ -18,7 +18,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from kizu.demo import DemoFolders, measure, train_demo
+from kizu.demo import DemoFolders, DemoScale, measure, train_demo
 
 LEAST = {"accuracy": 0.97, "pointing_within": 0.90, "cold": 0.95}
 METHODS = ("cam", "grad-cam")
@@ -29,9 +29,9 @@ def measured(seed: int, parts: int) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         folders = DemoFolders(Path(folder))
         begun = time.monotonic()
-        trained = train_demo(folders, seed=seed)
+        trained = train_demo(folders, DemoScale(), seed=seed)
         seconds = time.monotonic() - begun
-        result = measure(folders, parts=parts)
+        result = measure(folders, DemoScale(unseen_parts=parts))
     wanted = [("accuracy", result.classification["accuracy"])]
     wanted += [(name, result.explanation[method][name]) for method in METHODS for name in ("pointing_within", "cold")]
     return {

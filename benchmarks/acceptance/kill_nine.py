@@ -1,6 +1,9 @@
-"""Kills `kizu run --once` with SIGKILL at random moments over a folder of files, restarts it, and counts the rows: one a file.
+"""Kills `kizu run` with SIGKILL at random moments over a folder of files, restarts it, and counts the rows: one a file.
 
-    python benchmarks/acceptance/kill_nine.py [--files 500] [--kills 5] [--seed 0] [--bundle BUNDLE] [--json FILE]
+    python benchmarks/acceptance/kill_nine.py [--files 500] [--kills 5] [--once] [--seed 0] [--bundle BUNDLE] [--json FILE]
+
+The line watches its folder, as in a plant, and is asked to end (SIGTERM) when the last start has done everything; with
+`--once` it ends by itself.
 
 Without a bundle an untrained network judges: which verdict it gives plays no part here. Exits 1 when a file has no row or
 two, when a file is left or lost, or when a promised explanation is missing.
@@ -124,7 +127,9 @@ def configure(work: Path, bundle: Path) -> Path:
     return path
 
 
-def kill_and_restart(work: Path, *, files: int, kills: int, seed: int, bundle: Path | None = None) -> Outcome:
+def kill_and_restart(
+    work: Path, *, files: int, kills: int, seed: int, once: bool = False, bundle: Path | None = None
+) -> Outcome:
     """Fill `work`, kill the line `kills` times at random moments, let it end, and count."""
     draw = random.Random(seed)
     bundle = bundle or untrained_bundle(work / "bundle")
@@ -138,7 +143,7 @@ def kill_and_restart(work: Path, *, files: int, kills: int, seed: int, bundle: P
         # One moment in each stretch of the work: after so many files, and then anywhere within a batch's time.
         target = round((number + draw.random()) / kills * files * 0.9)
         target = max(target, files - _waiting(work) + 1)
-        child = _start(config)
+        child = _start(config, once=once)
         while files - _waiting(work) < target and child.poll() is None:
             time.sleep(0.002)
         time.sleep(draw.uniform(0.0, 0.1))
@@ -146,9 +151,10 @@ def kill_and_restart(work: Path, *, files: int, kills: int, seed: int, bundle: P
             child.kill()
             killed_after.append(files - _waiting(work))
         child.wait()
-        with Records.open(_database(work)) as records, records.unit(read_only=True) as unit:
-            pending += len(unit.inspections.pending_explanations(STATION, files))
-    last = _start(config)
+        pending += _pending(work, files)
+    last = _start(config, once=once)
+    if not once:
+        _end_when_done(work, last, files)
     if last.wait() != 0:
         raise SystemExit(f"the last run failed with exit code {last.returncode}; its log is {work / 'log.jsonl'}")
     seconds = time.monotonic() - started
@@ -180,8 +186,21 @@ def _waiting(work: Path) -> int:
     return sum(1 for _ in (work / "incoming").glob("*.png"))
 
 
-def _start(config: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-c", "from kizu.main import main; main()", "run", "--once", "--config", str(config)]
+def _pending(work: Path, files: int) -> int:
+    with Records.open(_database(work)) as records, records.unit(read_only=True) as unit:
+        return len(unit.inspections.pending_explanations(STATION, files))
+
+
+def _end_when_done(work: Path, line: subprocess.Popen[bytes], files: int) -> None:
+    """Asks the watching line to end once no file waits and no explanation is pending."""
+    while line.poll() is None and (_waiting(work) or _pending(work, files)):
+        time.sleep(0.05)
+    line.terminate()
+
+
+def _start(config: Path, *, once: bool) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", "from kizu.main import main; main()", "run", "--config", str(config)]
+    command += ["--once"] * once
     with config.with_name("log.jsonl").open("ab") as log:
         return subprocess.Popen(command, stdout=log, stderr=log)
 
@@ -191,12 +210,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=500)
     parser.add_argument("--kills", type=int, default=5)
+    parser.add_argument("--once", action="store_true", help="kill `kizu run --once` instead of a watching line")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--bundle", type=Path, help="a trained bundle (default: an untrained one is made)")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     given = parser.parse_args(arguments)
     work = Path(tempfile.mkdtemp(prefix="kizu-kill-nine-"))
-    outcome = kill_and_restart(work, files=given.files, kills=given.kills, seed=given.seed, bundle=given.bundle)
+    outcome = kill_and_restart(
+        work, files=given.files, kills=given.kills, seed=given.seed, once=given.once, bundle=given.bundle
+    )
     figures = {**asdict(outcome), "passed": outcome.passed}
     print(json.dumps(figures, indent=2))
     if given.json is not None:

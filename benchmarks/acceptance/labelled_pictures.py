@@ -30,7 +30,7 @@ from kizu_db.settings import DatabaseSettings
 from kizu_inspect.bundle import Bundle
 from kizu_inspect.evaluation.classification import classification_figures
 from kizu_inspect.results import Judgement, Verdict
-from kizu_inspect.training.dataset import read_labelled
+from kizu_inspect.training.dataset import read_as_trained
 
 
 def kizu(*arguments: str) -> None:
@@ -43,7 +43,7 @@ def kizu(*arguments: str) -> None:
 def inspect_all(work: Path, data: Path, bundle: Path) -> dict[str, Any]:
     """Runs the line over the test split and sums its rows."""
     spec = Bundle.load(bundle).spec
-    samples = read_labelled(data, good=spec.good).split("test")
+    samples = read_as_trained(data, spec).split("test")
     incoming = work / "incoming"
     incoming.mkdir()
     label_of = {}

@@ -23,13 +23,20 @@ from kizu_inspect.training.report import write_report
 from kizu_inspect.training.train import Trained, TrainingSettings, train
 from kizu_pipeline.summary import RunSummary
 
-__all__ = ["DemoFolders", "measure", "run_line", "train_demo"]
+__all__ = ["DemoFolders", "DemoScale", "measure", "run_line", "train_demo"]
 
-TRAINING_PARTS = 2400
-UNSEEN_PARTS = 400
-STREAM_PARTS = 120
 TRAINING_SEED, UNSEEN_SEED, STREAM_SEED = 1, 2, 3
-TRAINING_SECONDS = 160.0
+
+
+@dataclass(frozen=True)
+class DemoScale:
+    """How much the demo draws and how long it trains: four minutes in all on two slow cores."""
+
+    training_parts: int = 2400
+    unseen_parts: int = 400
+    stream_parts: int = 120
+    size_px: int = 160
+    training_s: float = 160.0
 
 
 @dataclass(frozen=True)
@@ -38,8 +45,13 @@ class DemoFolders:
 
     root: Path
 
+    @property
+    def summary(self) -> Path:
+        """What a finished demo printed; a folder that has it is complete."""
+        return self.root / "summary.txt"
+
     def prepare(self) -> None:
-        """Raises ConfigError where the folder holds something else."""
+        """Raises ConfigError where the folder holds something else, or a demo that did not come to its end."""
         if self.root.exists() and any(self.root.iterdir()):
             raise ConfigError(
                 "the demo's folder is in use", found=f"files in {self.root}", expected="a new or empty folder",
@@ -77,33 +89,41 @@ class DemoFolders:
 
 def train_demo(
     folders: DemoFolders,
+    scale: DemoScale,
     *,
     on_steps: Callable[[int, float], None] | None = None,
     progress: Callable[[int, float], None] | None = None,
     seed: int = 0,
 ) -> Trained:
     """Draws the training parts and trains for under three minutes, at least 400 steps."""
-    labelled = read_labelled(
-        write_set(folders.root / "parts", count=TRAINING_PARTS, seed=TRAINING_SEED, splits={"train": 0.85, "val": 0.15})
-    )
+    drawn = write_set(
+        folders.root / "parts", count=scale.training_parts, seed=TRAINING_SEED, size_px=scale.size_px,
+        splits={"train": 0.85, "val": 0.15},
+    )  # fmt: skip
     # In so short a time more and smaller steps, most of them on what is not learned yet, find the faint scratches that
     # fewer large ones miss.
     fitting = FitSettings(batch_size=16, hard_share=0.75, seed=seed)
-    settings = TrainingSettings(name="demo-plates", input=InputSettings(), fit=fitting, seconds=TRAINING_SECONDS)
-    trained = train(labelled, folders.bundle, settings, on_steps=on_steps, progress=progress)
+    inputs = InputSettings(height_px=scale.size_px, width_px=scale.size_px)
+    settings = TrainingSettings(name="demo-plates", input=inputs, fit=fitting, seconds=scale.training_s)
+    trained = train(read_labelled(drawn), folders.bundle, settings, on_steps=on_steps, progress=progress)
     write_report(trained, folders.bundle)
     return trained
 
 
-def measure(folders: DemoFolders, *, parts: int = UNSEEN_PARTS) -> Evaluation:
+def measure(folders: DemoFolders, scale: DemoScale) -> Evaluation:
     """The figures of the demo's model on parts it has never seen, half of them good."""
-    unseen = read_labelled(write_set(folders.root / "unseen", count=parts, seed=UNSEEN_SEED, splits={"test": 1}))
-    return evaluate(Bundle.load(folders.bundle), unseen.split("test"), methods=("cam", "grad-cam"))
+    drawn = write_set(
+        folders.root / "unseen", count=scale.unseen_parts, seed=UNSEEN_SEED, size_px=scale.size_px, splits={"test": 1}
+    )
+    return evaluate(Bundle.load(folders.bundle), read_labelled(drawn).split("test"), methods=("cam", "grad-cam"))
 
 
-def run_line(folders: DemoFolders, config: KizuConfig, *, parts_per_s: float = 10.0) -> RunSummary:
+def run_line(folders: DemoFolders, config: KizuConfig, scale: DemoScale, *, parts_per_s: float = 10.0) -> RunSummary:
     """Drops new parts into the watched folder one by one while the line runs, and ends when all are inspected."""
-    stream = write_set(folders.root / "stream", count=STREAM_PARTS, seed=STREAM_SEED, share_good=0.7, splits={"test": 1})
+    stream = write_set(
+        folders.root / "stream", count=scale.stream_parts, seed=STREAM_SEED, size_px=scale.size_px, share_good=0.7,
+        splits={"test": 1},
+    )  # fmt: skip
     pictures = sorted((stream.parent / "images").iterdir())
     done = folders.root / "done"
     stop, all_in = threading.Event(), threading.Event()

@@ -78,6 +78,14 @@ class Provenance(Settings):
 
     data_hash: str = Field(title="Data hash", description="SHA-256 over the training set's contents.")
     seed: int = Field(title="Seed", description="Seed of every random draw.")
+    split_seed: int | None = Field(
+        default=None,
+        title="Split seed",
+        description="By which pictures without a split were shared out; null: there were none.",
+    )
+    group_pattern: str | None = Field(
+        default=None, title="Group pattern", description="Told a picture's group by its name when they were shared out."
+    )
     threads: int = Field(title="Threads", description="Processor threads; the same seed and count give the same weights.")
     device: str = Field(title="Device", description="What it was trained on.")
     steps: int = Field(title="Steps", description="Optimiser steps.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,7 +11,7 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from kizu_inspect.errors import ImageError
 from kizu_inspect.results import GridGeometry, ImageRGB
@@ -82,10 +83,21 @@ def _grey_to_rgb(grey: npt.NDArray[np.uint8]) -> ImageRGB:
 
 
 def _decode_deep_tiff(data: bytes, max_megapixels: float) -> ImageRGB:
+    broken = ImageError("picture is truncated or broken", found="a TIFF that does not decode", expected="a whole file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a directory cut short; its size is missing then
+            header = TiffImagePlugin.ImageFileDirectory_v2(data[:8])
+            stream = io.BytesIO(data)
+            stream.seek(header.next)
+            header.load(stream)
+        width_px, height_px = int(header[TiffImagePlugin.IMAGEWIDTH]), int(header[TiffImagePlugin.IMAGELENGTH])
+    except (OSError, SyntaxError, ValueError, KeyError, TypeError, struct.error):
+        raise broken from None
+    _check_size(width_px, height_px, max_megapixels)
     decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if decoded is None:
-        raise ImageError("picture is truncated or broken", found="a TIFF that does not decode", expected="a whole file")
-    _check_size(decoded.shape[1], decoded.shape[0], max_megapixels)
+        raise broken
     pixels: npt.NDArray[Any] = decoded
     if pixels.dtype == np.uint16:
         pixels = np.rint(pixels / 257.0)

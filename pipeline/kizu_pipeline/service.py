@@ -117,6 +117,7 @@ class _Line:
         self._station = station
         self._recipe = station.recipe
         self._max_batch = runtime.max_batch
+        self._heartbeat = runtime.heartbeat
         self._inspector = inspector
         self._recipe_row = recipe_row
         self._records = records
@@ -136,6 +137,7 @@ class _Line:
         started = time.monotonic()
         done = 0
         while not stop.is_set():
+            self._beat()
             works = self._intake.take(self._max_batch)
             if works:
                 self._process(works)
@@ -168,6 +170,14 @@ class _Line:
             seconds=time.monotonic() - started,
             device=self._inspector.device,
         )
+
+    def _beat(self) -> None:
+        if self._heartbeat is None:
+            return
+        try:
+            self._heartbeat.touch()
+        except OSError as error:  # a line that judges goes on; its supervisor sees the old heartbeat
+            _log.warning("heartbeat failed", path=str(self._heartbeat), error=error.strerror)
 
     def _process(self, works: Sequence[Work]) -> None:
         """One batch, through to its explanations."""

@@ -140,3 +140,7 @@ class RuntimeSettings(Settings):
     max_wait_ms: float = Field(
         default=20.0, ge=0, le=10000, title="Longest wait", description="How long a batch that is not full waits for more."
     )  # fmt: skip
+    heartbeat: Path | None = Field(
+        default=None, title="Heartbeat",
+        description="File that each turn of the line's loop touches; an old one tells of a stuck line.",
+    )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from kizu.console import progress_bar, screen
-from kizu_inspect.synth import write_set
+from kizu_inspect.synth import SMALLEST_PX, write_set
 
 __all__ = ["synth"]
 
@@ -17,7 +17,7 @@ def synth(
     out: Annotated[Path, typer.Argument(help="New folder for images/, masks/ and manifest.csv.")],
     count: Annotated[int, typer.Option(help="How many parts.", min=1)] = 1000,
     seed: Annotated[int, typer.Option(help="The same seed draws the same parts.", min=0)] = 0,
-    size: Annotated[int, typer.Option(help="Side of the square pictures in px.", min=48)] = 160,
+    size: Annotated[int, typer.Option(help="Side of the square pictures in px.", min=SMALLEST_PX)] = 160,
     good: Annotated[float, typer.Option(help="Share of good parts.", min=0, max=1)] = 0.5,
 ) -> None:
     """Draw brushed-metal plates, good and defective, with masks. Example: kizu synth parts --count 1600"""

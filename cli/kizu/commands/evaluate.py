@@ -11,7 +11,7 @@ from rich.table import Table
 from kizu.console import JsonOption, progress_bar, screen, write_json
 from kizu_inspect.errors import DataError
 from kizu_inspect.recipe import ExplanationSettings, Masked, Target
-from kizu_inspect.training.dataset import read_labelled
+from kizu_inspect.training.dataset import read_as_trained
 
 __all__ = ["evaluate_command"]
 
@@ -48,7 +48,12 @@ def evaluate_command(
     methods = list(EXPLAINERS) if explain == "all" else explain.split(",")
     for method in methods:
         explainer(method)
-    labelled = read_labelled(data, good=loaded.spec.good)
+    labelled = read_as_trained(data, loaded.spec)
+    if labelled.split_seed is not None and labelled.data_hash != loaded.spec.provenance.data_hash:
+        screen.print(
+            "These are not the pictures that the model was trained from, and they have no splits of their own: if some of them "
+            f"were trained on, they may stand in {split} now. Only a manifest with splits keeps them apart.", style="yellow"
+        )  # fmt: skip
     samples = labelled.split(split)
     unknown = sorted({sample.label for sample in samples} - set(loaded.spec.classes))
     if not samples or unknown:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -42,6 +43,7 @@ def inspect_command(
     settings = Recipe(bundle=bundle, explanation=ExplanationSettings(method=method, target=target, channels=channels))
     inspector = Inspector.load(settings, device=device)  # type: ignore[arg-type]  # pick_device refuses other words
     results: list[tuple[Path, Judgement, Explanation | None]] = []
+    written: Counter[str] = Counter()
     for start in range(0, len(images), 16):
         names, pictures = [], []
         for path in images[start : start + 16]:
@@ -61,7 +63,9 @@ def inspect_command(
                 shown = overlay(picture, explanation.heatmap)
                 for region in explanation.regions:
                     cv2.rectangle(shown, (region.x1, region.y1), (region.x2 - 1, region.y2 - 1), (255, 255, 255), 1)
-                (out / f"{path.stem}.{method}.png").write_bytes(encode_png(shown))
+                written[path.stem] += 1  # pictures of several folders may bear one name
+                name = path.stem if written[path.stem] == 1 else f"{path.stem}-{written[path.stem]}"
+                (out / f"{name}.{method}.png").write_bytes(encode_png(shown))
     order = {path: number for number, path in enumerate(images)}
     results.sort(key=lambda one: order[one[0]])
     table = Table("picture", "verdict", "class", "score", "regions", "reason", box=None)

@@ -12,7 +12,7 @@ from kizu_inspect.results import ImageRGB
 from kizu_inspect.synth.defects import MARKS
 from kizu_inspect.synth.plate import RIM_PX, distance_to_hole, outline, photograph, place, surface
 
-__all__ = ["KINDS", "Box", "DrawnPart", "draw_part"]
+__all__ = ["KINDS", "SMALLEST_PX", "Box", "DrawnPart", "draw_part"]
 
 KINDS = ("good", "scratch", "dent", "stain", "missing_hole")
 """What can be drawn: the sound part first, then its four defects."""

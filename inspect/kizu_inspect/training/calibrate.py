@@ -12,6 +12,7 @@ from scipy.stats import beta
 
 from kizu_inspect.bundle import Promise, Thresholds
 from kizu_inspect.decide import softmax
+from kizu_inspect.errors import DataError
 
 __all__ = [
     "ThresholdChoice", "choose_thresholds", "clopper_pearson_upper", "expected_calibration_error", "fit_temperature",
@@ -24,8 +25,13 @@ Ints = npt.NDArray[np.int64]
 
 
 def split_by_group(groups: Sequence[str], *, seed: int) -> tuple[Ints, Ints]:
-    """Indices of two halves; pictures of one group stay on one side."""
+    """Indices of two halves; pictures of one group stay on one side. Raises DataError where all are of one group."""
     names = sorted(set(groups))
+    if len(names) < 2:
+        raise DataError(
+            "too few groups to calibrate on", found=f"{len(groups)} validation pictures of {len(names)} group",
+            expected="two groups or more", next_step="Give the validation split pictures of more parts.",
+        )  # fmt: skip
     order = np.random.default_rng(seed).permutation(len(names))
     first = {names[index] for index in order[: len(names) // 2]}
     inside = np.array([group in first for group in groups], dtype=bool)

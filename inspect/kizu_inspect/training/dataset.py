@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,9 +15,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from kizu_inspect.bundle import BundleSpec
 from kizu_inspect.errors import DataError
 
-__all__ = ["Box", "LabelledSet", "Sample", "read_labelled", "truth_of"]
+__all__ = ["Box", "LabelledSet", "Sample", "read_as_trained", "read_labelled", "truth_of"]
 
 Box = tuple[int, int, int, int, str]
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
@@ -48,6 +50,9 @@ class LabelledSet:
     samples: tuple[Sample, ...]
     data_hash: str
     """SHA-256 over names, labels, splits and contents."""
+    split_seed: int | None = None
+    """The seed by which pictures were shared out; None where every picture had a split of its own."""
+    group_pattern: str | None = None
 
     def split(self, name: str) -> tuple[Sample, ...]:
         """The samples of one split."""
@@ -84,13 +89,27 @@ def read_labelled(
     if good is not None and good not in classes:
         raise DataError("the good class is not in the data", found=good, expected=f"one of {', '.join(classes)}")
     chosen = good or next((name for name in classes if name.lower() in GOOD_NAMES), None)
+    drawn = any(not sample.split for sample in samples)
     samples = _share_out(samples, seed=seed, shares=shares)
     _check_splits(samples, classes)
-    return LabelledSet(classes, chosen, tuple(samples), _hash(root, samples))
+    return LabelledSet(
+        classes, chosen, tuple(samples), _hash(root, samples),
+        split_seed=seed if drawn else None, group_pattern=group_pattern,
+    )  # fmt: skip
+
+
+def read_as_trained(path: Path, spec: BundleSpec) -> LabelledSet:
+    """The set at `path`, shared out as the model's training shared it, so that no training picture counts as unseen.
+
+    Where the pictures are others than then (`data_hash`) and have no splits of their own, the shares are others as well.
+    """
+    origin = spec.provenance
+    seed = origin.seed if origin.split_seed is None else origin.split_seed
+    return read_labelled(path, good=spec.good, group_pattern=origin.group_pattern, seed=seed)
 
 
 def _read_folders(root: Path, group_pattern: str | None) -> list[Sample]:
-    pattern = re.compile(group_pattern) if group_pattern else None
+    pattern = _group_pattern(group_pattern) if group_pattern else None
     split_folders = [root / name for name in SPLITS if (root / name).is_dir()]
     samples = []
     for base, split in [(folder, folder.name) for folder in split_folders] or [(root, "")]:
@@ -107,11 +126,27 @@ def _read_folders(root: Path, group_pattern: str | None) -> list[Sample]:
                         path=file,
                         label=folder.name,
                         split=split,
-                        group=found.group(1) if found else str(file.relative_to(root)),
+                        group=(found.group(1) if found else None) or str(file.relative_to(root)),
                         mask=mask if mask is not None and mask.is_file() else None,
                     )
                 )
     return samples
+
+
+def _group_pattern(text: str) -> re.Pattern[str]:
+    expected, example = "a regular expression with one group", "For P0042_top.png: '(P[0-9]+)_'"
+    try:
+        pattern = re.compile(text)
+    except re.error as error:
+        raise DataError(
+            "group pattern is not understood", found=f"{text}: {error}", expected=expected, next_step=example
+        ) from None
+    if pattern.groups != 1:
+        raise DataError(
+            "group pattern does not tell a picture's group", found=f"{pattern.groups} groups in {text}", expected=expected,
+            next_step=example,
+        )  # fmt: skip
+    return pattern
 
 
 def _read_manifest(path: Path) -> list[Sample]:
@@ -176,6 +211,14 @@ def _check_splits(samples: Sequence[Sample], classes: Sequence[str]) -> None:
             raise DataError(
                 f"no picture in the {split} split", found="0", expected="some", next_step="Leave the split column empty."
             )
+    side_of: dict[str, str] = {}
+    for sample in samples:
+        other = side_of.setdefault(sample.group, sample.split)
+        if other != sample.split:
+            raise DataError(
+                "a group lies in two splits", found=f"group {sample.group} in {other} and {sample.split}",
+                expected="pictures of one part on one side", next_step="Move its pictures into one split.",
+            )  # fmt: skip
     trained = {sample.label for sample in samples if sample.split == "train"}
     lacking = [name for name in classes if trained and name not in trained]
     if lacking:
@@ -189,7 +232,7 @@ def _hash(root: Path, samples: Sequence[Sample]) -> str:
     for sample in sorted(samples, key=lambda one: str(one.path)):
         with sample.path.open("rb") as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()
-        name = sample.path.relative_to(root).as_posix()
+        name = Path(os.path.relpath(sample.path, root)).as_posix()  # a manifest may name pictures anywhere
         total.update(json.dumps([name, sample.label, sample.split, sample.group, content]).encode())
     return total.hexdigest()
 

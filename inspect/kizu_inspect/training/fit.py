@@ -20,7 +20,7 @@ from kizu_inspect.settings import Settings
 from kizu_inspect.training.batches import Batches, to_input
 from kizu_inspect.training.pictures import Pictures
 
-__all__ = ["FitSettings", "History", "fit", "logits_of", "prepare_profile", "seconds_a_step"]
+__all__ = ["FitSettings", "History", "class_weights", "fit", "logits_of", "prepare_profile", "seconds_a_step"]
 
 PROBE_STEPS = 24
 
@@ -86,7 +86,7 @@ def fit(
         optimiser, settings.learning_rate, total_steps=settings.steps, pct_start=0.3, div_factor=10
     )
     scaler = torch.amp.GradScaler(enabled=_precision(device) is torch.float16)
-    weights = _class_weights(train.labels, len(np.unique(train.labels)), settings).to(device)
+    weights = class_weights(train.labels, len(np.unique(train.labels)), settings).to(device)
     batches = _batches(model, train, settings, device)
     every = max(1, settings.steps // 20)
     best_loss, best_step, best_state = float("inf"), 0, _snapshot(model)
@@ -185,7 +185,8 @@ def _optimiser(model: nn.Module, settings: FitSettings) -> torch.optim.Optimizer
     )
 
 
-def _class_weights(labels: npt.NDArray[np.int64], classes: int, settings: FitSettings) -> Tensor:
+def class_weights(labels: npt.NDArray[np.int64], classes: int, settings: FitSettings) -> Tensor:
+    """What each class (C,) counts in the loss, 1 on average."""
     if settings.class_weights == "none":
         return torch.ones(classes)
     # The root: full inverse frequency lets a class of a dozen pictures drown the rest.

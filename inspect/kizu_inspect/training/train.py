@@ -127,6 +127,8 @@ def train(
         provenance=Provenance(
             data_hash=data.data_hash,
             seed=fitting.seed,
+            split_seed=data.split_seed,
+            group_pattern=data.group_pattern,
             threads=torch.get_num_threads(),
             device=device_name(device),
             steps=fitting.steps,

@@ -1,0 +1,82 @@
+"""How a network is fitted: what counts, what is kept, what it starts from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torchvision import models
+
+from kizu_inspect.backbones import build_backbone, cell_geometry
+from kizu_inspect.errors import ConfigError
+from kizu_inspect.model import Architecture, InputSettings, build_classifier
+from kizu_inspect.synth import write_set
+from kizu_inspect.training.dataset import read_labelled
+from kizu_inspect.training.fit import FitSettings, class_weights, fit, logits_of, prepare_profile
+from kizu_inspect.training.pictures import Pictures, load_pictures
+
+CPU = torch.device("cpu")
+INPUT = InputSettings(height_px=64, width_px=64)
+
+
+def test_a_rare_class_weighs_the_root_of_its_rarity() -> None:
+    labels = np.array([0] * 90 + [1] * 10)
+    weights = class_weights(labels, 2, FitSettings())
+    assert float(weights[1] / weights[0]) == pytest.approx(3.0)  # √(90 / 10)
+    assert float(weights.mean()) == pytest.approx(1.0)
+    assert class_weights(labels, 2, FitSettings(class_weights="none")).tolist() == [1.0, 1.0]
+
+
+def test_the_weights_kept_are_those_of_lowest_validation_loss(tmp_path: Path) -> None:
+    data = read_labelled(write_set(tmp_path / "parts", count=80, seed=2, size_px=64, splits={"train": 0.6, "val": 0.4}))
+    train, val = (load_pictures(data.split(name), data.classes, INPUT) for name in ("train", "val"))
+    # Labels that say nothing: what is learned of them by heart makes validation worse, so that the last is not the best.
+    told = np.random.default_rng(0).permutation(train.labels)
+    train = Pictures(train.images, told, train.groups, train.samples)
+    torch.manual_seed(0)
+    model = build_classifier(Architecture(width=8), INPUT, classes=5, good=data.classes.index("good"))
+    prepare_profile(model, train, good=data.classes.index("good"))
+    settings = FitSettings(steps=60, batch_size=16, learning_rate=2e-2, class_weights="none")
+    history = fit(model, train, val, settings, device=CPU)
+    best = int(np.argmin(history.val_loss))
+    assert history.steps[-1] == 60
+    assert history.best_step == history.steps[best] < 60
+    kept = F.cross_entropy(logits_of(model, val, device=CPU), torch.from_numpy(val.labels))
+    assert float(kept) == pytest.approx(history.val_loss[best], rel=1e-4)
+    assert not model.training
+
+
+def test_a_network_starts_from_torchvisions_weights(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    net = models.resnet18(weights=None)
+    published = tmp_path / "resnet18.safetensors"
+    save_file({name: value.contiguous() for name, value in net.state_dict().items()}, published)
+    torch.manual_seed(4)
+    body, channels = build_backbone("resnet18", 6, weights=published)
+    assert channels == 512
+    first = body.get_parameter("0.weight")  # (64, 6, 7, 7): the known channels keep their weights, new ones start at 0
+    assert torch.equal(first[:, :3], net.conv1.weight)
+    assert not first[:, 3:].any()
+    assert torch.equal(body.get_parameter("7.1.conv2.weight"), net.layer4[1].conv2.weight)
+
+
+def test_weights_that_are_not_there_or_do_not_fit_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"weight file of resnet18 is missing: found .*Fetch torchvision's weights"):
+        build_backbone("resnet18", 3, weights=tmp_path / "absent.pth")
+    other = tmp_path / "other.safetensors"
+    save_file({"features.0.weight": torch.zeros(1)}, other)
+    with pytest.raises(ConfigError, match=r"weight file does not fit this backbone: found no conv1\.weight"):
+        build_backbone("resnet18", 3, weights=other)
+
+
+def test_a_late_stride_of_one_halves_the_cells_step() -> None:
+    usual, _ = build_backbone("resnet18", 3)
+    finer, _ = build_backbone("resnet18", 3, late_stride=1)
+    assert (cell_geometry(usual).step_px, cell_geometry(finer).step_px) == (32, 16)
+    assert finer(torch.zeros(1, 3, 64, 96)).shape == (1, 512, 4, 6)
+    with pytest.raises(ConfigError, match="late_stride=1 is not known for this backbone: found mobilenet_v3_small"):
+        build_backbone("mobilenet_v3_small", 3, late_stride=1)
