@@ -157,7 +157,7 @@ def test_another_model_in_the_same_place_is_refused(plant: Plant) -> None:
     record = plant.record("P-1")
     assert record.model is not None
     untrained(record.model.path, seed=2)
-    with pytest.raises(BundleError, match="is not the one that judged this part"):
+    with pytest.raises(BundleError, match="is not the model that judged this part"):
         explain_stored(plant.room, record.row.uid, "grad-cam")
     assert plant.record("P-1").explanation is None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -13,9 +14,9 @@ from kizu_inspect.bundle import Bundle
 from kizu_inspect.evaluation.evaluate import evaluate
 from kizu_inspect.explain import explainer
 from kizu_inspect.heads import EvidenceHead, LfiHead, LinearHead
-from kizu_inspect.model import Architecture, HeadSettings, InputSettings, build_classifier
+from kizu_inspect.model import Architecture, Classifier, HeadSettings, InputSettings, build_classifier
 from kizu_inspect.results import MapStatus
-from kizu_inspect.synth import write_set
+from kizu_inspect.synth import KINDS, draw_part, write_set
 from kizu_inspect.training.dataset import read_labelled
 from kizu_inspect.training.fit import FitSettings
 from kizu_inspect.training.train import TrainingSettings, train
@@ -121,6 +122,39 @@ def test_any_backbone_takes_the_head(backbone: str, readout: str) -> None:
     assert forward.attention is not None
     assert torch.equal(maps.values, forward.attention)
     assert set(explainer("grad-cam")(forward, targets).status) <= {MapStatus.OK, MapStatus.ALL_NEGATIVE}
+
+
+@pytest.fixture
+def lfi_model() -> Classifier:
+    torch.manual_seed(0)
+    settings = Architecture(head=HeadSettings(kind="lfi"))
+    model = build_classifier(settings, InputSettings(height_px=64, width_px=64), classes=C, good=0)
+    with torch.no_grad():
+        model.train()(drawn_parts())  # so that its batch norms know what pictures look like
+    return model.eval()
+
+
+def drawn_parts() -> Tensor:
+    pictures = [draw_part(KINDS[seed % len(KINDS)], seed, size_px=64).image for seed in range(16)]
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
+
+
+def test_a_batch_of_mixed_targets_gives_what_single_pictures_give(lfi_model: Classifier) -> None:
+    images, targets = drawn_parts(), torch.arange(16) % C
+    together = explainer("lfi-cam")(lfi_model.explainable(images), targets).values
+    for index in range(16):
+        alone = explainer("lfi-cam")(lfi_model.explainable(images[index : index + 1]), targets[index : index + 1]).values[0]
+        assert torch.allclose(together[index], alone, atol=1e-5 * float(alone.max()))
+
+
+@pytest.mark.parametrize("precision", [torch.bfloat16, torch.float16])
+def test_half_precision_shows_the_same_place(lfi_model: Classifier, precision: torch.dtype) -> None:
+    targets = torch.ones(16, dtype=torch.int64)
+    exact = explainer("lfi-cam")(lfi_model.explainable(drawn_parts()), targets).values
+    with torch.autocast("cpu", dtype=precision):
+        half = explainer("lfi-cam")(lfi_model.explainable(drawn_parts()), targets).values
+    correlations = [np.corrcoef(one.flatten(), other.flatten())[0, 1] for one, other in zip(exact, half, strict=True)]
+    assert np.percentile(correlations, 1) >= 0.99
 
 
 def test_features_that_are_no_numbers_are_told() -> None:

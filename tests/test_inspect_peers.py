@@ -14,11 +14,13 @@ from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 from torchcam import methods as torchcam
+from torchvision import models
 
 from kizu_inspect.explain import Forward, explainer
 from kizu_inspect.explain.score_cam import score_cam
 from kizu_inspect.heads import LinearHead
 from kizu_inspect.model import Architecture, Classifier, HeadSettings, InputSettings, build_classifier
+from kizu_inspect.results import MapStatus
 
 TARGETS = torch.tensor([1, 2])
 SIDE = 64
@@ -28,20 +30,42 @@ NETWORKS = [
     ("mobilenet_v3_small", "linear"),
     ("convnext_tiny", "linear"),
     ("local", "evidence"),
+    ("vgg11", "flattened"),
 ]
 
 
-def network(backbone: str, head: str, *, gain: float = 1.0) -> Classifier:
+class Vgg(nn.Module):
+    """VGG-11's features under a head as VGG has it: cells are told apart, by layers of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = models.vgg11(weights=None, num_classes=3).features
+        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4 * 512, 32), nn.ReLU(), nn.Linear(32, 3))
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.backbone(images))
+        return logits
+
+    def explainable(self, images: Tensor) -> Forward:
+        with torch.no_grad():
+            activations = self.backbone(images)
+            return Forward(images, None, activations, self.head(activations), self.head, lambda _: self)
+
+
+def network(backbone: str, head: str, *, gain: float = 1.0) -> Classifier | Vgg:
     """An untrained classifier of three classes whose last layer is `gain` times as steep."""
     torch.manual_seed(3)
-    inputs = InputSettings(height_px=SIDE, width_px=SIDE, profile="plain")
-    model = build_classifier(
-        Architecture(backbone=backbone, head=HeadSettings.model_validate({"kind": head})), inputs, classes=3, good=0
-    ).eval()
+    model = Vgg().eval() if backbone == "vgg11" else classifier(backbone, head)
     with torch.no_grad():
         last = [parameter for name, parameter in model.head.named_parameters() if name.endswith("weight")][-1]
         last.mul_(gain)
     return model
+
+
+def classifier(backbone: str, head: str) -> Classifier:
+    inputs = InputSettings(height_px=SIDE, width_px=SIDE, profile="plain")
+    settings = Architecture(backbone=backbone, head=HeadSettings.model_validate({"kind": head}))
+    return build_classifier(settings, inputs, classes=3, good=0).eval()
 
 
 def drawn(maps: Tensor) -> npt.NDArray[np.float32]:
@@ -55,12 +79,12 @@ def scaled(one: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.asarray(lifted / (1e-7 + lifted.max()), np.float32)
 
 
-def explained(method: str, model: Classifier, images: Tensor) -> Tensor:
+def explained(method: str, model: Classifier | Vgg, images: Tensor) -> Tensor:
     """Our raw maps."""
     return explainer(method)(model.explainable(images), TARGETS).values
 
 
-def theirs(kind: type[BaseCAM], model: Classifier, images: Tensor) -> npt.NDArray[np.float32]:
+def theirs(kind: type[BaseCAM], model: Classifier | Vgg, images: Tensor) -> npt.NDArray[np.float32]:
     """What `grad-cam` shows, on the same last feature map."""
     with kind(model=model, target_layers=[model.backbone]) as cam:
         return np.asarray(cam(images, [ClassifierOutputTarget(int(target)) for target in TARGETS]), np.float32)
@@ -91,11 +115,23 @@ def test_cam_is_that_of_torchcam(backbone: str, images: Tensor) -> None:
     assert torch.allclose(ours, torch.relu(other), rtol=1e-3, atol=1e-6 * float(other.abs().max()))
 
 
-@pytest.mark.parametrize(("backbone", "head"), [("resnet18", "linear"), ("resnet18", "mlp"), ("local", "evidence")])
+@pytest.mark.parametrize(("backbone", "head"), [network for network in NETWORKS if network[0] != "convnext_tiny"])
 def test_grad_cam_pp_is_that_of_grad_cam_where_its_epsilon_is_small(backbone: str, head: str, images: Tensor) -> None:
     """`grad-cam` adds 1e-6 to a denominator of the order of g²: with steep logits that is nothing."""
     model = network(backbone, head, gain=1e4)
     assert np.abs(drawn(explained("grad-cam++", model, images)) - theirs(PeerGradCAMpp, model, images)).max() < 1e-2
+
+
+def test_where_activations_are_negative_grad_cam_pp_says_that_its_formula_does_not_apply(images: Tensor) -> None:
+    """ConvNeXt ends in a layer without ReLU: 2 g² + g³ Σ A passes through 0, and `grad-cam` divides by what is left there.
+
+    Its map then hangs on a channel or two; ours leaves such channels out, and says so.
+    """
+    model = network("convnext_tiny", "linear", gain=1e4)
+    maps = explainer("grad-cam++")(model.explainable(images), TARGETS)
+    assert set(maps.status) == {MapStatus.SIGNED_ACTIVATIONS}
+    assert float(maps.values.max()) > 0
+    assert np.abs(drawn(maps.values) - theirs(PeerGradCAMpp, model, images)).max() > 0.05
 
 
 def test_grad_cams_epsilon_changes_the_map_of_gentle_logits(images: Tensor) -> None:
@@ -129,8 +165,24 @@ class OnNormalised(nn.Module):
         return logits
 
 
-def test_score_cam_in_the_manner_of_grad_cam_is_its_map(images: Tensor) -> None:
-    model = OnNormalised(network("local", "linear")).eval()
+@pytest.mark.parametrize("profile", ["plain", "surface", "part"])
+def test_score_cam_in_the_manner_of_grad_cam_is_its_map(profile: str, images: Tensor) -> None:
+    """On a network that takes pictures as they are and normalises them itself, as a bundle's does."""
+    torch.manual_seed(3)
+    inputs = InputSettings.model_validate({"height_px": SIDE, "width_px": SIDE, "profile": profile})
+    model = build_classifier(Architecture(head=HeadSettings(kind="linear")), inputs, classes=3, good=0).eval()
+    with torch.no_grad():
+        model.profile.mean.fill_(0.4)
+        model.profile.std.fill_(0.3)
+        model.profile.golden.fill_(0.5)
+    ours = drawn(score_cam(model.explainable(images), TARGETS, compat="grad-cam").values)
+    assert np.abs(ours - theirs(PeerScoreCAM, model, images)).max() < 1e-3
+
+
+def test_so_it_is_on_pictures_that_were_normalised_before(images: Tensor) -> None:
+    inner = network("local", "linear")
+    assert isinstance(inner, Classifier)
+    model = OnNormalised(inner).eval()
     with torch.no_grad():
         activations = model.backbone(images)
         forward = Forward(images, None, activations, model.head(activations), model.head, lambda _: model)

@@ -246,6 +246,21 @@ def test_a_pending_explanation_is_made_by_the_model_that_judged(
     assert record.row.explanation_state is ExplanationState.DONE
 
 
+def test_a_pending_explanation_is_made_by_the_recipe_that_promised_it(
+    world: LineWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Today's recipe passes everything and explains by another method; the part was rejected and promised a CAM."""
+    world.drop("a.png")
+    stop_before_explaining(monkeypatch, world, method="cam")
+    world.run(**ALL_PASS, method="grad-cam++")
+    record = world.only()
+    assert [explanation.heatmap.method for explanation in record.explanations] == ["cam"]
+    assert record.explanation is not None
+    assert record.explanation.check is not None
+    # Everything is rejected by that recipe, so no map can carry the verdict: only a recipe that passes all hides that.
+    assert record.explanation.check.conflict
+
+
 @pytest.mark.parametrize("lost", ["picture", "model", "other model"])
 def test_an_explanation_that_cannot_be_made_fails_with_its_reason(
     world: LineWorld, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lost: str
@@ -266,7 +281,7 @@ def test_an_explanation_that_cannot_be_made_fails_with_its_reason(
     reason = {
         "picture": "is not in the image store",
         "model": "the model that judged cannot be loaded: model bundle is not there",
-        "other model": "is not the model that judged",
+        "other model": "is not the model that judged this part",
     }[lost]
     assert record.explanation_error is not None
     assert reason in record.explanation_error

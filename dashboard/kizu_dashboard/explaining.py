@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kizu_dashboard.pictures import stored_image
 from kizu_dashboard.room import Room
 from kizu_db.values import ExplanationState, InspectionRecord
-from kizu_inspect.errors import BundleError, RecordError
+from kizu_inspect.errors import RecordError
 from kizu_inspect.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def explain_stored(room: Room, uid: str, method: str) -> None:
     if image is None:
         raise RecordError("nothing to explain", found=f"inspection {uid} without a stored picture")
     with _lock:
-        inspector = _inspector(record.model.hash, record.model.path, record, method)
+        inspector = _inspector(record.recipe_then, record.model.hash, method)
         batch = inspector.judge([image])
         (explanation,) = inspector.explain(batch, [0])
     with room.records.unit() as unit:
@@ -60,10 +59,8 @@ def explain_stored(room: Room, uid: str, method: str) -> None:
         unit.inspections.store_explanation(uid, explanation, settles=method == record.method or not promised)
 
 
-def _inspector(model_hash: str, path: Path, record: InspectionRecord, method: str) -> Inspector:
-    content = dict(record.recipe.content) if record.recipe is not None else {}
-    explanation = {**(content.get("explanation") or {}), "method": method}
-    recipe = Recipe.model_validate({**content, "bundle": str(path), "explanation": explanation})
+def _inspector(recipe: Recipe, model_hash: str, method: str) -> Inspector:
+    recipe = recipe.model_copy(update={"explanation": recipe.explanation.model_copy(update={"method": method})})
     key = f"{model_hash} {recipe.model_dump_json()}"
     if key in _loaded:
         return _loaded[key]
@@ -71,14 +68,7 @@ def _inspector(model_hash: str, path: Path, record: InspectionRecord, method: st
     from kizu_inspect.inspector import Inspector
 
     # On the processor, so that a dashboard beside the line never takes memory from the line's accelerator.
-    inspector = Inspector.load(recipe, device="cpu", max_batch=1)
-    if inspector.model.hash != model_hash:
-        raise BundleError(
-            f"the model in {path} is not the one that judged this part",
-            found=f"SHA-256 {inspector.model.hash[:12]}",
-            expected=model_hash[:12],
-            next_step="Put the former bundle back to explain this inspection.",
-        )
+    inspector = Inspector.load(recipe, device="cpu", max_batch=1, model_hash=model_hash)
     _loaded.clear()
     _loaded[key] = inspector
     return inspector

@@ -9,8 +9,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
-from kizu_inspect.recipe import ExplanationSettings
+from pydantic import ValidationError
+
+from kizu_inspect.errors import ConfigError, RecordError
+from kizu_inspect.recipe import ExplanationSettings, Recipe
 from kizu_inspect.results import Explanation, Judgement, Verdict
+from kizu_inspect.settings import describe_invalid
 
 __all__ = [
     "Decision",
@@ -193,6 +197,23 @@ class InspectionRecord:
         """The method by which the line explains this part: the recipe's."""
         content = self.recipe.content if self.recipe is not None else {}
         return str((content.get("explanation") or {}).get("method", ExplanationSettings().method))
+
+    @property
+    def recipe_then(self) -> Recipe:
+        """The recipe by which this part was judged, with the model that judged it, whatever the station's recipe says today.
+
+        Raises RecordError where the record names no model, ConfigError where this version does not understand the recipe.
+        """
+        if self.model is None:
+            raise RecordError("the record does not name the model that judged", found=f"inspection {self.row.uid}")
+        content = dict(self.recipe.content) if self.recipe is not None else {}
+        try:
+            return Recipe.model_validate({**content, "bundle": str(self.model.path)})
+        except ValidationError as error:
+            raise ConfigError(
+                f"the recipe that judged inspection {self.row.uid} is not understood", found=describe_invalid(error),
+                next_step="Use the version of Kizu that judged it.",
+            ) from None  # fmt: skip
 
     @property
     def explanation(self) -> Explanation | None:

@@ -67,10 +67,18 @@ class Inspector:
         self._network = bundle.model.to(device).eval()
 
     @classmethod
-    def load(cls, recipe: Recipe, *, device: Device = "auto", max_batch: int = 16) -> Inspector:
-        """The judge of this recipe. Raises BundleError, MethodError or ConfigError."""
+    def load(cls, recipe: Recipe, *, device: Device = "auto", max_batch: int = 16, model_hash: str | None = None) -> Inspector:
+        """The judge of this recipe. Raises BundleError (also for another hash), MethodError, ConfigError."""
         explainer(recipe.explanation.method)  # a wrong name is told before a model is loaded
-        return cls(Bundle.load(recipe.bundle), recipe, device=pick_device(device), max_batch=max_batch)
+        bundle = Bundle.load(recipe.bundle)
+        if model_hash is not None and bundle.hash != model_hash:
+            raise BundleError(
+                f"the bundle {recipe.bundle} is not the model that judged this part",
+                found=f"SHA-256 {bundle.hash[:12]}",
+                expected=model_hash[:12],
+                next_step="Put the former bundle back to explain this inspection.",
+            )
+        return cls(bundle, recipe, device=pick_device(device), max_batch=max_batch)
 
     def judge(self, images: Sequence[ImageRGB]) -> JudgedBatch:
         """Judges pictures (H, W, 3) uint8 RGB of any sizes, at most `max_batch` in one forward pass."""

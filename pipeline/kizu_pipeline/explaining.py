@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
 from kizu_db.image_store import ImageStore
 from kizu_db.records import Records
-from kizu_db.values import InspectionRow, ModelRow
-from kizu_inspect.errors import BundleError, ImageError, KizuError, MethodError, RecordError
+from kizu_db.values import InspectionRecord
+from kizu_inspect.errors import BundleError, ConfigError, ImageError, KizuError, MethodError, RecordError
 from kizu_inspect.images import decode_image
 from kizu_inspect.recipe import Recipe
 from kizu_inspect.results import Explanation, ImageRGB
@@ -38,16 +37,17 @@ class ExplanationStep:
         runtime: RuntimeSettings,
         *,
         station: str,
+        recipe_id: int,
         records: Records,
         image_store: ImageStore,
     ) -> None:
-        self._recipe = recipe
+        self._max_megapixels = recipe.max_megapixels
         self._runtime = runtime
         self._station = station
         self._records = records
         self._image_store = image_store
-        self._inspectors: dict[str, Inspector | str] = {inspector.model.hash: inspector}
-        """By model hash; a string says why that model cannot be had."""
+        self._inspectors: dict[tuple[str, int], Inspector | str] = {(inspector.model.hash, recipe_id): inspector}
+        """By model hash and recipe; a string says why that judge cannot be had."""
         self._inspector = inspector
 
     def after_verdict(self, batch: JudgedBatch, uids: Mapping[int, str]) -> int:
@@ -63,54 +63,51 @@ class ExplanationStep:
         """
         with self._records.unit(read_only=True) as unit:
             rows = unit.inspections.pending_explanations(self._station, self._runtime.max_batch)
-            models = {row.model_hash: unit.models.get(row.model_hash) for row in rows if row.model_hash is not None}
+            pending = [record for row in rows if (record := unit.inspections.get(row.uid)) is not None]
+        judged_alike: dict[tuple[str, int], list[InspectionRecord]] = {}
         outcomes: dict[str, Outcome] = {}
-        for hash_, model in models.items():
-            outcomes |= self._explain_stored([row for row in rows if row.model_hash == hash_], model)
-        for row in rows:
-            outcomes.setdefault(row.uid, "the record names no model")
+        for record in pending:
+            if record.model is None or record.recipe is None:
+                outcomes[record.row.uid] = "the record does not name the model and the recipe that judged"
+                continue
+            judged_alike.setdefault((record.model.hash, record.recipe.id), []).append(record)
+        for (model_hash, recipe_id), records in judged_alike.items():
+            outcomes |= self._explain_stored(records, self._inspector_of(model_hash, recipe_id, records[0]))
         made = self._record(outcomes)
         return made, len(outcomes) - made
 
-    def _explain_stored(self, rows: Sequence[InspectionRow], model: ModelRow | None) -> dict[str, Outcome]:
-        """Outcomes by uid for inspections that one model judged."""
-        inspector = self._inspector_of(model) if model is not None else "the record's model is not in the database"
+    def _explain_stored(self, records: Sequence[InspectionRecord], inspector: Inspector | str) -> dict[str, Outcome]:
+        """Outcomes by uid for inspections that one model and recipe judged."""
         if isinstance(inspector, str):
-            return {row.uid: inspector for row in rows}
+            return {record.row.uid: inspector for record in records}
         outcomes: dict[str, Outcome] = {}
         images: dict[str, ImageRGB] = {}
-        for row in rows:
+        for record in records:
+            uid, sha256 = record.row.uid, record.row.image_sha256
             try:
-                if row.image_sha256 is None:
+                if sha256 is None:
                     raise RecordError("the record names no picture")
-                images[row.uid] = decode_image(
-                    self._image_store.get(row.image_sha256), max_megapixels=self._recipe.max_megapixels
-                )
+                images[uid] = decode_image(self._image_store.get(sha256), max_megapixels=self._max_megapixels)
             except (RecordError, ImageError) as error:
-                outcomes[row.uid] = str(error)
+                outcomes[uid] = str(error)
         if images:
             batch = inspector.judge(list(images.values()))
             outcomes |= dict(zip(images, explain_each(inspector, batch, range(len(images))), strict=True))
         return outcomes
 
-    def _inspector_of(self, model: ModelRow) -> Inspector | str:
-        """The model that judged, which after a change of recipe is not the one in use now."""
-        if model.hash not in self._inspectors:
-            self._inspectors[model.hash] = self._load(model.hash, model.path)
-        return self._inspectors[model.hash]
+    def _inspector_of(self, model_hash: str, recipe_id: int, record: InspectionRecord) -> Inspector | str:
+        """The judge of that time, which after a change of recipe or model is not the one in use now."""
+        key = (model_hash, recipe_id)
+        if key not in self._inspectors:
+            from kizu_inspect.inspector import Inspector
 
-    def _load(self, hash_: str, path: Path) -> Inspector | str:
-        from kizu_inspect.inspector import Inspector
-
-        # The thresholds of today's recipe are left out: a map does not depend on them, and they may not fit that model.
-        recipe = self._recipe.model_copy(update={"bundle": path, "pass_below": None, "reject_from": None})
-        try:
-            inspector = Inspector.load(recipe, device=self._runtime.device, max_batch=self._runtime.max_batch)
-        except (BundleError, MethodError) as error:
-            return f"the model that judged cannot be loaded: {error}"
-        if inspector.model.hash != hash_:
-            return f"the bundle at {path} is not the model that judged (found {inspector.model.hash}, expected {hash_})"
-        return inspector
+            try:
+                self._inspectors[key] = Inspector.load(
+                    record.recipe_then, device=self._runtime.device, max_batch=self._runtime.max_batch, model_hash=model_hash
+                )
+            except (BundleError, MethodError, ConfigError) as error:
+                self._inspectors[key] = f"the model that judged cannot be loaded: {error}"
+        return self._inspectors[key]
 
     def _record(self, outcomes: Mapping[str, Outcome]) -> int:
         """Transaction 2: all outcomes of one batch. Returns the number of explanations."""

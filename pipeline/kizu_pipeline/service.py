@@ -124,7 +124,13 @@ class _Line:
         self._image_store = image_store
         self._intake = intake
         self._explaining = ExplanationStep(
-            inspector, station.recipe, runtime, station=station.id, records=records, image_store=image_store
+            inspector,
+            station.recipe,
+            runtime,
+            station=station.id,
+            recipe_id=recipe_row.id,
+            records=records,
+            image_store=image_store,
         )
         self._storing = storing
         self._verdicts: Counter[Verdict] = Counter()

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from kizu_inspect.model import Classifier
 from kizu_inspect.settings import Settings
 from kizu_inspect.training.batches import Batches, to_input
+from kizu_inspect.training.muon import Muon
 from kizu_inspect.training.pictures import Pictures
 
 __all__ = ["FitSettings", "History", "class_weights", "fit", "logits_of", "prepare_profile", "seconds_a_step"]
@@ -81,10 +82,14 @@ def fit(
     progress: Callable[[int, float], None] | None = None,
 ) -> History:
     """Fits `model` in place and leaves it in evaluation mode with its best weights. `progress` gets (step, loss)."""
-    optimiser = _optimiser(model, settings)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, settings.learning_rate, total_steps=settings.steps, pct_start=0.3, div_factor=10
-    )
+    optimisers = _optimisers(model, settings)
+    schedules = [
+        torch.optim.lr_scheduler.OneCycleLR(
+            optimiser, settings.learning_rate, total_steps=settings.steps, pct_start=0.3, div_factor=10,
+            cycle_momentum="betas" in optimiser.defaults,
+        )
+        for optimiser in optimisers
+    ]  # fmt: skip
     scaler = torch.amp.GradScaler(enabled=_precision(device) is torch.float16)
     weights = class_weights(train.labels, len(np.unique(train.labels)), settings).to(device)
     batches = _batches(model, train, settings, device)
@@ -99,11 +104,12 @@ def fit(
             logits = model(images, references)
         loss = F.cross_entropy(logits.float(), labels, weight=weights, label_smoothing=settings.label_smoothing)
         batches.learned(rows, F.cross_entropy(logits.detach().float(), labels, reduction="none"))
-        optimiser.zero_grad()
+        model.zero_grad()
         torch.autograd.backward(scaler.scale(loss))
-        scaler.step(optimiser)
+        for optimiser, schedule in zip(optimisers, schedules, strict=True):
+            scaler.step(optimiser)
+            schedule.step()
         scaler.update()
-        schedule.step()
         losses.append(float(loss.detach()))
         if progress is not None:
             progress(step, losses[-1])
@@ -138,7 +144,7 @@ def seconds_a_step(model: Classifier, train: Pictures, settings: FitSettings, *,
     """What one optimiser step takes here: the median over a few real steps. The model's weights are as before."""
     before = _snapshot(model)
     random_state = torch.get_rng_state()
-    optimiser = _optimiser(model, settings)
+    optimisers = _optimisers(model, settings)
     batches = _batches(model, train, settings, device)
     times = []
     for _ in range(PROBE_STEPS):
@@ -148,9 +154,10 @@ def seconds_a_step(model: Classifier, train: Pictures, settings: FitSettings, *,
         with torch.autocast(device.type, dtype=_precision(device), enabled=_precision(device) is not torch.float32):
             logits = model(images, references)
         loss = F.cross_entropy(logits.float(), labels)
-        optimiser.zero_grad()
+        model.zero_grad()
         torch.autograd.backward(loss)
-        optimiser.step()
+        for optimiser in optimisers:
+            optimiser.step()
         times.append(time.monotonic() - start)
     model.load_state_dict(before)
     torch.set_rng_state(random_state)
@@ -176,12 +183,17 @@ def _precision(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
 
 
-def _optimiser(model: nn.Module, settings: FitSettings) -> torch.optim.Optimizer:
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    free = [p for p in model.parameters() if p.ndim <= 1]  # norms and biases
-    return torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": free, "weight_decay": 0.0}],
-        lr=settings.learning_rate,
+def _optimisers(model: nn.Module, settings: FitSettings) -> tuple[torch.optim.Optimizer, ...]:
+    """Muon for the kernels that mix channels; AdamW for the rest: readouts, kernels of single channels, norms and biases."""
+    kernels = [p for p in model.parameters() if p.ndim == 4 and p.shape[1] > 1]
+    decayed = [p for p in model.parameters() if p.ndim > 1 and not (p.ndim == 4 and p.shape[1] > 1)]
+    free = [p for p in model.parameters() if p.ndim <= 1]
+    return (
+        Muon(kernels, lr=settings.learning_rate, weight_decay=settings.weight_decay),
+        torch.optim.AdamW(
+            [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": free, "weight_decay": 0.0}],
+            lr=settings.learning_rate,
+        ),
     )
 
 

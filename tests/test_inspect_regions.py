@@ -1,0 +1,71 @@
+"""From a map to boxes, on maps whose pieces are known by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from kizu_inspect.explain.regions import find_regions
+from kizu_inspect.results import GridGeometry, Heatmap, MapStatus
+
+STEP = 4
+
+
+def heatmap(grid: npt.NDArray[np.float64], *, scale: float = 2.0, status: MapStatus = MapStatus.OK) -> Heatmap:
+    """A map of raw values `grid` (h, w), each cell a square of 4 px, on a scale to 2."""
+    height, width = grid.shape
+    maximum = float(grid.max())
+    geometry = GridGeometry(1.5, 1.5, STEP, STEP, width * STEP, height * STEP)
+    shown = (grid / maximum if maximum > 0 else grid).astype(np.float16)
+    return Heatmap("grad-cam", "scratch", status, shown, maximum, scale, geometry)
+
+
+def two_pieces() -> npt.NDArray[np.float64]:
+    grid = np.zeros((12, 16))
+    grid[2:5, 2:6] = 1.6  # 0.8 of the scale
+    grid[8:11, 9:14] = 1.0  # 0.5 of it
+    return grid
+
+
+def test_each_piece_is_one_box_the_strongest_first() -> None:
+    strong, weak = find_regions(heatmap(two_pieces()), threshold=0.3)
+    assert (strong.score, weak.score) == (pytest.approx(0.8, abs=1e-3), pytest.approx(0.5, abs=1e-3))
+    assert strong.label == "scratch"
+    # Cells 2 to 5 have their centres at 9.5 to 21.5 px; bilinear, 0.3 of 0.8 is crossed 2.5 px outside of them.
+    assert (strong.x1, strong.x2, strong.y1, strong.y2) == (7, 25, 7, 21)
+    # 0.3 of 0.5 is crossed 1.6 px outside of the centres.
+    assert (weak.x1, weak.x2, weak.y1, weak.y2) == (36, 56, 32, 44)
+
+
+def test_a_share_is_the_pieces_part_of_all_evidence() -> None:
+    grid = two_pieces()
+    grid[0, 15] = 0.4  # evidence below the threshold counts in the whole
+    regions = find_regions(heatmap(grid), threshold=0.01)
+    assert sum(region.share for region in regions) == pytest.approx(1, abs=1e-3)
+    above = find_regions(heatmap(grid), threshold=0.3)
+    assert [region.score for region in above] == pytest.approx([0.8, 0.5], abs=1e-3)
+    assert sum(region.share for region in above) < 0.99
+    # Without borders, where bilinear values tail off, the shares are those of area times strength: 12 · 1.6 to 15 · 1.0.
+    assert regions[0].share / regions[1].share == pytest.approx(12 * 1.6 / (15 * 1.0), rel=0.02)
+
+
+def test_the_threshold_is_on_the_fixed_scale_not_on_the_pictures_own_maximum() -> None:
+    assert len(find_regions(heatmap(two_pieces()), threshold=0.6)) == 1
+    assert find_regions(heatmap(two_pieces(), scale=20.0), threshold=0.3) == ()  # a good part stays without regions
+    over = find_regions(heatmap(two_pieces(), scale=0.5), threshold=0.3)
+    assert over[0].score == pytest.approx(3.2, abs=1e-2)  # stronger than the scale's end, and said so
+
+
+def test_pieces_that_touch_by_a_corner_are_one_and_specks_are_none() -> None:
+    grid = np.zeros((8, 8))
+    grid[2, 2] = grid[3, 3] = 2.0
+    grid[6, 6] = 0.9
+    (one,) = find_regions(heatmap(grid), threshold=0.32, smallest_px=5)
+    assert (one.x1, one.y1) < (10, 10) < (one.x2, one.y2)
+    assert len(find_regions(heatmap(grid), threshold=0.32, smallest_px=1)) == 2
+
+
+@pytest.mark.parametrize("status", [MapStatus.FLAT, MapStatus.ALL_NEGATIVE, MapStatus.NON_FINITE, MapStatus.NO_EVIDENCE_MAP])
+def test_what_is_no_map_has_no_regions(status: MapStatus) -> None:
+    assert find_regions(heatmap(two_pieces(), status=status), threshold=0.3) == ()
