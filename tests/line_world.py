@@ -71,6 +71,7 @@ class LineWorld:
         stop: threading.Event | None = None,
         progress: Callable[[int], None] | None = None,
         max_batch: int = 4,
+        heartbeat: Path | None = None,
         **recipe: Any,
     ) -> RunSummary:
         """Run the station; `recipe` overrides fields of its recipe."""
@@ -87,7 +88,7 @@ class LineWorld:
                 }
             ),
         )
-        runtime = RuntimeSettings(device="cpu", max_batch=max_batch)
+        runtime = RuntimeSettings(device="cpu", max_batch=max_batch, heartbeat=heartbeat)
         return run_station(
             station, runtime, self.records, self.images, once=once, stop=stop or threading.Event(), progress=progress
         )

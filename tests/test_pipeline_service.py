@@ -217,6 +217,33 @@ def test_audit_sample_is_a_share_of_the_passes_with_its_probability(world: LineW
     assert all(record.row.has_heatmap is record.row.audit for record in records)
 
 
+def test_each_turn_of_the_loop_beats(world: LineWorld) -> None:
+    heartbeat, stop = world.root / "heartbeat", threading.Event()
+    world.drop("a.png")
+    beats: list[int] = []
+
+    def after_a_piece(done: int) -> None:
+        beats.append(heartbeat.stat().st_mtime_ns)
+        if done == 1:
+            os.utime(heartbeat, ns=(0, 0))  # as of long ago
+            world.drop("b.png")
+        else:
+            stop.set()
+
+    world.run(heartbeat=heartbeat, once=False, stop=stop, progress=after_a_piece)
+    assert len(beats) == 2
+    assert all(beat > 0 for beat in beats)
+
+
+def test_a_heartbeat_that_cannot_be_written_stops_no_line(world: LineWorld) -> None:
+    world.drop("a.png")
+    with structlog.testing.capture_logs() as logs:
+        assert world.run(heartbeat=world.root / "absent" / "heartbeat").files == 1
+    assert {"event": "heartbeat failed", "log_level": "warning", "error": "No such file or directory"}.items() <= next(
+        log.items() for log in logs if log["event"] == "heartbeat failed"
+    )
+
+
 def test_flagged_parts_are_not_in_the_audit_sample(world: LineWorld) -> None:
     world.drop("a.png")
     world.run(**ALL_REJECT, audit_share=1.0)

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from kizu_inspect.errors import BundleError
 from kizu_inspect.model import Architecture, Classifier, InputSettings, build_classifier
+from kizu_inspect.recipe import ExplanationSettings
 from kizu_inspect.results import ModelInfo
 from kizu_inspect.settings import Settings, describe_invalid
 
@@ -23,6 +24,7 @@ __all__ = [
     "ExplanationScales",
     "Promise",
     "Provenance",
+    "Scale",
     "Thresholds",
 ]
 
@@ -64,12 +66,20 @@ class Thresholds(Settings):
         return self
 
 
-class ExplanationScales(Settings):
-    """One method's fixed scale, from validation data."""
+class Scale(Settings):
+    """What makes one map comparable with the next, from validation data."""
 
     scale: float = Field(gt=0, title="Display scale", description="Raw map value drawn at full colour.")
     region_threshold: float = Field(
         gt=0, le=1, title="Region threshold", description="Share of the scale from which a cell belongs to a region."
+    )
+
+
+class ExplanationScales(Scale):
+    """One method's scale under its default options, and under those that change what a raw value means."""
+
+    variants: dict[str, Scale] = Field(
+        default={}, title="Variants", description="By options that are not the default, joined by +: alpha_norm, margin, …"
     )
 
 
@@ -123,6 +133,28 @@ class Bundle:
         self.model = model
         self.path = path
         self.hash = spec_hash
+
+    def scale_of(self, options: ExplanationSettings) -> Scale:
+        """The display scale and region threshold of the options' method. Raises BundleError where none was learned."""
+        variant = options.variant(neutral=self.spec.input.profile == "part")
+        learned = self.spec.explanation.get(options.method)
+        if learned is None:
+            raise BundleError(
+                f"bundle {self.path} has no display scale for {options.method}",
+                found=f"scales for {', '.join(self.spec.explanation) or 'no method'}",
+                expected=options.method,
+                next_step="Train one with `kizu train --head lfi`, or choose another method."
+                if options.method == "lfi-cam"
+                else "Choose one of those methods in explanation.method, or train the bundle again.",
+            )
+        if variant and variant not in learned.variants:
+            raise BundleError(
+                f"bundle {self.path} has no display scale for {options.method} with these options",
+                found=f"scales for {', '.join(['the default options', *learned.variants])}",
+                expected=variant,
+                next_step="Leave the options of explanation out, or train the bundle again.",
+            )
+        return learned.variants[variant] if variant else learned
 
     @property
     def good_index(self) -> int | None:

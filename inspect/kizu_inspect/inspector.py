@@ -43,15 +43,7 @@ class Inspector:
         self.device = device_name(device)
         self.method = recipe.explanation.method
         self._explain = explainer(self.method, recipe.explanation, good=bundle.good_index)
-        if self.method not in bundle.spec.explanation:
-            raise BundleError(
-                f"bundle {bundle.path} has no display scale for {self.method}",
-                found=f"scales for {', '.join(bundle.spec.explanation) or 'no method'}",
-                expected=self.method,
-                next_step="Train one with `kizu train --head lfi`, or choose another method."
-                if self.method == "lfi-cam"
-                else "Choose one of those methods in explanation.method, or train the bundle again.",
-            )
+        self._scale = bundle.scale_of(recipe.explanation)
         thresholds = bundle.spec.thresholds
         self.pass_below = thresholds.pass_below if recipe.pass_below is None else recipe.pass_below
         self.reject_from = thresholds.reject_from if recipe.reject_from is None else recipe.reject_from
@@ -140,10 +132,11 @@ class Inspector:
         good = self.bundle.good_index
         if good is None:
             return [None] * len(judgements)
-        scales = self.bundle.spec.explanation[self.method]
         cells = self._network.cells
         onto_input = input_geometry(cells, input_px=(forward.images.shape[2], forward.images.shape[3]))
-        hot = np.stack([sample_grid(one, onto_input) for one in maps]) >= scales.region_threshold * scales.scale  # (N, H, W)
+        hot = (
+            np.stack([sample_grid(one, onto_input) for one in maps]) >= self._scale.region_threshold * self._scale.scale
+        )  # (N, H, W)
         changed = without_and_only(
             forward.images, torch.from_numpy(hot).to(self._device), field_px=cells.field_px, neutral=forward.neutral
         )
@@ -168,7 +161,6 @@ class Inspector:
         check: RegionCheck | None,
     ) -> Explanation:
         spec = self.bundle.spec
-        scales = spec.explanation[self.method]
         if judgement.width_px is None or judgement.height_px is None:
             raise ValueError("a judgement made by judge() carries its picture's size")
         placed = place(
@@ -184,10 +176,10 @@ class Inspector:
             status=status,
             grid=(raw / maximum if maximum > 0 else np.zeros_like(raw)).astype(np.float16),
             maximum=maximum,
-            scale=scales.scale,
+            scale=self._scale.scale,
             geometry=grid_geometry(self._network.cells, placed),
         )
-        return Explanation(heatmap, find_regions(heatmap, threshold=scales.region_threshold), check)
+        return Explanation(heatmap, find_regions(heatmap, threshold=self._scale.region_threshold), check)
 
     def _forward(self, images: Sequence[ImageRGB]) -> Forward:
         inputs = self.bundle.spec.input

@@ -64,6 +64,20 @@ class ExplanationSettings(Settings):
         description="Explain REVIEW, REJECT and the audit sample (flagged), every judged image (all), or none until asked.",
     )
 
+    def variant(self, *, neutral: bool) -> str:
+        """The options of this method that change what a raw map value means, joined by +; empty under default options.
+
+        `neutral`: the model has a golden picture. Without one, masks hide behind black whatever is asked.
+        """
+        method = self.method
+        changed = {
+            "alpha_norm": method == "grad-cam++" and self.alpha_norm,
+            "black": method == "score-cam" and self.masked == "black" and neutral,
+            "channel_softmax": method == "score-cam" and self.channel_softmax,
+            "margin": method != "lfi-cam" and self.target == "margin",
+        }
+        return "+".join(name for name, is_so in changed.items() if is_so)
+
 
 class Recipe(Settings):
     """How one station judges: model, thresholds, explanation. A change is a new version in the database."""

@@ -124,7 +124,10 @@ def evaluate(
             seed = start + offset
             truth = truth_of(sample, pictures[offset].shape[:2])
             if truth is not None:
-                _compare(tallies, bundle, heatmaps, truth, seed=seed)
+                thresholds = {
+                    name: bundle.scale_of(options.model_copy(update={"method": name})).region_threshold for name in heatmaps
+                }
+                _compare(tallies, thresholds, heatmaps, truth, seed=seed)
             target = batch.judgements[offset].target
             if len(asked) < faithful and target is not None:
                 forward = batch.chunks[0].subset(torch.tensor([offset], device=batch.chunks[0].logits.device))
@@ -143,13 +146,18 @@ def evaluate(
 
 
 def _compare(
-    tallies: defaultdict[str, _Tally], bundle: Bundle, heatmaps: dict[str, Heatmap], truth: npt.NDArray[np.bool_], *, seed: int
+    tallies: defaultdict[str, _Tally],
+    thresholds: dict[str, float],
+    heatmaps: dict[str, Heatmap],
+    truth: npt.NDArray[np.bool_],
+    *,
+    seed: int,
 ) -> None:
     """Locates each method's map of one picture, and the maps that know nothing."""
     cell_px, threshold = 0.0, 0.5
     for name, heatmap in heatmaps.items():
         cell_px = max(heatmap.geometry.step_x_px, heatmap.geometry.step_y_px)
-        threshold = bundle.spec.explanation[name].region_threshold
+        threshold = thresholds[name]
         hot_from = threshold * heatmap.scale
         tallies[name].located.append(locate(map_of(heatmap), truth, cell_px=cell_px, hot_from=hot_from, seed=seed))
     for name, drawn in comparison_maps(*truth.shape, seed=seed).items():

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import count, product
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
-from kizu_inspect.bundle import ExplanationScales
+from kizu_inspect.bundle import ExplanationScales, Scale
 from kizu_inspect.errors import MethodError
 from kizu_inspect.explain import EXPLAINERS, explainer
 from kizu_inspect.heatmap import sample_grid
 from kizu_inspect.images import grid_geometry, place
 from kizu_inspect.model import Classifier, InputSettings
+from kizu_inspect.recipe import ExplanationSettings, Target
 from kizu_inspect.training.dataset import truth_of
 from kizu_inspect.training.pictures import Pictures, read_picture
 
@@ -33,27 +37,81 @@ def fit_scales(
 ) -> dict[str, ExplanationScales]:
     """Per method that fits the model: the 95th percentile of the map maxima of correctly found defects, and a threshold.
 
-    The region threshold is the one whose regions meet masks or boxes best (mean intersection over union).
+    The region threshold is the one whose regions meet masks or boxes best (mean intersection over union). The same for each
+    variant of the method's options, whose raw values mean something else.
     """
-    maps: dict[str, dict[int, npt.NDArray[np.float32]]] = {method: {} for method in EXPLAINERS}
+    choices = _choices(good=good is not None, neutral=model.profile.name == "part")
+    maps: dict[tuple[str, str], dict[int, npt.NDArray[np.float32]]] = {key: {} for key in choices}
+    masked_before = 0
     for start in range(0, len(val), 64):
         images = torch.from_numpy(val.images[start : start + 64]).to(device).permute(0, 3, 1, 2).float() / 255
         labels = torch.from_numpy(val.labels[start : start + 64]).to(device)
         forward = model.explainable(images)
         found = torch.nonzero((forward.logits.argmax(dim=1) == labels) & (labels != (-1 if good is None else good))).flatten()
-        for method in list(maps):
-            few = found[: max(0, MASKED_PICTURES - len(maps[method]))] if method == "score-cam" else found
+        masked = found[: max(0, MASKED_PICTURES - masked_before)]
+        masked_before += len(masked)
+        answers: dict[str, _Answers] = {}
+        for key in list(maps):
+            method, settings = key[0], choices[key]
+            few, forward_of_few = found, forward
+            if method == "score-cam":
+                few = masked
+                asked_once = answers.setdefault(settings.masked, _Answers(forward.predictor))
+                forward_of_few = replace(forward, predictor=asked_once.again)
             try:
-                made = explainer(method)(forward.subset(few), labels[few])
+                made = explainer(method, settings, good=good)(forward_of_few.subset(few), labels[few])
             except MethodError:
-                del maps[method]
+                del maps[key]
                 continue
             for row, value, status in zip(few.tolist(), made.values.cpu().numpy(), made.status, strict=True):
                 if status.has_map:
-                    maps[method][start + row] = value
+                    maps[key][start + row] = value
     rows = sorted({row for found in maps.values() for row in found})[:LOCATED_PICTURES]
     truths = {row: truth for row in rows if (truth := _truth(val, row)) is not None}
-    return {method: _scales(model, found, truths, inputs) for method, found in maps.items()}
+    scales = {key: _scale(model, found, truths, inputs) for key, found in maps.items()}
+    return {
+        method: ExplanationScales(
+            **scales[method, ""].model_dump(),
+            variants={variant: one for (of, variant), one in scales.items() if of == method and variant},
+        )
+        for method, variant in scales
+        if not variant
+    }
+
+
+def _choices(*, good: bool, neutral: bool) -> dict[tuple[str, str], ExplanationSettings]:
+    """The options of every method under which raw values differ, by method and variant."""
+    choices: dict[tuple[str, str], ExplanationSettings] = {}
+    targets: tuple[Target, ...] = ("class", "margin") if good else ("class",)
+    for method, target, alpha_norm, masked, softmax in product(
+        EXPLAINERS, targets, (False, True), ("neutral", "black"), (False, True)
+    ):
+        settings = ExplanationSettings.model_validate(
+            {"method": method, "target": target, "alpha_norm": alpha_norm, "masked": masked, "channel_softmax": softmax}
+        )
+        choices.setdefault((method, settings.variant(neutral=neutral)), settings)
+    return choices
+
+
+class _Answers:
+    """What a model says of Score-CAM's masked pictures, asked once: its variants weigh the same answers in other ways."""
+
+    def __init__(self, predictor: Callable[[torch.dtype | None], Callable[[Tensor], Tensor]]) -> None:
+        self._predictor = predictor
+        self._logits: list[Tensor] = []
+
+    def again(self, precision: torch.dtype | None) -> Callable[[Tensor], Tensor]:
+        """A predictor for one more variant, which shows the same pictures in the same order."""
+        predict = self._predictor(precision)
+        asked = count()
+
+        def answer(images: Tensor) -> Tensor:
+            number = next(asked)
+            if number == len(self._logits):
+                self._logits.append(predict(images))
+            return self._logits[number]
+
+        return answer
 
 
 def fit_region_threshold(maps: Sequence[npt.NDArray[np.float32]], truths: Sequence[npt.NDArray[np.bool_]]) -> float:
@@ -67,12 +125,12 @@ def fit_region_threshold(maps: Sequence[npt.NDArray[np.float32]], truths: Sequen
     return float(THRESHOLDS[int(scores.argmax())])
 
 
-def _scales(
+def _scale(
     model: Classifier,
     found: dict[int, npt.NDArray[np.float32]],
     truths: dict[int, npt.NDArray[np.bool_]],
     inputs: InputSettings,
-) -> ExplanationScales:
+) -> Scale:
     # Where no defect was found yet there is nothing to learn a scale from: 1 is as good as any, and stays valid.
     scale = float(np.percentile([value.max() for value in found.values()], 95)) if found else 1.0
     on_scale = []
@@ -81,7 +139,7 @@ def _scales(
         height, width = truths[row].shape
         placed = place(width, height, input_px=(inputs.height_px, inputs.width_px), policy=inputs.resize)
         on_scale.append(sample_grid(found[row] / np.float32(scale), grid_geometry(model.cells, placed)))
-    return ExplanationScales(scale=scale, region_threshold=fit_region_threshold(on_scale, [truths[row] for row in located]))
+    return Scale(scale=scale, region_threshold=fit_region_threshold(on_scale, [truths[row] for row in located]))
 
 
 def _truth(val: Pictures, row: int) -> npt.NDArray[np.bool_] | None:
