@@ -148,20 +148,22 @@ class Seen(nn.Module):
             return Forward(images, None, a, self.head(a), self.head, lambda _: self)
 
 
-def naive_score_cam(model: Seen, forward: Forward, targets: Tensor) -> Tensor:
-    """The paper's loop: one picture, one channel, one mask at a time."""
-    maps = []
+def naive_weights(model: Seen, forward: Forward, targets: Tensor) -> Tensor:
+    """The paper's loop: one picture, one channel, one mask at a time. (N, K)"""
+    weights = torch.zeros(forward.activations.shape[:2])
     with torch.no_grad():
-        for image, a, target in zip(forward.images, forward.activations, targets.tolist(), strict=True):
+        for n, (image, a, target) in enumerate(zip(forward.images, forward.activations, targets.tolist(), strict=True)):
             black = model(torch.zeros_like(image)[None]).softmax(dim=1)[0, target]
-            total = torch.zeros_like(a[0])
-            for channel in a:
+            for k, channel in enumerate(a):
                 mask = F.interpolate(channel[None, None], size=image.shape[1:], mode="bilinear", align_corners=False)[0]
                 if mask.max() > mask.min():
                     mask = (mask - mask.min()) / (mask.max() - mask.min())
-                    total += (model((image * mask)[None]).softmax(dim=1)[0, target] - black) * channel
-            maps.append(torch.relu(total))
-    return torch.stack(maps)
+                    weights[n, k] = model((image * mask)[None]).softmax(dim=1)[0, target] - black
+    return weights
+
+
+def naive_score_cam(model: Seen, forward: Forward, targets: Tensor) -> Tensor:
+    return torch.relu(torch.einsum("nk,nkhw->nhw", naive_weights(model, forward, targets), forward.activations))
 
 
 def pictures(n: int = N) -> Tensor:
@@ -329,13 +331,60 @@ def test_a_batch_without_pictures_gives_no_maps(method: str) -> None:
     assert (tuple(maps.values.shape), maps.status) == ((0, 5, 7), ())
 
 
-def test_explaining_changes_nothing_of_the_model() -> None:
+@pytest.mark.parametrize("fails", [False, True], ids=["works", "fails midway"])
+@pytest.mark.parametrize(
+    ("method", "head"),
+    [(method, head) for method in ON_ANY_HEAD for head in ("evidence", "mlp") if (method, head) != ("cam", "mlp")]
+    + [("lfi-cam", "lfi"), ("grad-cam", "lfi")],
+)
+def test_explaining_changes_nothing_of_the_model(method: str, head: str, fails: bool) -> None:
+    settings = Architecture(width=8, head=HeadSettings.model_validate({"kind": head}))
+    model = build_classifier(settings, InputSettings(height_px=32, width_px=40), classes=C, good=GOOD).eval()
+    first = next(model.parameters()).requires_grad_(False)
+    forward = model.explainable(torch.rand(N, 3, 32, 40))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    if fails:
+        asked = iter([forward.predictor(None)])  # Score-CAM's second question finds no one to answer
+        broken = replace(
+            forward, activations=forward.activations if method == "score-cam" else forward.activations[:, 1:],
+            attention=torch.zeros(0), predictor=lambda _: lambda images: next(asked)(images),
+        )  # fmt: skip
+        with pytest.raises((RuntimeError, IndexError, StopIteration)):
+            explainer(method)(broken, TARGETS)
+    else:
+        explainer(method)(forward, TARGETS)
+    assert not any(module.training for module in model.modules())
+    assert [p.requires_grad for p in model.parameters()] == [p is not first for p in model.parameters()]
+    assert all(p.grad is None for p in model.parameters())
+    assert not any(module._forward_hooks or module._backward_hooks for module in model.modules())
+    after = model.state_dict()
+    assert all(torch.equal(before[name], value) for name, value in after.items())
+
+
+def test_a_model_in_training_stays_in_training() -> None:
     head = MlpHead(K, C).train()
-    before = {name: value.clone() for name, value in head.state_dict().items()}
     explainer("grad-cam")(forward_of(head, activations()), TARGETS)
-    assert head.training
-    assert all(p.requires_grad and p.grad is None for p in head.parameters())
-    assert all(torch.equal(before[name].double(), value.double()) for name, value in head.state_dict().items())
+    assert all(module.training for module in head.modules())
+
+
+def test_score_cam_of_a_margin_is_the_defect_less_the_good_class() -> None:
+    """The paper's loop with p_c − p_good for f, which is the loop for p_c less the loop for p_good, before the ReLU."""
+    model = Seen()
+    forward = model.explainable(pictures())
+    of_good = torch.full_like(TARGETS, GOOD)
+    weighed = [naive_weights(model, forward, targets) for targets in (TARGETS, of_good)]
+    expected = torch.relu(torch.einsum("nk,nkhw->nhw", weighed[0] - weighed[1], forward.activations))
+    settings = ExplanationSettings(method="score-cam", target="margin")
+    assert torch.allclose(explainer("score-cam", settings, good=GOOD)(forward, TARGETS).values, expected, atol=1e-6)
+
+
+def test_score_cam_may_weigh_by_a_softmax_over_channels() -> None:
+    model = Seen()
+    forward = model.explainable(pictures())
+    weights = naive_weights(model, forward, TARGETS).softmax(dim=1)
+    expected = torch.relu(torch.einsum("nk,nkhw->nhw", weights, forward.activations))
+    settings = ExplanationSettings(method="score-cam", channel_softmax=True)
+    assert torch.allclose(explainer("score-cam", settings)(forward, TARGETS).values, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("head", ["evidence", "lfi"])

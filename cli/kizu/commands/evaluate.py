@@ -68,7 +68,7 @@ def evaluate_command(
         )  # fmt: skip
     if sheet is not None:
         shown = [method for method in methods if method not in result.skipped]
-        write_contact_sheet(loaded, samples, sheet, methods=shown, options=options)
+        write_contact_sheet(loaded, samples, sheet, methods=shown, options=options, device=device)  # type: ignore[arg-type]
     if json is not None:
         write_json(
             json,

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from kizu_inspect.bundle import Bundle
 from kizu_inspect.heatmap import overlay
 from kizu_inspect.inspector import Inspector
-from kizu_inspect.recipe import ExplanationSettings, Recipe
+from kizu_inspect.recipe import Device, ExplanationSettings, Recipe
 from kizu_inspect.training.dataset import Sample, truth_of
 from kizu_inspect.training.pictures import read_picture
 
@@ -28,6 +28,7 @@ def write_contact_sheet(
     *,
     methods: Sequence[str],
     options: ExplanationSettings | None = None,
+    device: Device = "auto",
 ) -> None:
     """Draws up to eight defective samples, the classes in turn, each with its truth and the map of every method, as PNG."""
     options = options or ExplanationSettings()
@@ -43,7 +44,7 @@ def write_contact_sheet(
         axes[row, 1].imshow(picture if truth is None else np.where(truth[..., None], picture, picture // 3))
     for column, method in enumerate(methods, start=2):
         recipe = Recipe(bundle=bundle.path, explanation=options.model_copy(update={"method": method}))
-        inspector = Inspector.load(recipe, max_batch=ROWS)
+        inspector = Inspector.load(recipe, device=device, max_batch=ROWS)
         explanations = inspector.explain(inspector.judge(pictures), range(len(pictures)))
         for row, (picture, explanation) in enumerate(zip(pictures, explanations, strict=True)):
             axes[row, column].imshow(overlay(picture, explanation.heatmap))
