@@ -36,7 +36,7 @@ class DemoScale:
     unseen_parts: int = 400
     stream_parts: int = 120
     size_px: int = 160
-    training_s: float = 160.0
+    training_s: float = 125.0
 
 
 @dataclass(frozen=True)

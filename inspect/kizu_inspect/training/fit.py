@@ -31,7 +31,7 @@ class FitSettings(Settings):
 
     steps: int = Field(default=800, ge=1, title="Steps", description="Optimiser steps.")
     batch_size: int = Field(default=32, ge=2, title="Batch size", description="Pictures a step.")
-    learning_rate: float = Field(default=4e-3, gt=0, title="Learning rate", description="The one-cycle schedule's peak.")
+    learning_rate: float = Field(default=1e-2, gt=0, title="Learning rate", description="The one-cycle schedule's peak.")
     weight_decay: float = Field(default=0.05, ge=0, title="Weight decay", description="Not on norms and biases.")
     label_smoothing: float = Field(default=0.1, ge=0, lt=1, title="Label smoothing", description="Of the cross-entropy.")
     class_weights: Literal["balanced", "none"] = Field(
@@ -93,7 +93,7 @@ def fit(
     scaler = torch.amp.GradScaler(enabled=_precision(device) is torch.float16)
     weights = class_weights(train.labels, len(np.unique(train.labels)), settings).to(device)
     batches = _batches(model, train, settings, device)
-    every = max(1, settings.steps // 20)
+    every = max(1, settings.steps // 10)
     best_loss, best_step, best_state = float("inf"), 0, _snapshot(model)
     losses: list[float] = []
     curve: list[tuple[int, float, float, float]] = []
