@@ -95,7 +95,7 @@ def train_demo(
     progress: Callable[[int, float], None] | None = None,
     seed: int = 0,
 ) -> Trained:
-    """Draws the training parts and trains for under three minutes, at least 400 steps."""
+    """Draws the training parts and trains for about two minutes, at least 400 steps."""
     drawn = write_set(
         folders.root / "parts", count=scale.training_parts, seed=TRAINING_SEED, size_px=scale.size_px,
         splits={"train": 0.85, "val": 0.15},

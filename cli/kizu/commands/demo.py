@@ -48,7 +48,7 @@ def _make(folders: DemoFolders, config: KizuConfig) -> None:
         said.append(line)
         screen.print(line)
 
-    say("1/4 Drawing parts and training on them (about three minutes)")
+    say("1/4 Drawing parts and training on them (about two minutes)")
     with progress_bar("Training", None) as bar:
 
         def begin(steps: int, seconds_a_step: float) -> None:
