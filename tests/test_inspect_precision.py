@@ -31,7 +31,10 @@ def test_half_precision_shows_the_same_place(tiny_bundle: Path, method: str, pre
 
     exact, half = maps(None), maps(precision)
     assert half.values.dtype == torch.float32
-    shown = [index for index, status in enumerate(exact.status) if status is MapStatus.OK]
+    predicted = model.explainable(images).logits.argmax(dim=1) == targets
+    # A map that stays below a hundredth of the fixed scale is drawn as nothing, and its shape is rounding.
+    seen = exact.values.flatten(1).amax(dim=1) >= 0.01 * bundle.spec.explanation[method].scale
+    shown = [index for index, status in enumerate(exact.status) if status is MapStatus.OK and predicted[index] and seen[index]]
     assert len(shown) > 20
     correlations = [np.corrcoef(exact.values[i].flatten(), half.values[i].flatten())[0, 1] for i in shown]
     assert np.percentile(correlations, 1) >= 0.99
