@@ -177,9 +177,12 @@ def test_evaluate_says_where_training_pictures_may_stand_among_the_tested(tiny_b
         for seed in range(8):
             picture = encode_png(draw_part(label, seed, size_px=64).image)
             (tmp_path / "folders" / label / f"{seed}.png").write_bytes(picture)
-    done = run(app, ["evaluate", str(tiny_bundle), str(tmp_path / "folders"), "--explain", "cam", "--faithful", "0"])
+    done = run(
+        app, ["evaluate", str(tiny_bundle), str(tmp_path / "folders"), "--explain", "cam", "--faithful", "0", "--json", "-"]
+    )
     assert done.exit_code == 0, done.output
-    assert "These are not the pictures that the model was trained from" in done.output
+    assert "These are not the pictures that the model was trained from" in done.stderr
+    assert json.loads(done.stdout)["pictures"] > 0
 
 
 def test_train_tries_both_profiles_and_keeps_the_better(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from kizu_db.records import Records
 from kizu_db.values import InspectionRecord
 from kizu_inspect.errors import BundleError, ConfigError, ImageError, KizuError, MethodError, RecordError
 from kizu_inspect.images import decode_image
-from kizu_inspect.recipe import Recipe
 from kizu_inspect.results import Explanation, ImageRGB
 from kizu_pipeline.settings import RuntimeSettings
 
@@ -33,7 +32,6 @@ class ExplanationStep:
     def __init__(
         self,
         inspector: Inspector,
-        recipe: Recipe,
         runtime: RuntimeSettings,
         *,
         station: str,
@@ -41,7 +39,6 @@ class ExplanationStep:
         records: Records,
         image_store: ImageStore,
     ) -> None:
-        self._max_megapixels = recipe.max_megapixels
         self._runtime = runtime
         self._station = station
         self._records = records
@@ -87,7 +84,7 @@ class ExplanationStep:
             try:
                 if sha256 is None:
                     raise RecordError("the record names no picture")
-                images[uid] = decode_image(self._image_store.get(sha256), max_megapixels=self._max_megapixels)
+                images[uid] = decode_image(self._image_store.get(sha256), max_megapixels=record.recipe_then.max_megapixels)
             except (RecordError, ImageError) as error:
                 outcomes[uid] = str(error)
         if images:

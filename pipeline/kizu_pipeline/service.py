@@ -125,7 +125,6 @@ class _Line:
         self._intake = intake
         self._explaining = ExplanationStep(
             inspector,
-            station.recipe,
             runtime,
             station=station.id,
             recipe_id=recipe_row.id,

@@ -50,9 +50,10 @@ def evaluate_command(
         explainer(method)
     labelled = read_as_trained(data, loaded.spec)
     if labelled.split_seed is not None and labelled.data_hash != loaded.spec.provenance.data_hash:
-        screen.print(
+        typer.secho(
             "These are not the pictures that the model was trained from, and they have no splits of their own: if some of them "
-            f"were trained on, they may stand in {split} now. Only a manifest with splits keeps them apart.", style="yellow"
+            f"were trained on, they may stand in {split} now. Only a manifest with splits keeps them apart.",
+            fg="yellow", err=True,  # standard output may be the figures' JSON
         )  # fmt: skip
     samples = labelled.split(split)
     unknown = sorted({sample.label for sample in samples} - set(loaded.spec.classes))

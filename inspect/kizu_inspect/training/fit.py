@@ -185,9 +185,12 @@ def _precision(device: torch.device) -> torch.dtype:
 
 def _optimisers(model: nn.Module, settings: FitSettings) -> tuple[torch.optim.Optimizer, ...]:
     """Muon for the kernels that mix channels; AdamW for the rest: readouts, kernels of single channels, norms and biases."""
-    kernels = [p for p in model.parameters() if p.ndim == 4 and p.shape[1] > 1]
-    decayed = [p for p in model.parameters() if p.ndim > 1 and not (p.ndim == 4 and p.shape[1] > 1)]
-    free = [p for p in model.parameters() if p.ndim <= 1]
+    kernels: list[nn.Parameter] = []
+    decayed: list[nn.Parameter] = []
+    free: list[nn.Parameter] = []
+    for parameter in model.parameters():
+        mixes_channels = parameter.ndim == 4 and parameter.shape[1] > 1
+        (kernels if mixes_channels else decayed if parameter.ndim > 1 else free).append(parameter)
     return (
         Muon(kernels, lr=settings.learning_rate, weight_decay=settings.weight_decay),
         torch.optim.AdamW(
