@@ -15,10 +15,11 @@ import pytest
 import torch
 from sqlalchemy.engine import make_url
 
+from boards_world import write_boards
 from kizu_db.migrations import upgrade
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
-from kizu_inspect.model import Architecture, InputSettings
+from kizu_inspect.model import Architecture, InputSettings, TilingSettings
 from kizu_inspect.synth import write_set
 from kizu_inspect.training.dataset import read_labelled
 from kizu_inspect.training.fit import FitSettings
@@ -92,3 +93,23 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         device="cpu",
     )
     return train(data, folder / "bundle", settings).bundle.path
+
+
+@pytest.fixture(scope="session")
+def boards_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A manifest of small boards with two defects or none, each beside its design."""
+    return write_boards(tmp_path_factory.mktemp("boards"), count=90, good=60)
+
+
+@pytest.fixture(scope="session")
+def boards_bundle(boards_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real bundle that judges boards in tiles of 64 px, each beside its reference."""
+    torch.set_num_threads(2)
+    settings = TrainingSettings(
+        name="boards",
+        input=InputSettings(height_px=64, width_px=64, profile="reference", tiling=TilingSettings(stride_px=48)),
+        architecture=Architecture(width=8),
+        fit=FitSettings(steps=150, batch_size=16),
+        device="cpu",
+    )
+    return train(read_labelled(boards_set), tmp_path_factory.mktemp("tiled") / "bundle", settings).bundle.path

@@ -13,11 +13,12 @@ from torchvision import models
 
 from kizu_inspect.backbones import build_backbone, cell_geometry
 from kizu_inspect.errors import ConfigError
+from kizu_inspect.heads import build_head
 from kizu_inspect.model import Architecture, InputSettings, build_classifier
 from kizu_inspect.synth import write_set
 from kizu_inspect.training.dataset import read_labelled
-from kizu_inspect.training.fit import FitSettings, class_weights, fit, logits_of, prepare_profile
-from kizu_inspect.training.pictures import Pictures, load_pictures
+from kizu_inspect.training.fit import FitSettings, class_weights, evidence_loss, fit, logits_of, prepare_profile
+from kizu_inspect.training.pictures import UNSURE, Pictures, load_pictures
 
 CPU = torch.device("cpu")
 INPUT = InputSettings(height_px=64, width_px=64)
@@ -80,3 +81,26 @@ def test_a_late_stride_of_one_halves_the_cells_step() -> None:
     assert finer(torch.zeros(1, 3, 64, 96)).shape == (1, 512, 4, 6)
     with pytest.raises(ConfigError, match="late_stride=1 is not known for this backbone: found mobilenet_v3_small"):
         build_backbone("mobilenet_v3_small", 3, late_stride=1)
+
+
+def test_a_cell_learns_what_its_centre_shows() -> None:
+    """By hand: 2 × 2 cells of which one shows class 1 of three, one is unsure, and two show nothing (good: class 0)."""
+    model = build_classifier(Architecture(), InputSettings(height_px=32, width_px=32, profile="plain"), classes=3, good=0)
+    cells = torch.zeros(1, 3, 4, 4)
+    cells[0, 1, 0, 0] = 2.0  # e² / (e² + 2) for the right class
+    truth = np.zeros((1, 32, 32), np.uint8)
+    truth[0, :8, :8] = 2
+    truth[0, 8:, 8:] = UNSURE
+    shown = -np.log(np.exp(2) / (np.exp(2) + 2))
+    assert float(evidence_loss(cells, torch.from_numpy(truth), model)) == pytest.approx((shown + np.log(3)) / 2, abs=1e-6)
+    nothing = torch.full((1, 32, 32), UNSURE, dtype=torch.uint8)
+    assert float(evidence_loss(cells, nothing, model)) == 0.0
+
+
+def test_the_cells_own_logits_pool_to_the_heads() -> None:
+    """With one cell in the pool the head's logit of a defect is that of its strongest cell."""
+    torch.manual_seed(3)
+    head = build_head("evidence", 8, 4, good=1, top_share=1e-6)
+    activations = torch.rand(2, 8, 5, 6)
+    cells = head.cell_logits(activations)  # type: ignore[operator]
+    assert torch.allclose(cells.flatten(2).amax(dim=2), head(activations), atol=1e-6)

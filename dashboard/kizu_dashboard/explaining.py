@@ -51,7 +51,7 @@ def explain_stored(room: Room, uid: str, method: str) -> None:
         raise RecordError("nothing to explain", found=f"inspection {uid} without a stored picture")
     with _lock:
         inspector = _inspector(record.recipe_then, record.model.hash, method)
-        batch = inspector.judge([image])
+        batch = inspector.judge([image], names=[record.image_name])
         (explanation,) = inspector.explain(batch, [0])
     with room.records.unit() as unit:
         # The line's map may still be promised, or have failed for a reason: another method's does not settle that.

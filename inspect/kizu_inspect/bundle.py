@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from kizu_inspect.errors import BundleError
 from kizu_inspect.model import Architecture, Classifier, InputSettings, build_classifier
+from kizu_inspect.profile import COMPARING
 from kizu_inspect.recipe import ExplanationSettings
 from kizu_inspect.results import ModelInfo
 from kizu_inspect.settings import Settings, describe_invalid
@@ -136,7 +137,7 @@ class Bundle:
 
     def scale_of(self, options: ExplanationSettings) -> Scale:
         """The display scale and region threshold of the options' method. Raises BundleError where none was learned."""
-        variant = options.variant(neutral=self.spec.input.profile == "part")
+        variant = options.variant(neutral=self.spec.input.profile in COMPARING)
         learned = self.spec.explanation.get(options.method)
         if learned is None:
             raise BundleError(

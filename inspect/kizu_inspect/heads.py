@@ -53,10 +53,20 @@ class EvidenceHead(ReadoutHead):
         self.register_buffer("defects", torch.tensor(defects), persistent=False)
 
     def forward(self, activations: Tensor) -> Tensor:
-        evidence = torch.einsum("dk,nkhw->ndhw", self.weight, activations).flatten(2)  # (N, D, Z)
+        evidence = self._evidence(activations).flatten(2)  # (N, D, Z)
         pooled = evidence.topk(self.pooled_cells(evidence.shape[2]), dim=2).values.mean(dim=2)  # (N, D)
         logits = self.bias.to(pooled.dtype).expand(len(pooled), -1)
         return logits.index_add(1, self.defects, pooled)  # (N, C)
+
+    def cell_logits(self, activations: Tensor) -> Tensor:
+        """What each cell alone would have for logits: (N, C, h, w)."""
+        evidence = self._evidence(activations)
+        constant = self.bias.to(evidence.dtype)[None, :, None, None].expand(len(evidence), -1, *evidence.shape[2:])
+        return constant.index_add(1, self.defects, evidence)
+
+    def _evidence(self, activations: Tensor) -> Tensor:
+        """L, of every defect: (N, D, h, w)."""
+        return torch.einsum("dk,nkhw->ndhw", self.weight, activations)
 
     def channel_weights(self, targets: Tensor) -> Tensor:
         rows = torch.zeros(len(self.bias), self.weight.shape[1], dtype=self.weight.dtype, device=self.weight.device)

@@ -17,14 +17,19 @@ COLOUR_TABLE: Final[ImageRGB] = np.ascontiguousarray(
 )
 """(256, 3) RGB: inferno, perceptually uniform and readable with every common colour blindness."""
 
+STRIP_PX = 1 << 20
+
 
 def sample_grid(grid: npt.NDArray[np.float32], geometry: GridGeometry) -> npt.NDArray[np.float32]:
     """The grid (h, w) at every pixel of the original picture (H, W): bilinear between cell centres, border clamped."""
     columns = (np.arange(geometry.width_px, dtype=np.float32) - geometry.origin_x_px) / geometry.step_x_px
     rows = (np.arange(geometry.height_px, dtype=np.float32) - geometry.origin_y_px) / geometry.step_y_px
-    x, y = np.meshgrid(columns.astype(np.float32), rows.astype(np.float32))
-    sampled = cv2.remap(grid, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(sampled, np.float32)
+    sampled = np.empty((geometry.height_px, geometry.width_px), np.float32)
+    strip = max(1, STRIP_PX // geometry.width_px)  # the coordinates of all pixels would take three times the map's memory
+    for start in range(0, geometry.height_px, strip):
+        x, y = np.meshgrid(columns.astype(np.float32), rows[start : start + strip].astype(np.float32))
+        sampled[start : start + strip] = cv2.remap(grid, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return sampled
 
 
 def upsample(heatmap: Heatmap) -> npt.NDArray[np.float32]:

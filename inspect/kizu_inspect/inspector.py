@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,26 +13,44 @@ import torch
 from kizu_inspect.bundle import Bundle
 from kizu_inspect.decide import decide, softmax
 from kizu_inspect.devices import device_name, pick_device
-from kizu_inspect.errors import BundleError, ConfigError
+from kizu_inspect.errors import BundleError, ConfigError, ImageError
 from kizu_inspect.explain import Forward, explainer
+from kizu_inspect.explain.picture_map import PictureMap, ViewMap, picture_map
 from kizu_inspect.explain.region_check import without_and_only
-from kizu_inspect.explain.regions import find_regions
-from kizu_inspect.heatmap import sample_grid
-from kizu_inspect.images import fit_image, grid_geometry, input_geometry, place
+from kizu_inspect.images import input_geometry
 from kizu_inspect.recipe import Device, Recipe
-from kizu_inspect.results import Explanation, Heatmap, ImageRGB, Judgement, MapStatus, RegionCheck
+from kizu_inspect.reference import Grey, References, align, grey_of
+from kizu_inspect.results import Explanation, ImageRGB, Judgement, RegionCheck, Verdict
+from kizu_inspect.tiles import merge_probabilities
+from kizu_inspect.views import Sight, look_at, stacked
 
 __all__ = ["Inspector", "JudgedBatch"]
+
+KEPT_PX = 16e6
+"""Forward passes are kept for the explanations up to so many input pixels in all; beyond, they are made again."""
 
 
 @dataclass(frozen=True)
 class JudgedBatch:
-    """Judgements of some pictures, in their order, and what the forward passes left to explain them from."""
+    """Judgements of some pictures, in their order, and what is needed to explain them."""
 
     judgements: tuple[Judgement, ...]
-    chunks: tuple[Forward, ...]
-    """The forward passes, of `chunk_size` pictures each but the last."""
+    sights: tuple[Sight | None, ...]
+    """What the model saw of each picture; None where it could not be judged."""
+    probabilities: npt.NDArray[np.float64]
+    """(V, C) of every view, picture by picture."""
+    starts: tuple[int, ...]
+    """Each picture's first view."""
+    chunks: tuple[Forward | None, ...]
+    """The forward passes of `chunk_size` views each but the last; None for one that was not kept."""
     chunk_size: int
+
+    def view(self, number: int) -> tuple[Sight, int]:
+        """The picture of a view, and the view's number within it."""
+        picture = int(np.searchsorted(self.starts, number, side="right")) - 1
+        sight = self.sights[picture]
+        assert sight is not None  # a picture that was not judged has no views
+        return sight, number - self.starts[picture]
 
 
 class Inspector:
@@ -54,6 +73,11 @@ class Inspector:
                 expected="pass_below ≤ reject_from",
                 next_step="Set both, or neither to use the bundle's own.",
             )
+        self._recipe = recipe
+        self._compares = bundle.spec.input.profile == "reference"
+        self._references = None
+        if recipe.reference is not None and self._compares:
+            self._references = References(recipe.reference, bundle.spec.input.alignment, max_megapixels=recipe.max_megapixels)
         self._max_batch = max_batch
         self._device = device
         self._network = bundle.model.to(device).eval()
@@ -70,120 +94,221 @@ class Inspector:
                 expected=model_hash[:12],
                 next_step="Put the former bundle back to explain this inspection.",
             )
+        if bundle.spec.input.profile == "reference" and recipe.reference is None:
+            raise ConfigError(
+                f"the bundle {recipe.bundle} compares with a reference", found="no recipe.reference",
+                expected="a picture, or a folder with a pattern", next_step="Set recipe.reference.path.",
+            )  # fmt: skip
         return cls(bundle, recipe, device=pick_device(device), max_batch=max_batch)
 
-    def judge(self, images: Sequence[ImageRGB]) -> JudgedBatch:
-        """Judges pictures (H, W, 3) uint8 RGB of any sizes, at most `max_batch` in one forward pass."""
-        judgements: list[Judgement] = []
-        chunks = []
-        for start in range(0, len(images), self._max_batch):
-            chunk = images[start : start + self._max_batch]
-            forward = self._forward(chunk)
-            probabilities = self._probabilities(forward.logits)
-            judgements += [
-                decide(
-                    row,
-                    self.bundle.spec.classes,
-                    self.bundle.spec.good,
-                    pass_below=self.pass_below,
-                    reject_from=self.reject_from,
-                    width_px=image.shape[1],
-                    height_px=image.shape[0],
-                )
-                for row, image in zip(probabilities, chunk, strict=True)
-            ]
-            chunks.append(forward)
-        return JudgedBatch(tuple(judgements), tuple(chunks), self._max_batch)
+    def judge(
+        self,
+        images: Sequence[ImageRGB],
+        *,
+        names: Sequence[str] | None = None,
+        references: Sequence[ImageRGB | None] | None = None,
+    ) -> JudgedBatch:
+        """Judges pictures (H, W, 3) uint8 RGB of any sizes, at most `max_batch` views in one forward pass.
+
+        `names` are the pictures' file names, by which a recipe may find their references; `references` gives them outright. A
+        picture that cannot be judged (smaller than a tile, without a reference that fits) is an ERROR with its reason.
+        """
+        sights: list[Sight | str] = []
+        for index, image in enumerate(images):
+            name = None if names is None else names[index]
+            reference = None if references is None else references[index]
+            try:
+                sights.append(self._look_at(image, name, reference))
+            except ImageError as error:
+                sights.append(str(error))
+        seen = tuple(None if isinstance(sight, str) else sight for sight in sights)
+        views = [0 if sight is None else sight.views for sight in seen]
+        starts = tuple(int(start) for start in np.cumsum([0, *views[:-1]])) if views else ()
+        batch = JudgedBatch((), seen, np.zeros((0, len(self.bundle.spec.classes))), starts, (), self._max_batch)
+        keep = sum(views) * np.prod(self.bundle.spec.input.size_px) <= KEPT_PX
+        chunks: list[Forward | None] = []
+        rows = [batch.probabilities]
+        for start in range(0, sum(views), self._max_batch):
+            forward = self._forward(batch, range(start, min(start + self._max_batch, sum(views))))
+            rows.append(self._probabilities(forward.logits))
+            chunks.append(forward if keep else None)
+        probabilities = np.concatenate(rows)
+        judgements = [
+            Judgement(Verdict.ERROR, sight, width_px=image.shape[1], height_px=image.shape[0])
+            if isinstance(sight, str)
+            else self._decide(probabilities[start : start + count], sight)
+            for sight, image, start, count in zip(sights, images, starts, views, strict=True)
+        ]
+        return JudgedBatch(tuple(judgements), seen, probabilities, starts, tuple(chunks), self._max_batch)
 
     def explain(self, batch: JudgedBatch, indices: Sequence[int], *, checked: bool = True) -> list[Explanation]:
         """Where the evidence lies in the pictures of `batch` at `indices`, in that order.
 
-        `checked` asks the model again, with two forward passes a picture, whether the map's region carries the verdict. The
-        map itself needs no further forward pass, unless the method is Score-CAM.
+        A picture in one view shows the evidence for its most probable defect; one in tiles the evidence for every class that
+        a tile finds more probable than good. `checked` asks the model again, with two forward passes a view that shows
+        something, whether the map's region carries the verdict. The map itself needs no further forward pass, unless the
+        method is Score-CAM or the batch was too large to keep what it left.
         """
-        explained: dict[int, Explanation] = {}
-        for number, forward in enumerate(batch.chunks):
-            mine = [index for index in indices if index // batch.chunk_size == number]
-            explained.update(zip(mine, self._explain_chunk(batch, forward, mine, number, checked), strict=True))
-        return [explained[index] for index in indices]
+        asked = {index: self._asked(batch, index) for index in dict.fromkeys(indices)}
+        made = self._view_maps(batch, [pair for pairs in asked.values() for pair in pairs])
+        maps = {
+            index: picture_map(
+                batch.sights[index],
+                {(view - batch.starts[index], name): made[view, name] for view, name in pairs},
+                method=self.method,
+                target=batch.judgements[index].target,
+                cells=self._network.cells,
+                scale=self._scale,
+                size_px=(batch.judgements[index].height_px or 1, batch.judgements[index].width_px or 1),
+            )
+            for index, pairs in asked.items()
+        }
+        checks = self._checks(batch, maps) if checked else {}
+        return [Explanation(maps[index].heatmap, maps[index].regions, checks.get(index)) for index in indices]
 
-    def _explain_chunk(
-        self, batch: JudgedBatch, forward: Forward, indices: Sequence[int], number: int, checked: bool
-    ) -> list[Explanation]:
-        if not indices:
-            return []
-        judgements = [batch.judgements[index] for index in indices]
-        # A picture that could not be judged has no target; its map would be that of class 0 and is not finite anyway.
-        targets = [0 if one.target is None else self.bundle.spec.classes.index(one.target) for one in judgements]
-        rows = torch.tensor([index - number * batch.chunk_size for index in indices], device=self._device)
-        mine = forward.subset(rows)
-        maps = self._explain(mine, torch.tensor(targets, device=self._device))
-        values = maps.values.cpu().numpy()
-        checks = self._checks(mine, judgements, values) if checked else [None] * len(judgements)
-        return [
-            self._explanation(judgement, self.bundle.spec.classes[target], value, status, check)
-            for judgement, target, value, status, check in zip(judgements, targets, values, maps.status, checks, strict=True)
-        ]
+    def _look_at(self, image: ImageRGB, name: str | None, given: ImageRGB | None) -> Sight:
+        reference: Grey | None = None
+        if self._compares:
+            if given is not None:
+                reference = align(image, grey_of(given), self.bundle.spec.input.alignment).reference
+            elif self._references is not None:
+                reference = self._references.aligned(image, name).reference
+            else:
+                raise ImageError(
+                    "picture has no reference", found="none given", expected="the picture that the model compares with"
+                )
+        return look_at(image, reference, self.bundle.spec.input, self._recipe.region_of_interest)
 
-    def _checks(
-        self, forward: Forward, judgements: Sequence[Judgement], maps: npt.NDArray[np.float32]
-    ) -> list[RegionCheck | None]:
-        """The check of each picture's region; None for what was not judged, and where no class is good."""
-        good = self.bundle.good_index
-        if good is None:
-            return [None] * len(judgements)
-        cells = self._network.cells
-        onto_input = input_geometry(cells, input_px=(forward.images.shape[2], forward.images.shape[3]))
-        hot = (
-            np.stack([sample_grid(one, onto_input) for one in maps]) >= self._scale.region_threshold * self._scale.scale
-        )  # (N, H, W)
-        changed = without_and_only(
-            forward.images, torch.from_numpy(hot).to(self._device), field_px=cells.field_px, neutral=forward.neutral
+    def _decide(self, views: npt.NDArray[np.float64], sight: Sight) -> Judgement:
+        spec, (height, width) = self.bundle.spec, sight.size_px
+        return decide(
+            views[0] if sight.corners is None else merge_probabilities(views, good=self.bundle.good_index),
+            spec.classes,
+            spec.good,
+            pass_below=self.pass_below,
+            reject_from=self.reject_from,
+            width_px=width,
+            height_px=height,
         )
-        without, only = (1 - self._probabilities(self._network.explainable(images).logits)[:, good] for images in changed)
-        return [
-            RegionCheck(float(less), float(alone), judgement.verdict.flagged and bool(less >= self.pass_below))
-            if np.isfinite([less, alone]).all() and judgement.score is not None
-            else None
-            for judgement, less, alone in zip(judgements, without, only, strict=True)
-        ]
+
+    def _asked(self, batch: JudgedBatch, index: int) -> list[tuple[int, str]]:
+        """Which views of a picture are explained, each for which class."""
+        sight, target, classes = batch.sights[index], batch.judgements[index].target, self.bundle.spec.classes
+        if sight is None:
+            return []
+        start = batch.starts[index]
+        if sight.corners is None:
+            # A picture that could not be judged has no target; its map would be that of class 0 and is not finite anyway.
+            return [(start, target or classes[0])]
+        p = batch.probabilities[start : start + sight.views]
+        pairs = []
+        for number, name in enumerate(classes):
+            if name == self.bundle.spec.good:
+                continue
+            good = self.bundle.good_index
+            finds = np.flatnonzero(p[:, number] > p[:, good]) if good is not None else np.zeros(0, np.int64)
+            if len(finds) == 0 and name == target:
+                finds = np.array([int(p[:, number].argmax())])
+            near = {view for one in finds for view in sight.overlapping(int(one))}
+            pairs += [(start + view, name) for view in sorted(near)]
+        return pairs or [(start, target or classes[0])]
+
+    def _view_maps(self, batch: JudgedBatch, pairs: Sequence[tuple[int, str]]) -> dict[tuple[int, str], ViewMap]:
+        """The raw map of each (view, class)."""
+        made: dict[tuple[int, str], ViewMap] = {}
+        by_chunk: defaultdict[int, list[tuple[int, str]]] = defaultdict(list)
+        for pair in pairs:
+            by_chunk[pair[0] // batch.chunk_size].append(pair)
+        for number, mine in by_chunk.items():
+            forward, views = self._kept_or_again(batch, number, [view for view, _ in mine])
+            for start in range(0, len(mine), self._max_batch):
+                some = mine[start : start + self._max_batch]
+                rows = torch.tensor([views.index(view) for view, _ in some], device=self._device)
+                targets = torch.tensor([self.bundle.spec.classes.index(name) for _, name in some], device=self._device)
+                maps = self._explain(forward.subset(rows), targets)
+                values = maps.values.cpu().numpy()
+                made.update(zip(some, map(ViewMap, values, maps.status), strict=True))
+        return made
+
+    def _kept_or_again(self, batch: JudgedBatch, number: int, wanted: Sequence[int]) -> tuple[Forward, list[int]]:
+        """The forward pass of a chunk, or of the wanted views of it where none was kept; and the views in its rows."""
+        kept = batch.chunks[number]
+        if kept is not None:
+            first = number * batch.chunk_size
+            return kept, list(range(first, first + len(kept.images)))
+        views = sorted(set(wanted))
+        return self._forward(batch, views), views
+
+    def _checks(self, batch: JudgedBatch, maps: dict[int, PictureMap]) -> dict[int, RegionCheck]:
+        """The check of each picture's region; none for what was not judged, and where no class is good."""
+        good = self.bundle.good_index
+        judged = {index: one for index, one in maps.items() if batch.judgements[index].score is not None}
+        if good is None:
+            return {}
+        threshold = np.float32(self._scale.region_threshold)
+        hot: dict[int, npt.NDArray[np.bool_]] = {}
+        for index, one in judged.items():
+            sight = batch.sights[index]
+            assert sight is not None
+            for number in range(sight.views):
+                seen = one.in_view(number, input_geometry(self._network.cells, input_px=sight.inputs.size_px))
+                if sight.corners is None or (seen >= threshold).any():
+                    hot[batch.starts[index] + number] = seen >= threshold
+        asked = list(hot)
+        answers: dict[int, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]] = {}
+        for start in range(0, len(asked), self._max_batch):
+            some = asked[start : start + self._max_batch]
+            forward = self._rows_of(batch, some)
+            changed = without_and_only(
+                forward.images,
+                torch.from_numpy(np.stack([hot[view] for view in some])).to(self._device),
+                field_px=self._network.cells.field_px,
+                neutral=forward.neutral,
+            )
+            both = [self._probabilities(self._network.explainable(images, forward.references).logits) for images in changed]
+            answers.update(zip(some, zip(*both, strict=True), strict=True))
+        checks = {}
+        for index in judged:
+            checked = self._check(batch, index, answers, good)
+            if checked is not None:
+                checks[index] = checked
+        return checks
+
+    def _check(
+        self,
+        batch: JudgedBatch,
+        index: int,
+        answers: dict[int, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]],
+        good: int,
+    ) -> RegionCheck | None:
+        """A picture's check from its views': one without a hot cell is as it was, and shows nothing of the region."""
+        sight, start = batch.sights[index], batch.starts[index]
+        assert sight is not None
+        views = range(start, start + sight.views)
+        less = max(1 - (answers[view][0] if view in answers else batch.probabilities[view])[good] for view in views)
+        alone = max((1 - answers[view][1][good] for view in views if view in answers), default=0.0)
+        if not np.isfinite([less, alone]).all():
+            return None
+        conflict = batch.judgements[index].verdict.flagged and bool(less >= self.pass_below)
+        return RegionCheck(float(less), float(alone), conflict)
+
+    def _rows_of(self, batch: JudgedBatch, views: Sequence[int]) -> Forward:
+        """The forward pass of some views: from what was kept, where they lie in one chunk, else made again."""
+        numbers = {view // batch.chunk_size for view in views}
+        kept = batch.chunks[min(numbers)] if len(numbers) == 1 else None
+        if kept is None:
+            return self._forward(batch, views)
+        first = min(numbers) * batch.chunk_size
+        return kept.subset(torch.tensor([view - first for view in views], device=self._device))
 
     def _probabilities(self, logits: torch.Tensor) -> npt.NDArray[np.float64]:
         """Calibrated, (N, C)."""
         return softmax(logits.double().cpu().numpy(), temperature=self.bundle.spec.calibration.temperature)
 
-    def _explanation(
-        self,
-        judgement: Judgement,
-        target: str,
-        raw: npt.NDArray[np.float32],
-        status: MapStatus,
-        check: RegionCheck | None,
-    ) -> Explanation:
-        spec = self.bundle.spec
-        if judgement.width_px is None or judgement.height_px is None:
-            raise ValueError("a judgement made by judge() carries its picture's size")
-        placed = place(
-            judgement.width_px,
-            judgement.height_px,
-            input_px=(spec.input.height_px, spec.input.width_px),
-            policy=spec.input.resize,
-        )
-        maximum = float(raw.max())
-        heatmap = Heatmap(
-            method=self.method,
-            target=target,
-            status=status,
-            grid=(raw / maximum if maximum > 0 else np.zeros_like(raw)).astype(np.float16),
-            maximum=maximum,
-            scale=self._scale.scale,
-            geometry=grid_geometry(self._network.cells, placed),
-        )
-        return Explanation(heatmap, find_regions(heatmap, threshold=self._scale.region_threshold), check)
-
-    def _forward(self, images: Sequence[ImageRGB]) -> Forward:
-        inputs = self.bundle.spec.input
-        size = (inputs.height_px, inputs.width_px)
-        fitted = np.stack([fit_image(image, input_px=size, policy=inputs.resize) for image in images])  # (N, H, W, 3)
-        pixels = torch.from_numpy(fitted).to(self._device).permute(0, 3, 1, 2).float() / 255  # (N, 3, H, W), channels last
-        return self._network.explainable(pixels)
+    def _forward(self, batch: JudgedBatch, views: Sequence[int]) -> Forward:
+        """One forward pass of some views."""
+        cut = []
+        for number in views:
+            sight, within = batch.view(number)
+            cut.append(sight.view(within))
+        return self._network.explainable(*stacked(cut, self._device))

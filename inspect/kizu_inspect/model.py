@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, fx, nn
 from torch.fx.experimental.optimization import fuse
 
 from kizu_inspect.backbones import build_backbone, cell_geometry
-from kizu_inspect.explain.contract import Forward
-from kizu_inspect.heads import HeadName, LfiHead, Readout, build_head
+from kizu_inspect.explain.contract import Forward, Predict
+from kizu_inspect.heads import EvidenceHead, HeadName, LfiHead, Readout, build_head
 from kizu_inspect.images import CellGeometry
 from kizu_inspect.profile import InputProfile, ProfileName
+from kizu_inspect.recipe import AlignmentSettings
 from kizu_inspect.settings import Settings
 
-__all__ = ["Architecture", "Classifier", "HeadSettings", "InputSettings", "build_classifier"]
+__all__ = ["Architecture", "Classifier", "HeadSettings", "InputSettings", "TilingSettings", "build_classifier"]
+
+
+class TilingSettings(Settings):
+    """A picture is judged in tiles of the input's size, at its own resolution."""
+
+    stride_px: int = Field(
+        ge=8, title="Stride", description="From one tile to the next; what is left of a tile is their overlap."
+    )
 
 
 class InputSettings(Settings):
@@ -32,8 +40,31 @@ class InputSettings(Settings):
         default="letterbox", title="Resize", description="Keep the aspect ratio and reflect the rest, or stretch."
     )
     profile: ProfileName = Field(
-        default="part", title="Profile", description="part (fixed geometry), surface (texture) or plain (ImageNet backbones)."
+        default="part", title="Profile",
+        description="part (fixed geometry), surface (texture), reference (compares with another picture) or plain (ImageNet).",
+    )  # fmt: skip
+    tiling: TilingSettings | None = Field(
+        default=None, title="Tiling", description="Judge a picture in overlapping tiles of this height and width; null: whole."
     )
+
+    alignment: AlignmentSettings = AlignmentSettings()
+
+    @model_validator(mode="after")
+    def _tiles_overlap(self) -> InputSettings:
+        if self.tiling is None:
+            return self
+        if self.tiling.stride_px > min(self.height_px, self.width_px):
+            raise ValueError(
+                f"a stride of {self.tiling.stride_px} px leaves gaps between tiles of {self.width_px} × {self.height_px} px"
+            )
+        if self.profile == "part":
+            raise ValueError("the part profile compares whole pictures of one size: tiles take surface, reference or plain")
+        return self
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """(height, width) of the network's input."""
+        return self.height_px, self.width_px
 
 
 class HeadSettings(Settings):
@@ -85,6 +116,13 @@ class Classifier(nn.Module):
         logits: Tensor = self.head(activations) if grey is None else self.head(activations, grey)
         return logits
 
+    def with_evidence(self, images: Tensor, references: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """The logits (N, C), and those of each cell (N, C, h, w) where the head judges cells before it pools them."""
+        if not isinstance(self.head, EvidenceHead):
+            return self(images, references), None
+        activations = self.backbone(self.profile(images, references))
+        return self.head(activations), self.head.cell_logits(activations)
+
     def explainable(self, images: Tensor, references: Tensor | None = None) -> Forward:
         """One forward pass, without gradients, and all that it leaves to explain it from."""
         with torch.no_grad():
@@ -95,18 +133,22 @@ class Classifier(nn.Module):
                 logits, attention = self.head.judge(activations, grey)
             else:
                 logits = self.head(activations)
-        neutral = self.profile.golden.expand(3, -1, -1) if self.profile.name == "part" else None
+        neutral = None
+        if self.profile.name == "part":
+            neutral = self.profile.golden.expand(3, -1, -1)
+        elif self.profile.name == "reference" and references is not None:
+            neutral = references.expand(-1, 3, -1, -1)
         return Forward(
             images, references, activations, logits, self.head, self._predictor, grey, attention, neutral, self.cells
         )
 
-    def _predictor(self, precision: torch.dtype | None) -> Callable[[Tensor], Tensor]:
+    def _predictor(self, precision: torch.dtype | None) -> Predict:
         """Images -> logits for many pictures: the backbone in `precision` with folded batch norms, and the head itself."""
         backbone = _folded(self.backbone) if precision is None else _folded(copy.deepcopy(self.backbone)).to(precision)
 
-        def predict(images: Tensor) -> Tensor:
+        def predict(images: Tensor, references: Tensor | None = None, /) -> Tensor:
             with torch.no_grad():
-                seen = self.profile(images, None)
+                seen = self.profile(images, references)
                 activations = backbone(seen.to(dtype=precision or seen.dtype, memory_format=torch.channels_last)).to(seen.dtype)
                 grey = self._grey(seen, activations)
                 logits: Tensor = self.head(activations) if grey is None else self.head(activations, grey)

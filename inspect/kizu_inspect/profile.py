@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["InputProfile", "ProfileName"]
+__all__ = ["COMPARING", "InputProfile", "ProfileName"]
 
-ProfileName = Literal["part", "surface", "plain"]
+ProfileName = Literal["part", "surface", "reference", "plain"]
+COMPARING: Final = frozenset({"part", "reference"})
+"""Profiles that know a picture without a defect: what a mask or a check shows in a defect's place."""
 SURFACE_MEAN_PX = 25
 PART_MEAN_PX = 11
 CORE = 0.5
@@ -23,6 +25,8 @@ class InputProfile(nn.Module):
     in grey, without which a network of small receptive field cannot know that something is missing; the local contrast, in
     which faint scratches and dents stand out whatever the lighting; and the absolute difference of picture and golden
     picture, both standardised. The difference follows from the others, but without it some runs never learn to compare them.
+    `reference`, for parts that are compared with a picture of their own, five channels: normalised colour, the reference in
+    grey, and the absolute difference. Nothing of it depends on the rest of the picture, so that tiles see what the whole would.
     `surface`, for textures: grey minus its local mean, over the picture's own mean absolute residual, small values cored
     away: neither brightness nor grain is left to decide by.
     `plain`: normalised colour, as backbones from ImageNet expect it.
@@ -35,18 +39,27 @@ class InputProfile(nn.Module):
     def __init__(self, name: ProfileName, *, height_px: int, width_px: int) -> None:
         super().__init__()
         self.name: ProfileName = name
-        self.channels: int = {"part": 6, "surface": 1, "plain": 3}[name]
+        self.channels: int = {"part": 6, "surface": 1, "reference": 5, "plain": 3}[name]
         self.register_buffer("mean", torch.zeros(3, 1, 1))
         self.register_buffer("std", torch.ones(3, 1, 1))
         self.register_buffer("golden", torch.zeros(1, height_px, width_px) if name == "part" else torch.zeros(0))
 
     def forward(self, images: Tensor, references: Tensor | None = None) -> Tensor:
-        """The backbone's input. `references` (N, 1, H, W), grey in [0, 1], replaces the golden picture (part only)."""
+        """The backbone's input. `references` (N, 1, H, W), grey in [0, 1]; without them `part` takes its golden picture.
+
+        Raises ValueError where `reference` is given none.
+        """
         if self.name == "surface":
             return self._surface(images)
         colour = (images - self.mean) / self.std  # (N, 3, H, W)
         if self.name == "plain":
             return colour
+        if self.name == "reference":
+            if references is None:
+                raise ValueError("a model that compares needs a reference for each picture")
+            against = (references - self.mean.mean()) / self.std.mean()  # (N, 1, H, W)
+            difference = (_grey(images) - references).abs() / self.std.mean()
+            return torch.cat([colour, against, difference], dim=1).contiguous(memory_format=torch.channels_last)
         if references is None:
             references = self.golden.expand(len(images), -1, -1, -1)
         golden = (references - self.mean.mean()) / self.std.mean()  # (N, 1, H, W)

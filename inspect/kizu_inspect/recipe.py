@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from kizu_inspect.settings import Settings
 
-__all__ = ["Device", "ExplanationSettings", "Masked", "Recipe", "Target"]
+__all__ = [
+    "Alignment", "AlignmentSettings", "Device", "ExplanationSettings", "Masked", "Recipe", "ReferenceSettings", "Target",
+]  # fmt: skip
 
 Device = Literal["auto", "cpu", "cuda"]
 Target = Literal["class", "margin"]
 Masked = Literal["neutral", "black"]
+Alignment = Literal["none", "translation", "homography"]
 
 
 class ExplanationSettings(Settings):
@@ -79,11 +83,57 @@ class ExplanationSettings(Settings):
         return "+".join(name for name, is_so in changed.items() if is_so)
 
 
+class AlignmentSettings(Settings):
+    """How a reference is laid over the picture that it belongs to."""
+
+    kind: Alignment = Field(
+        default="translation", title="Kind", description="By a shift (translation), a change of view (homography), or none."
+    )
+    least_correlation: float = Field(
+        default=0.5, ge=-1, le=1, title="Least correlation",
+        description="A picture that correlates less with its reference is not judged: ERROR.",
+    )  # fmt: skip
+
+
+class ReferenceSettings(Settings):
+    """The defect-free picture that a model compares with (a model trained with `--profile reference`)."""
+
+    path: Path = Field(
+        title="Path", description="A picture: the reference of every part. With a pattern: the folder of the references."
+    )
+    pattern: str | None = Field(
+        default=None, title="Pattern",
+        description="Regular expression on a picture's whole file name; `name` uses its groups. Example: (.+)_test[.]jpg",
+    )  # fmt: skip
+    name: str = Field(
+        default=r"\1.png", title="Name", description=r"File name of a picture's reference, by the pattern's groups: \1_temp.jpg"
+    )
+
+    @model_validator(mode="after")
+    def _pattern_is_one(self) -> ReferenceSettings:
+        if self.pattern is not None:
+            try:
+                re.compile(self.pattern)
+            except re.error as error:
+                raise ValueError(f"pattern {self.pattern!r} is no regular expression: {error}") from None
+        return self
+
+
+Edges = tuple[int, int, int, int]
+
+
 class Recipe(Settings):
     """How one station judges: model, thresholds, explanation. A change is a new version in the database."""
 
     bundle: Path = Field(title="Bundle", description="Folder of the trained model (bundle.yaml and weights.safetensors).")
     explanation: ExplanationSettings = ExplanationSettings()
+    region_of_interest: Edges | None = Field(
+        default=None, title="Region of interest",
+        description="Judge only this part of a picture: x1, y1, x2, y2 in px, right and lower edge exclusive.",
+    )  # fmt: skip
+    reference: ReferenceSettings | None = Field(
+        default=None, title="Reference", description="What a model that compares is given to compare with."
+    )
     pass_below: float | None = Field(
         default=None, ge=0, le=1, title="PASS limit",
         description="PASS when 1 − p(good) is below this. Default: the bundle's own threshold.",
@@ -105,3 +155,10 @@ class Recipe(Settings):
         default=100.0, gt=0, le=1000, title="Largest picture",
         description="A picture with more pixels than this (in millions) is not decoded but quarantined.",
     )  # fmt: skip
+
+    @field_validator("region_of_interest")
+    @classmethod
+    def _has_an_inside(cls, edges: Edges | None) -> Edges | None:
+        if edges is not None and not (0 <= edges[0] < edges[2] and 0 <= edges[1] < edges[3]):
+            raise ValueError(f"x1, y1, x2, y2 with 0 ≤ x1 < x2 and 0 ≤ y1 < y2 expected, found {list(edges)}")
+        return edges

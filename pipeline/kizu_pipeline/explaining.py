@@ -88,7 +88,8 @@ class ExplanationStep:
             except (RecordError, ImageError) as error:
                 outcomes[uid] = str(error)
         if images:
-            batch = inspector.judge(list(images.values()))
+            names = {record.row.uid: record.image_name for record in records}
+            batch = inspector.judge(list(images.values()), names=[names[uid] for uid in images])
             outcomes |= dict(zip(images, explain_each(inspector, batch, range(len(images))), strict=True))
         return outcomes
 

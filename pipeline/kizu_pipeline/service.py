@@ -229,7 +229,7 @@ class _Line:
 
     def _judge(self, loaded: Sequence[_Loaded]) -> None:
         started = time.perf_counter()
-        batch = self._inspector.judge([one.picture.image for one in loaded])
+        batch = self._inspector.judge([one.picture.image for one in loaded], names=[one.work.name for one in loaded])
         judge_ms = (time.perf_counter() - started) * 1e3 / len(loaded)
         inspections = [
             self._inspection(one, judgement, judge_ms=judge_ms) for one, judgement in zip(loaded, batch.judgements, strict=True)

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 from rich.table import Table
 
 from kizu.console import JsonOption, screen, write_json
-from kizu_inspect.errors import ImageError, SourceError
-from kizu_inspect.recipe import ExplanationSettings, Recipe, Target
+from kizu_inspect.errors import ConfigError, ImageError, SourceError
+from kizu_inspect.recipe import ExplanationSettings, Recipe, ReferenceSettings, Target
 from kizu_inspect.results import Explanation, Judgement, Verdict
+from kizu_inspect.settings import describe_invalid
 
 __all__ = ["inspect_command"]
 
@@ -26,6 +28,14 @@ def inspect_command(
         Target, typer.Option(help="Explain the defect's logit, or how far it lies above the good class.")
     ] = "class",
     channels: Annotated[int | None, typer.Option(min=1, help="Score-CAM on so many channels (default: all, exact).")] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(help="The defect-free picture to compare with; with --reference-pattern, the folder of such pictures."),
+    ] = None,
+    reference_pattern: Annotated[
+        str | None, typer.Option(help="Regular expression on a picture's file name, such as '(.+)_test[.]jpg'.")
+    ] = None,
+    reference_name: Annotated[str, typer.Option(help="Its reference's file name, such as '\\1_temp.jpg'.")] = r"\1.png",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="Write each picture with its heatmap and regions into this folder.")] = None,
     json: JsonOption = None,
@@ -40,7 +50,16 @@ def inspect_command(
 
     if fail_on not in (None, "reject"):
         raise typer.BadParameter(f"found {fail_on}; expected reject", param_hint="--fail-on")
-    settings = Recipe(bundle=bundle, explanation=ExplanationSettings(method=method, target=target, channels=channels))
+    try:
+        settings = Recipe(
+            bundle=bundle,
+            explanation=ExplanationSettings(method=method, target=target, channels=channels),
+            reference=None
+            if reference is None
+            else ReferenceSettings(path=reference, pattern=reference_pattern, name=reference_name),
+        )
+    except ValidationError as error:
+        raise ConfigError("options are not understood", found=describe_invalid(error)) from None
     inspector = Inspector.load(settings, device=device)  # type: ignore[arg-type]  # pick_device refuses other words
     results: list[tuple[Path, Judgement, Explanation | None]] = []
     written: Counter[str] = Counter()
@@ -54,7 +73,7 @@ def inspect_command(
                 raise SourceError(f"picture {path} cannot be opened", found=str(error.strerror)) from None
             except ImageError as error:
                 results.append((path, Judgement(Verdict.ERROR, str(error)), None))
-        batch = inspector.judge(pictures)
+        batch = inspector.judge(pictures, names=[path.name for path in names])
         explained = inspector.explain(batch, range(len(pictures)))
         results += zip(names, batch.judgements, explained, strict=True)
         if out is not None:

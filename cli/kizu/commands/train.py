@@ -32,12 +32,21 @@ def train_command(
     profile: Annotated[
         str,
         typer.Option(
-            help="Input profile: part (fixed geometry), surface (texture), plain, or auto (the better of the first two)."
+            help="Input profile: part (fixed geometry), surface (texture), reference (compares with the manifest's reference "
+            "pictures), plain, or auto (the better of the first two)."
         ),
     ] = "part",
     size: Annotated[
         int | None, typer.Option(help="Longer side of the input in px (default: the pictures', at most 224).")
     ] = None,
+    tile: Annotated[
+        int | None,
+        typer.Option(help="Judge large pictures in overlapping tiles of so many px a side, at full resolution.", min=32),
+    ] = None,
+    alignment: Annotated[
+        str, typer.Option(help="How a reference is laid over its picture: none, translation or homography (change of view).")
+    ] = "translation",
+    promise: Annotated[float, typer.Option(help="Miss rate that the PASS limit promises.", min=0.0001, max=0.9999)] = 0.05,
     backbone: Annotated[str, typer.Option(help="local, resnet18, resnet50, mobilenet_v3_small, …")] = "local",
     head: Annotated[str, typer.Option(help="evidence, linear, mlp or lfi (LFI-CAM's attention).")] = "evidence",
     readout: Annotated[
@@ -60,12 +69,19 @@ def train_command(
     from kizu_inspect.training.train import Trained, TrainingSettings
 
     labelled = read_labelled(data, good=good, group_pattern=group_pattern, seed=seed)
-    height, width = input_size(labelled, longest=size)
+    height, width = (tile, tile) if tile is not None else input_size(labelled, longest=size)
+    tiling = None if tile is None else {"stride_px": max(8, tile * 3 // 4 // 8 * 8)}
     profiles = AUTO if profile == "auto" else (profile,)
     options = {
         one: {
             "name": name or out.name,
-            "input": {"height_px": height, "width_px": width, "profile": one},
+            "input": {
+                "height_px": height,
+                "width_px": width,
+                "profile": one,
+                "tiling": tiling,
+                "alignment": {"kind": alignment},
+            },
             "architecture": {
                 "backbone": backbone,
                 "context": 1 if one == "surface" else 3,
@@ -80,6 +96,7 @@ def train_command(
             "fit": {"steps": steps, "seed": seed},
             "seconds": None if minutes is None else minutes * 60 / len(profiles),
             "device": device,
+            "promised_miss_rate": promise,
             "backbone_weights": weights,
         }
         for one in profiles

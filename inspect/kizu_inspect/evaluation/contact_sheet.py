@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from kizu_inspect.bundle import Bundle
+from kizu_inspect.devices import pick_device
 from kizu_inspect.heatmap import overlay
 from kizu_inspect.inspector import Inspector
 from kizu_inspect.recipe import Device, ExplanationSettings, Recipe
@@ -34,6 +35,7 @@ def write_contact_sheet(
     options = options or ExplanationSettings()
     chosen = _in_turn([sample for sample in samples if sample.label != bundle.spec.good])[:ROWS]
     pictures = [read_picture(sample.path) for sample in chosen]
+    beside = [None if sample.reference is None else read_picture(sample.reference) for sample in chosen]
     figure = Figure(figsize=(1.9 * (len(methods) + 2), 2.05 * max(1, len(chosen))), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(max(1, len(chosen)), len(methods) + 2, squeeze=False)
@@ -44,8 +46,8 @@ def write_contact_sheet(
         axes[row, 1].imshow(picture if truth is None else np.where(truth[..., None], picture, picture // 3))
     for column, method in enumerate(methods, start=2):
         recipe = Recipe(bundle=bundle.path, explanation=options.model_copy(update={"method": method}))
-        inspector = Inspector.load(recipe, device=device, max_batch=ROWS)
-        explanations = inspector.explain(inspector.judge(pictures), range(len(pictures)))
+        inspector = Inspector(bundle, recipe, device=pick_device(device), max_batch=ROWS)
+        explanations = inspector.explain(inspector.judge(pictures, references=beside), range(len(pictures)))
         for row, (picture, explanation) in enumerate(zip(pictures, explanations, strict=True)):
             axes[row, column].imshow(overlay(picture, explanation.heatmap))
             axes[row, column].set_xlabel(f"{explanation.heatmap.target}: {explanation.heatmap.peak:.2f}", fontsize=7)

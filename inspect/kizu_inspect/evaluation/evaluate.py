@@ -16,6 +16,7 @@ from kizu_inspect.bundle import Bundle
 from kizu_inspect.devices import pick_device
 from kizu_inspect.errors import BundleError, MethodError
 from kizu_inspect.evaluation.classification import classification_figures
+from kizu_inspect.evaluation.detection import Detected, compare, detection_figures
 from kizu_inspect.evaluation.faithfulness import (
     Answers,
     ask,
@@ -60,6 +61,7 @@ class _Tally:
     """What was found of one method's maps so far."""
 
     located: list[Located] = field(default_factory=list)
+    detected: list[Detected] = field(default_factory=list)
     cold: list[bool] = field(default_factory=list)
     answers: list[Answers] = field(default_factory=list)
 
@@ -67,6 +69,8 @@ class _Tally:
         figures = explanation_figures(self.located, within_px=within_px)
         if self.cold:
             figures["cold"] = wilson(sum(self.cold), len(self.cold))
+        if self.detected:
+            figures |= detection_figures(self.detected)
         return figures | (faithfulness_figures(self.answers) if self.answers else {})
 
 
@@ -106,13 +110,15 @@ def evaluate(
     judge = next(iter(judges.values()), None) or Inspector(
         bundle, Recipe(bundle=bundle.path), device=pick_device(device), max_batch=max_batch
     )
+    tiled = bundle.spec.input.tiling is not None
     judgements: list[Judgement] = []
     tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
     asked: list[tuple[Forward, int, int]] = []
     for start in range(0, len(samples), max_batch):
         some = samples[start : start + max_batch]
         pictures = [read_picture(sample.path) for sample in some]
-        batch = judge.judge(pictures)
+        beside = [None if sample.reference is None else read_picture(sample.reference) for sample in some]
+        batch = judge.judge(pictures, references=beside)
         judgements += batch.judgements
         explained = {name: one.explain(batch, range(len(some)), checked=False) for name, one in judges.items()}
         for offset, sample in enumerate(some):
@@ -122,6 +128,9 @@ def evaluate(
                     tallies[name].cold.append(heatmap.peak < QUARTER)
                 continue
             seed = start + offset
+            if sample.boxes:
+                for name, explanations in explained.items():
+                    tallies[name].detected.append(compare(explanations[offset].regions, sample.boxes))
             truth = truth_of(sample, pictures[offset].shape[:2])
             if truth is not None:
                 thresholds = {
@@ -129,8 +138,9 @@ def evaluate(
                 }
                 _compare(tallies, thresholds, heatmaps, truth, seed=seed)
             target = batch.judgements[offset].target
-            if len(asked) < faithful and target is not None:
-                forward = batch.chunks[0].subset(torch.tensor([offset], device=batch.chunks[0].logits.device))
+            kept = batch.chunks[0]
+            if len(asked) < faithful and target is not None and kept is not None and not tiled:
+                forward = kept.subset(torch.tensor([batch.starts[offset]], device=kept.logits.device))
                 asked.append((forward, bundle.spec.classes.index(target), seed))
                 _ask(tallies, bundle.model, heatmaps, *asked[-1])
         if progress is not None:
@@ -171,7 +181,11 @@ def _ask(
     height, width = forward.images.shape[2:]
     onto_input = input_geometry(model.cells, input_px=(height, width))
     maps = {name: sample_grid(one.grid.astype(np.float32), onto_input) for name, one in heatmaps.items()}
-    predict = forward.predictor(None)
+    whole, references = forward.predictor(None), forward.references
+
+    def predict(images: torch.Tensor) -> torch.Tensor:
+        return whole(images, None if references is None else references.expand(len(images), -1, -1, -1))
+
     for name, drawn in (maps | comparison_maps(height, width, seed=seed)).items():
         tallies[name].answers.append(ask(predict, forward.images[0], drawn, target, mean=model.profile.mean, seed=seed))
 
@@ -182,7 +196,8 @@ def _sanity(model: Classifier, method: str, explain: Explainer, asked: Sequence[
     pairs = []
     for forward, target, _ in asked:
         targets = torch.tensor([target], device=forward.logits.device)
-        own, other = (explain(one, targets).values for one in (forward, fresh.explainable(forward.images)))
+        again = fresh.explainable(forward.images, forward.references)
+        own, other = (explain(one, targets).values for one in (forward, again))
         pairs.append((own, other))
     return median_rank_correlation(*(torch.cat(maps) for maps in zip(*pairs, strict=True)))
 
@@ -204,11 +219,13 @@ def _budgets(options: ExplanationSettings, good: int | None, asked: Sequence[tup
 def _cost(model: Classifier, explain: Explainer, asked: Sequence[tuple[Forward, int, int]]) -> Figure:
     """Forward pass and map over the forward pass alone, of up to 16 pictures together: median, least and most of five."""
     images = torch.cat([forward.images for forward, _, _ in asked[:16]])
+    beside = [forward.references for forward, _, _ in asked[:16] if forward.references is not None]
+    references = torch.cat(beside) if beside else None
     targets = torch.tensor([target for _, target, _ in asked[:16]], device=images.device)
     ratios = []
     for _ in range(COST_ROUNDS):
         begun = time.perf_counter()
-        forward = model.explainable(images)
+        forward = model.explainable(images, references)
         passed = time.perf_counter()
         explain(forward, targets).values.cpu()
         ratios.append((time.perf_counter() - begun) / (passed - begun))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,13 @@ from kizu_inspect.heads import ReadoutHead
 from kizu_inspect.images import CellGeometry
 from kizu_inspect.results import MapStatus
 
-__all__ = ["Explainer", "Forward", "Maps", "check_targets", "finish"]
+__all__ = ["Explainer", "Forward", "Maps", "Predict", "check_targets", "finish"]
+
+
+class Predict(Protocol):
+    """The whole model without gradients, for many pictures: images (N, 3, H, W), references (N, 1, H, W) -> logits (N, C)."""
+
+    def __call__(self, images: Tensor, references: Tensor | None = None, /) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -23,20 +30,21 @@ class Forward:
     images: Tensor
     """(N, 3, H, W) float32 RGB in [0, 1], before normalisation and input profile."""
     references: Tensor | None
-    """(N, 1, H, W) float32 grey in [0, 1], where the recipe has a reference picture."""
+    """(N, 1, H, W) float32 grey in [0, 1], for a model that compares with reference pictures."""
     activations: Tensor
     """A (N, K, h, w), the last feature map."""
     logits: Tensor
     """(N, C)."""
     head: nn.Module
-    predictor: Callable[[torch.dtype | None], Callable[[Tensor], Tensor]]
-    """precision (None: the model's own) -> (images -> logits): the whole model for many pictures, without gradients."""
+    predictor: Callable[[torch.dtype | None], Predict]
+    """precision (None: the model's own) -> Predict."""
     grey: Tensor | None = None
     """(N, 1, h, w): the channel mean of the backbone's input at the size of a map, where the head asks for it (LFI)."""
     attention: Tensor | None = None
     """(N, h, w): the LFI head's attention map of this pass, before its normalisation."""
     neutral: Tensor | None = None
-    """(3, H, W) RGB in [0, 1]: a picture in which this model finds nothing (the golden picture); None where it has none."""
+    """RGB in [0, 1], a picture in which this model finds nothing: the golden one (3, H, W), each picture's reference
+    (N, 3, H, W), or None where it has none."""
     cells: CellGeometry | None = None
     """Where the cells of A lie in the network's input."""
 
@@ -55,6 +63,7 @@ class Forward:
             logits=self.logits[indices],
             grey=None if self.grey is None else self.grey[indices],
             attention=None if self.attention is None else self.attention[indices],
+            neutral=self.neutral if self.neutral is None or self.neutral.ndim == 3 else self.neutral[indices],
         )
 
 

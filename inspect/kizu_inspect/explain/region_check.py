@@ -14,7 +14,7 @@ def without_and_only(images: Tensor, hot: Tensor, *, field_px: float, neutral: T
     """The pictures without their region, and their region alone: both (N, 3, H, W).
 
     `images` (N, 3, H, W); `hot` (N, H, W) bool: where the map reaches the region threshold; `field_px`: the receptive field
-    of a cell; `neutral` (3, H, W): a picture in which the model finds nothing, if it has one.
+    of a cell; `neutral` (3, H, W), or one for each picture: in which the model finds nothing, if there is one.
 
     The region is grown by a quarter of the field and fades out over an eighth. What is taken away shows the picture's own
     light, which is what a Gaussian of half a field leaves of it, and the details of `neutral`. A sharp border, or a blur where
@@ -28,7 +28,7 @@ def without_and_only(images: Tensor, hot: Tensor, *, field_px: float, neutral: T
     for side in ((2 * reach + 1, 1), (1, 2 * reach + 1)):
         grown = F.max_pool2d(grown, side, stride=1, padding=(side[0] // 2, side[1] // 2))
     soft = torch.maximum(grown, (2 * _blur(grown, field / 8)).clamp(max=1))  # the blur of a straight border is a half on it
-    details = torch.zeros_like(images[:1]) if neutral is None else neutral[None]
+    details = torch.zeros_like(images[:1]) if neutral is None else neutral
     filling = details + _blur(images - details, field / 2)
     return torch.lerp(images, filling, soft), torch.lerp(filling, images, soft)
 

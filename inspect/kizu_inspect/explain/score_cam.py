@@ -60,20 +60,26 @@ def score_cam(
 
         predict = forward.predictor(precision)
 
-        def probability(images: Tensor, of: Tensor) -> Tensor:
-            logits = predict(images)
+        def probability(images: Tensor, of: Tensor, pictures: Tensor | None) -> Tensor:
+            references = None if forward.references is None or pictures is None else forward.references[pictures]
+            logits = predict(images) if references is None else predict(images, references)
             p = logits.float() if compat else logits.float().softmax(dim=1)
             p = p.expand(len(of), -1)  # one picture serves all targets
             return p.gather(1, of[:, None])[:, 0] - (0 if against is None else p[:, against])
 
-        blank = torch.zeros_like(forward.images[:1])  # (1, 3, H, W)
+        blank = torch.zeros_like(forward.images[:1])  # (1, 3, H, W), or (N, 3, H, W) with references
         if masked == "neutral" and forward.neutral is not None and not compat:
             blank = blank + forward.neutral
-        hidden = probability(blank, targets)  # (N,)
-        weights = torch.zeros_like(high)  # (N, K)
         size = forward.images.shape[2:]
-        pairs = chosen.nonzero()
         together = masks_at_once or max(1, PIXELS_AT_ONCE // (size[0] * size[1]))
+        if forward.references is None:
+            hidden = probability(blank, targets, None)  # (N,)
+        else:
+            blank = blank.expand(len(forward.images), -1, -1, -1)
+            every = torch.split(torch.arange(len(blank), device=blank.device), together)
+            hidden = torch.cat([probability(blank[some], targets[some], some) for some in every]) if len(blank) else targets[:0]
+        weights = torch.zeros_like(high)  # (N, K)
+        pairs = chosen.nonzero()
         for rows in torch.split(pairs, together) if len(pairs) else ():
             picture, channel = rows.unbind(dim=1)
             small = activations[picture, channel][:, None]  # (M, 1, h, w)
@@ -83,8 +89,9 @@ def score_cam(
                 masks = F.interpolate(small, size=size, mode="bilinear", align_corners=bool(compat))
             least, most = (edge[:, None, None, None] for edge in masks.flatten(1).aminmax(dim=1))
             masks = (masks - least) / (most - least).clamp(min=torch.finfo(masks.dtype).tiny)  # (M, 1, H, W)
-            shown = torch.lerp(blank, forward.images[picture], masks)
-            weights[picture, channel] = probability(shown, targets[picture]) - hidden[picture]
+            behind = blank if len(blank) == 1 else blank[picture]
+            shown = torch.lerp(behind, forward.images[picture], masks)
+            weights[picture, channel] = probability(shown, targets[picture], picture) - hidden[picture]
         if softmax or compat:
             skipped = seen & ~chosen
             weights = weights.masked_fill(skipped, -torch.inf).softmax(dim=1)

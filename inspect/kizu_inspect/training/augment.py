@@ -15,7 +15,7 @@ __all__ = ["Augmentation"]
 
 
 class Augmentation:
-    """Flips, transposition (square pictures), reflected shifts, gain and offset; the golden picture moves with the picture."""
+    """Flips, transposition (square pictures), reflected shifts, gain and offset; what lies beside a picture moves with it."""
 
     def __init__(self, *, height_px: int, width_px: int, shift_px: int, seed: int) -> None:
         steps: list[A.BasicTransform] = [A.HorizontalFlip(p=0.5), A.VerticalFlip(p=0.5)]
@@ -29,8 +29,8 @@ class Augmentation:
         self._compose = A.Compose(steps, seed=seed)
 
     def __call__(
-        self, image: npt.NDArray[np.uint8], golden: npt.NDArray[np.uint8]
-    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-        """The changed picture (H, W, 3) and golden picture (H, W), uint8."""
-        changed = self._compose(image=image, mask=golden)
-        return changed["image"], changed["mask"]
+        self, image: npt.NDArray[np.uint8], *beside: npt.NDArray[np.uint8]
+    ) -> tuple[npt.NDArray[np.uint8], tuple[npt.NDArray[np.uint8], ...]]:
+        """The changed picture (H, W, 3), and those (H, W) that lie beside it, moved as it was but in their own light; uint8."""
+        changed = self._compose(image=image, masks=list(beside))
+        return changed["image"], tuple(changed["masks"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -10,8 +13,28 @@ from torch import Tensor
 from kizu_inspect.profile import InputProfile
 from kizu_inspect.training.augment import Augmentation
 from kizu_inspect.training.pictures import Pictures
+from kizu_inspect.views import to_input
 
-__all__ = ["Batches", "to_input"]
+__all__ = ["Batch", "Batches"]
+
+JITTER_PX = 1
+Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one training step learns from."""
+
+    rows: npt.NDArray[np.int64]
+    """(N,) which of the training pictures."""
+    images: Tensor
+    """(N, 3, H, W) in [0, 1]."""
+    references: Tensor | None
+    """(N, 1, H, W) in [0, 1], for a model that compares."""
+    truths: Tensor | None
+    """(N, H, W) uint8: what each pixel shows, as in `Pictures`."""
+    labels: Tensor
+    """(N,) class indices."""
 
 
 class Batches:
@@ -40,23 +63,37 @@ class Batches:
         self._device = device
         self._generator = np.random.default_rng(seed)
         self._augment = Augmentation(height_px=height, width_px=width, shift_px=shift_px, seed=seed)
-        self._part = profile.name == "part"
-        self._golden = np.zeros((height, width), np.uint8)
-        if self._part:
+        self._golden: npt.NDArray[np.uint8] | None = None
+        if profile.name == "part":
             self._golden = np.rint(profile.golden[0].cpu().numpy() * 255).astype(np.uint8)
         self._waiting: list[int] = []
         self._losses = np.full(len(train), np.nan)
 
-    def draw(self) -> tuple[npt.NDArray[np.int64], Tensor, Tensor | None, Tensor]:
-        """The rows drawn (N,), their images (N, 3, H, W), references (N, 1, H, W) or None, and labels (N,)."""
+    def draw(self) -> Batch:
+        """The next batch."""
         chosen = self._choose()
-        changed = [self._augment(self._train.images[row], self._golden) for row in chosen]
-        images = to_input(np.stack([image for image, _ in changed]), self._device)
-        references = None
-        if self._part:
-            moved = np.stack([golden for _, golden in changed])  # (N, H, W)
-            references = torch.from_numpy(moved).to(self._device)[:, None].float() / 255
-        return chosen, images, references, torch.from_numpy(self._train.labels[chosen]).to(self._device)
+        pictures, references, truths = zip(*(self._changed(int(row)) for row in chosen), strict=True)
+        return Batch(
+            chosen,
+            to_input(np.stack(pictures), self._device),
+            None if references[0] is None else self._on_device(np.stack(references))[:, None].float() / 255,
+            None if truths[0] is None else self._on_device(np.stack(truths)),
+            self._on_device(self._train.labels[chosen]),
+        )
+
+    def _changed(self, row: int) -> tuple[Bytes, Bytes | None, Bytes | None]:
+        """A picture, its reference and its truth, changed together."""
+        reference = self._golden
+        if self._train.references is not None:
+            # A reference that lies a pixel beside its picture is no defect.
+            by = self._generator.integers(-JITTER_PX, JITTER_PX + 1, 2)
+            reference = np.roll(self._train.references[row], by, axis=(0, 1))
+        truth = None if self._train.truths is None else self._train.truths[row]
+        picture, moved = self._augment(self._train.images[row], *(one for one in (reference, truth) if one is not None))
+        return picture, None if reference is None else moved[0], None if truth is None else moved[-1]
+
+    def _on_device(self, values: npt.NDArray[Any]) -> Tensor:
+        return torch.from_numpy(values).to(self._device)
 
     def learned(self, rows: npt.NDArray[np.int64], losses: Tensor) -> None:
         """Tells the losses (N,) of a batch, by which later ones are drawn."""
@@ -72,8 +109,3 @@ class Batches:
             self._waiting += self._generator.permutation(count).tolist()
         chosen, self._waiting = self._waiting[: self._size], self._waiting[self._size :]
         return np.array(chosen, np.int64)
-
-
-def to_input(images: npt.NDArray[np.uint8], device: torch.device) -> Tensor:
-    """(N, H, W, 3) uint8 as (N, 3, H, W) float32 in [0, 1], channels last in memory."""
-    return torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float() / 255

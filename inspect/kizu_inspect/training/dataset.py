@@ -39,6 +39,15 @@ class Sample:
     boxes: tuple[Box, ...] = ()
     """(x1, y1, x2, y2, class) in pixels of the picture; right and lower edge exclusive."""
     mask: Path | None = None
+    reference: Path | None = None
+    """A picture of the same part, or of its design, without a defect."""
+    others: tuple[str, ...] = ()
+    """Further labels of a picture with defects of several classes."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels, the first of which is `label`."""
+        return (self.label, *self.others)
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,7 @@ def read_labelled(
         raise DataError("data set is not there", found=str(path), expected="a manifest CSV or a folder of class folders")
     if not samples:
         raise DataError(f"data set {path} is empty", found="no picture", expected="pictures in class folders or a manifest")
-    classes = tuple(sorted({sample.label for sample in samples}))
+    classes = tuple(sorted({label for sample in samples for label in sample.labels}))
     if len(classes) < 2:
         raise DataError(f"data set {path} has one class", found=classes[0], expected="two classes or more")
     if good is not None and good not in classes:
@@ -159,7 +168,8 @@ def _read_manifest(path: Path) -> list[Sample]:
                 expected="path,label,split,group,boxes,mask,reference", next_step="Add the column to its first line.",
             )  # fmt: skip
         rows = list(reader)
-    absent = [row["path"] for row in rows if not (path.parent / row["path"]).is_file()]
+    named = [row[column] for row in rows for column in ("path", "mask", "reference") if row.get(column)]
+    absent = [name for name in named if not (path.parent / name).is_file()]
     if absent:
         raise DataError(
             f"manifest {path} names files that are not there", found=f"{len(absent)}: {', '.join(absent[:3])}",
@@ -185,7 +195,15 @@ def _manifest_sample(manifest: Path, line: int, row: dict[str, str]) -> Sample:
         raise DataError(
             f"{manifest} line {line}: boxes are not understood", found=row["boxes"], expected='[[x1, y1, x2, y2, "class"], …]'
         ) from None
-    return Sample(file, row["label"].split("|")[0], split, row.get("group") or row["path"], boxes, mask)
+    label, *others = [one.strip() for one in row["label"].split("|")]
+    unknown = sorted({name for *_, name in boxes} - {label, *others})
+    if unknown:
+        raise DataError(
+            f"{manifest} line {line}: a box has a class that the picture has not", found=", ".join(unknown),
+            expected=row["label"], next_step="Name every class of the picture's boxes as its label, separated by |.",
+        )  # fmt: skip
+    reference = manifest.parent / row["reference"] if row.get("reference") else None
+    return Sample(file, label, split, row.get("group") or row["path"], boxes, mask, reference, tuple(others))
 
 
 def _share_out(samples: Sequence[Sample], *, seed: int, shares: tuple[float, float, float]) -> list[Sample]:
@@ -219,7 +237,7 @@ def _check_splits(samples: Sequence[Sample], classes: Sequence[str]) -> None:
                 "a group lies in two splits", found=f"group {sample.group} in {other} and {sample.split}",
                 expected="pictures of one part on one side", next_step="Move its pictures into one split.",
             )  # fmt: skip
-    trained = {sample.label for sample in samples if sample.split == "train"}
+    trained = {label for sample in samples if sample.split == "train" for label in sample.labels}
     lacking = [name for name in classes if trained and name not in trained]
     if lacking:
         raise DataError(

@@ -15,13 +15,14 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from kizu_inspect.heads import EvidenceHead
 from kizu_inspect.model import Classifier
 from kizu_inspect.settings import Settings
-from kizu_inspect.training.batches import Batches, to_input
+from kizu_inspect.training.batches import Batches
 from kizu_inspect.training.muon import Muon
-from kizu_inspect.training.pictures import Pictures
+from kizu_inspect.training.pictures import UNSURE, Pictures
 
-__all__ = ["FitSettings", "History", "class_weights", "fit", "logits_of", "prepare_profile", "seconds_a_step"]
+__all__ = ["FitSettings", "History", "class_weights", "evidence_loss", "fit", "logits_of", "prepare_profile", "seconds_a_step"]
 
 PROBE_STEPS = 24
 
@@ -37,6 +38,10 @@ class FitSettings(Settings):
     class_weights: Literal["balanced", "none"] = Field(
         default="balanced", title="Class weights", description="Weigh each class by the root of its rarity, or not at all."
     )
+    evidence_weight: float = Field(
+        default=1.0, ge=0, title="Evidence weight",
+        description="What it counts that a map's cells show the class that lies there, where boxes or masks of tiles say so.",
+    )  # fmt: skip
     shift_px: int = Field(default=8, ge=0, title="Shift", description="Largest random shift in training.")
     hard_share: float = Field(
         default=0.0, ge=0, lt=1, title="Hard share",
@@ -98,12 +103,14 @@ def fit(
     losses: list[float] = []
     curve: list[tuple[int, float, float, float]] = []
     for step in range(1, settings.steps + 1):
-        rows, images, references, labels = batches.draw()
+        batch = batches.draw()
         model.train()
         with torch.autocast(device.type, dtype=_precision(device), enabled=_precision(device) is not torch.float32):
-            logits = model(images, references)
-        loss = F.cross_entropy(logits.float(), labels, weight=weights, label_smoothing=settings.label_smoothing)
-        batches.learned(rows, F.cross_entropy(logits.detach().float(), labels, reduction="none"))
+            logits, cells = model.with_evidence(batch.images, batch.references)
+        loss = F.cross_entropy(logits.float(), batch.labels, weight=weights, label_smoothing=settings.label_smoothing)
+        if batch.truths is not None and cells is not None and settings.evidence_weight > 0:
+            loss = loss + settings.evidence_weight * evidence_loss(cells.float(), batch.truths, model)
+        batches.learned(batch.rows, F.cross_entropy(logits.detach().float(), batch.labels, reduction="none"))
         model.zero_grad()
         torch.autograd.backward(scaler.scale(loss))
         for optimiser, schedule in zip(optimisers, schedules, strict=True):
@@ -131,12 +138,12 @@ def logits_of(model: Classifier, pictures: Pictures, *, device: torch.device, ba
     model.eval()
     rows = []
     for start in range(0, len(pictures), batch_size):
-        images = to_input(pictures.images[start : start + batch_size], device)
+        images, references = pictures.as_input(slice(start, start + batch_size), device)
         with (
             torch.no_grad(),
             torch.autocast(device.type, dtype=_precision(device), enabled=_precision(device) is not torch.float32),
         ):
-            rows.append(model(images).float().cpu())
+            rows.append(model(images, references).float().cpu())
     return torch.cat(rows)
 
 
@@ -149,11 +156,11 @@ def seconds_a_step(model: Classifier, train: Pictures, settings: FitSettings, *,
     times = []
     for _ in range(PROBE_STEPS):
         start = time.monotonic()
-        _, images, references, labels = batches.draw()
+        batch = batches.draw()
         model.train()
         with torch.autocast(device.type, dtype=_precision(device), enabled=_precision(device) is not torch.float32):
-            logits = model(images, references)
-        loss = F.cross_entropy(logits.float(), labels)
+            logits = model(batch.images, batch.references)
+        loss = F.cross_entropy(logits.float(), batch.labels)
         model.zero_grad()
         torch.autograd.backward(loss)
         for optimiser in optimisers:
@@ -207,6 +214,29 @@ def class_weights(labels: npt.NDArray[np.int64], classes: int, settings: FitSett
     # The root: full inverse frequency lets a class of a dozen pictures drown the rest.
     weights = np.sqrt(len(labels) / (classes * np.bincount(labels, minlength=classes)))
     return torch.tensor(weights / weights.mean(), dtype=torch.float32)
+
+
+def evidence_loss(cells: Tensor, truths: Tensor, model: Classifier) -> Tensor:
+    """The cross-entropy of each cell's class, the mean over defects' cells and that over all others in equal parts.
+
+    `cells` (N, C, h, w) are the classes' logits in each cell, `truths` (N, H, W) what each pixel shows. A cell's class is that
+    of its centre; cells of unsure pixels do not count.
+    """
+    where = model.cells
+    rows, columns = (
+        (where.start_px + where.step_px * torch.arange(count, device=cells.device)).round().long().clamp(0, side - 1)
+        for count, side in zip(cells.shape[2:], truths.shape[1:], strict=True)
+    )
+    shown = truths[:, rows[:, None], columns[None]].long()  # (N, h, w)
+    good = model.head.good if isinstance(model.head, EvidenceHead) else None
+    sure = shown != UNSURE
+    if good is None:
+        sure = sure & (shown > 0)
+    labels = torch.where(shown > 0, shown - 1, 0 if good is None else good)
+    losses = F.cross_entropy(cells, labels.masked_fill(~sure, 0), reduction="none")
+    parts = [losses[sure & chosen] for chosen in (shown > 0, shown == 0)]
+    means = [part.mean() for part in parts if len(part)]
+    return torch.stack(means).mean() if means else losses.sum() * 0
 
 
 def _snapshot(model: nn.Module) -> dict[str, Tensor]:

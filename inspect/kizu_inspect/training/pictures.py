@@ -10,13 +10,20 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from kizu_inspect.errors import DataError, ImageError
 from kizu_inspect.images import decode_image, fit_image
 from kizu_inspect.model import InputSettings
+from kizu_inspect.recipe import AlignmentSettings
+from kizu_inspect.reference import Grey, align, grey_of
 from kizu_inspect.training.dataset import Sample
+from kizu_inspect.views import stacked, to_input
 
-__all__ = ["Pictures", "load_pictures"]
+__all__ = ["UNSURE", "Pictures", "load_pictures", "on_disk", "read_picture", "read_reference"]
+
+UNSURE = 255
 
 
 @dataclass(frozen=True)
@@ -29,9 +36,19 @@ class Pictures:
     """(N,) class indices."""
     groups: tuple[str, ...]
     samples: tuple[Sample, ...]
+    references: npt.NDArray[np.uint8] | None = None
+    """(N, H, W) grey, laid over the pictures, for a model that compares."""
+    truths: npt.NDArray[np.uint8] | None = None
+    """(N, H, W) what each pixel shows: 1 + its class, 0 without a defect, UNSURE near a defect's border; None: not known."""
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def as_input(self, rows: slice, device: torch.device) -> tuple[Tensor, Tensor | None]:
+        """Some of the pictures as the network takes them: (N, 3, H, W) and, where there are any, references (N, 1, H, W)."""
+        if self.references is None:
+            return to_input(self.images[rows], device), None
+        return stacked(list(zip(self.images[rows], self.references[rows], strict=True)), device)
 
     def subset(self, indices: npt.NDArray[np.int64]) -> Pictures:
         """Some of the pictures, in the order of `indices`."""
@@ -40,6 +57,8 @@ class Pictures:
             self.labels[indices],
             tuple(self.groups[i] for i in indices),
             tuple(self.samples[i] for i in indices),
+            None if self.references is None else self.references[indices],
+            None if self.truths is None else self.truths[indices],
         )
 
 
@@ -51,22 +70,42 @@ def load_pictures(
     progress: Callable[[int], None] | None = None,
 ) -> Pictures:
     """Reads and fits the pictures of `samples`. Raises DataError naming the first that cannot be read."""
-    shape = (len(samples), inputs.height_px, inputs.width_px, 3)
-    with tempfile.TemporaryFile() as file:  # unlinked at once: gone with the array, also after a kill
-        file.truncate(max(1, int(np.prod(shape))))
-        images: npt.NDArray[np.uint8] = np.memmap(file, dtype=np.uint8, mode="r+", shape=shape)
+    images = on_disk((len(samples), *inputs.size_px, 3))
+    references = on_disk((len(samples), *inputs.size_px)) if inputs.profile == "reference" else None
 
     def read(index: int) -> None:
-        images[index] = fit_image(
-            read_picture(samples[index].path), input_px=(inputs.height_px, inputs.width_px), policy=inputs.resize
-        )
+        picture = read_picture(samples[index].path)
+        images[index] = fit_image(picture, input_px=inputs.size_px, policy=inputs.resize)
+        if references is not None:
+            reference = read_reference(samples[index], picture, inputs.alignment)
+            references[index] = fit_image(reference, input_px=inputs.size_px, policy=inputs.resize)
 
     with ThreadPoolExecutor() as pool:
         for done, _ in enumerate(pool.map(read, range(len(samples))), start=1):
             if progress is not None:
                 progress(done)
     labels = np.array([classes.index(sample.label) for sample in samples], dtype=np.int64)
-    return Pictures(images, labels, tuple(sample.group for sample in samples), tuple(samples))
+    return Pictures(images, labels, tuple(sample.group for sample in samples), tuple(samples), references)
+
+
+def on_disk(shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    """An array of bytes that lies in a file instead of the memory."""
+    with tempfile.TemporaryFile() as file:  # unlinked at once: gone with the array, also after a kill
+        file.truncate(max(1, int(np.prod(shape))))
+        return np.memmap(file, dtype=np.uint8, mode="r+", shape=shape)
+
+
+def read_reference(sample: Sample, picture: npt.NDArray[np.uint8], alignment: AlignmentSettings) -> Grey:
+    """The sample's reference (H, W), laid over its picture (H, W, 3). Raises DataError."""
+    if sample.reference is None:
+        raise DataError(
+            f"picture {sample.path} has no reference", found="an empty reference column", expected="a picture without a defect",
+            next_step="Name one in the manifest, or train with another profile.",
+        )  # fmt: skip
+    try:
+        return align(picture, grey_of(read_picture(sample.reference)), alignment).reference
+    except ImageError as error:
+        raise DataError(f"picture {sample.path} cannot be compared with {sample.reference}", found=str(error)) from None
 
 
 def read_picture(path: Path) -> npt.NDArray[np.uint8]:

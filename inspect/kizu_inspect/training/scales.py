@@ -14,12 +14,14 @@ from torch import Tensor
 from kizu_inspect.bundle import ExplanationScales, Scale
 from kizu_inspect.errors import MethodError
 from kizu_inspect.explain import EXPLAINERS, explainer
+from kizu_inspect.explain.contract import Predict
 from kizu_inspect.heatmap import sample_grid
 from kizu_inspect.images import grid_geometry, place
 from kizu_inspect.model import Classifier, InputSettings
+from kizu_inspect.profile import COMPARING
 from kizu_inspect.recipe import ExplanationSettings, Target
 from kizu_inspect.training.dataset import truth_of
-from kizu_inspect.training.pictures import Pictures, read_picture
+from kizu_inspect.training.pictures import UNSURE, Pictures, read_picture
 
 __all__ = ["fit_region_threshold", "fit_scales"]
 
@@ -40,13 +42,12 @@ def fit_scales(
     The region threshold is the one whose regions meet masks or boxes best (mean intersection over union). The same for each
     variant of the method's options, whose raw values mean something else.
     """
-    choices = _choices(good=good is not None, neutral=model.profile.name == "part")
+    choices = _choices(good=good is not None, neutral=model.profile.name in COMPARING)
     maps: dict[tuple[str, str], dict[int, npt.NDArray[np.float32]]] = {key: {} for key in choices}
     masked_before = 0
     for start in range(0, len(val), 64):
-        images = torch.from_numpy(val.images[start : start + 64]).to(device).permute(0, 3, 1, 2).float() / 255
         labels = torch.from_numpy(val.labels[start : start + 64]).to(device)
-        forward = model.explainable(images)
+        forward = model.explainable(*val.as_input(slice(start, start + 64), device))
         found = torch.nonzero((forward.logits.argmax(dim=1) == labels) & (labels != (-1 if good is None else good))).flatten()
         masked = found[: max(0, MASKED_PICTURES - masked_before)]
         masked_before += len(masked)
@@ -96,19 +97,19 @@ def _choices(*, good: bool, neutral: bool) -> dict[tuple[str, str], ExplanationS
 class _Answers:
     """What a model says of Score-CAM's masked pictures, asked once: its variants weigh the same answers in other ways."""
 
-    def __init__(self, predictor: Callable[[torch.dtype | None], Callable[[Tensor], Tensor]]) -> None:
+    def __init__(self, predictor: Callable[[torch.dtype | None], Predict]) -> None:
         self._predictor = predictor
         self._logits: list[Tensor] = []
 
-    def again(self, precision: torch.dtype | None) -> Callable[[Tensor], Tensor]:
+    def again(self, precision: torch.dtype | None) -> Predict:
         """A predictor for one more variant, which shows the same pictures in the same order."""
         predict = self._predictor(precision)
         asked = count()
 
-        def answer(images: Tensor) -> Tensor:
+        def answer(images: Tensor, references: Tensor | None = None, /) -> Tensor:
             number = next(asked)
             if number == len(self._logits):
-                self._logits.append(predict(images))
+                self._logits.append(predict(images, references))
             return self._logits[number]
 
         return answer
@@ -143,6 +144,9 @@ def _scale(
 
 
 def _truth(val: Pictures, row: int) -> npt.NDArray[np.bool_] | None:
+    if val.truths is not None:
+        shown = (val.truths[row] > 0) & (val.truths[row] != UNSURE)
+        return shown if shown.any() else None
     sample = val.samples[row]
     if sample.mask is None and not sample.boxes:
         return None

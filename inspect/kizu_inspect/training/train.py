@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from pydantic import Field
 
@@ -15,13 +16,15 @@ from kizu_inspect.bundle import Bundle, BundleSpec, Calibration, Provenance, Thr
 from kizu_inspect.decide import softmax
 from kizu_inspect.devices import device_name, pick_device
 from kizu_inspect.errors import DataError
+from kizu_inspect.inspector import Inspector
 from kizu_inspect.model import Architecture, InputSettings, build_classifier
-from kizu_inspect.recipe import Device
+from kizu_inspect.recipe import Device, Recipe
 from kizu_inspect.settings import Settings
 from kizu_inspect.training.calibrate import choose_thresholds, expected_calibration_error, fit_temperature, split_by_group
-from kizu_inspect.training.dataset import LabelledSet
+from kizu_inspect.training.cut_tiles import cut_tiles
+from kizu_inspect.training.dataset import LabelledSet, Sample
 from kizu_inspect.training.fit import FitSettings, History, fit, logits_of, prepare_profile, seconds_a_step
-from kizu_inspect.training.pictures import load_pictures
+from kizu_inspect.training.pictures import Pictures, load_pictures, read_picture
 from kizu_inspect.training.scales import fit_scales
 
 __all__ = ["Trained", "TrainingSettings", "train"]
@@ -79,7 +82,7 @@ def train(
     """
     device = pick_device(settings.device)
     good = None if data.good is None else data.classes.index(data.good)
-    pictures = {name: load_pictures(data.split(name), data.classes, settings.input) for name in ("train", "val")}
+    pictures = {name: _pictures(data, name, settings) for name in ("train", "val")}
     if len(pictures["val"]) < 4 or len(pictures["train"]) < settings.fit.batch_size:
         raise DataError(
             "too few pictures to train on", found=f"{len(pictures['train'])} train and {len(pictures['val'])} val",
@@ -105,7 +108,7 @@ def train(
     p = softmax(logits, temperature=temperature)
     said = "no class is good: every part is rejected with its class"
     thresholds = Thresholds()
-    if good is not None:
+    if good is not None and settings.input.tiling is None:
         chosen = choose_thresholds(
             1 - p[:, good], limiting.labels != good,
             promised_miss_rate=settings.promised_miss_rate, overkill_limit=settings.overkill_limit,
@@ -140,4 +143,35 @@ def train(
             },
         ),
     )
-    return Trained(Bundle.save(out, spec, model), history, confusion, said)
+    bundle = Bundle.save(out, spec, model)
+    if good is not None and settings.input.tiling is not None:
+        # What a picture's worst tile scores is known only by judging whole pictures as the line will.
+        kept = {limiting.groups[row] for row in range(len(limiting))}
+        whole = [sample for sample in data.split("val") if sample.group in kept]
+        chosen = choose_thresholds(
+            _scores(bundle, whole, settings.device), np.array([sample.label != data.good for sample in whole]),
+            promised_miss_rate=settings.promised_miss_rate, overkill_limit=settings.overkill_limit,
+        )  # fmt: skip
+        bundle = Bundle.save(out, spec.model_copy(update={"thresholds": chosen.thresholds}), model)
+        said = chosen.said
+    return Trained(bundle, history, confusion, said)
+
+
+def _pictures(data: LabelledSet, split: str, settings: TrainingSettings) -> Pictures:
+    """What is learned from: whole pictures, or tiles of them."""
+    if settings.input.tiling is None:
+        return load_pictures(data.split(split), data.classes, settings.input)
+    return cut_tiles(data.split(split), data.classes, settings.input, good=data.good, seed=settings.fit.seed)
+
+
+def _scores(bundle: Bundle, samples: Sequence[Sample], device: Device) -> npt.NDArray[np.float64]:
+    """The defect scores (N,) of whole pictures. Raises DataError for one that cannot be judged."""
+    inspector = Inspector(bundle, Recipe(bundle=bundle.path), device=pick_device(device), max_batch=32)
+    scores = []
+    for sample in samples:
+        reference = None if sample.reference is None else read_picture(sample.reference)
+        (judgement,) = inspector.judge([read_picture(sample.path)], references=[reference]).judgements
+        if judgement.score is None:
+            raise DataError(f"picture {sample.path} cannot be judged", found=judgement.reason, expected="a verdict")
+        scores.append(judgement.score)
+    return np.array(scores)
