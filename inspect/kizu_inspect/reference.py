@@ -20,6 +20,8 @@ __all__ = ["Aligned", "Grey", "References", "align", "grey_of"]
 Grey = npt.NDArray[np.uint8]
 SEARCH_PX = 512
 """The longest side at which a reference is searched for; larger pictures are shrunk to it."""
+FLAT = 8.0
+"""A deviation below so many grey values is no contrast that a fit could be told by: an empty board with a speck on it."""
 SEARCH_SHARE = 0.1
 """So far, of a picture's side, a reference may lie from where it belongs."""
 
@@ -121,10 +123,10 @@ def align(picture: ImageRGB, reference: Grey, alignment: AlignmentSettings) -> A
         raise ImageError(
             "reference does not fit the picture", found=f"a correlation of {correlation:.2f}",
             expected=f"at least {alignment.least_correlation:.2f}",
-            next_step="Look whether the part and its reference are the same product, or choose train with another alignment.",
+            next_step="Look whether the part and its reference are the same product, or train with another --alignment.",
         )  # fmt: skip
     there, here = moved[covered].astype(np.float32), grey[covered].astype(np.float32)
-    gain = float(here.std()) / max(float(there.std()), 1e-6)
+    gain = float(here.std()) / float(there.std()) if there.std() >= FLAT else 1.0
     matched = (moved.astype(np.float32) - there.mean()) * gain + here.mean()
     return Aligned(np.where(covered, np.clip(np.rint(matched), 0, 255).astype(np.uint8), grey), correlation)
 
@@ -219,8 +221,9 @@ def _moved(reference: Grey, onto: npt.NDArray[np.float64]) -> tuple[Grey, npt.ND
 
 
 def _correlation(a: Grey, b: Grey) -> float:
-    """Pearson's; two pictures without any contrast fit, one without does not."""
-    if a.std() == 0 or b.std() == 0:
-        return float(a.std() == b.std())
+    """Pearson's. It says nothing of a picture without contrast: two of these fit, and one beside another picture does not."""
+    flat = [float(values.std()) < FLAT for values in (a, b)]
+    if any(flat):
+        return float(all(flat))
     x, y = (values - values.mean() for values in (a.astype(np.float64), b.astype(np.float64)))
     return float(np.vdot(x, y) / (np.linalg.norm(x) * np.linalg.norm(y)))
