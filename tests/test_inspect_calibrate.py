@@ -11,14 +11,8 @@ from kizu_inspect.errors import DataError
 from kizu_inspect.evaluation.figures import wilson
 from kizu_inspect.evaluation.pointing import explanation_figures, locate
 from kizu_inspect.results import Verdict
-from kizu_inspect.training.calibrate import (
-    choose_thresholds,
-    clopper_pearson_upper,
-    expected_calibration_error,
-    fit_temperature,
-    parts_needed,
-    split_by_group,
-)
+from kizu_inspect.training.calibrate import expected_calibration_error, fit_temperature, split_by_group
+from kizu_inspect.training.thresholds import Scored, choose_thresholds, clopper_pearson_upper, parts_needed, trade_off
 
 
 @pytest.mark.parametrize(("rate", "parts"), [(0.05, 59), (0.02, 149), (0.01, 299)])
@@ -42,7 +36,8 @@ def test_the_interval_is_scipys() -> None:
 
 def test_the_pass_limit_is_the_largest_that_keeps_the_promise() -> None:
     bad, good = np.linspace(0.6, 1.0, 120), np.linspace(0.0, 0.7, 120)
-    choice = choose_thresholds(np.concatenate([bad, good]), np.arange(240) < 120, promised_miss_rate=0.05, overkill_limit=0.01)
+    scored = Scored(np.concatenate([bad, good]), np.arange(240) < 120)
+    choice = choose_thresholds(scored, promised_miss_rate=0.05, overkill_limit=0.01)
     assert choice.thresholds.promise is not None
     assert choice.thresholds.promise.missed == 1  # two among 120 have the bound 5.2 %
     assert choice.thresholds.pass_below == pytest.approx(bad[1])
@@ -50,12 +45,25 @@ def test_the_pass_limit_is_the_largest_that_keeps_the_promise() -> None:
 
 
 def test_too_small_a_set_promises_nothing_and_says_how_many_are_needed() -> None:
-    choice = choose_thresholds(
-        np.array([0.1, 0.2, 0.8, 0.9]), np.array([False, False, True, True]), promised_miss_rate=0.05, overkill_limit=0.01
-    )
+    few = Scored(np.array([0.1, 0.2, 0.8, 0.9]), np.array([False, False, True, True]))
+    choice = choose_thresholds(few, promised_miss_rate=0.05, overkill_limit=0.01)
     assert choice.thresholds.promise is None
     assert choice.thresholds.pass_below == choice.thresholds.reject_from == pytest.approx(0.5)
     assert "59 defective ones" in choice.said
+
+
+def test_what_a_promise_costs_in_good_parts() -> None:
+    """160 defective and 100 good pictures; a stricter promise sends more good ones to REVIEW, and the strictest needs more."""
+    scored = Scored(np.concatenate([np.linspace(0.3, 1.0, 160), np.linspace(0.0, 0.495, 100)]), np.arange(260) < 160)
+    rows = trade_off(scored, overkill_limit=0.0, promises=(0.10, 0.05, 0.02, 0.01))
+    assert [row.needed for row in rows] == [29, 59, 149, 299]
+    assert rows[3].chosen is None
+    costs = [row.reviewed for row in rows[:3] if row.reviewed is not None]
+    assert costs == sorted(costs)
+    assert rows[2].chosen is not None
+    assert rows[2].chosen.pass_below == pytest.approx(0.3)
+    assert rows[2].reviewed == pytest.approx(0.39)  # 0.3 and more of 0, 0.005, …, 0.495
+    assert rows[2].rejected == 0
 
 
 def test_the_temperature_of_scaled_logits_is_found_again() -> None:

@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from kizu.commands.calibrate import calibrate_command
 from kizu.commands.data import synth
 from kizu.commands.demo import demo_command
 from kizu.commands.evaluate import evaluate_command
@@ -22,6 +23,7 @@ app.add_typer(db, name="db")
 app.command("demo")(demo_command)
 app.command("synth")(synth)
 app.command("train")(train_command)
+app.command("calibrate")(calibrate_command)
 app.command("evaluate")(evaluate_command)
 app.command("inspect")(inspect_command)
 app.command("run")(run_command)

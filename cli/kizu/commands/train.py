@@ -10,6 +10,7 @@ import numpy as np
 import typer
 from pydantic import ValidationError
 
+from kizu.commands.calibrate import trade_off_table
 from kizu.console import progress_bar, screen
 from kizu_inspect.errors import ConfigError
 from kizu_inspect.settings import describe_invalid
@@ -66,6 +67,7 @@ def train_command(
     """Train, calibrate and set thresholds. Example: kizu train parts --out bundles/plates"""
     from kizu_inspect.training.choose import train_best
     from kizu_inspect.training.report import write_report
+    from kizu_inspect.training.thresholds import trade_off
     from kizu_inspect.training.train import Trained, TrainingSettings
 
     labelled = read_labelled(data, good=good, group_pattern=group_pattern, seed=seed)
@@ -123,6 +125,8 @@ def train_command(
             progress=lambda step, loss: bar.update(bar.task_ids[0], completed=step, note=f"loss {loss:.3f}"),
         )  # fmt: skip
     report = write_report(trained, out)
+    if trained.scored is not None:
+        screen.print(trade_off_table(trade_off(trained.scored, overkill_limit=candidates[chosen].overkill_limit)))
     screen.print(trained.said)
     screen.print(f"bundle {out} ({trained.bundle.hash[:12]}, profile {chosen}), report {report}")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from kizu_inspect.training.thresholds import draw_trade_off
 from kizu_inspect.training.train import Trained
 
 __all__ = ["write_report"]
@@ -15,9 +16,9 @@ __all__ = ["write_report"]
 def write_report(trained: Trained, folder: Path) -> Path:
     """Draws the report of a training into `folder`/training.png and returns its path."""
     spec, history = trained.bundle.spec, trained.history
-    figure = Figure(figsize=(13, 4.2), layout="constrained")
+    figure = Figure(figsize=(17.5, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
-    losses, accuracy, table = figure.subplots(1, 3)
+    losses, accuracy, table, costs = figure.subplots(1, 4)
     losses.plot(history.steps, history.train_loss, label="training (smoothed labels)")
     losses.plot(history.steps, history.val_loss, label="validation")
     losses.axvline(history.best_step, color="grey", linestyle=":", label=f"kept: step {history.best_step}")
@@ -34,6 +35,10 @@ def write_report(trained: Trained, folder: Path) -> Path:
         dark = count > trained.confusion.max() / 2
         table.text(column, row, str(count), ha="center", va="center", color="white" if dark else "black")
     table.set(title="Validation: truth (rows), prediction", xlabel="predicted", ylabel="true")
+    if trained.scored is None:
+        costs.set_axis_off()
+    else:
+        draw_trade_off(costs, trained.scored, spec.thresholds)
     shown = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in spec.provenance.figures.items())
     figure.suptitle(f"{spec.name}: {shown}\n{trained.said}", fontsize=10)
     path = folder / "training.png"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from pydantic import Field
 
@@ -16,16 +15,16 @@ from kizu_inspect.bundle import Bundle, BundleSpec, Calibration, Provenance, Thr
 from kizu_inspect.decide import softmax
 from kizu_inspect.devices import device_name, pick_device
 from kizu_inspect.errors import DataError
-from kizu_inspect.inspector import Inspector
 from kizu_inspect.model import Architecture, InputSettings, build_classifier
-from kizu_inspect.recipe import Device, Recipe
+from kizu_inspect.recipe import Device
 from kizu_inspect.settings import Settings
-from kizu_inspect.training.calibrate import choose_thresholds, expected_calibration_error, fit_temperature, split_by_group
+from kizu_inspect.training.calibrate import expected_calibration_error, fit_temperature, split_by_group
 from kizu_inspect.training.cut_tiles import cut_tiles
-from kizu_inspect.training.dataset import LabelledSet, Sample
+from kizu_inspect.training.dataset import LabelledSet
 from kizu_inspect.training.fit import FitSettings, History, fit, logits_of, prepare_profile, seconds_a_step
-from kizu_inspect.training.pictures import Pictures, load_pictures, read_picture
+from kizu_inspect.training.pictures import Pictures, load_pictures
 from kizu_inspect.training.scales import fit_scales
+from kizu_inspect.training.thresholds import Scored, choose_thresholds, judge_samples
 
 __all__ = ["Trained", "TrainingSettings", "train"]
 
@@ -65,6 +64,8 @@ class Trained:
     """(C, C) counts on the validation split: rows the truth, columns the prediction."""
     said: str
     """What the thresholds rest on."""
+    scored: Scored | None
+    """The validation pictures that the thresholds rest on; None where no class is good."""
 
 
 def train(
@@ -106,14 +107,6 @@ def train(
     temperature = fit_temperature(logits_of(model, scheduling, device=device).double().numpy(), scheduling.labels)
     logits = logits_of(model, limiting, device=device).double().numpy()
     p = softmax(logits, temperature=temperature)
-    said = "no class is good: every part is rejected with its class"
-    thresholds = Thresholds()
-    if good is not None and settings.input.tiling is None:
-        chosen = choose_thresholds(
-            1 - p[:, good], limiting.labels != good,
-            promised_miss_rate=settings.promised_miss_rate, overkill_limit=settings.overkill_limit,
-        )  # fmt: skip
-        thresholds, said = chosen.thresholds, chosen.said
     predicted = logits_of(model, pictures["val"], device=device).argmax(dim=1).numpy()
     confusion = np.zeros((len(data.classes), len(data.classes)), np.int64)
     np.add.at(confusion, (pictures["val"].labels, predicted), 1)
@@ -125,7 +118,7 @@ def train(
         input=settings.input,
         architecture=settings.architecture,
         calibration=Calibration(temperature=temperature, expected_calibration_error=ece),
-        thresholds=thresholds,
+        thresholds=Thresholds(),
         explanation=fit_scales(model, pictures["val"], settings.input, good=good, device=device),
         provenance=Provenance(
             data_hash=data.data_hash,
@@ -144,17 +137,13 @@ def train(
         ),
     )
     bundle = Bundle.save(out, spec, model)
-    if good is not None and settings.input.tiling is not None:
-        # What a picture's worst tile scores is known only by judging whole pictures as the line will.
-        kept = {limiting.groups[row] for row in range(len(limiting))}
-        whole = [sample for sample in data.split("val") if sample.group in kept]
-        chosen = choose_thresholds(
-            _scores(bundle, whole, settings.device), np.array([sample.label != data.good for sample in whole]),
-            promised_miss_rate=settings.promised_miss_rate, overkill_limit=settings.overkill_limit,
-        )  # fmt: skip
-        bundle = Bundle.save(out, spec.model_copy(update={"thresholds": chosen.thresholds}), model)
-        said = chosen.said
-    return Trained(bundle, history, confusion, said)
+    if good is None:
+        return Trained(bundle, history, confusion, "no class is good: every part is rejected with its class", None)
+    kept = {limiting.groups[row] for row in range(len(limiting))}
+    scored = judge_samples(bundle, [sample for sample in data.split("val") if sample.group in kept], settings.device)
+    chosen = choose_thresholds(scored, promised_miss_rate=settings.promised_miss_rate, overkill_limit=settings.overkill_limit)
+    bundle = Bundle.save(out, spec.model_copy(update={"thresholds": chosen.thresholds}), model)
+    return Trained(bundle, history, confusion, chosen.said, scored)
 
 
 def _pictures(data: LabelledSet, split: str, settings: TrainingSettings) -> Pictures:
@@ -162,16 +151,3 @@ def _pictures(data: LabelledSet, split: str, settings: TrainingSettings) -> Pict
     if settings.input.tiling is None:
         return load_pictures(data.split(split), data.classes, settings.input)
     return cut_tiles(data.split(split), data.classes, settings.input, good=data.good, seed=settings.fit.seed)
-
-
-def _scores(bundle: Bundle, samples: Sequence[Sample], device: Device) -> npt.NDArray[np.float64]:
-    """The defect scores (N,) of whole pictures. Raises DataError for one that cannot be judged."""
-    inspector = Inspector(bundle, Recipe(bundle=bundle.path), device=pick_device(device), max_batch=32)
-    scores = []
-    for sample in samples:
-        reference = None if sample.reference is None else read_picture(sample.reference)
-        (judgement,) = inspector.judge([read_picture(sample.path)], references=[reference]).judgements
-        if judgement.score is None:
-            raise DataError(f"picture {sample.path} cannot be judged", found=judgement.reason, expected="a verdict")
-        scores.append(judgement.score)
-    return np.array(scores)

@@ -1,0 +1,99 @@
+"""kizu calibrate: other limits for a trained model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from kizu.console import JsonOption, progress_bar, screen, write_json
+from kizu_inspect.errors import ConfigError
+from kizu_inspect.training.dataset import read_as_trained
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kizu_inspect.training.thresholds import TradeOff
+
+__all__ = ["calibrate_command", "trade_off_table"]
+
+
+def calibrate_command(
+    bundle: Annotated[Path, typer.Argument(help="Folder of the trained model.")],
+    data: Annotated[
+        Path, typer.Argument(help="The set that it was trained from, or pictures like the line's, with a val split.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the new bundle.")],
+    promise: Annotated[float, typer.Option(help="Miss rate that the PASS limit promises.", min=0.0001, max=0.9999)] = 0.05,
+    overkill: Annotated[float, typer.Option(help="Overkill that the REJECT limit keeps.", min=0, max=1)] = 0.01,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    json: JsonOption = None,
+) -> None:
+    """Set other limits, and see what they cost. Example: kizu calibrate plates parts --promise 0.02 --out strict"""
+    from kizu_inspect.bundle import Bundle
+    from kizu_inspect.training.calibrate import split_by_group
+    from kizu_inspect.training.thresholds import choose_thresholds, judge_samples, trade_off, write_trade_off
+
+    loaded = Bundle.load(bundle)
+    if loaded.spec.good is None:
+        raise ConfigError("no class of this model is good", found=str(bundle), expected="a model with limits to set")
+    if out.resolve() == bundle.resolve():
+        raise ConfigError(
+            "the new bundle would overwrite the old one", found=str(out), expected="another folder",
+            next_step="Records name a model by its bundle: keep both.",
+        )  # fmt: skip
+    samples = read_as_trained(data, loaded.spec).split("val")
+    # The other half chose the weights and the temperature: on it the model looks better than it is.
+    _, limiting = split_by_group([sample.group for sample in samples], seed=loaded.spec.provenance.seed)
+    chosen = [samples[row] for row in limiting]
+    with progress_bar("Judging", len(chosen)) as bar:
+        scored = judge_samples(
+            loaded, chosen, device, progress=lambda done: bar.update(bar.task_ids[0], completed=done)  # type: ignore[arg-type]  # pick_device refuses other words
+        )  # fmt: skip
+    choice = choose_thresholds(scored, promised_miss_rate=promise, overkill_limit=overkill)
+    rows = trade_off(scored, overkill_limit=overkill)
+    made = Bundle.save(out, loaded.spec.model_copy(update={"thresholds": choice.thresholds}), loaded.model)
+    write_trade_off(out / "trade_off.png", scored, choice.thresholds)
+    if json is not None:
+        write_json(
+            json,
+            {
+                "model": made.hash,
+                "thresholds": choice.thresholds.model_dump(),
+                "trade_off": [
+                    {
+                        "promise": row.promised_miss_rate,
+                        "needed": row.needed,
+                        "thresholds": None if row.chosen is None else row.chosen.model_dump(),
+                        "reviewed": row.reviewed,
+                        "rejected": row.rejected,
+                    }
+                    for row in rows
+                ],
+            },
+        )
+    if str(json) == "-":
+        return
+    screen.print(trade_off_table(rows))
+    screen.print(choice.said)
+    screen.print(f"bundle {out} ({made.hash[:12]}), drawn in {out / 'trade_off.png'}")
+
+
+def trade_off_table(rows: Sequence[TradeOff]) -> Table:
+    """What each promise costs, a row each."""
+    table = Table(
+        "promised miss rate", "PASS below", "REJECT from", "missed", "bound", "good to REVIEW", "good rejected", box=None
+    )
+    for row in rows:
+        if row.chosen is None or row.chosen.promise is None or row.reviewed is None or row.rejected is None:
+            table.add_row(f"{row.promised_miss_rate:.1%}", f"needs {row.needed} defective pictures or more, or fewer misses")
+            continue
+        promise = row.chosen.promise
+        table.add_row(
+            f"{row.promised_miss_rate:.1%}", f"{row.chosen.pass_below:.3f}", f"{row.chosen.reject_from:.3f}",
+            f"{promise.missed} of {promise.defective_parts}", f"{promise.bound:.2%}",
+            f"{row.reviewed:.1%}", f"{row.rejected:.1%}",
+        )  # fmt: skip
+    return table

@@ -1,0 +1,173 @@
+"""PASS and REJECT limits that keep a promised miss rate, and what other promises would cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from scipy.stats import beta
+
+from kizu_inspect.bundle import Bundle, Promise, Thresholds
+from kizu_inspect.devices import pick_device
+from kizu_inspect.errors import DataError
+from kizu_inspect.inspector import Inspector
+from kizu_inspect.recipe import Device, Recipe
+from kizu_inspect.training.dataset import Sample
+from kizu_inspect.training.pictures import read_picture
+
+__all__ = [
+    "PROMISES", "Scored", "ThresholdChoice", "TradeOff", "choose_thresholds", "clopper_pearson_upper", "draw_trade_off",
+    "judge_samples", "parts_needed", "trade_off", "write_trade_off",
+]  # fmt: skip
+
+CONFIDENCE = 0.95
+PROMISES = (0.10, 0.05, 0.02, 0.01, 0.005)
+BATCH = 32
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Pictures as the line would score them, with the truth."""
+
+    scores: Floats
+    """(N,) 1 − p(good)."""
+    defective: npt.NDArray[np.bool_]
+    """(N,)"""
+
+
+def judge_samples(
+    bundle: Bundle, samples: Sequence[Sample], device: Device, *, progress: Callable[[int], None] | None = None
+) -> Scored:
+    """Scores whole pictures as the line will, in tiles or beside references. Raises DataError where one cannot be judged."""
+    inspector = Inspector(bundle, Recipe(bundle=bundle.path), device=pick_device(device), max_batch=BATCH)
+    scores = []
+    for start in range(0, len(samples), BATCH):
+        some = samples[start : start + BATCH]
+        references = [None if sample.reference is None else read_picture(sample.reference) for sample in some]
+        batch = inspector.judge([read_picture(sample.path) for sample in some], references=references)
+        for sample, judgement in zip(some, batch.judgements, strict=True):
+            if judgement.score is None:
+                raise DataError(f"picture {sample.path} cannot be judged", found=judgement.reason, expected="a verdict")
+            scores.append(judgement.score)
+        if progress is not None:
+            progress(len(scores))
+    good = bundle.spec.good
+    return Scored(np.array(scores), np.array([sample.label != good for sample in samples], np.bool_))
+
+
+def clopper_pearson_upper(misses: int, n: int) -> float:
+    """One-sided 95 % upper bound of a rate with `misses` among `n` (Clopper and Pearson, 1934)."""
+    return 1.0 if misses >= n else float(beta.ppf(CONFIDENCE, misses + 1, n - misses))
+
+
+def parts_needed(miss_rate: float) -> int:
+    """Defective parts, none of them missed, that a promise of `miss_rate` takes: 59 for 5 %, 149 for 2 %, 299 for 1 %."""
+    return int(np.ceil(np.log(1 - CONFIDENCE) / np.log(1 - miss_rate)))
+
+
+@dataclass(frozen=True)
+class ThresholdChoice:
+    """Thresholds and one line that says what they rest on."""
+
+    thresholds: Thresholds
+    said: str
+
+
+def choose_thresholds(scored: Scored, *, promised_miss_rate: float, overkill_limit: float) -> ThresholdChoice:
+    """The largest PASS limit that keeps the promise, and the smallest REJECT limit within `overkill_limit`.
+
+    Where the set is too small for the promise, both limits are the threshold of best accuracy and promise nothing.
+    """
+    scores, defective = scored.scores, scored.defective
+    bad = np.sort(scores[defective])
+    good = scores[~defective]
+    n = len(bad)
+    allowed = max((k for k in range(n) if clopper_pearson_upper(k, n) <= promised_miss_rate), default=None)
+    if allowed is None or len(good) == 0:
+        limit = _best_accuracy(scores, defective)
+        said = (
+            f"no promise: {n} defective and {len(good)} good validation pictures are too few for a miss rate of "
+            f"{promised_miss_rate:.1%}, {parts_needed(promised_miss_rate)} defective ones without a miss are needed"
+        )
+        return ThresholdChoice(Thresholds(pass_below=limit, reject_from=limit), said)
+    pass_below = float(bad[allowed])  # the parts below it, `allowed` or fewer, pass
+    missed = int((bad < pass_below).sum())
+    overkill = sorted({pass_below, *(float(np.nextafter(score, 2)) for score in good if score >= pass_below)})
+    reject_from = min(1.0, next(t for t in overkill if float((good >= t).mean()) <= overkill_limit))
+    bound = clopper_pearson_upper(missed, n)
+    promise = Promise(miss_rate=promised_miss_rate, bound=bound, defective_parts=n, missed=missed)
+    said = f"promise kept: {missed} of {n} defective pictures pass, upper bound {bound:.2%} ≤ {promised_miss_rate:.1%}"
+    return ThresholdChoice(Thresholds(pass_below=pass_below, reject_from=max(reject_from, pass_below), promise=promise), said)
+
+
+def _best_accuracy(scores: Floats, defective: npt.NDArray[np.bool_]) -> float:
+    """The threshold on the score that decides most pictures right; in the middle of its gap."""
+    values = np.unique(scores)
+    edges = np.concatenate([[0.0], (values[1:] + values[:-1]) / 2, [1.0]])
+    right = [int(((scores >= edge) == defective).sum()) for edge in edges]
+    best = [float(edge) for edge, count in zip(edges, right, strict=True) if count == max(right)]
+    return best[len(best) // 2]
+
+
+@dataclass(frozen=True)
+class TradeOff:
+    """What one promise costs on the pictures at hand."""
+
+    promised_miss_rate: float
+    needed: int
+    """Defective pictures without a miss that it takes at least."""
+    chosen: Thresholds | None
+    """None where the set is too small for it."""
+    reviewed: float | None
+    """Share of the good pictures that go to REVIEW: the price of a promise."""
+    rejected: float | None
+    """Share of the good pictures that are rejected: overkill."""
+
+
+def trade_off(scored: Scored, *, overkill_limit: float, promises: Sequence[float] = PROMISES) -> list[TradeOff]:
+    """What each of several promises would cost."""
+    rows = []
+    good = scored.scores[~scored.defective]
+    for promise in promises:
+        limits = choose_thresholds(scored, promised_miss_rate=promise, overkill_limit=overkill_limit).thresholds
+        if limits.promise is None:
+            rows.append(TradeOff(promise, parts_needed(promise), None, None, None))
+            continue
+        rejected = float((good >= limits.reject_from).mean())
+        flagged = float((good >= limits.pass_below).mean())
+        rows.append(TradeOff(promise, parts_needed(promise), limits, flagged - rejected, rejected))
+    return rows
+
+
+def draw_trade_off(axes: Axes, scored: Scored, chosen: Thresholds) -> None:
+    """Misses over good pictures flagged, for every PASS limit: what was seen, and the bound that may be promised."""
+    bad, good = np.sort(scored.scores[scored.defective]), scored.scores[~scored.defective]
+    if len(bad) == 0 or len(good) == 0:
+        axes.text(0.5, 0.5, "no trade-off without good and defective pictures", ha="center", va="center")
+        return
+    limits = np.unique(np.concatenate([[0.0], bad, [1.0]]))
+    missed = np.searchsorted(bad, limits)
+    flagged = [float((good >= limit).mean()) for limit in limits]
+    axes.plot(flagged, missed / len(bad), drawstyle="steps-post", label=f"misses seen (of {len(bad)})")
+    bounds = [clopper_pearson_upper(int(misses), len(bad)) for misses in missed]
+    axes.plot(flagged, bounds, drawstyle="steps-post", label="95 % upper bound")
+    here = float((good >= chosen.pass_below).mean())
+    axes.axvline(here, color="grey", linestyle=":", label=f"PASS limit {chosen.pass_below:.3f}")
+    axes.set(title="Trade-off", xlabel=f"good pictures not passed (of {len(good)})", ylabel="miss rate", xlim=(-0.02, 1.02))
+    axes.set_ylim(-0.01, max(0.2, min(1.0, 2 * bounds[0])))
+    axes.legend()
+
+
+def write_trade_off(path: Path, scored: Scored, chosen: Thresholds) -> None:
+    """Draws the trade-off as PNG."""
+    figure = Figure(figsize=(6, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    draw_trade_off(figure.subplots(), scored, chosen)
+    figure.savefig(path, dpi=110)
