@@ -49,6 +49,28 @@ def test_a_png_beside_a_jpeg_is_its_mask(tmp_path: Path) -> None:
     assert all(sample.mask == sample.path.with_suffix(".png") for sample in samples)
 
 
+def test_a_picture_may_have_several_classes_and_a_reference(tmp_path: Path) -> None:
+    put(tmp_path, *(f"{i}.png" for i in range(40)), "design.png")
+    path = tmp_path / "set.csv"
+    lines = [f"{i}.png,{'open|short' if i % 2 else 'good'},,,,,design.png" for i in range(40)]
+    head = "path,label,split,group,boxes,mask,reference\n"
+    path.write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
+    data = read_labelled(path)
+    assert (data.classes, data.good) == (("good", "open", "short"), "good")
+    assert {sample.labels for sample in data.samples} == {("good",), ("open", "short")}
+    assert all(sample.reference == tmp_path / "design.png" for sample in data.samples)
+    (tmp_path / "design.png").write_bytes(encode_png(np.ones((8, 8, 3), np.uint8)))
+    assert read_labelled(path).data_hash != data.data_hash  # another reference is another set
+    path.write_text(head + lines[0].replace("design", "absent") + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"names files that are not there: found 1: absent[.]png"):
+        read_labelled(path)
+    path.write_text(head + '0.png,open|short,,,"[[0, 0, 4, 4, ""spur""]]",,\n', encoding="utf-8")
+    with pytest.raises(
+        DataError, match=r"line 2: a box has a class that the picture has not: found spur; expected open\|short"
+    ):
+        read_labelled(path)
+
+
 def test_pictures_of_one_group_stay_on_one_side(tmp_path: Path) -> None:
     put(tmp_path, *(f"{label}/part{i // 4}_{i}.png" for label in "ab" for i in range(80)))
     samples = read_labelled(tmp_path, group_pattern=r"(part\d+)_").samples

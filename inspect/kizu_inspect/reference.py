@@ -221,7 +221,7 @@ def _moved(reference: Grey, onto: npt.NDArray[np.float64]) -> tuple[Grey, npt.ND
 
 
 def _correlation(a: Grey, b: Grey) -> float:
-    """Pearson's. It says nothing of a picture without contrast: what differs little from that fits (1), nothing else does (0)."""
+    """Pearson's. It says nothing of a picture without contrast: what differs little from it fits (1), nothing else (0)."""
     x, y = (values - values.mean() for values in (a.astype(np.float64), b.astype(np.float64)))
     if min(x.std(), y.std()) < FLAT:
         return float((x - y).std() < 2 * FLAT)

@@ -58,7 +58,7 @@ class LabelledSet:
     good: str | None
     samples: tuple[Sample, ...]
     data_hash: str
-    """SHA-256 over names, labels, splits and contents."""
+    """SHA-256 over names, labels, splits, boxes, and the contents of pictures and references."""
     split_seed: int | None = None
     """The seed by which pictures were shared out; None where every picture had a split of its own."""
     group_pattern: str | None = None
@@ -248,11 +248,17 @@ def _check_splits(samples: Sequence[Sample], classes: Sequence[str]) -> None:
 def _hash(root: Path, samples: Sequence[Sample]) -> str:
     total = hashlib.sha256()
     for sample in sorted(samples, key=lambda one: str(one.path)):
-        with sample.path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
         name = Path(os.path.relpath(sample.path, root)).as_posix()  # a manifest may name pictures anywhere
-        total.update(json.dumps([name, sample.label, sample.split, sample.group, content]).encode())
+        described: list[object] = [name, sample.label, sample.split, sample.group, _content(sample.path)]
+        if sample.others or sample.boxes or sample.reference is not None:
+            described += [sample.others, sample.boxes, None if sample.reference is None else _content(sample.reference)]
+        total.update(json.dumps(described).encode())
     return total.hexdigest()
+
+
+def _content(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def truth_of(sample: Sample, size_px: tuple[int, int]) -> npt.NDArray[np.bool_] | None:
