@@ -219,25 +219,14 @@ class Inspector:
         by_chunk: defaultdict[int, list[tuple[int, str]]] = defaultdict(list)
         for pair in pairs:
             by_chunk[pair[0] // batch.chunk_size].append(pair)
-        for number, mine in by_chunk.items():
-            forward, views = self._kept_or_again(batch, number, [view for view, _ in mine])
+        for mine in by_chunk.values():
             for start in range(0, len(mine), self._max_batch):
                 some = mine[start : start + self._max_batch]
-                rows = torch.tensor([views.index(view) for view, _ in some], device=self._device)
                 targets = torch.tensor([self.bundle.spec.classes.index(name) for _, name in some], device=self._device)
-                maps = self._explain(forward.subset(rows), targets)
+                maps = self._explain(self._rows_of(batch, [view for view, _ in some]), targets)
                 values = maps.values.cpu().numpy()
                 made.update(zip(some, map(ViewMap, values, maps.status), strict=True))
         return made
-
-    def _kept_or_again(self, batch: JudgedBatch, number: int, wanted: Sequence[int]) -> tuple[Forward, list[int]]:
-        """The forward pass of a chunk, or of the wanted views of it where none was kept; and the views in its rows."""
-        kept = batch.chunks[number]
-        if kept is not None:
-            first = number * batch.chunk_size
-            return kept, list(range(first, first + len(kept.images)))
-        views = sorted(set(wanted))
-        return self._forward(batch, views), views
 
     def _checks(self, batch: JudgedBatch, maps: dict[int, PictureMap]) -> dict[int, RegionCheck]:
         """The check of each picture's region; none for what was not judged, and where no class is good."""
@@ -293,13 +282,15 @@ class Inspector:
         return RegionCheck(float(less), float(alone), conflict)
 
     def _rows_of(self, batch: JudgedBatch, views: Sequence[int]) -> Forward:
-        """The forward pass of some views: from what was kept, where they lie in one chunk, else made again."""
+        """The forward pass of some views, a row each: from what was kept, where they lie in one chunk, else made again."""
         numbers = {view // batch.chunk_size for view in views}
         kept = batch.chunks[min(numbers)] if len(numbers) == 1 else None
         if kept is None:
-            return self._forward(batch, views)
-        first = min(numbers) * batch.chunk_size
-        return kept.subset(torch.tensor([view - first for view in views], device=self._device))
+            once = sorted(set(views))  # a view that is explained for several classes is seen once
+            kept, rows = self._forward(batch, once), [once.index(view) for view in views]
+        else:
+            rows = [view - min(numbers) * batch.chunk_size for view in views]
+        return kept.subset(torch.tensor(rows, device=self._device))
 
     def _probabilities(self, logits: torch.Tensor) -> npt.NDArray[np.float64]:
         """Calibrated, (N, C)."""

@@ -88,7 +88,7 @@ def trade_off_table(rows: Sequence[TradeOff]) -> Table:
     )
     for row in rows:
         if row.chosen is None or row.chosen.promise is None or row.reviewed is None or row.rejected is None:
-            table.add_row(f"{row.promised_miss_rate:.1%}", f"needs {row.needed} defective pictures or more, or fewer misses")
+            table.add_row(f"{row.promised_miss_rate:.1%}", "–", "–", f"needs {row.needed}*", "–", "–", "–")
             continue
         promise = row.chosen.promise
         table.add_row(

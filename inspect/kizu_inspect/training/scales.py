@@ -28,6 +28,8 @@ __all__ = ["fit_region_threshold", "fit_scales"]
 DEFAULT_THRESHOLD = 0.4
 """Where no validation picture says where its defect lies."""
 THRESHOLDS = np.round(np.arange(0.1, 0.91, 0.05), 2)
+SCALED_PICTURES = 1024
+"""So many pictures, or tiles, are enough for a percentile."""
 MASKED_PICTURES = 24
 """On so many pictures Score-CAM's figures rest: a map takes it a forward pass a channel."""
 LOCATED_PICTURES = 200
@@ -42,6 +44,8 @@ def fit_scales(
     The region threshold is the one whose regions meet masks or boxes best (mean intersection over union). The same for each
     variant of the method's options, whose raw values mean something else.
     """
+    if len(val) > SCALED_PICTURES:  # evenly from all of them
+        val = val.subset(np.linspace(0, len(val) - 1, SCALED_PICTURES).astype(np.int64))
     choices = _choices(good=good is not None, neutral=model.profile.name in COMPARING)
     maps: dict[tuple[str, str], dict[int, npt.NDArray[np.float32]]] = {key: {} for key in choices}
     masked_before = 0

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from scipy.special import expit, logit
 from scipy.stats import beta
 
 from kizu_inspect.bundle import Bundle, Promise, Thresholds
@@ -83,6 +84,8 @@ class ThresholdChoice:
 def choose_thresholds(scored: Scored, *, promised_miss_rate: float, overkill_limit: float) -> ThresholdChoice:
     """The largest PASS limit that keeps the promise, and the smallest REJECT limit within `overkill_limit`.
 
+    Where no good picture scores between that limit and fainter defects, the PASS limit moves below these, to the middle (of
+    log-odds) of their gap to the good ones: it costs nothing, and a defect a little fainter than those of the set is found too.
     Where the set is too small for the promise, both limits are the threshold of best accuracy and promise nothing.
     """
     scores, defective = scored.scores, scored.defective
@@ -97,7 +100,7 @@ def choose_thresholds(scored: Scored, *, promised_miss_rate: float, overkill_lim
             f"{promised_miss_rate:.1%}, {parts_needed(promised_miss_rate)} defective ones without a miss are needed"
         )
         return ThresholdChoice(Thresholds(pass_below=limit, reject_from=limit), said)
-    pass_below = float(bad[allowed])  # the parts below it, `allowed` or fewer, pass
+    pass_below = _lowered(float(bad[allowed]), good, bad)  # the parts below it, `allowed` or fewer, pass
     missed = int((bad < pass_below).sum())
     overkill = sorted({pass_below, *(float(np.nextafter(score, 2)) for score in good if score >= pass_below)})
     reject_from = min(1.0, next(t for t in overkill if float((good >= t).mean()) <= overkill_limit))
@@ -105,6 +108,17 @@ def choose_thresholds(scored: Scored, *, promised_miss_rate: float, overkill_lim
     promise = Promise(miss_rate=promised_miss_rate, bound=bound, defective_parts=n, missed=missed)
     said = f"promise kept: {missed} of {n} defective pictures pass, upper bound {bound:.2%} ≤ {promised_miss_rate:.1%}"
     return ThresholdChoice(Thresholds(pass_below=pass_below, reject_from=max(reject_from, pass_below), promise=promise), said)
+
+
+def _lowered(limit: float, good: Floats, bad: Floats) -> float:
+    """A PASS limit lowered as far as that flags no further good picture: to the middle, in log-odds, of the gap above them."""
+    passed = good[good < limit]
+    if len(passed) == 0:
+        return limit
+    highest = float(passed.max())
+    edges = np.clip([highest, float(bad[bad > highest].min())], 1e-9, 1 - 1e-9)
+    middle = float(expit(logit(edges).mean()))
+    return middle if highest < middle <= limit else limit
 
 
 def _best_accuracy(scores: Floats, defective: npt.NDArray[np.bool_]) -> float:
