@@ -84,8 +84,9 @@ def calibrate_command(
 def trade_off_table(rows: Sequence[TradeOff]) -> Table:
     """What each promise costs, a row each."""
     table = Table(
-        "promised miss rate", "PASS below", "REJECT from", "missed", "bound", "good to REVIEW", "good rejected", box=None
-    )
+        "promise", "PASS below", "REJECT from", "missed", "bound", "good to REVIEW", "good rejected", box=None,
+        caption="* too few defective pictures, or too many missed: so many without a miss are needed", caption_justify="left",
+    )  # fmt: skip
     for row in rows:
         if row.chosen is None or row.chosen.promise is None or row.reviewed is None or row.rejected is None:
             table.add_row(f"{row.promised_miss_rate:.1%}", "–", "–", f"needs {row.needed}*", "–", "–", "–")
