@@ -1,12 +1,13 @@
-"""DeepPCB as `kizu train` and `kizu evaluate` take it: whole boards with their boxes, each beside its template.
+"""DeepPCB as `kizu train` takes it, whole boards beside their templates, and what a model trained on it is worth.
 
-    python benchmarks/acceptance/boards.py DEEPPCB OUT [--val 320] [--seed 0]
-    kizu train OUT --profile reference --tile 128 --minutes 25 --promise 0.02 --out bundles/boards
-    kizu evaluate bundles/boards OUT
+    python benchmarks/acceptance/boards.py write DEEPPCB OUT [--val 320] [--seed 0]
+    kizu train OUT --profile reference --tile 128 --alignment homography --steps 2000 --promise 0.02 --out bundles/boards
+    python benchmarks/acceptance/boards.py measure bundles/boards OUT [--method cam] [--json FILE]
 
-DEEPPCB is the published folder (Tang et al., 2019, https://arxiv.org/abs/1902.06197). Writes OUT/manifest.csv, which names the
-published files, with its own test split. Every board is defective; so each split also gets good pictures: templates, moved by 1
-to 3 px with noise on their edges, beside the template itself, and beside a test board's tiles without any box (OUT/tiles).
+DEEPPCB is the published folder (Tang et al., 2019, https://arxiv.org/abs/1902.06197). `write` makes OUT/manifest.csv, which
+names the published files, with its own test split. Every board is defective; so each split also gets good pictures: templates,
+moved by 1 to 3 px with noise on their edges, beside the template itself (OUT/good), and, for the test, tiles of test boards without
+any box (OUT/tiles). `measure` tells the figures of the test boards, of the templates and of the tiles apart.
 """
 
 from __future__ import annotations
@@ -23,9 +24,20 @@ import numpy as np
 import numpy.typing as npt
 from board_crops import boxes_of, touched
 
+from kizu_inspect.bundle import Bundle
+from kizu_inspect.devices import pick_device
+from kizu_inspect.evaluation.detection import Detected, compare, detection_figures
+from kizu_inspect.evaluation.figures import wilson
+from kizu_inspect.inspector import Inspector
+from kizu_inspect.recipe import ExplanationSettings, Recipe
+from kizu_inspect.results import Verdict
+from kizu_inspect.training.dataset import read_labelled
+from kizu_inspect.training.pictures import read_picture
+
 COLUMNS = ("path", "label", "split", "group", "boxes", "mask", "reference")
 TILE_PX = 160
 TILES_A_BOARD = 2
+BOARDS_AT_ONCE = 8
 FLIPPED = 0.1
 """Share of the pixels beside an edge that the noise turns over."""
 Grey = npt.NDArray[np.uint8]
@@ -52,14 +64,8 @@ def taken_again(template: Grey, rng: np.random.Generator) -> Grey:
     return np.where(turned, 255 - moved, moved).astype(np.uint8)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Writes the manifest and the good pictures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("deeppcb", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--val", type=int, default=320, help="boards of trainval.txt for validation")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args(arguments)
+def write(options: argparse.Namespace) -> None:
+    """The manifest and the good pictures."""
     rng = np.random.default_rng(options.seed)
     trainval, test = (pairs_of(options.deeppcb, name) for name in ("trainval.txt", "test.txt"))
     order = rng.permutation(len(trainval))
@@ -76,6 +82,54 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 writer.writerow(row)
                 counts[split] = counts.get(split, 0) + 1
     print(f"{counts} pictures in {options.out}")
+
+
+def measure(options: argparse.Namespace) -> None:
+    """The figures of boards, templates and tiles of the test split."""
+    bundle = Bundle.load(options.bundle)
+    recipe = Recipe(bundle=options.bundle, explanation=ExplanationSettings(method=options.method))
+    inspector = Inspector(bundle, recipe, device=pick_device("auto"), max_batch=32)
+    samples = read_labelled(options.out, good="good").split("test")
+    found: list[Detected] = []
+    verdicts: dict[str, list[Verdict]] = {"boards": [], "templates": [], "tiles": []}
+    for start in range(0, len(samples), BOARDS_AT_ONCE):
+        some = samples[start : start + BOARDS_AT_ONCE]
+        references = [None if sample.reference is None else read_picture(sample.reference) for sample in some]
+        batch = inspector.judge([read_picture(sample.path) for sample in some], references=references)
+        for sample, judgement in zip(some, batch.judgements, strict=True):
+            kind = "boards" if sample.boxes else "tiles" if sample.path.parent.name == "tiles" else "templates"
+            verdicts[kind].append(judgement.verdict)
+        boards = [index for index, sample in enumerate(some) if sample.boxes]
+        explained = inspector.explain(batch, boards, checked=False)
+        found += [compare(one.regions, some[index].boxes) for index, one in zip(boards, explained, strict=True)]
+    figures = detection_figures(found)
+    for kind, seen in verdicts.items():
+        for verdict in (Verdict.PASS, Verdict.REVIEW, Verdict.REJECT, Verdict.ERROR):
+            figures[f"{kind}_{verdict.value.lower()}"] = wilson(seen.count(verdict), len(seen))
+    for name, figure in figures.items():
+        print(f"{name:20} {figure}")
+    if options.json is not None:
+        options.json.write_text(json.dumps({name: figure.as_json() for name, figure in figures.items()}, indent=2))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Writes the set, or measures a bundle on it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True)
+    writing = commands.add_parser("write")
+    writing.add_argument("deeppcb", type=Path)
+    writing.add_argument("out", type=Path)
+    writing.add_argument("--val", type=int, default=320, help="boards of trainval.txt for validation")
+    writing.add_argument("--seed", type=int, default=0)
+    writing.set_defaults(run=write)
+    measuring = commands.add_parser("measure")
+    measuring.add_argument("bundle", type=Path)
+    measuring.add_argument("out", type=Path)
+    measuring.add_argument("--method", default="cam")
+    measuring.add_argument("--json", type=Path)
+    measuring.set_defaults(run=measure)
+    options = parser.parse_args(arguments)
+    options.run(options)
     return 0
 
 
