@@ -6,8 +6,8 @@
 
 DEEPPCB is the published folder (Tang et al., 2019, https://arxiv.org/abs/1902.06197). `write` makes OUT/manifest.csv, which
 names the published files, with its own test split. Every board is defective; so each split also gets good pictures: templates,
-moved by 1 to 3 px with noise on their edges, beside the template itself (OUT/good), and, for the test, tiles of test boards without
-any box (OUT/tiles). `measure` tells the figures of the test boards, of the templates and of the tiles apart.
+moved by 1 to 3 px with noise on their edges, beside the template itself (OUT/good), and, for the test, tiles of test boards
+without any box (OUT/tiles). `measure` tells the figures of the test boards, of the templates and of the tiles apart.
 """
 
 from __future__ import annotations
