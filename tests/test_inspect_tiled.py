@@ -53,6 +53,7 @@ def test_defects_of_several_classes_are_all_reported_where_they_are(boards_bundl
     (explanation,) = judge.explain(batch, [0])
     assert batch.judgements[0].verdict is Verdict.REJECT
     assert sum(batch.judgements[0].probabilities.values()) == pytest.approx(1)
+    assert set(batch.judgements[0].reason.split(":")[0].split(", ")) == {"copper", "hole"}
     found = {region.label: region for region in explanation.regions}
     assert set(found) == {"copper", "hole"}
     assert len(explanation.regions) == 2

@@ -29,9 +29,11 @@ def decide(
     reject_from: float,
     width_px: int | None = None,
     height_px: int | None = None,
+    found: Sequence[str] = (),
 ) -> Judgement:
     """The judgement of one picture from its probabilities (C,).
 
+    `found` are the defect classes that the picture's tiles find, for the reason (default: the most probable one).
     score = 1 − p(good); PASS below `pass_below`, REJECT from `reject_from`, REVIEW between. Values that are no probabilities
     give ERROR: what was not judged is never PASS. Where no class is good every part is rejected with its class.
     """
@@ -41,14 +43,15 @@ def decide(
     predicted = max(values, key=lambda name: values[name])
     defects = {name: p for name, p in values.items() if name != good}
     target = max(defects, key=lambda name: defects[name])
+    named = ", ".join(found) or target
     score = 1.0 if good is None else min(1.0, math.fsum(defects.values()))
     if good is None:
         verdict, reason = Verdict.REJECT, f"no class is good; most probable: {target} ({values[target]:.3f})"
     elif score >= reject_from:
-        verdict, reason = Verdict.REJECT, f"{target}: defect score {score:.3f} ≥ reject limit {reject_from:.3f}"
+        verdict, reason = Verdict.REJECT, f"{named}: defect score {score:.3f} ≥ reject limit {reject_from:.3f}"
     elif score < pass_below:
         verdict, reason = Verdict.PASS, f"defect score {score:.3f} < pass limit {pass_below:.3f}"
     else:
         verdict = Verdict.REVIEW
-        reason = f"{target}: defect score {score:.3f} between pass limit {pass_below:.3f} and reject limit {reject_from:.3f}"
+        reason = f"{named}: defect score {score:.3f} between pass limit {pass_below:.3f} and reject limit {reject_from:.3f}"
     return Judgement(verdict, reason, values, predicted, target, score, width_px, height_px)

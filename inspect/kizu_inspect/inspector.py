@@ -181,15 +181,26 @@ class Inspector:
 
     def _decide(self, views: npt.NDArray[np.float64], sight: Sight) -> Judgement:
         spec, (height, width) = self.bundle.spec, sight.size_px
+        tiled = sight.corners is not None
         return decide(
-            views[0] if sight.corners is None else merge_probabilities(views, good=self.bundle.good_index),
+            merge_probabilities(views, good=self.bundle.good_index) if tiled else views[0],
             spec.classes,
             spec.good,
             pass_below=self.pass_below,
             reject_from=self.reject_from,
             width_px=width,
             height_px=height,
+            found=list(self._found(views)) if tiled else (),
         )
+
+    def _found(self, views: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.int64]]:
+        """By defect class the views (V, C) that find it more probable than good; the surest class first."""
+        good, classes = self.bundle.good_index, self.bundle.spec.classes
+        if good is None:
+            return {}
+        order = np.argsort(-views.max(axis=0), kind="stable")
+        finds = {classes[number]: np.flatnonzero(views[:, number] > views[:, good]) for number in order if number != good}
+        return {name: numbers for name, numbers in finds.items() if len(numbers)}
 
     def _asked(self, batch: JudgedBatch, index: int) -> list[tuple[int, str]]:
         """Which views of a picture are explained, each for which class."""
@@ -201,14 +212,11 @@ class Inspector:
             # A picture that could not be judged has no target; its map would be that of class 0 and is not finite anyway.
             return [(start, target or classes[0])]
         p = batch.probabilities[start : start + sight.views]
+        found = self._found(p)
+        if target is not None and target not in found:
+            found[target] = np.array([int(p[:, classes.index(target)].argmax())])
         pairs = []
-        for number, name in enumerate(classes):
-            if name == self.bundle.spec.good:
-                continue
-            good = self.bundle.good_index
-            finds = np.flatnonzero(p[:, number] > p[:, good]) if good is not None else np.zeros(0, np.int64)
-            if len(finds) == 0 and name == target:
-                finds = np.array([int(p[:, number].argmax())])
+        for name, finds in found.items():
             near = {view for one in finds for view in sight.overlapping(int(one))}
             pairs += [(start + view, name) for view in sorted(near)]
         return pairs or [(start, target or classes[0])]
