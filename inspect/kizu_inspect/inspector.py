@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -224,10 +224,8 @@ class Inspector:
     def _view_maps(self, batch: JudgedBatch, pairs: Sequence[tuple[int, str]]) -> dict[tuple[int, str], ViewMap]:
         """The raw map of each (view, class)."""
         made: dict[tuple[int, str], ViewMap] = {}
-        by_chunk: defaultdict[int, list[tuple[int, str]]] = defaultdict(list)
-        for pair in pairs:
-            by_chunk[pair[0] // batch.chunk_size].append(pair)
-        for mine in by_chunk.values():
+        for _, of_one_chunk in groupby(sorted(pairs), key=lambda pair: pair[0] // batch.chunk_size):
+            mine = list(of_one_chunk)
             for start in range(0, len(mine), self._max_batch):
                 some = mine[start : start + self._max_batch]
                 targets = torch.tensor([self.bundle.spec.classes.index(name) for _, name in some], device=self._device)
@@ -251,10 +249,9 @@ class Inspector:
                 seen = one.in_view(number, input_geometry(self._network.cells, input_px=sight.inputs.size_px))
                 if sight.corners is None or (seen >= threshold).any():
                     hot[batch.starts[index] + number] = seen >= threshold
-        asked = list(hot)
         answers: dict[int, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]] = {}
-        for start in range(0, len(asked), self._max_batch):
-            some = asked[start : start + self._max_batch]
+        for _, of_one_chunk in groupby(sorted(hot), key=lambda view: view // batch.chunk_size):
+            some = list(of_one_chunk)
             forward = self._rows_of(batch, some)
             changed = without_and_only(
                 forward.images,
@@ -290,14 +287,14 @@ class Inspector:
         return RegionCheck(float(less), float(alone), conflict)
 
     def _rows_of(self, batch: JudgedBatch, views: Sequence[int]) -> Forward:
-        """The forward pass of some views, a row each: from what was kept, where they lie in one chunk, else made again."""
-        numbers = {view // batch.chunk_size for view in views}
-        kept = batch.chunks[min(numbers)] if len(numbers) == 1 else None
+        """The forward pass of some views of one chunk, a row each: what was kept of it, else made again."""
+        number = views[0] // batch.chunk_size
+        kept = batch.chunks[number]
         if kept is None:
             once = sorted(set(views))  # a view that is explained for several classes is seen once
             kept, rows = self._forward(batch, once), [once.index(view) for view in views]
         else:
-            rows = [view - min(numbers) * batch.chunk_size for view in views]
+            rows = [view - number * batch.chunk_size for view in views]
         return kept.subset(torch.tensor(rows, device=self._device))
 
     def _probabilities(self, logits: torch.Tensor) -> npt.NDArray[np.float64]:

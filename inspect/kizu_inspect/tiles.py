@@ -68,7 +68,7 @@ def merge_maps(
 
     Where tiles overlap, each counts by how far a cell lies from its border: no seam shows. `size_px` is the (height, width)
     of the whole picture, `overlap_px` of two neighbours.
-    """  # fmt: skip
+    """
     x1, y1, x2, y2 = inside
     height, width = tile_px
     columns = np.arange(x1 + cells.start_px, x2, cells.step_px)

@@ -65,7 +65,7 @@ def picture_map(
 
     The map shows at each place the strongest class; a region bears the name of the class that is strongest in it. A picture
     that was not judged (`sight` None) has an empty map.
-    """  # fmt: skip
+    """
     if sight is None:
         nowhere = GridGeometry(0.0, 0.0, 1.0, 1.0, width_px=size_px[1], height_px=size_px[0])
         heatmap = Heatmap(method, target or "", MapStatus.NON_FINITE, np.zeros((1, 1), np.float16), 0.0, scale.scale, nowhere)
@@ -73,8 +73,8 @@ def picture_map(
     names = list(dict.fromkeys(name for _, name in views))
     if sight.corners is None:
         (((_, name), one),) = views.items()
-        whole = raw = one.values
-        grid, geometry = confined(raw, sight.geometry(0, cells), sight.inside)
+        whole = one.values
+        grid, geometry = confined(whole, sight.geometry(0, cells), sight.inside)
         by_class, status = {name: grid}, one.status
     else:
         height, width = sight.inputs.size_px
