@@ -107,8 +107,9 @@ def test_an_explanation_says_what_the_model_says_without_its_region(tiny_bundle:
     assert changed
 
 
-def test_a_check_is_two_forward_passes(tiny_bundle: Path) -> None:
-    inspector = Inspector.load(Recipe(bundle=tiny_bundle), device="cpu")
+@pytest.mark.parametrize("max_batch", [16, 2])
+def test_a_check_is_two_forward_passes(tiny_bundle: Path, max_batch: int) -> None:
+    inspector = Inspector.load(Recipe(bundle=tiny_bundle), device="cpu", max_batch=max_batch)  # 2: they lie in two batches
     batch = inspector.judge([draw_part("dent", seed, size_px=64).image for seed in range(3)])
     seen: list[int] = []
     backbone = inspector._network.backbone
