@@ -25,7 +25,8 @@ from kizu_db.settings import DatabaseSettings
 from kizu_inspect.bundle import Bundle
 from kizu_inspect.errors import ConfigError
 from kizu_inspect.images import encode_png
-from kizu_inspect.synth import draw_part, write_set
+from kizu_inspect.synth import draw_part
+from texture_world import write_alike
 
 run = CliRunner().invoke
 
@@ -186,11 +187,9 @@ def test_evaluate_says_where_training_pictures_may_stand_among_the_tested(tiny_b
 
 
 def test_train_tries_both_profiles_and_keeps_the_better(tmp_path: Path) -> None:
-    write_set(tmp_path / "parts", count=120, seed=7, size_px=64)
+    parts = write_alike(tmp_path / "parts", count=72, alike=0.4)
     out = tmp_path / "bundles" / "plates"
-    done = run(
-        app, ["train", str(tmp_path / "parts"), "--out", str(out), "--profile", "auto", "--steps", "10", "--device", "cpu"]
-    )  # fmt: skip
+    done = run(app, ["train", str(parts), "--out", str(out), "--steps", "10", "--device", "cpu"])
     assert done.exit_code == 0, done.output
     losses = {name: float(loss) for name, loss in re.findall(r"profile (\w+): .* loss ([\d.]+)", done.output)}
     assert set(losses) == {"part", "surface"}

@@ -1,10 +1,11 @@
 """Cuts DeepPCB's boards into pictures of one defect or none, as `kizu train` and `kizu evaluate --explain all` take them.
 
-    python benchmarks/acceptance/board_crops.py DEEPPCB OUT [--size 128] [--boards 500] [--test-boards 200] [--seed 0]
+    python benchmarks/acceptance/board_crops.py DEEPPCB OUT [--size 128] [--boards 500] [--test-boards 200] [--references]
 
 DEEPPCB is the published folder (Tang et al., 2019, https://arxiv.org/abs/1902.06197) with trainval.txt and test.txt. A crop of
 a defect lies at random around it and holds no part of another defect; the crops without a defect are drawn from anywhere
 between them. Writes OUT/manifest.csv; boards of test.txt are the test split, every eighth of the others the validation split.
+With `--references` each crop names what the board's template shows there, for `kizu train --profile reference`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ TYPES = ("", "open", "short", "mousebite", "spur", "copper", "pin_hole")
 GOOD_SHARE = 0.4
 TRIES = 30
 Box = tuple[int, int, int, int, str]
+Picture = npt.NDArray[np.uint8]
 
 
 def board_list(folder: Path, name: str, count: int, rng: np.random.Generator) -> list[tuple[Path, Path]]:
@@ -45,9 +47,9 @@ def touched(boxes: Sequence[Box], x: int, y: int, size: int) -> list[Box]:
 
 
 def crops(
-    board: npt.NDArray[np.uint8], boxes: Sequence[Box], size: int, rng: np.random.Generator
-) -> Iterator[tuple[npt.NDArray[np.uint8], str, list[Box]]]:
-    """Pictures (size, size, 3) with their class and boxes."""
+    board: Picture, boxes: Sequence[Box], size: int, rng: np.random.Generator
+) -> Iterator[tuple[tuple[int, int], str, list[Box]]]:
+    """Where crops of `size` × `size` px begin (x, y), with their class and boxes."""
     height, width = board.shape[:2]
     wanted = 0.0
     for box in boxes:
@@ -59,14 +61,22 @@ def crops(
                 break
             if touched(boxes, x, y, size) == [box]:
                 inside = (box[0] - x, box[1] - y, box[2] - x, box[3] - y, box[4])
-                yield board[y : y + size, x : x + size], box[4], [inside]
+                yield (x, y), box[4], [inside]
                 break
     for _ in range(round(wanted)):
         for _ in range(TRIES):
             x, y = int(rng.integers(width - size + 1)), int(rng.integers(height - size + 1))
             if not touched(boxes, x, y, size):
-                yield board[y : y + size, x : x + size], "good", []
+                yield (x, y), "good", []
                 break
+
+
+def read(path: Path) -> Picture:
+    """The picture (H, W, 3)."""
+    picture = cv2.imread(str(path))
+    if picture is None:
+        raise SystemExit(f"cannot read {path}")
+    return np.asarray(picture, np.uint8)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,6 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--boards", type=int, default=500, help="boards for training and validation")
     parser.add_argument("--test-boards", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--references", action="store_true", help="also cut the templates")
     given = parser.parse_args(arguments)
     rng = np.random.default_rng(given.seed)
     (given.out / "images").mkdir(parents=True, exist_ok=True)
@@ -89,13 +100,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         writer = csv.writer(file)
         writer.writerow(["path", "label", "split", "group", "boxes", "mask", "reference"])
         for picture, labels, split in boards:
-            board = cv2.imread(str(picture))
-            if board is None:
-                raise SystemExit(f"cannot read {picture}")
-            for crop, label, boxes in crops(np.asarray(board, np.uint8), boxes_of(labels), given.size, rng):
-                name = f"images/{count:06d}.png"
-                cv2.imwrite(str(given.out / name), crop)
-                writer.writerow([name, label, split, picture.stem, json.dumps(boxes) if boxes else "", "", ""])
+            board = read(picture)
+            template = read(picture.with_name(picture.name.replace("_test", "_temp"))) if given.references else None
+            for (x, y), label, boxes in crops(board, boxes_of(labels), given.size, rng):
+                name, reference = f"images/{count:06d}.png", ""
+                inside = slice(y, y + given.size), slice(x, x + given.size)
+                cv2.imwrite(str(given.out / name), board[inside])
+                if template is not None:
+                    reference = f"images/{count:06d}_reference.png"
+                    cv2.imwrite(str(given.out / reference), template[inside])
+                writer.writerow([name, label, split, picture.stem, json.dumps(boxes) if boxes else "", "", reference])
                 count += 1
     print(f"{count} pictures of {len(boards)} boards in {given.out}")
     return 0

@@ -89,7 +89,7 @@ def inspect_all(work: Path, data: Path, bundle: Path) -> dict[str, Any]:
     }
 
 
-def _at_dashes(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+def at_dashes(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """The script's own arguments, and after `--` those of kizu train."""
     where = arguments.index("--") if "--" in arguments else len(arguments)
     return list(arguments[:where]), list(arguments[where + 1 :])
@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("data", type=Path, help="folder of class folders, or a manifest CSV")
     parser.add_argument("--bundle", type=Path, help="a trained bundle (default: one is trained)")
     parser.add_argument("--json", type=Path, help="file for the figures (default: standard output)")
-    own, training = _at_dashes(sys.argv[1:] if arguments is None else arguments)
+    own, training = at_dashes(sys.argv[1:] if arguments is None else arguments)
     given = parser.parse_args(own)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)

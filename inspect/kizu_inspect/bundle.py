@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from kizu_inspect.errors import BundleError
 from kizu_inspect.model import Architecture, Classifier, InputSettings, build_classifier
+from kizu_inspect.novelty import Novelty
 from kizu_inspect.profile import COMPARING
 from kizu_inspect.recipe import ExplanationSettings
 from kizu_inspect.results import ModelInfo
@@ -23,6 +24,7 @@ __all__ = [
     "BundleSpec",
     "Calibration",
     "ExplanationScales",
+    "NoveltyLimit",
     "Promise",
     "Provenance",
     "Scale",
@@ -65,6 +67,16 @@ class Thresholds(Settings):
         if self.pass_below > self.reject_from:
             raise ValueError(f"pass_below {self.pass_below} lies above reject_from {self.reject_from}")
         return self
+
+
+class NoveltyLimit(Settings):
+    """From where on a picture is unlike anything in training, whatever its defect score."""
+
+    limit: float = Field(ge=0, title="Limit", description="A picture whose novelty lies above it does not pass: REVIEW.")
+    share: float = Field(
+        gt=0, lt=1, title="Share", description="Of the good validation pictures (of all where no class is good) below it."
+    )
+    pictures: int = Field(gt=0, title="n", description="Validation pictures that the limit rests on.")
 
 
 class Scale(Settings):
@@ -115,6 +127,9 @@ class BundleSpec(Settings):
     architecture: Architecture
     calibration: Calibration
     thresholds: Thresholds
+    novelty: NoveltyLimit | None = Field(
+        default=None, title="Novelty", description="null: nothing goes to REVIEW because it is unlike the training pictures."
+    )
     explanation: dict[str, ExplanationScales] = Field(title="Explanation", description="Scales by method.")
     provenance: Provenance
     weights_sha256: str = Field(default="", title="Weights", description="SHA-256 of weights.safetensors.")
@@ -210,9 +225,17 @@ class Bundle:
             good=None if spec.good is None else spec.classes.index(spec.good),
         )
         try:
-            model.load_state_dict(load_file(weights_path))
-        except (SafetensorError, RuntimeError) as error:
+            weights = load_file(weights_path)
+            if "novelty.memory" in weights:
+                model.novelty = Novelty(weights["novelty.memory"], weights["novelty.spread"])
+            model.load_state_dict(weights)
+        except (SafetensorError, RuntimeError, KeyError) as error:
             raise BundleError(f"weights in {weights_path} do not fit the architecture", found=str(error)[:200]) from None
+        if spec.novelty is not None and model.novelty is None:
+            raise BundleError(
+                f"weights in {weights_path} lack what the novelty limit needs", found="no novelty.memory",
+                expected="the cells that it compares with", next_step="Train the bundle again, or set novelty: null.",
+            )  # fmt: skip
         return cls(spec, model.eval(), path=path, spec_hash=hashlib.sha256(text).hexdigest())
 
     @classmethod

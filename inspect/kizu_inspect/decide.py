@@ -30,14 +30,17 @@ def decide(
     width_px: int | None = None,
     height_px: int | None = None,
     found: Sequence[str] = (),
+    novelty: float | None = None,
+    novelty_limit: float | None = None,
 ) -> Judgement:
     """The judgement of one picture from its probabilities (C,).
 
     `found` are the defect classes that the picture's tiles find, for the reason (default: the most probable one).
-    score = 1 − p(good); PASS below `pass_below`, REJECT from `reject_from`, REVIEW between. Values that are no probabilities
-    give ERROR: what was not judged is never PASS. Where no class is good every part is rejected with its class.
+    score = 1 − p(good); PASS below `pass_below`, REJECT from `reject_from`, REVIEW between. What would pass but is unlike
+    anything in training (`novelty` above its limit) goes to REVIEW. Values that are no probabilities give ERROR: what was not
+    judged is never PASS. Where no class is good every part is rejected with its class.
     """
-    if not np.isfinite(probabilities).all():
+    if not np.isfinite(probabilities).all() or not np.isfinite(0.0 if novelty is None else novelty):
         return Judgement(Verdict.ERROR, "the model gave no finite probabilities", width_px=width_px, height_px=height_px)
     values = {name: float(p) for name, p in zip(classes, probabilities, strict=True)}
     predicted = max(values, key=lambda name: values[name])
@@ -54,4 +57,7 @@ def decide(
     else:
         verdict = Verdict.REVIEW
         reason = f"{named}: defect score {score:.3f} between pass limit {pass_below:.3f} and reject limit {reject_from:.3f}"
-    return Judgement(verdict, reason, values, predicted, target, score, width_px, height_px)
+    if novelty is not None and novelty_limit is not None and novelty > novelty_limit:
+        verdict = Verdict.REVIEW if verdict is Verdict.PASS else verdict
+        reason = f"{reason}; unlike anything in training: novelty {novelty:.2f} > limit {novelty_limit:.2f}"
+    return Judgement(verdict, reason, values, predicted, target, score, width_px, height_px, novelty)

@@ -128,15 +128,18 @@ class Inspector:
         keep = sum(views) * np.prod(self.bundle.spec.input.size_px) <= KEPT_PX
         chunks: list[Forward | None] = []
         rows = [batch.probabilities]
+        novelties = [np.zeros(0)]
         for start in range(0, sum(views), self._max_batch):
             forward = self._forward(batch, range(start, min(start + self._max_batch, sum(views))))
             rows.append(self._probabilities(forward.logits))
+            if self._network.novelty is not None:
+                novelties.append(self._network.novelty(forward.activations).double().cpu().numpy())
             chunks.append(forward if keep else None)
-        probabilities = np.concatenate(rows)
+        probabilities, novelty = np.concatenate(rows), np.concatenate(novelties)
         judgements = [
             Judgement(Verdict.ERROR, sight, width_px=image.shape[1], height_px=image.shape[0])
             if isinstance(sight, str)
-            else self._decide(probabilities[start : start + count], sight)
+            else self._decide(probabilities[start : start + count], novelty[start : start + count], sight)
             for sight, image, start, count in zip(sights, images, starts, views, strict=True)
         ]
         return JudgedBatch(tuple(judgements), seen, probabilities, starts, tuple(chunks), self._max_batch)
@@ -179,7 +182,7 @@ class Inspector:
                 )
         return look_at(image, reference, self.bundle.spec.input, self._recipe.region_of_interest)
 
-    def _decide(self, views: npt.NDArray[np.float64], sight: Sight) -> Judgement:
+    def _decide(self, views: npt.NDArray[np.float64], novelty: npt.NDArray[np.float64], sight: Sight) -> Judgement:
         spec, (height, width) = self.bundle.spec, sight.size_px
         tiled = sight.corners is not None
         return decide(
@@ -191,6 +194,8 @@ class Inspector:
             width_px=width,
             height_px=height,
             found=list(self._found(views)) if tiled else (),
+            novelty=float(novelty.max()) if len(novelty) else None,
+            novelty_limit=None if spec.novelty is None else spec.novelty.limit,
         )
 
     def _found(self, views: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.int64]]:

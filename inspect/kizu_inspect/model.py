@@ -16,6 +16,7 @@ from kizu_inspect.backbones import build_backbone, cell_geometry
 from kizu_inspect.explain.contract import Forward, Predict
 from kizu_inspect.heads import EvidenceHead, HeadName, LfiHead, Readout, build_head
 from kizu_inspect.images import CellGeometry
+from kizu_inspect.novelty import Novelty
 from kizu_inspect.profile import InputProfile, ProfileName
 from kizu_inspect.recipe import AlignmentSettings
 from kizu_inspect.settings import Settings
@@ -107,6 +108,8 @@ class Classifier(nn.Module):
         self.profile = profile
         self.backbone = backbone
         self.head = head
+        self.novelty: Novelty | None = None
+        """What it remembers of its training; a bundle without one judges by its classes alone."""
 
     def forward(self, images: Tensor, references: Tensor | None = None) -> Tensor:
         """The logits (N, C)."""

@@ -163,6 +163,8 @@ class Judgement:
     """1 − p(good), 0 to 1; 1.0 where no class is good."""
     width_px: int | None = None
     height_px: int | None = None
+    novelty: float | None = None
+    """How unlike anything in training it is, ≥ 0; None where the model does not tell."""
 
 
 @dataclass(frozen=True)

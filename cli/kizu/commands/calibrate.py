@@ -34,7 +34,7 @@ def calibrate_command(
     """Set other limits, and see what they cost. Example: kizu calibrate plates parts --promise 0.02 --out strict"""
     from kizu_inspect.bundle import Bundle
     from kizu_inspect.training.calibrate import split_by_group
-    from kizu_inspect.training.thresholds import choose_thresholds, judge_samples, trade_off, write_trade_off
+    from kizu_inspect.training.thresholds import choose_thresholds, judge_samples, novelty_limit, trade_off, write_trade_off
 
     loaded = Bundle.load(bundle)
     if loaded.spec.good is None:
@@ -54,7 +54,8 @@ def calibrate_command(
         )  # fmt: skip
     choice = choose_thresholds(scored, promised_miss_rate=promise, overkill_limit=overkill)
     rows = trade_off(scored, overkill_limit=overkill)
-    made = Bundle.save(out, loaded.spec.model_copy(update={"thresholds": choice.thresholds}), loaded.model)
+    limits = {"thresholds": choice.thresholds, "novelty": novelty_limit(scored)}
+    made = Bundle.save(out, loaded.spec.model_copy(update=limits), loaded.model)
     write_trade_off(out / "trade_off.png", scored, choice.thresholds)
     if json is not None:
         write_json(

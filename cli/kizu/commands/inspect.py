@@ -111,6 +111,7 @@ def _as_json(path: Path, judgement: Judgement, explanation: Explanation | None) 
         "reason": judgement.reason,
         "predicted": judgement.predicted,
         "score": judgement.score,
+        "novelty": judgement.novelty,
         "probabilities": dict(judgement.probabilities),
     }
     if explanation is not None:

@@ -18,7 +18,8 @@ from kizu_inspect.training.dataset import LabelledSet, read_labelled
 
 __all__ = ["train_command"]
 
-AUTO = ("part", "surface")
+ENOUGH_STEPS = 1000
+ENOUGH_MINUTES = 7.0
 
 
 def train_command(
@@ -26,17 +27,20 @@ def train_command(
     out: Annotated[Path, typer.Option(help="Folder of the new bundle.")],
     good: Annotated[str | None, typer.Option(help="The class that passes (default: good, ok, normal, pass or free).")] = None,
     name: Annotated[str | None, typer.Option(help="The model's name (default: the bundle folder's).")] = None,
-    steps: Annotated[int, typer.Option(help="Optimiser steps.", min=1)] = 1000,
+    steps: Annotated[
+        int | None, typer.Option(help="Optimiser steps (default: 1000, fewer where they take more than 7 minutes).", min=1)
+    ] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Take the steps that fit into this time instead (all profiles together), at least 400.")
+        float | None, typer.Option(help="Take the steps that fit into this time (all profiles together), at least 400.")
     ] = None,
     profile: Annotated[
         str,
         typer.Option(
             help="Input profile: part (fixed geometry), surface (texture), reference (compares with the manifest's reference "
-            "pictures), plain, or auto (the better of the first two)."
+            "pictures), plain, or auto (reference where every picture has one, else part where the pictures are alike, "
+            "surface where they are not, and the better of both where that is in doubt)."
         ),
-    ] = "part",
+    ] = "auto",
     size: Annotated[
         int | None, typer.Option(help="Longer side of the input in px (default: the pictures', at most 224).")
     ] = None,
@@ -65,7 +69,7 @@ def train_command(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Train, calibrate and set thresholds. Example: kizu train parts --out bundles/plates"""
-    from kizu_inspect.training.choose import train_best
+    from kizu_inspect.training.choose import likely_profiles, train_best
     from kizu_inspect.training.report import write_report
     from kizu_inspect.training.thresholds import trade_off
     from kizu_inspect.training.train import Trained, TrainingSettings
@@ -73,7 +77,8 @@ def train_command(
     labelled = read_labelled(data, good=good, group_pattern=group_pattern, seed=seed)
     height, width = (tile, tile) if tile is not None else input_size(labelled, longest=size)
     tiling = None if tile is None else {"stride_px": max(8, tile * 3 // 4 // 8 * 8)}
-    profiles = AUTO if profile == "auto" else (profile,)
+    profiles = likely_profiles(labelled, tiled=tile is not None) if profile == "auto" else (profile,)
+    budget = minutes or (ENOUGH_MINUTES if steps is None else None)
     options = {
         one: {
             "name": name or out.name,
@@ -95,8 +100,9 @@ def train_command(
                     "attends": attention,
                 },
             },
-            "fit": {"steps": steps, "seed": seed},
-            "seconds": None if minutes is None else minutes * 60 / len(profiles),
+            "fit": {"steps": steps or ENOUGH_STEPS, "seed": seed},
+            "seconds": None if budget is None else budget * 60 / len(profiles),
+            "most_steps": ENOUGH_STEPS if minutes is None else steps,
             "device": device,
             "promised_miss_rate": promise,
             "backbone_weights": weights,

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from scipy.special import expit, logit
 from scipy.stats import beta
 
-from kizu_inspect.bundle import Bundle, Promise, Thresholds
+from kizu_inspect.bundle import Bundle, NoveltyLimit, Promise, Thresholds
 from kizu_inspect.devices import pick_device
 from kizu_inspect.errors import DataError
 from kizu_inspect.inspector import Inspector
@@ -24,11 +24,13 @@ from kizu_inspect.training.pictures import read_picture
 
 __all__ = [
     "PROMISES", "Scored", "ThresholdChoice", "TradeOff", "choose_thresholds", "clopper_pearson_upper", "draw_trade_off",
-    "judge_samples", "parts_needed", "trade_off", "write_trade_off",
+    "judge_samples", "novelty_limit", "parts_needed", "trade_off", "write_trade_off",
 ]  # fmt: skip
 
 CONFIDENCE = 0.95
 PROMISES = (0.10, 0.05, 0.02, 0.01, 0.005)
+LIKE_TRAINING = 0.99
+"""So large a share of the good pictures counts as like training: the price of noticing the unknown is the rest."""
 BATCH = 32
 Floats = npt.NDArray[np.float64]
 
@@ -41,6 +43,8 @@ class Scored:
     """(N,) 1 − p(good)."""
     defective: npt.NDArray[np.bool_]
     """(N,)"""
+    novelty: Floats | None = None
+    """(N,) how unlike anything in training; None where the model does not tell."""
 
 
 def judge_samples(
@@ -48,7 +52,7 @@ def judge_samples(
 ) -> Scored:
     """Scores whole pictures as the line will, in tiles or beside references. Raises DataError where one cannot be judged."""
     inspector = Inspector(bundle, Recipe(bundle=bundle.path), device=pick_device(device), max_batch=BATCH)
-    scores = []
+    scores, novelties = [], []
     for start in range(0, len(samples), BATCH):
         some = samples[start : start + BATCH]
         references = [None if sample.reference is None else read_picture(sample.reference) for sample in some]
@@ -57,10 +61,13 @@ def judge_samples(
             if judgement.score is None:
                 raise DataError(f"picture {sample.path} cannot be judged", found=judgement.reason, expected="a verdict")
             scores.append(judgement.score)
+            if judgement.novelty is not None:
+                novelties.append(judgement.novelty)
         if progress is not None:
             progress(len(scores))
     good = bundle.spec.good
-    return Scored(np.array(scores), np.array([sample.label != good for sample in samples], np.bool_))
+    defective = np.array([sample.label != good for sample in samples], np.bool_)
+    return Scored(np.array(scores), defective, np.array(novelties) if novelties else None)
 
 
 def clopper_pearson_upper(misses: int, n: int) -> float:
@@ -108,6 +115,14 @@ def choose_thresholds(scored: Scored, *, promised_miss_rate: float, overkill_lim
     promise = Promise(miss_rate=promised_miss_rate, bound=bound, defective_parts=n, missed=missed)
     said = f"promise kept: {missed} of {n} defective pictures pass, upper bound {bound:.2%} ≤ {promised_miss_rate:.1%}"
     return ThresholdChoice(Thresholds(pass_below=pass_below, reject_from=max(reject_from, pass_below), promise=promise), said)
+
+
+def novelty_limit(scored: Scored, *, share: float = LIKE_TRAINING) -> NoveltyLimit | None:
+    """The novelty that `share` of the good pictures (of all where none is good) do not exceed; None where it is not known."""
+    if scored.novelty is None:
+        return None
+    known = scored.novelty if scored.defective.all() else scored.novelty[~scored.defective]
+    return NoveltyLimit(limit=float(np.quantile(known, share, method="higher")), share=share, pictures=len(known))
 
 
 def _lowered(limit: float, good: Floats, bad: Floats) -> float:

@@ -23,8 +23,9 @@ from kizu_inspect.training.cut_tiles import cut_tiles
 from kizu_inspect.training.dataset import LabelledSet
 from kizu_inspect.training.fit import FitSettings, History, fit, logits_of, prepare_profile, seconds_a_step
 from kizu_inspect.training.pictures import Pictures, load_pictures
+from kizu_inspect.training.remember import remember
 from kizu_inspect.training.scales import fit_scales
-from kizu_inspect.training.thresholds import Scored, choose_thresholds, judge_samples
+from kizu_inspect.training.thresholds import Scored, choose_thresholds, judge_samples, novelty_limit
 
 __all__ = ["Trained", "TrainingSettings", "train"]
 
@@ -43,6 +44,9 @@ class TrainingSettings(Settings):
         gt=0,
         title="Seconds",
         description="Take as many steps as fit into this time by a speed probe, at least 400.",
+    )
+    most_steps: int | None = Field(
+        default=None, ge=1, title="Most steps", description="So many steps are enough, whatever time is left."
     )
     device: Device = Field(default="auto", title="Device", description="auto, cpu or cuda.")
     backbone_weights: Path | None = Field(default=None, title="Weights", description="torchvision state dict to start from.")
@@ -97,13 +101,15 @@ def train(
     fitting = settings.fit
     probed = seconds_a_step(model, pictures["train"], fitting, device=device)
     if settings.seconds is not None:
-        fitting = fitting.model_copy(update={"steps": max(LEAST_STEPS, int(settings.seconds / probed))})
+        fitting_in = max(LEAST_STEPS, int(settings.seconds / probed))
+        fitting = fitting.model_copy(update={"steps": min(fitting_in, settings.most_steps or fitting_in)})
     if on_steps is not None:
         on_steps(fitting.steps, probed)
     halves = split_by_group(pictures["val"].groups, seed=fitting.seed)
     scheduling, limiting = (pictures["val"].subset(half) for half in halves)
     history = fit(model, pictures["train"], scheduling, fitting, device=device, progress=progress)
 
+    model.novelty = remember(model, pictures["train"], seed=fitting.seed, device=device)
     temperature = fit_temperature(logits_of(model, scheduling, device=device).double().numpy(), scheduling.labels)
     logits = logits_of(model, limiting, device=device).double().numpy()
     p = softmax(logits, temperature=temperature)
@@ -137,10 +143,12 @@ def train(
         ),
     )
     bundle = Bundle.save(out, spec, model)
-    if good is None:
-        return Trained(bundle, history, confusion, "no class is good: every part is rejected with its class", None)
     kept = {limiting.groups[row] for row in range(len(limiting))}
     scored = judge_samples(bundle, [sample for sample in data.split("val") if sample.group in kept], settings.device)
+    spec = spec.model_copy(update={"novelty": novelty_limit(scored)})
+    if good is None:
+        bundle = Bundle.save(out, spec, model)
+        return Trained(bundle, history, confusion, "no class is good: every part is rejected with its class", None)
     chosen = choose_thresholds(scored, promised_miss_rate=settings.promised_miss_rate, overkill_limit=settings.overkill_limit)
     bundle = Bundle.save(out, spec.model_copy(update={"thresholds": chosen.thresholds}), model)
     return Trained(bundle, history, confusion, chosen.said, scored)
