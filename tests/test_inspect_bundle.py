@@ -13,7 +13,7 @@ from kizu_inspect.devices import pick_device
 from kizu_inspect.errors import BundleError, ConfigError, MethodError
 from kizu_inspect.inspector import Inspector
 from kizu_inspect.model import Architecture, InputSettings
-from kizu_inspect.recipe import ExplanationSettings, Recipe
+from kizu_inspect.recipe import ClassRule, ExplanationSettings, Recipe
 from kizu_inspect.synth import KINDS, draw_part, write_set
 from kizu_inspect.training.dataset import read_labelled
 from kizu_inspect.training.fit import FitSettings
@@ -84,6 +84,8 @@ def test_wrong_recipes_are_told_at_once(tiny_bundle: Path) -> None:
         inspector(tiny_bundle, method="lfi-cam")
     with pytest.raises(ConfigError, match="pass_below lies above"):
         Inspector.load(Recipe(bundle=tiny_bundle, pass_below=0.9, reject_from=0.1), device="cpu")
+    with pytest.raises(ConfigError, match=r"what is no defect class of the bundle: found good, rust; expected some of dent"):
+        Inspector.load(Recipe(bundle=tiny_bundle, classes={"good": ClassRule(), "rust": ClassRule()}), device="cpu")
 
 
 def test_a_device_that_is_none_is_told() -> None:

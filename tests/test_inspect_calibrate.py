@@ -10,6 +10,7 @@ from kizu_inspect.decide import decide, softmax
 from kizu_inspect.errors import DataError
 from kizu_inspect.evaluation.figures import wilson
 from kizu_inspect.evaluation.pointing import explanation_figures, locate
+from kizu_inspect.recipe import ClassRule
 from kizu_inspect.results import Verdict
 from kizu_inspect.training.calibrate import expected_calibration_error, fit_temperature, split_by_group
 from kizu_inspect.training.thresholds import Scored, choose_thresholds, clopper_pearson_upper, parts_needed, trade_off
@@ -115,6 +116,34 @@ def test_one_group_cannot_be_halved() -> None:
 def test_verdicts(p: list[float], verdict: Verdict) -> None:
     judged = decide(np.array(p), ["good", "dent"], "good", pass_below=0.3, reject_from=0.7)
     assert judged.verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("p", "rules", "verdict", "said"),
+    [
+        ([0.6, 0.3, 0.1], {"crack": ClassRule(severity="critical")}, Verdict.REJECT, "critical: crack"),
+        ([0.6, 0.1, 0.3], {"crack": ClassRule(severity="critical")}, Verdict.REVIEW, None),
+        ([0.9, 0.08, 0.02], {"crack": ClassRule(severity="critical")}, Verdict.PASS, None),
+        ([0.9, 0.08, 0.02], {"crack": ClassRule(reject_from=0.05)}, Verdict.REJECT, "its own reject limit 0.050"),
+        ([0.1, 0.1, 0.8], {"stain": ClassRule(severity="minor")}, Verdict.REVIEW, "minor: stain"),
+        ([0.1, 0.8, 0.1], {"stain": ClassRule(severity="minor")}, Verdict.REJECT, None),
+        ([0.1, 0.1, 0.8], {"stain": ClassRule(severity="minor", reject_from=0.8)}, Verdict.REJECT, "its own reject limit"),
+    ],
+)
+def test_a_class_is_judged_by_its_own_rule(
+    p: list[float], rules: dict[str, ClassRule], verdict: Verdict, said: str | None
+) -> None:
+    judged = decide(np.array(p), ["good", "crack", "stain"], "good", pass_below=0.3, reject_from=0.7, rules=rules)
+    assert judged.verdict is verdict
+    assert ";" not in judged.reason if said is None else said in judged.reason
+
+
+def test_a_part_with_minor_and_other_defects_is_rejected() -> None:
+    judged = decide(
+        np.array([0.0, 0.5, 0.5]), ["good", "crack", "stain"], "good", pass_below=0.3, reject_from=0.7,
+        found=("stain", "crack"), rules={"stain": ClassRule(severity="minor")},
+    )  # fmt: skip
+    assert judged.verdict is Verdict.REJECT
 
 
 def test_without_a_good_class_every_part_is_rejected_with_its_class() -> None:

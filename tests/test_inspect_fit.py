@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ from kizu_inspect.errors import ConfigError
 from kizu_inspect.heads import build_head
 from kizu_inspect.model import Architecture, InputSettings, build_classifier
 from kizu_inspect.synth import write_set
-from kizu_inspect.training.dataset import read_labelled
+from kizu_inspect.training.dataset import read_labelled, truth_of
 from kizu_inspect.training.fit import FitSettings, class_weights, evidence_loss, fit, logits_of, prepare_profile
-from kizu_inspect.training.pictures import UNSURE, Pictures, load_pictures
+from kizu_inspect.training.pictures import Pictures, load_pictures
+from kizu_inspect.training.places import UNSURE
 
 CPU = torch.device("cpu")
 INPUT = InputSettings(height_px=64, width_px=64)
@@ -34,7 +36,7 @@ def test_a_rare_class_weighs_the_root_of_its_rarity() -> None:
 
 def test_the_weights_kept_are_those_of_lowest_validation_loss(tmp_path: Path) -> None:
     data = read_labelled(write_set(tmp_path / "parts", count=80, seed=2, size_px=64, splits={"train": 0.6, "val": 0.4}))
-    train, val = (load_pictures(data.split(name), data.classes, INPUT) for name in ("train", "val"))
+    train, val = (load_pictures(data.split(name), data.classes, INPUT, good=data.good) for name in ("train", "val"))
     # Labels that say nothing: what is learned of them by heart makes validation worse, so that the last is not the best.
     told = np.random.default_rng(0).permutation(train.labels)
     train = Pictures(train.images, told, train.groups, train.samples)
@@ -104,3 +106,22 @@ def test_the_cells_own_logits_pool_to_the_heads() -> None:
     activations = torch.rand(2, 8, 5, 6)
     cells = head.cell_logits(activations)  # type: ignore[operator]
     assert torch.allclose(cells.flatten(2).amax(dim=2), head(activations), atol=1e-6)
+
+
+def test_whole_pictures_may_show_where_their_defects_lie(tmp_path: Path) -> None:
+    write_set(tmp_path, count=12, seed=3, size_px=64)
+    data = read_labelled(tmp_path)
+    inputs = InputSettings(height_px=32, width_px=48)
+    unmarked = replace(next(one for one in data.samples if one.label != data.good), mask=None)
+    loaded = load_pictures([*data.samples, unmarked], data.classes, inputs, good=data.good, places=True)
+    assert loaded.truths is not None
+    for sample, truth in zip(data.samples, loaded.truths, strict=False):
+        shown = set(np.unique(truth)) - {UNSURE}
+        assert shown <= {0, 1 + data.classes.index(sample.label)}
+        assert (sample.label == data.good) == (not (truth > 0).any())
+        if sample.label != data.good:
+            whole = truth_of(sample, (64, 64))
+            assert whole is not None
+            named = truth[:, 8:40] == 1 + data.classes.index(sample.label)  # letterboxed: 32 × 32 in the middle
+            assert named.mean() == pytest.approx(whole.mean(), abs=0.02)
+    assert (loaded.truths[-1] == UNSURE).all()

@@ -73,8 +73,8 @@ def test_a_reference_that_does_not_fit_is_told() -> None:
     flat = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
     assert align(flat, np.full((HEIGHT, WIDTH), 120, np.uint8), SHIFT).reference.mean() == 90
     specked = flat.copy()
-    specked[20:26, 30:36] = 0  # an empty board with a defect: nothing to fit it by, and no reason to refuse it
-    assert align(specked, np.full((HEIGHT, WIDTH), 90, np.uint8), SHIFT).reference[20:26, 30:36].min() > 80
+    specked[20:60, 30:70] = 0  # an empty board with a defect: nothing to fit it by, and no reason to refuse it
+    assert align(specked, np.full((HEIGHT, WIDTH), 90, np.uint8), SHIFT).reference[20:60, 30:70].min() > 80
 
 
 def test_without_alignment_the_reference_stays_where_it_is() -> None:

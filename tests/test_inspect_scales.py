@@ -66,7 +66,7 @@ def test_the_variants_are_scaled_as_if_each_were_asked_alone(tiny_bundle: Path, 
     bundle = Bundle.load(tiny_bundle)
     good, inputs = bundle.spec.classes.index("good"), bundle.spec.input
     data = read_labelled(write_set(tmp_path / "parts", count=90, seed=5, size_px=64, share_good=0, splits={"val": 1.0}))
-    val = load_pictures(data.samples, bundle.spec.classes, inputs)
+    val = load_pictures(data.samples, bundle.spec.classes, inputs, good=data.good)
     scales = fit_scales(bundle.model, val, inputs, good=good, device=CPU)["score-cam"]
     images = torch.from_numpy(val.images).permute(0, 3, 1, 2).float() / 255
     forward = bundle.model.explainable(images)

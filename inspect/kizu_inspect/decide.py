@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
+from kizu_inspect.recipe import ClassRule
 from kizu_inspect.results import Judgement, Verdict
 
 __all__ = ["decide", "softmax"]
@@ -32,13 +34,15 @@ def decide(
     found: Sequence[str] = (),
     novelty: float | None = None,
     novelty_limit: float | None = None,
+    rules: Mapping[str, ClassRule] = MappingProxyType({}),
 ) -> Judgement:
     """The judgement of one picture from its probabilities (C,).
 
     `found` are the defect classes that the picture's tiles find, for the reason (default: the most probable one).
     score = 1 − p(good); PASS below `pass_below`, REJECT from `reject_from`, REVIEW between. What would pass but is unlike
-    anything in training (`novelty` above its limit) goes to REVIEW. Values that are no probabilities give ERROR: what was not
-    judged is never PASS. Where no class is good every part is rejected with its class.
+    anything in training (`novelty` above its limit) goes to REVIEW. `rules` are the classes' own.
+    Values that are no probabilities give ERROR: what was not judged is never PASS. Where no class is good every part is
+    rejected with its class.
     """
     if not np.isfinite(probabilities).all() or not np.isfinite(0.0 if novelty is None else novelty):
         return Judgement(Verdict.ERROR, "the model gave no finite probabilities", width_px=width_px, height_px=height_px)
@@ -57,7 +61,30 @@ def decide(
     else:
         verdict = Verdict.REVIEW
         reason = f"{named}: defect score {score:.3f} between pass limit {pass_below:.3f} and reject limit {reject_from:.3f}"
+    verdict, why = _by_class(verdict, values, found or (target,), rules)
+    reason = f"{reason}; {why}" if why else reason
     if novelty is not None and novelty_limit is not None and novelty > novelty_limit:
         verdict = Verdict.REVIEW if verdict is Verdict.PASS else verdict
         reason = f"{reason}; unlike anything in training: novelty {novelty:.2f} > limit {novelty_limit:.2f}"
     return Judgement(verdict, reason, values, predicted, target, score, width_px, height_px, novelty)
+
+
+def _by_class(
+    verdict: Verdict, values: Mapping[str, float], named: Sequence[str], rules: Mapping[str, ClassRule]
+) -> tuple[Verdict, str]:
+    """The verdict under the classes' own rules, with what they changed."""
+    over = {
+        name: rule.reject_from
+        for name, rule in rules.items()
+        if rule.reject_from is not None and values[name] >= rule.reject_from
+    }
+    if over:
+        said = ", ".join(f"{name}: {values[name]:.3f} ≥ its own reject limit {limit:.3f}" for name, limit in over.items())
+        return Verdict.REJECT, said
+    severities = {name: rules[name].severity if name in rules else "major" for name in named}
+    critical = [name for name, severity in severities.items() if severity == "critical"]
+    if verdict is Verdict.REVIEW and critical:
+        return Verdict.REJECT, f"critical: {', '.join(critical)}"
+    if verdict is Verdict.REJECT and all(severity == "minor" for severity in severities.values()):
+        return Verdict.REVIEW, f"minor: {', '.join(named)}"
+    return verdict, ""

@@ -173,14 +173,18 @@ def place(width_px: int, height_px: int, *, input_px: tuple[int, int], policy: R
     )
 
 
-def fit_image(image: ImageRGB, *, input_px: tuple[int, int], policy: ResizePolicy) -> ImageRGB:
-    """The picture (H, W, 3) uint8 as the network's input size; what letterboxing leaves free is filled by reflection."""
+def fit_image(image: ImageRGB, *, input_px: tuple[int, int], policy: ResizePolicy, nearest: bool = False) -> ImageRGB:
+    """The picture (H, W, 3) uint8 as the network's input size; what letterboxing leaves free is filled by reflection.
+
+    `nearest` mixes no values: for pictures whose values are names.
+    """
     height, width = image.shape[:2]
     placed = place(width, height, input_px=input_px, policy=policy)
     size = (round(width * placed.scale_x), round(height * placed.scale_y))
     if size != (width, height):
         shrinks = size[0] < width or size[1] < height
-        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR), np.uint8)
+        how = cv2.INTER_NEAREST_EXACT if nearest else cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        image = np.asarray(cv2.resize(image, size, interpolation=how), np.uint8)
     left, top = placed.offset_x_px, placed.offset_y_px
     right, bottom = input_px[1] - size[0] - left, input_px[0] - size[1] - top
     if left or top or right or bottom:

@@ -73,6 +73,13 @@ class Inspector:
                 expected="pass_below ≤ reject_from",
                 next_step="Set both, or neither to use the bundle's own.",
             )
+        defects = [name for name in bundle.spec.classes if name != bundle.spec.good]
+        unknown = [name for name in recipe.classes if name not in defects]
+        if unknown:
+            raise ConfigError(
+                "recipe.classes names what is no defect class of the bundle", found=", ".join(unknown),
+                expected=f"some of {', '.join(defects)}", next_step="Mend recipe.classes.",
+            )  # fmt: skip
         self._recipe = recipe
         self._compares = bundle.spec.input.profile == "reference"
         self._references = None
@@ -196,6 +203,7 @@ class Inspector:
             found=list(self._found(views)) if tiled else (),
             novelty=float(novelty.max()) if len(novelty) else None,
             novelty_limit=None if spec.novelty is None else spec.novelty.limit,
+            rules=self._recipe.classes,
         )
 
     def _found(self, views: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.int64]]:

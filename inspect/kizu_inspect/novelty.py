@@ -48,5 +48,7 @@ class Novelty(nn.Module):
     def forward(self, activations: Tensor) -> Tensor:
         """The novelty (N,) of A (N, K, h, w)."""
         cells = (activations / self.spread[None, :, None, None]).permute(0, 2, 3, 1).reshape(-1, len(self.spread))
-        nearest = [torch.cdist(some, self.memory).amin(dim=1) for some in torch.split(cells.to(self.memory.dtype), CELLS_AT_ONCE)]
+        nearest = [
+            torch.cdist(some, self.memory).amin(dim=1) for some in torch.split(cells.to(self.memory.dtype), CELLS_AT_ONCE)
+        ]
         return torch.cat(nearest).reshape(len(activations), -1).amax(dim=1)

@@ -11,7 +11,8 @@ from pydantic import Field, field_validator, model_validator
 from kizu_inspect.settings import Settings
 
 __all__ = [
-    "Alignment", "AlignmentSettings", "Device", "ExplanationSettings", "Masked", "Recipe", "ReferenceSettings", "Target",
+    "Alignment", "AlignmentSettings", "ClassRule", "Device", "ExplanationSettings", "Masked", "Recipe", "ReferenceSettings",
+    "Target",
 ]  # fmt: skip
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -119,6 +120,19 @@ class ReferenceSettings(Settings):
         return self
 
 
+class ClassRule(Settings):
+    """How one defect class is judged where not as the others."""
+
+    severity: Literal["critical", "major", "minor"] = Field(
+        default="major", title="Severity",
+        description="critical: REJECT already from the PASS limit on; minor: alone it is never more than REVIEW.",
+    )  # fmt: skip
+    reject_from: float | None = Field(
+        default=None, ge=0, le=1, title="Own REJECT limit",
+        description="REJECT from this probability of the class on, whatever the defect score and the severity.",
+    )  # fmt: skip
+
+
 Edges = tuple[int, int, int, int]
 
 
@@ -142,6 +156,9 @@ class Recipe(Settings):
         default=None, ge=0, le=1, title="REJECT limit",
         description="REJECT when 1 − p(good) is at or above this; REVIEW between. Default: the bundle's own threshold.",
     )  # fmt: skip
+    classes: dict[str, ClassRule] = Field(
+        default={}, title="Classes", description="Defect classes with a severity or a REJECT limit of their own, by name."
+    )
     allow_no_promise: bool = Field(
         default=False,
         title="Allow no promise",

@@ -22,6 +22,8 @@ SEARCH_PX = 512
 """The longest side at which a reference is searched for; larger pictures are shrunk to it."""
 FLAT = 8.0
 """A deviation below so many grey values is no contrast that a fit could be told by: an empty board with a speck on it."""
+DEFECT_SHARE = 0.1
+"""In at most so large a share of its pixels a picture differs from a reference without contrast that fits."""
 SEARCH_SHARE = 0.1
 """So far, of a picture's side, a reference may lie from where it belongs."""
 
@@ -221,8 +223,10 @@ def _moved(reference: Grey, onto: npt.NDArray[np.float64]) -> tuple[Grey, npt.ND
 
 
 def _correlation(a: Grey, b: Grey) -> float:
-    """Pearson's. It says nothing of a picture without contrast: what differs little from it fits (1), nothing else (0)."""
+    """Pearson's. It says nothing of a picture without contrast: what differs from it in few pixels fits (1), no other (0)."""
     x, y = (values - values.mean() for values in (a.astype(np.float64), b.astype(np.float64)))
     if min(x.std(), y.std()) < FLAT:
-        return float((x - y).std() < 2 * FLAT)
+        apart = a.astype(np.float64) - b
+        differs = np.abs(apart - np.median(apart)) > 4 * FLAT
+        return float(differs.mean() <= DEFECT_SHARE)
     return float(np.vdot(x, y) / (np.linalg.norm(x) * np.linalg.norm(y)))

@@ -48,9 +48,15 @@ def train_command(
         int | None,
         typer.Option(help="Judge large pictures in overlapping tiles of so many px a side, at full resolution.", min=32),
     ] = None,
+    places: Annotated[
+        bool, typer.Option("--places", help="Also learn from boxes or masks where defects lie (tiles always do).")
+    ] = False,
     alignment: Annotated[
         str, typer.Option(help="How a reference is laid over its picture: none, translation or homography (change of view).")
     ] = "translation",
+    least_correlation: Annotated[
+        float, typer.Option(help="A picture that correlates less with its reference is not judged.", min=-1, max=1)
+    ] = 0.5,
     promise: Annotated[float, typer.Option(help="Miss rate that the PASS limit promises.", min=0.0001, max=0.9999)] = 0.05,
     backbone: Annotated[str, typer.Option(help="local, resnet18, resnet50, mobilenet_v3_small, …")] = "local",
     head: Annotated[str, typer.Option(help="evidence, linear, mlp or lfi (LFI-CAM's attention).")] = "evidence",
@@ -87,7 +93,7 @@ def train_command(
                 "width_px": width,
                 "profile": one,
                 "tiling": tiling,
-                "alignment": {"kind": alignment},
+                "alignment": {"kind": alignment, "least_correlation": least_correlation},
             },
             "architecture": {
                 "backbone": backbone,
@@ -103,6 +109,7 @@ def train_command(
             "fit": {"steps": steps or ENOUGH_STEPS, "seed": seed},
             "seconds": None if budget is None else budget * 60 / len(profiles),
             "most_steps": ENOUGH_STEPS if minutes is None else steps,
+            "learn_places": places,
             "device": device,
             "promised_miss_rate": promise,
             "backbone_weights": weights,

@@ -6,16 +6,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from kizu_inspect.errors import DataError
 from kizu_inspect.model import InputSettings
 from kizu_inspect.tiles import Corner
 from kizu_inspect.training.dataset import Box, Sample
-from kizu_inspect.training.pictures import UNSURE, Pictures, on_disk, read_picture, read_reference
+from kizu_inspect.training.pictures import Pictures, on_disk, read_picture, read_reference
+from kizu_inspect.training.places import defects_of, places_of
 
 __all__ = ["cut_tiles"]
 
@@ -23,9 +22,6 @@ TILES_A_DEFECT = 2
 GOOD_TILES = 4
 """From a picture without a defect; others give as many without as with one."""
 TRIES = 20
-BORDER_PX = 8
-"""So far beside a defect's box it is not sure what a pixel shows."""
-Truth = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -65,11 +61,11 @@ def cut_tiles(
         if not plan.tiles:
             return
         picture = read_picture(plan.sample.path)
-        truth = _truth(plan, classes, picture.shape[:2])
+        places = places_of(plan.sample, plan.defects, classes, (picture.shape[0], picture.shape[1]))
         reference = read_reference(plan.sample, picture, inputs.alignment) if references is not None else None
         for offset, ((x, y), _) in enumerate(plan.tiles):
             inside = slice(y, y + inputs.height_px), slice(x, x + inputs.width_px)
-            images[row + offset], truths[row + offset] = picture[inside], truth[inside]
+            images[row + offset], truths[row + offset] = picture[inside], places[inside]
             if references is not None and reference is not None:
                 references[row + offset] = reference[inside]
 
@@ -91,7 +87,7 @@ def _plan(sample: Sample, tile_px: tuple[int, int], *, good: str | None, generat
             f"picture {sample.path} is smaller than a tile", found=f"{width} × {height} px",
             expected=f"at least {tile_px[1]} × {tile_px[0]} px", next_step="Leave it out, or choose smaller tiles.",
         )  # fmt: skip
-    defects = _defects(sample, (height, width))
+    defects = defects_of(sample, (height, width))
     if sample.label == good:
         defects = ()
     elif not defects:
@@ -120,33 +116,6 @@ def _size_of(sample: Sample) -> tuple[int, int]:
     except OSError:
         height, width = read_picture(sample.path).shape[:2]  # tells what is wrong with it, or knows more formats
         return height, width
-
-
-def _defects(sample: Sample, size_px: tuple[int, int]) -> tuple[Box, ...]:
-    """The sample's boxes, or those around the pieces of its mask."""
-    height, width = size_px
-    for x1, y1, x2, y2, name in sample.boxes:
-        if not (0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height):
-            raise DataError(
-                f"a box lies beyond its picture {sample.path}", found=f"{[x1, y1, x2, y2, name]}",
-                expected=f"within {width} × {height} px", next_step="Mend the manifest.",
-            )  # fmt: skip
-    if sample.boxes or sample.mask is None:
-        return sample.boxes
-    _, _, stats, _ = cv2.connectedComponentsWithStats(_mask(sample, size_px).astype(np.uint8), connectivity=8)
-    return tuple(
-        (int(x), int(y), int(x + width), int(y + height), sample.label) for x, y, width, height, _ in stats[1:].tolist()
-    )
-
-
-def _mask(sample: Sample, size_px: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    mask = cv2.imread(str(sample.mask), cv2.IMREAD_GRAYSCALE)
-    if mask is None or mask.shape != size_px:
-        found = "not a picture" if mask is None else f"{mask.shape[1]} × {mask.shape[0]} px"
-        raise DataError(
-            f"mask {sample.mask} does not fit its picture", found=found, expected=f"{size_px[1]} × {size_px[0]} px",
-        )  # fmt: skip
-    return np.asarray(mask > 127)
 
 
 def _around(
@@ -182,16 +151,3 @@ def _beside(
 def _touches(defect: Box, corner: Corner, tile_px: tuple[int, int]) -> bool:
     (x, y), (height, width) = corner, tile_px
     return defect[0] < x + width and defect[2] > x and defect[1] < y + height and defect[3] > y
-
-
-def _truth(plan: _Plan, classes: Sequence[str], size_px: tuple[int, int]) -> Truth:
-    """What each pixel of the picture shows (H, W), as in `Pictures`."""
-    truth = np.zeros(size_px, np.uint8)
-    for x1, y1, x2, y2, _ in plan.defects:
-        truth[max(0, y1 - BORDER_PX) : y2 + BORDER_PX, max(0, x1 - BORDER_PX) : x2 + BORDER_PX] = UNSURE
-    if plan.sample.boxes or not plan.defects:
-        for x1, y1, x2, y2, name in plan.defects:
-            truth[y1:y2, x1:x2] = classes.index(name) + 1
-    else:
-        truth[_mask(plan.sample, size_px)] = classes.index(plan.sample.label) + 1
-    return truth

@@ -20,7 +20,8 @@ from kizu_inspect.model import Classifier
 from kizu_inspect.settings import Settings
 from kizu_inspect.training.batches import Batches
 from kizu_inspect.training.muon import Muon
-from kizu_inspect.training.pictures import UNSURE, Pictures
+from kizu_inspect.training.pictures import Pictures
+from kizu_inspect.training.places import UNSURE
 
 __all__ = ["FitSettings", "History", "class_weights", "evidence_loss", "fit", "logits_of", "prepare_profile", "seconds_a_step"]
 

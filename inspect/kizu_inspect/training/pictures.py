@@ -19,11 +19,10 @@ from kizu_inspect.model import InputSettings
 from kizu_inspect.recipe import AlignmentSettings
 from kizu_inspect.reference import Grey, align, grey_of
 from kizu_inspect.training.dataset import Sample
+from kizu_inspect.training.places import UNSURE, Places, defects_of, places_of
 from kizu_inspect.views import stacked, to_input
 
-__all__ = ["UNSURE", "Pictures", "load_pictures", "on_disk", "read_picture", "read_reference"]
-
-UNSURE = 255
+__all__ = ["Pictures", "load_pictures", "on_disk", "read_picture", "read_reference"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Pictures:
     references: npt.NDArray[np.uint8] | None = None
     """(N, H, W) grey, laid over the pictures, for a model that compares."""
     truths: npt.NDArray[np.uint8] | None = None
-    """(N, H, W) what each pixel shows: 1 + its class, 0 without a defect, UNSURE near a defect's border; None: not known."""
+    """(N, H, W) `Places`; None where only the pictures' labels are learned from."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -67,10 +66,16 @@ def load_pictures(
     classes: Sequence[str],
     inputs: InputSettings,
     *,
+    good: str | None,
+    places: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Pictures:
-    """Reads and fits the pictures of `samples`. Raises DataError naming the first that cannot be read."""
+    """Reads and fits the pictures of `samples`, with `places` also where their defects lie.
+
+    Raises DataError naming the first that cannot be read, or whose boxes or mask do not fit.
+    """
     images = on_disk((len(samples), *inputs.size_px, 3))
+    truths = on_disk((len(samples), *inputs.size_px)) if places else None
     references = on_disk((len(samples), *inputs.size_px)) if inputs.profile == "reference" else None
 
     def read(index: int) -> None:
@@ -79,13 +84,27 @@ def load_pictures(
         if references is not None:
             reference = read_reference(samples[index], picture, inputs.alignment)
             references[index] = fit_image(reference, input_px=inputs.size_px, policy=inputs.resize)
+        if truths is not None:
+            truths[index] = _fitted_places(samples[index], picture.shape[:2], classes, inputs, good=good)
 
     with ThreadPoolExecutor() as pool:
         for done, _ in enumerate(pool.map(read, range(len(samples))), start=1):
             if progress is not None:
                 progress(done)
     labels = np.array([classes.index(sample.label) for sample in samples], dtype=np.int64)
-    return Pictures(images, labels, tuple(sample.group for sample in samples), tuple(samples), references)
+    return Pictures(images, labels, tuple(sample.group for sample in samples), tuple(samples), references, truths)
+
+
+def _fitted_places(
+    sample: Sample, size_px: tuple[int, ...], classes: Sequence[str], inputs: InputSettings, *, good: str | None
+) -> Places:
+    """What each pixel of the network's input shows; of a defective picture without boxes or mask that is not known."""
+    size = (size_px[0], size_px[1])
+    defects = () if sample.label == good else defects_of(sample, size)
+    if sample.label != good and not defects:
+        return np.full(inputs.size_px, UNSURE, np.uint8)
+    places = places_of(sample, defects, classes, size)
+    return np.asarray(fit_image(places, input_px=inputs.size_px, policy=inputs.resize, nearest=True))
 
 
 def on_disk(shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:

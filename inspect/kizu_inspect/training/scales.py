@@ -21,7 +21,8 @@ from kizu_inspect.model import Classifier, InputSettings
 from kizu_inspect.profile import COMPARING
 from kizu_inspect.recipe import ExplanationSettings, Target
 from kizu_inspect.training.dataset import truth_of
-from kizu_inspect.training.pictures import UNSURE, Pictures, read_picture
+from kizu_inspect.training.pictures import Pictures, read_picture
+from kizu_inspect.training.places import UNSURE
 
 __all__ = ["fit_region_threshold", "fit_scales"]
 

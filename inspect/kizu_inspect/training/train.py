@@ -48,6 +48,10 @@ class TrainingSettings(Settings):
     most_steps: int | None = Field(
         default=None, ge=1, title="Most steps", description="So many steps are enough, whatever time is left."
     )
+    learn_places: bool = Field(
+        default=False, title="Learn places",
+        description="Learn where defects lie from boxes or masks, also of whole pictures; tiles always do.",
+    )  # fmt: skip
     device: Device = Field(default="auto", title="Device", description="auto, cpu or cuda.")
     backbone_weights: Path | None = Field(default=None, title="Weights", description="torchvision state dict to start from.")
     promised_miss_rate: float = Field(
@@ -157,5 +161,7 @@ def train(
 def _pictures(data: LabelledSet, split: str, settings: TrainingSettings) -> Pictures:
     """What is learned from: whole pictures, or tiles of them."""
     if settings.input.tiling is None:
-        return load_pictures(data.split(split), data.classes, settings.input)
+        return load_pictures(
+            data.split(split), data.classes, settings.input, good=data.good, places=settings.learn_places
+        )  # fmt: skip
     return cut_tiles(data.split(split), data.classes, settings.input, good=data.good, seed=settings.fit.seed)
