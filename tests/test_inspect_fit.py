@@ -112,7 +112,7 @@ def test_whole_pictures_may_show_where_their_defects_lie(tmp_path: Path) -> None
     write_set(tmp_path, count=12, seed=3, size_px=64)
     data = read_labelled(tmp_path)
     inputs = InputSettings(height_px=32, width_px=48)
-    unmarked = replace(next(one for one in data.samples if one.label != data.good), mask=None)
+    unmarked = replace(next(one for one in data.samples if one.label != data.good), mask=None, boxes=())
     loaded = load_pictures([*data.samples, unmarked], data.classes, inputs, good=data.good, places=True)
     assert loaded.truths is not None
     for sample, truth in zip(data.samples, loaded.truths, strict=False):
