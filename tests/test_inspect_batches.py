@@ -19,7 +19,8 @@ COUNT = 40
 def batches(*, hard_share: float = 0.0, profile: str = "surface", size: int = 8) -> Batches:
     images = np.random.default_rng(0).integers(0, 256, (COUNT, 48, 64, 3), dtype=np.uint8)
     samples = tuple(Sample(Path(f"{row}.png"), "good", "train", str(row)) for row in range(COUNT))
-    train = Pictures(images, np.zeros(COUNT, np.int64), tuple(str(row) for row in range(COUNT)), samples)
+    labels, marks = np.zeros(COUNT, np.int64), np.ones((COUNT, 1), bool)
+    train = Pictures(images, labels, marks, tuple(str(row) for row in range(COUNT)), samples)
     seen_by = InputProfile(profile, height_px=48, width_px=64)  # type: ignore[arg-type]
     return Batches(seen_by, train, size=size, shift_px=2, hard_share=hard_share, seed=5, device=torch.device("cpu"))
 
@@ -58,11 +59,12 @@ def test_a_reference_comes_with_the_picture_where_the_profile_has_one() -> None:
 
 
 def test_reference_and_truth_are_changed_as_the_picture_is() -> None:
-    marks = np.zeros((COUNT, 48, 64), np.uint8)
-    marks[:, 10:16, 30:38] = 200  # one spot in the picture, in its reference, and in what it shows
+    spots = np.zeros((COUNT, 48, 64), np.uint8)
+    spots[:, 10:16, 30:38] = 200  # one spot in the picture, in its reference, and in what it shows
     samples = tuple(Sample(Path(f"{row}.png"), "spot", "train", str(row)) for row in range(COUNT))
     groups = tuple(str(row) for row in range(COUNT))
-    train = Pictures(np.repeat(marks[..., None], 3, axis=3), np.zeros(COUNT, np.int64), groups, samples, marks, marks // 200)
+    labels, marks = np.zeros(COUNT, np.int64), np.ones((COUNT, 1), bool)
+    train = Pictures(np.repeat(spots[..., None], 3, axis=3), labels, marks, groups, samples, spots, spots // 200)
     profile = InputProfile("reference", height_px=48, width_px=64)
     drawn = Batches(profile, train, size=8, shift_px=6, hard_share=0, seed=1, device=torch.device("cpu"))
     for _ in range(5):

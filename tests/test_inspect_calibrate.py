@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from kizu_inspect.decide import decide, softmax
+from kizu_inspect.decide import decide, probabilities_of
 from kizu_inspect.errors import DataError
 from kizu_inspect.evaluation.figures import wilson
 from kizu_inspect.evaluation.pointing import explanation_figures, locate
@@ -80,8 +80,8 @@ def test_what_a_promise_costs_in_good_parts() -> None:
 def test_the_temperature_of_scaled_logits_is_found_again() -> None:
     generator = np.random.default_rng(0)
     logits = generator.normal(0, 2, (4000, 3))
-    labels = np.array([generator.choice(3, p=row) for row in softmax(logits, temperature=1.0)])
-    assert fit_temperature(logits * 3, labels) == pytest.approx(3, rel=0.08)
+    labels = np.array([generator.choice(3, p=row) for row in probabilities_of(logits, temperature=1.0)])
+    assert fit_temperature(logits * 3, np.eye(3, dtype=bool)[labels]) == pytest.approx(3, rel=0.08)
 
 
 def test_calibration_error_of_a_hand_made_case() -> None:

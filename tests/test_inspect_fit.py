@@ -18,7 +18,8 @@ from kizu_inspect.heads import build_head
 from kizu_inspect.model import Architecture, InputSettings, build_classifier
 from kizu_inspect.synth import write_set
 from kizu_inspect.training.dataset import read_labelled, truth_of
-from kizu_inspect.training.fit import FitSettings, class_weights, evidence_loss, fit, logits_of, prepare_profile
+from kizu_inspect.training.fit import FitSettings, fit, logits_of, prepare_profile
+from kizu_inspect.training.losses import class_weights, evidence_loss
 from kizu_inspect.training.pictures import Pictures, load_pictures
 from kizu_inspect.training.places import UNSURE
 
@@ -28,10 +29,11 @@ INPUT = InputSettings(height_px=64, width_px=64)
 
 def test_a_rare_class_weighs_the_root_of_its_rarity() -> None:
     labels = np.array([0] * 90 + [1] * 10)
-    weights = class_weights(labels, 2, FitSettings())
+    counted = Pictures(np.zeros((100, 1, 1, 3), np.uint8), labels, np.eye(2, dtype=bool)[labels], ("",) * 100, ())
+    weights = class_weights(counted, balanced=True)
     assert float(weights[1] / weights[0]) == pytest.approx(3.0)  # √(90 / 10)
     assert float(weights.mean()) == pytest.approx(1.0)
-    assert class_weights(labels, 2, FitSettings(class_weights="none")).tolist() == [1.0, 1.0]
+    assert class_weights(counted, balanced=False).tolist() == [1.0, 1.0]
 
 
 def test_the_weights_kept_are_those_of_lowest_validation_loss(tmp_path: Path) -> None:
@@ -39,12 +41,12 @@ def test_the_weights_kept_are_those_of_lowest_validation_loss(tmp_path: Path) ->
     train, val = (load_pictures(data.split(name), data.classes, INPUT, good=data.good) for name in ("train", "val"))
     # Labels that say nothing: what is learned of them by heart makes validation worse, so that the last is not the best.
     told = np.random.default_rng(0).permutation(train.labels)
-    train = Pictures(train.images, told, train.groups, train.samples)
+    train = Pictures(train.images, told, np.eye(len(data.classes), dtype=bool)[told], train.groups, train.samples)
     torch.manual_seed(0)
     model = build_classifier(Architecture(width=8), INPUT, classes=5, good=data.classes.index("good"))
     prepare_profile(model, train, good=data.classes.index("good"))
     settings = FitSettings(steps=60, batch_size=16, learning_rate=2e-2, class_weights="none")
-    history = fit(model, train, val, settings, device=CPU)
+    history = fit(model, train, val, settings, good=data.classes.index("good"), several=False, device=CPU)
     best = int(np.argmin(history.val_loss))
     assert history.steps[-1] == 60
     assert history.best_step == history.steps[best] < 60

@@ -8,18 +8,39 @@ from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit, softmax
 
 from kizu_inspect.recipe import ClassRule
 from kizu_inspect.results import Judgement, Verdict
 
-__all__ = ["decide", "softmax"]
+__all__ = ["decide", "likely", "probabilities_of"]
 
 
-def softmax(logits: npt.NDArray[np.float64], *, temperature: float) -> npt.NDArray[np.float64]:
-    """Calibrated probabilities (N, C) of logits (N, C), in double precision."""
+def probabilities_of(
+    logits: npt.NDArray[np.float64], *, temperature: float, good: int | None = None, several: bool = False
+) -> npt.NDArray[np.float64]:
+    """Calibrated probabilities (N, C) of logits (N, C), in double precision: a softmax, or where a part may have several
+    classes each defect's sigmoid over good, and for good the product of their complements."""
     scaled = logits / temperature
-    raised = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return np.asarray(raised / raised.sum(axis=1, keepdims=True), np.float64)
+    if not several:
+        return np.asarray(softmax(scaled, axis=1), np.float64)
+    p = expit(scaled if good is None else scaled - scaled[:, good, None])
+    if good is not None:
+        p[:, good] = np.delete(1 - p, good, axis=1).prod(axis=1)
+    return np.asarray(p, np.float64)
+
+
+def likely(probabilities: npt.NDArray[np.float64], *, good: int | None, several: bool) -> npt.NDArray[np.bool_]:
+    """Which defect classes (N, C) are found: those more probable than good, or of several each that is more likely than not.
+
+    Where no class is good and a part has one, that is not asked: none.
+    """
+    if good is None and not several:
+        return np.zeros(probabilities.shape, bool)
+    found = probabilities > (0.5 if several else probabilities[:, good, None])
+    if good is not None:
+        found[:, good] = False
+    return np.asarray(found, bool)
 
 
 def decide(
@@ -32,13 +53,15 @@ def decide(
     width_px: int | None = None,
     height_px: int | None = None,
     found: Sequence[str] = (),
+    exclusive: bool = True,
     novelty: float | None = None,
     novelty_limit: float | None = None,
     rules: Mapping[str, ClassRule] = MappingProxyType({}),
 ) -> Judgement:
     """The judgement of one picture from its probabilities (C,).
 
-    `found` are the defect classes that the picture's tiles find, for the reason (default: the most probable one).
+    `found` are the defect classes that are found, for the reason (default: the most probable one). Where classes are not
+    `exclusive` their probabilities do not sum to 1.
     score = 1 − p(good); PASS below `pass_below`, REJECT from `reject_from`, REVIEW between. What would pass but is unlike
     anything in training (`novelty` above its limit) goes to REVIEW. `rules` are the classes' own.
     Values that are no probabilities give ERROR: what was not judged is never PASS. Where no class is good every part is
@@ -51,7 +74,7 @@ def decide(
     defects = {name: p for name, p in values.items() if name != good}
     target = max(defects, key=lambda name: defects[name])
     named = ", ".join(found) or target
-    score = 1.0 if good is None else min(1.0, math.fsum(defects.values()))
+    score = 1.0 if good is None else min(1.0, math.fsum(defects.values())) if exclusive else 1 - values[good]
     if good is None:
         verdict, reason = Verdict.REJECT, f"no class is good; most probable: {target} ({values[target]:.3f})"
     elif score >= reject_from:

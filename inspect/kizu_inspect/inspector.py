@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from kizu_inspect.bundle import Bundle
-from kizu_inspect.decide import decide, softmax
+from kizu_inspect.decide import decide, likely, probabilities_of
 from kizu_inspect.devices import device_name, pick_device
 from kizu_inspect.errors import BundleError, ConfigError, ImageError
 from kizu_inspect.explain import Forward, explainer
@@ -80,6 +80,7 @@ class Inspector:
                 "recipe.classes names what is no defect class of the bundle", found=", ".join(unknown),
                 expected=f"some of {', '.join(defects)}", next_step="Mend recipe.classes.",
             )  # fmt: skip
+        self._several = bundle.spec.architecture.head.labels == "several"
         self._recipe = recipe
         self._compares = bundle.spec.input.profile == "reference"
         self._references = None
@@ -154,10 +155,10 @@ class Inspector:
     def explain(self, batch: JudgedBatch, indices: Sequence[int], *, checked: bool = True) -> list[Explanation]:
         """Where the evidence lies in the pictures of `batch` at `indices`, in that order.
 
-        A picture in one view shows the evidence for its most probable defect; one in tiles the evidence for every class that
-        a tile finds more probable than good. `checked` asks the model again, with two forward passes a view that shows
-        something, whether the map's region carries the verdict. The map itself needs no further forward pass, unless the
-        method is Score-CAM or the batch was too large to keep what it left.
+        A picture in one view shows the evidence for its most probable defect; one in tiles, or of a model that judges each
+        class for itself, the evidence for every class that is found. `checked` asks the model again, with two forward passes
+        a view that shows something, whether the map's region carries the verdict. The map itself needs no further forward
+        pass, unless the method is Score-CAM or the batch was too large to keep what it left.
         """
         asked = {index: self._asked(batch, index) for index in dict.fromkeys(indices)}
         made = self._view_maps(batch, [pair for pairs in asked.values() for pair in pairs])
@@ -193,27 +194,26 @@ class Inspector:
         spec, (height, width) = self.bundle.spec, sight.size_px
         tiled = sight.corners is not None
         return decide(
-            merge_probabilities(views, good=self.bundle.good_index) if tiled else views[0],
+            merge_probabilities(views, good=self.bundle.good_index, exclusive=not self._several) if tiled else views[0],
             spec.classes,
             spec.good,
             pass_below=self.pass_below,
             reject_from=self.reject_from,
             width_px=width,
             height_px=height,
-            found=list(self._found(views)) if tiled else (),
+            found=list(self._found(views)) if tiled or self._several else (),
+            exclusive=not self._several,
             novelty=float(novelty.max()) if len(novelty) else None,
             novelty_limit=None if spec.novelty is None else spec.novelty.limit,
             rules=self._recipe.classes,
         )
 
     def _found(self, views: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.int64]]:
-        """By defect class the views (V, C) that find it more probable than good; the surest class first."""
-        good, classes = self.bundle.good_index, self.bundle.spec.classes
-        if good is None:
-            return {}
+        """By defect class the views (V, C) that find it; the surest class first."""
+        classes = self.bundle.spec.classes
+        finds = likely(views, good=self.bundle.good_index, several=self._several)
         order = np.argsort(-views.max(axis=0), kind="stable")
-        finds = {classes[number]: np.flatnonzero(views[:, number] > views[:, good]) for number in order if number != good}
-        return {name: numbers for name, numbers in finds.items() if len(numbers)}
+        return {classes[number]: np.flatnonzero(finds[:, number]) for number in order if finds[:, number].any()}
 
     def _asked(self, batch: JudgedBatch, index: int) -> list[tuple[int, str]]:
         """Which views of a picture are explained, each for which class."""
@@ -221,7 +221,7 @@ class Inspector:
         if sight is None:
             return []
         start = batch.starts[index]
-        if sight.corners is None:
+        if sight.corners is None and not self._several:
             # A picture that could not be judged has no target; its map would be that of class 0 and is not finite anyway.
             return [(start, target or classes[0])]
         p = batch.probabilities[start : start + sight.views]
@@ -312,7 +312,10 @@ class Inspector:
 
     def _probabilities(self, logits: torch.Tensor) -> npt.NDArray[np.float64]:
         """Calibrated, (N, C)."""
-        return softmax(logits.double().cpu().numpy(), temperature=self.bundle.spec.calibration.temperature)
+        return probabilities_of(
+            logits.double().cpu().numpy(), temperature=self.bundle.spec.calibration.temperature,
+            good=self.bundle.good_index, several=self._several,
+        )  # fmt: skip
 
     def _forward(self, batch: JudgedBatch, views: Sequence[int]) -> Forward:
         """One forward pass of some views."""

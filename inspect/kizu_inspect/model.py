@@ -72,6 +72,10 @@ class HeadSettings(Settings):
     """From the last feature map to the logits."""
 
     kind: HeadName = Field(default="evidence", title="Kind", description="evidence, linear, mlp or lfi.")
+    labels: Literal["one", "several"] = Field(
+        default="one", title="Labels",
+        description="one: a part has one class, by softmax. several: each defect class is judged for itself, by a sigmoid.",
+    )  # fmt: skip
     top_share: float = Field(
         default=0.03, gt=0, le=1, title="Top share",
         description="Share of the cells whose mean evidence is a defect's logit (evidence head).",

@@ -40,16 +40,20 @@ def tile_corners(inside: Box, *, tile_px: tuple[int, int], stride_px: int) -> tu
     return tuple((x, y) for y in rows for x in columns)
 
 
-def merge_probabilities(tiles: npt.NDArray[np.float64], *, good: int | None) -> npt.NDArray[np.float64]:
+def merge_probabilities(tiles: npt.NDArray[np.float64], *, good: int | None, exclusive: bool = True) -> npt.NDArray[np.float64]:
     """A picture's probabilities (C,) from its tiles' (T, C): it is as good as its worst tile.
 
-    The rest is shared out among the defects by the most that any tile gives each. Where no class is good: the tiles' mean.
+    The rest is shared out among the defects by the most that any tile gives each; where classes are not `exclusive` each keeps
+    that. Where no class is good: the tiles' mean.
     """
     if good is None or not np.isfinite(tiles).all():
         return np.asarray(tiles.mean(axis=0), np.float64)
     p_good = float(tiles[:, good].min())
     most = tiles.max(axis=0)
     most[good] = 0
+    if not exclusive:
+        most[good] = p_good
+        return np.asarray(most, np.float64)
     merged = most * ((1 - p_good) / most.sum())
     merged[good] = p_good
     return np.asarray(merged, np.float64)

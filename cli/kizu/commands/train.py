@@ -60,6 +60,9 @@ def train_command(
     promise: Annotated[float, typer.Option(help="Miss rate that the PASS limit promises.", min=0.0001, max=0.9999)] = 0.05,
     backbone: Annotated[str, typer.Option(help="local, resnet18, resnet50, mobilenet_v3_small, …")] = "local",
     head: Annotated[str, typer.Option(help="evidence, linear, mlp or lfi (LFI-CAM's attention).")] = "evidence",
+    labels: Annotated[
+        str, typer.Option(help="one class a part, or several: each defect class is then judged for itself.")
+    ] = "one",
     readout: Annotated[
         str, typer.Option(help="Of the LFI head: evidence, or published (pooling and a linear layer).")
     ] = "evidence",
@@ -100,6 +103,7 @@ def train_command(
                 "context": 1 if one == "surface" else 3,
                 "head": {
                     "kind": head,
+                    "labels": labels,
                     "top_share": 0.04 if one == "surface" else 0.03,
                     "readout": readout,
                     "bottleneck": bottleneck,

@@ -15,8 +15,13 @@ from kizu_inspect.training.calibrate import expected_calibration_error
 __all__ = ["classification_figures"]
 
 
-def classification_figures(judgements: Sequence[Judgement], labels: Sequence[str], good: str | None) -> dict[str, Figure]:
+def classification_figures(
+    judgements: Sequence[Judgement], labels: Sequence[str], good: str | None, *, several: Sequence[Sequence[str]] | None = None
+) -> dict[str, Figure]:
     """accuracy, balanced_accuracy, auroc, miss_rate, overkill_rate, ece and review_rate of judged pictures with known labels.
+
+    `several` are all labels of each picture, for a model that judges each class for itself: `exact` is then the share of the
+    pictures whose defect classes are found all, and no other.
 
     Positive means defective. A miss is a defective picture that passes, overkill a good one that is rejected; REVIEW is
     neither. Pictures with verdict ERROR stay out of every figure.
@@ -41,6 +46,11 @@ def classification_figures(judgements: Sequence[Judgement], labels: Sequence[str
         "balanced_accuracy": bootstrap(n, lambda rows: _balanced_accuracy(truth[rows], predicted[rows])),
         "ece": bootstrap(n, lambda rows: expected_calibration_error(probabilities[rows], indices[rows])),
     }
+    if several is not None:
+        judged = zip(judgements, several, strict=True)
+        wanted = [set(names) - {good} for one, names in judged if one.verdict is not Verdict.ERROR]
+        found = [{name for name, p in one.probabilities.items() if p > 0.5 and name != good} for one, _ in kept]
+        figures["exact"] = wilson(sum(a == b for a, b in zip(wanted, found, strict=True)), n)
     if good is not None:
         figures["auroc"] = bootstrap(n, auroc)
         figures["miss_rate"] = wilson(int((defective & (verdicts == Verdict.PASS)).sum()), int(defective.sum()))

@@ -156,7 +156,9 @@ def evaluate(
         str(one.predicted) if one.predicted in sample.labels else sample.label
         for one, sample in zip(judgements, samples, strict=True)
     ]
-    return Evaluation(classification_figures(judgements, labels, bundle.spec.good), figures, skipped, len(samples))
+    several = [sample.labels for sample in samples] if bundle.spec.architecture.head.labels == "several" else None
+    classification = classification_figures(judgements, labels, bundle.spec.good, several=several)
+    return Evaluation(classification, figures, skipped, len(samples))
 
 
 def _compare(

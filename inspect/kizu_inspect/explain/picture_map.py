@@ -72,10 +72,11 @@ def picture_map(
         return PictureMap(heatmap, (), None, np.zeros((1, 1), np.float32))
     names = list(dict.fromkeys(name for _, name in views))
     if sight.corners is None:
-        (((_, name), one),) = views.items()
-        whole = one.values
-        grid, geometry = confined(whole, sight.geometry(0, cells), sight.inside)
-        by_class, status = {name: grid}, one.status
+        whole = np.max(np.stack([one.values for one in views.values()]), axis=0)
+        parts = {name: confined(one.values, sight.geometry(0, cells), sight.inside) for (_, name), one in views.items()}
+        by_class, geometry = {name: part for name, (part, _) in parts.items()}, parts[names[0]][1]
+        grid = np.max(np.stack(list(by_class.values())), axis=0)
+        status = _status([one.status for one in views.values()])
     else:
         height, width = sight.inputs.size_px
         assert sight.inputs.tiling is not None

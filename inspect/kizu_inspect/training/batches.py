@@ -35,6 +35,8 @@ class Batch:
     """(N, H, W) uint8: what each pixel shows, as in `Pictures`."""
     labels: Tensor
     """(N,) class indices."""
+    marks: Tensor
+    """(N, C) all classes of each picture."""
 
 
 class Batches:
@@ -79,6 +81,7 @@ class Batches:
             None if references[0] is None else self._on_device(np.stack(references))[:, None].float() / 255,
             None if truths[0] is None else self._on_device(np.stack(truths)),
             self._on_device(self._train.labels[chosen]),
+            self._on_device(self._train.marks[chosen]),
         )
 
     def _changed(self, row: int) -> tuple[Bytes, Bytes | None, Bytes | None]:

@@ -8,13 +8,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
-from kizu_inspect.decide import softmax
+from kizu_inspect.decide import probabilities_of
 from kizu_inspect.errors import DataError
 
 __all__ = ["expected_calibration_error", "fit_temperature", "split_by_group"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 
 def split_by_group(groups: Sequence[str], *, seed: int) -> tuple[Ints, Ints]:
@@ -31,12 +32,18 @@ def split_by_group(groups: Sequence[str], *, seed: int) -> tuple[Ints, Ints]:
     return np.flatnonzero(inside), np.flatnonzero(~inside)
 
 
-def fit_temperature(logits: Floats, labels: Ints) -> float:
-    """The temperature (0.05 to 20) of least negative log-likelihood (Guo et al., 2017, https://arxiv.org/abs/1706.04599)."""
+def fit_temperature(logits: Floats, marks: Bools, *, good: int | None = None, several: bool = False) -> float:
+    """The temperature (0.05 to 20) of least negative log-likelihood (Guo et al., 2017, https://arxiv.org/abs/1706.04599).
+
+    `marks` (N, C) are the classes of each picture.
+    """
 
     def loss(log_temperature: float) -> float:
-        p = softmax(logits, temperature=float(np.exp(log_temperature)))
-        return float(-np.log(np.maximum(p[np.arange(len(labels)), labels], 1e-300)).mean())
+        p = probabilities_of(logits, temperature=float(np.exp(log_temperature)), good=good, several=several)
+        if several:
+            p = np.delete(np.where(marks, p, 1 - p), [] if good is None else good, axis=1)
+            return float(-np.log(np.maximum(p, 1e-300)).sum(axis=1).mean())
+        return float(-np.log(np.maximum(p[marks], 1e-300)).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
 

@@ -76,8 +76,9 @@ def cut_tiles(
     tiles = [(plan.sample, label) for plan in plans for _, label in plan.tiles]
     labels = np.array([classes.index(label) for _, label in tiles], np.int64)
     return Pictures(
-        images, labels, tuple(sample.group for sample, _ in tiles), tuple(sample for sample, _ in tiles), references, truths
-    )
+        images, labels, np.eye(len(classes), dtype=bool)[labels], tuple(sample.group for sample, _ in tiles),
+        tuple(sample for sample, _ in tiles), references, truths,
+    )  # fmt: skip
 
 
 def _plan(sample: Sample, tile_px: tuple[int, int], *, good: str | None, generator: np.random.Generator) -> _Plan:

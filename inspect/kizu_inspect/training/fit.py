@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Literal
 
@@ -15,15 +15,14 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from kizu_inspect.heads import EvidenceHead
 from kizu_inspect.model import Classifier
 from kizu_inspect.settings import Settings
 from kizu_inspect.training.batches import Batches
+from kizu_inspect.training.losses import ClassLoss, class_weights, evidence_loss
 from kizu_inspect.training.muon import Muon
 from kizu_inspect.training.pictures import Pictures
-from kizu_inspect.training.places import UNSURE
 
-__all__ = ["FitSettings", "History", "class_weights", "evidence_loss", "fit", "logits_of", "prepare_profile", "seconds_a_step"]
+__all__ = ["FitSettings", "History", "exactly_right", "fit", "logits_of", "prepare_profile", "seconds_a_step"]
 
 PROBE_STEPS = 24
 
@@ -84,10 +83,15 @@ def fit(
     val: Pictures,
     settings: FitSettings,
     *,
+    good: int | None,
+    several: bool,
     device: torch.device,
     progress: Callable[[int, float], None] | None = None,
 ) -> History:
-    """Fits `model` in place and leaves it in evaluation mode with its best weights. `progress` gets (step, loss)."""
+    """Fits `model` in place, to one class a picture or `several`, and leaves it in evaluation mode with its best weights.
+
+    `progress` gets (step, loss).
+    """
     optimisers = _optimisers(model, settings)
     schedules = [
         torch.optim.lr_scheduler.OneCycleLR(
@@ -97,7 +101,8 @@ def fit(
         for optimiser in optimisers
     ]  # fmt: skip
     scaler = torch.amp.GradScaler(enabled=_precision(device) is torch.float16)
-    weights = class_weights(train.labels, len(np.unique(train.labels)), settings).to(device)
+    weights = class_weights(train, balanced=settings.class_weights == "balanced").to(device)
+    loss_of = ClassLoss(several, good, weights, settings.label_smoothing)
     batches = _batches(model, train, settings, device)
     every = max(1, settings.steps // 10)
     best_loss, best_step, best_state = float("inf"), 0, _snapshot(model)
@@ -108,10 +113,10 @@ def fit(
         model.train()
         with torch.autocast(device.type, dtype=_precision(device), enabled=_precision(device) is not torch.float32):
             logits, cells = model.with_evidence(batch.images, batch.references)
-        loss = F.cross_entropy(logits.float(), batch.labels, weight=weights, label_smoothing=settings.label_smoothing)
+        loss = loss_of.mean(logits.float(), batch.labels, batch.marks)
         if batch.truths is not None and cells is not None and settings.evidence_weight > 0:
             loss = loss + settings.evidence_weight * evidence_loss(cells.float(), batch.truths, model)
-        batches.learned(batch.rows, F.cross_entropy(logits.detach().float(), batch.labels, reduction="none"))
+        batches.learned(batch.rows, loss_of.plain(logits.detach().float(), batch.labels, batch.marks))
         model.zero_grad()
         torch.autograd.backward(scaler.scale(loss))
         for optimiser, schedule in zip(optimisers, schedules, strict=True):
@@ -123,8 +128,9 @@ def fit(
             progress(step, losses[-1])
         if step % every == 0 or step == settings.steps:
             logits_val = logits_of(model, val, device=device)
-            val_loss = float(F.cross_entropy(logits_val, torch.from_numpy(val.labels), weight=weights.cpu()))
-            accuracy = float((logits_val.argmax(dim=1).numpy() == val.labels).mean())
+            truth = torch.from_numpy(val.labels), torch.from_numpy(val.marks)
+            val_loss = float(replace(loss_of, weights=weights.cpu()).plain(logits_val, *truth, weighted=True))
+            accuracy = float(exactly_right(logits_val.double().numpy(), val, good=good, several=several).mean())
             curve.append((step, float(np.mean(losses[-every:])), val_loss, accuracy))
             if val_loss < best_loss:
                 best_loss, best_step, best_state = val_loss, step, _snapshot(model)
@@ -132,6 +138,17 @@ def fit(
     model.eval()
     steps, train_loss, val_losses, accuracies = zip(*curve, strict=True)
     return History(steps, train_loss, val_losses, accuracies, best_step)
+
+
+def exactly_right(
+    logits: npt.NDArray[np.float64], pictures: Pictures, *, good: int | None, several: bool
+) -> npt.NDArray[np.bool_]:
+    """Whether each picture's (N,) most probable class is its own, or of several classes just its own are likely."""
+    if not several:
+        return np.asarray(logits.argmax(axis=1) == pictures.labels)
+    defects = [index for index in range(logits.shape[1]) if index != good]
+    over_good = logits if good is None else logits - logits[:, good, None]
+    return np.asarray(((over_good[:, defects] > 0) == pictures.marks[:, defects]).all(axis=1))
 
 
 def logits_of(model: Classifier, pictures: Pictures, *, device: torch.device, batch_size: int = 64) -> Tensor:
@@ -206,38 +223,6 @@ def _optimisers(model: nn.Module, settings: FitSettings) -> tuple[torch.optim.Op
             lr=settings.learning_rate,
         ),
     )
-
-
-def class_weights(labels: npt.NDArray[np.int64], classes: int, settings: FitSettings) -> Tensor:
-    """What each class (C,) counts in the loss, 1 on average."""
-    if settings.class_weights == "none":
-        return torch.ones(classes)
-    # The root: full inverse frequency lets a class of a dozen pictures drown the rest.
-    weights = np.sqrt(len(labels) / (classes * np.bincount(labels, minlength=classes)))
-    return torch.tensor(weights / weights.mean(), dtype=torch.float32)
-
-
-def evidence_loss(cells: Tensor, truths: Tensor, model: Classifier) -> Tensor:
-    """The cross-entropy of each cell's class, the mean over defects' cells and that over all others in equal parts.
-
-    `cells` (N, C, h, w) are the classes' logits in each cell, `truths` (N, H, W) what each pixel shows. A cell's class is that
-    of its centre; cells of unsure pixels do not count.
-    """
-    where = model.cells
-    rows, columns = (
-        (where.start_px + where.step_px * torch.arange(count, device=cells.device)).round().long().clamp(0, side - 1)
-        for count, side in zip(cells.shape[2:], truths.shape[1:], strict=True)
-    )
-    shown = truths[:, rows[:, None], columns[None]].long()  # (N, h, w)
-    good = model.head.good if isinstance(model.head, EvidenceHead) else None
-    sure = shown != UNSURE
-    if good is None:
-        sure = sure & (shown > 0)
-    labels = torch.where(shown > 0, shown - 1, 0 if good is None else good)
-    losses = F.cross_entropy(cells, labels.masked_fill(~sure, 0), reduction="none")
-    parts = [losses[sure & chosen] for chosen in (shown > 0, shown == 0)]
-    means = [part.mean() for part in parts if len(part)]
-    return torch.stack(means).mean() if means else losses.sum() * 0
 
 
 def _snapshot(model: nn.Module) -> dict[str, Tensor]:

@@ -32,7 +32,9 @@ class Pictures:
     images: npt.NDArray[np.uint8]
     """(N, H, W, 3) RGB; a memory-mapped file, so that a set larger than the memory can be trained on."""
     labels: npt.NDArray[np.int64]
-    """(N,) class indices."""
+    """(N,) class indices; of a picture with several classes the first."""
+    marks: npt.NDArray[np.bool_]
+    """(N, C) all classes of each picture."""
     groups: tuple[str, ...]
     samples: tuple[Sample, ...]
     references: npt.NDArray[np.uint8] | None = None
@@ -54,6 +56,7 @@ class Pictures:
         return Pictures(
             self.images[indices],
             self.labels[indices],
+            self.marks[indices],
             tuple(self.groups[i] for i in indices),
             tuple(self.samples[i] for i in indices),
             None if self.references is None else self.references[indices],
@@ -92,7 +95,8 @@ def load_pictures(
             if progress is not None:
                 progress(done)
     labels = np.array([classes.index(sample.label) for sample in samples], dtype=np.int64)
-    return Pictures(images, labels, tuple(sample.group for sample in samples), tuple(samples), references, truths)
+    marks = np.array([[name in sample.labels for name in classes] for sample in samples], dtype=bool)
+    return Pictures(images, labels, marks, tuple(sample.group for sample in samples), tuple(samples), references, truths)
 
 
 def _fitted_places(

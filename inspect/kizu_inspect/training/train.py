@@ -8,11 +8,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from pydantic import Field
 
 from kizu_inspect.bundle import Bundle, BundleSpec, Calibration, Provenance, Thresholds
-from kizu_inspect.decide import softmax
+from kizu_inspect.decide import probabilities_of
 from kizu_inspect.devices import device_name, pick_device
 from kizu_inspect.errors import DataError
 from kizu_inspect.model import Architecture, InputSettings, build_classifier
@@ -21,7 +22,7 @@ from kizu_inspect.settings import Settings
 from kizu_inspect.training.calibrate import expected_calibration_error, fit_temperature, split_by_group
 from kizu_inspect.training.cut_tiles import cut_tiles
 from kizu_inspect.training.dataset import LabelledSet
-from kizu_inspect.training.fit import FitSettings, History, fit, logits_of, prepare_profile, seconds_a_step
+from kizu_inspect.training.fit import FitSettings, History, exactly_right, fit, logits_of, prepare_profile, seconds_a_step
 from kizu_inspect.training.pictures import Pictures, load_pictures
 from kizu_inspect.training.remember import remember
 from kizu_inspect.training.scales import fit_scales
@@ -111,16 +112,19 @@ def train(
         on_steps(fitting.steps, probed)
     halves = split_by_group(pictures["val"].groups, seed=fitting.seed)
     scheduling, limiting = (pictures["val"].subset(half) for half in halves)
-    history = fit(model, pictures["train"], scheduling, fitting, device=device, progress=progress)
+    several = settings.architecture.head.labels == "several"
+    history = fit(
+        model, pictures["train"], scheduling, fitting, good=good, several=several, device=device, progress=progress
+    )  # fmt: skip
 
     model.novelty = remember(model, pictures["train"], seed=fitting.seed, device=device)
-    temperature = fit_temperature(logits_of(model, scheduling, device=device).double().numpy(), scheduling.labels)
-    logits = logits_of(model, limiting, device=device).double().numpy()
-    p = softmax(logits, temperature=temperature)
-    predicted = logits_of(model, pictures["val"], device=device).argmax(dim=1).numpy()
+    logits = logits_of(model, pictures["val"], device=device).double().numpy()
+    temperature = fit_temperature(logits[halves[0]], scheduling.marks, good=good, several=several)
+    p = probabilities_of(logits[halves[1]], temperature=temperature, good=good, several=several)
     confusion = np.zeros((len(data.classes), len(data.classes)), np.int64)
-    np.add.at(confusion, (pictures["val"].labels, predicted), 1)
-    ece = expected_calibration_error(p, limiting.labels)
+    np.add.at(confusion, (pictures["val"].labels, logits.argmax(axis=1)), 1)
+    right = exactly_right(logits, pictures["val"], good=good, several=several)
+    ece = _calibration_error(p, limiting, good=good, several=several)
     spec = BundleSpec(
         name=settings.name,
         classes=data.classes,
@@ -140,7 +144,7 @@ def train(
             steps=fitting.steps,
             versions={name: version(name) for name in ("kizu", "torch", "torchvision", "numpy")},
             figures={
-                "validation_accuracy": float(np.trace(confusion) / confusion.sum()),
+                "validation_accuracy": float(right.mean()),
                 "validation_loss": min(history.val_loss),
                 "expected_calibration_error": ece,
             },
@@ -156,6 +160,15 @@ def train(
     chosen = choose_thresholds(scored, promised_miss_rate=settings.promised_miss_rate, overkill_limit=settings.overkill_limit)
     bundle = Bundle.save(out, spec.model_copy(update={"thresholds": chosen.thresholds}), model)
     return Trained(bundle, history, confusion, chosen.said, scored)
+
+
+def _calibration_error(p: npt.NDArray[np.float64], pictures: Pictures, *, good: int | None, several: bool) -> float:
+    """Of the classes' probabilities (N, C); of several classes over each one's yes and no."""
+    if not several:
+        return expected_calibration_error(p, pictures.labels)
+    columns = [index for index in range(p.shape[1]) if index != good]
+    yes = p[:, columns].ravel()
+    return expected_calibration_error(np.stack([1 - yes, yes], axis=1), pictures.marks[:, columns].ravel().astype(np.int64))
 
 
 def _pictures(data: LabelledSet, split: str, settings: TrainingSettings) -> Pictures:
