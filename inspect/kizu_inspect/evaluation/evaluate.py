@@ -53,7 +53,13 @@ class Evaluation:
     """By method, and for the maps that know nothing: random, centre, empty, ones."""
     skipped: dict[str, str]
     """Methods that do not fit the bundle, with the reason."""
-    pictures: int
+    judgements: tuple[Judgement, ...]
+    """Of each picture, in their order."""
+
+    @property
+    def pictures(self) -> int:
+        """How many were judged."""
+        return len(self.judgements)
 
 
 @dataclass
@@ -156,7 +162,7 @@ def evaluate(
         str(one.predicted) if one.predicted in sample.labels else sample.label
         for one, sample in zip(judgements, samples, strict=True)
     ]
-    return Evaluation(classification_figures(judgements, labels, bundle.spec.good), figures, skipped, len(samples))
+    return Evaluation(classification_figures(judgements, labels, bundle.spec.good), figures, skipped, tuple(judgements))
 
 
 def _compare(
