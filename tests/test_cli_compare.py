@@ -53,6 +53,8 @@ def test_the_recommended_candidate_becomes_the_bundle_and_one_that_fails_is_name
     assert "resnet18/part left out: weight file of resnet18 is missing" in shown
     assert re.search(rf"^\* local .*\n +{best['profile']}, 5 steps ", shown, re.MULTILINE)
     assert said["reason"] in shown
+    assert ("and not ready for a line" in shown) == (best["at_promise"]["good_flagged"]["value"] > 0.5)
+    assert "Fewer than 400 steps" not in shown  # the steps were asked for, not what fitted into a time
 
 
 @pytest.mark.parametrize(

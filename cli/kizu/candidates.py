@@ -20,6 +20,8 @@ __all__ = ["COMPARED", "backbones_for", "input_size", "profiles_for", "settings_
 
 COMPARED: Final = ("local", "resnet18", "mobilenet_v3_small", "efficientnet_b0")
 """The backbones of `--compare` where none are named."""
+LEAST_STEPS = 24
+"""Of a candidate in its share of the time: with the usual least a slow network would take many times its share."""
 
 
 def backbones_for(named: Sequence[str], *, compare: bool) -> tuple[str, ...]:
@@ -66,7 +68,7 @@ def settings_of(
     if minutes is not None:
         shared["seconds"] = minutes * 60 / count
         if compare:
-            shared["least_steps"] = 24  # else a slow network would take many times its share
+            shared["least_steps"] = LEAST_STEPS
     candidates = {}
     for backbone in backbones:
         for profile in profiles:

@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from kizu_inspect.evaluation.figures import Figure
     from kizu_inspect.training.compare import Comparison
 
-__all__ = ["comparison_table", "too_few_steps"]
+__all__ = ["cautions", "comparison_table"]
 
 ENOUGH_STEPS = 400
 """Fewer tell little of a network that is trained from scratch."""
+USELESS = 0.5
+"""More of the good parts to look at again is no inspection."""
 
 
 def comparison_table(comparison: Comparison) -> Table:
@@ -57,17 +59,24 @@ def comparison_table(comparison: Comparison) -> Table:
     return table
 
 
-def too_few_steps(comparison: Comparison) -> str | None:
-    """What to do where a share of the time was too short for a candidate; None where steps were given, or all had enough."""
+def cautions(comparison: Comparison) -> list[str]:
+    """What the figures do not say by themselves: shares of the time that were too short, and a winner that is of no use yet."""
+    said = []
     few = [name for name, one in comparison.measured.items() if one.steps < ENOUGH_STEPS]
-    if not few or any(settings.seconds is None for settings in comparison.settings.values()):
-        return None
-    longest = max(one.seconds_a_step for one in comparison.measured.values())
-    minutes = math.ceil(ENOUGH_STEPS * longest * len(comparison.settings) / 60)
-    return (
-        f"Fewer than {ENOUGH_STEPS} steps fitted into the share of {', '.join(few)}: a network that is hardly trained says "
-        f"little of what it can do. --minutes {minutes} gives each as many."
-    )
+    if few and all(settings.seconds is not None for settings in comparison.settings.values()):
+        longest = max(one.seconds_a_step for one in comparison.measured.values())
+        minutes = math.ceil(ENOUGH_STEPS * longest * len(comparison.settings) / 60)
+        said.append(
+            f"Fewer than {ENOUGH_STEPS} steps fitted into the share of {', '.join(few)}: a network that is hardly trained says "
+            f"little of what it can do. --minutes {minutes} gives each as many."
+        )
+    cost = comparison.costs[comparison.recommendation.name]
+    if cost is not None and cost.good_flagged.value is not None and cost.good_flagged.value > USELESS:
+        said.append(
+            f"Even {comparison.recommendation.name} flags {cost.good_flagged.value:.2f} of the good parts at that limit: it is "
+            "the best of these, and not ready for a line. Train longer, or on more pictures."
+        )
+    return said
 
 
 def _share(figure: Figure) -> str:

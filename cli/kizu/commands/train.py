@@ -11,7 +11,7 @@ from rich.console import Console
 
 from kizu.candidates import COMPARED, backbones_for, input_size, profiles_for, settings_of
 from kizu.commands.calibrate import trade_off_table
-from kizu.comparison import comparison_table, too_few_steps
+from kizu.comparison import cautions, comparison_table
 from kizu.console import JsonOption, progress_bar, screen, write_json
 from kizu_inspect.errors import ConfigError
 from kizu_inspect.training.dataset import read_labelled
@@ -123,14 +123,16 @@ def train_command(
             ((only, settings),) = candidates.items()
             trained, comparison = train(labelled, out, settings, on_steps=partial(begin, only), progress=advance), None
     report = write_report(trained, out)
-    if comparison is not None:
+    if comparison is None:
+        figures = trained.bundle.spec.provenance.figures
+        say(f"validation accuracy {figures['validation_accuracy']:.3f}, loss {figures['validation_loss']:.3f}")
+    else:
         write_json(out / "comparison.json", comparison.as_json())
         if json is not None:
             write_json(json, comparison.as_json())
         say(comparison_table(comparison))
-        hint = too_few_steps(comparison)
-        if hint is not None:
-            say(hint)
+        for caution in cautions(comparison):
+            say(caution)
     if trained.scored is not None:
         overkill_limit = next(iter(candidates.values())).overkill_limit
         say(trade_off_table(trade_off(trained.scored, overkill_limit=overkill_limit)))
