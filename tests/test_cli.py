@@ -22,11 +22,9 @@ from kizu.demo import DemoScale
 from kizu.main import app
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
-from kizu_inspect.bundle import Bundle
 from kizu_inspect.errors import ConfigError
 from kizu_inspect.images import encode_png
 from kizu_inspect.synth import draw_part
-from texture_world import write_alike
 
 run = CliRunner().invoke
 
@@ -184,20 +182,6 @@ def test_evaluate_says_where_training_pictures_may_stand_among_the_tested(tiny_b
     assert done.exit_code == 0, done.output
     assert "These are not the pictures that the model was trained from" in done.stderr
     assert json.loads(done.stdout)["pictures"] > 0
-
-
-def test_train_tries_both_profiles_and_keeps_the_better(tmp_path: Path) -> None:
-    parts = write_alike(tmp_path / "parts", count=72, alike=0.4)
-    out = tmp_path / "bundles" / "plates"
-    done = run(app, ["train", str(parts), "--out", str(out), "--steps", "10", "--device", "cpu"])
-    assert done.exit_code == 0, done.output
-    losses = {name: float(loss) for name, loss in re.findall(r"profile (\w+): .* loss ([\d.]+)", done.output)}
-    assert set(losses) == {"part", "surface"}
-    spec = Bundle.load(out).spec
-    assert losses[spec.input.profile] == min(losses.values())
-    assert spec.provenance.figures["validation_loss"] == pytest.approx(min(losses.values()), abs=1e-3)
-    assert {path.name for path in out.iterdir()} == {"bundle.yaml", "weights.safetensors", "training.png"}
-    assert [path.name for path in out.parent.iterdir()] == ["plates"]
 
 
 @pytest.mark.parametrize(

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import cv2
-import numpy as np
 import typer
-from pydantic import ValidationError
+from rich.console import Console
 
+from kizu.candidates import COMPARED, backbones_for, input_size, settings_of
 from kizu.commands.calibrate import trade_off_table
-from kizu.console import progress_bar, screen
+from kizu.comparison import cautions, comparison_table
+from kizu.console import JsonOption, progress_bar, screen, write_json
 from kizu_inspect.errors import ConfigError
-from kizu_inspect.settings import describe_invalid
-from kizu_inspect.training.dataset import LabelledSet, read_labelled
+from kizu_inspect.training.dataset import read_labelled
 
 __all__ = ["train_command"]
 
@@ -31,7 +31,8 @@ def train_command(
         int | None, typer.Option(help="Optimiser steps (default: 1000, fewer where they take more than 7 minutes).", min=1)
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Take the steps that fit into this time (all profiles together), at least 400.")
+        float | None,
+        typer.Option(help="Take the steps that fit into this time (all candidates together), at least 400 unless compared."),
     ] = None,
     profile: Annotated[
         str,
@@ -58,7 +59,18 @@ def train_command(
         float, typer.Option(help="A picture that correlates less with its reference is not judged.", min=-1, max=1)
     ] = 0.5,
     promise: Annotated[float, typer.Option(help="Miss rate that the PASS limit promises.", min=0.0001, max=0.9999)] = 0.05,
-    backbone: Annotated[str, typer.Option(help="local, resnet18, resnet50, mobilenet_v3_small, …")] = "local",
+    backbone: Annotated[
+        list[str] | None,
+        typer.Option(help="local (the default), resnet18, resnet50, mobilenet_v3_small, …; with --compare several times."),
+    ] = None,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare",
+            help=f"Train every backbone named ({', '.join(COMPARED)} where none is) with every profile asked for, print their "
+            "figures on validation pictures, and keep the one to recommend.",
+        ),
+    ] = False,
     head: Annotated[str, typer.Option(help="evidence, linear, mlp or lfi (LFI-CAM's attention).")] = "evidence",
     labels: Annotated[
         str, typer.Option(help="one class a part, or several: each defect class is then judged for itself.")
@@ -76,85 +88,81 @@ def train_command(
     ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    json: JsonOption = None,
 ) -> None:
     """Train, calibrate and set thresholds. Example: kizu train parts --out bundles/plates"""
-    from kizu_inspect.training.choose import likely_profiles, train_best
+    from kizu_inspect.training.compare import compare as train_and_compare
+    from kizu_inspect.training.likely_profiles import likely_profiles
     from kizu_inspect.training.report import write_report
     from kizu_inspect.training.thresholds import trade_off
-    from kizu_inspect.training.train import Trained, TrainingSettings
+    from kizu_inspect.training.train import train
 
+    backbones = backbones_for(backbone or (), compare=compare)
     labelled = read_labelled(data, good=good, group_pattern=group_pattern, seed=seed)
+    profiles = likely_profiles(labelled, tiled=tile is not None) if profile == "auto" else (profile,)
+    several = len(backbones) * len(profiles) > 1
+    if json is not None and not several:
+        raise ConfigError(
+            "nothing is compared that could be written", found="--json", next_step="Add --compare, or leave it out."
+        )
+    say = (Console(stderr=True, highlight=False, soft_wrap=True) if str(json) == "-" else screen).print
     height, width = (tile, tile) if tile is not None else input_size(labelled, longest=size)
     tiling = None if tile is None else {"stride_px": max(8, tile * 3 // 4 // 8 * 8)}
-    profiles = likely_profiles(labelled, tiled=tile is not None) if profile == "auto" else (profile,)
-    budget = minutes or (ENOUGH_MINUTES if steps is None else None)
-    options = {
-        one: {
-            "name": name or out.name,
-            "input": {
-                "height_px": height,
-                "width_px": width,
-                "profile": one,
-                "tiling": tiling,
-                "alignment": {"kind": alignment, "least_correlation": least_correlation},
-            },
-            "architecture": {
-                "backbone": backbone,
-                "context": 1 if one == "surface" else 3,
-                "head": {
-                    "kind": head,
-                    "labels": labels,
-                    "top_share": 0.04 if one == "surface" else 0.03,
-                    "readout": readout,
-                    "bottleneck": bottleneck,
-                    "attends": attention,
-                },
-            },
-            "fit": {"steps": steps or ENOUGH_STEPS, "seed": seed},
-            "seconds": None if budget is None else budget * 60 / len(profiles),
-            "most_steps": ENOUGH_STEPS if minutes is None else steps,
-            "learn_places": places,
-            "device": device,
-            "promised_miss_rate": promise,
-            "backbone_weights": weights,
-        }
-        for one in profiles
+    common = {
+        "name": name or out.name,
+        "input": {
+            "height_px": height,
+            "width_px": width,
+            "tiling": tiling,
+            "alignment": {"kind": alignment, "least_correlation": least_correlation},
+        },
+        "architecture": {
+            "head": {"kind": head, "labels": labels, "readout": readout, "bottleneck": bottleneck, "attends": attention}
+        },
+        "fit": {"steps": steps or ENOUGH_STEPS, "seed": seed},
+        "most_steps": ENOUGH_STEPS if minutes is None else steps,
+        "learn_places": places,
+        "device": device,
+        "promised_miss_rate": promise,
+        "backbone_weights": weights,
     }
-    try:
-        candidates = {one: TrainingSettings.model_validate(chosen) for one, chosen in options.items()}
-    except ValidationError as error:
-        raise ConfigError("options are not understood", found=describe_invalid(error)) from None
+    if minutes is None and steps is None:
+        minutes = ENOUGH_MINUTES * (len(backbones) * len(profiles) if compare else 1)
+    candidates = settings_of(common, backbones=backbones, profiles=profiles, minutes=minutes, compare=compare)
     counts = ", ".join(f"{len(labelled.split(split))} {split}" for split in ("train", "val", "test"))
-    screen.print(f"{len(labelled.classes)} classes ({', '.join(labelled.classes)}), good: {labelled.good}; pictures: {counts}")
+    say(f"{len(labelled.classes)} classes ({', '.join(labelled.classes)}), good: {labelled.good}; pictures: {counts}")
     with progress_bar("Training", None) as bar:
 
-        def begin(number: int, seconds_a_step: float) -> None:
-            screen.print(f"{number} steps of {seconds_a_step:.3f} s, input {height} × {width} px")
+        def begin(one: str, number: int, seconds_a_step: float) -> None:
+            say(f"{one}: {number} steps of {seconds_a_step:.3f} s, input {height} × {width} px")
             bar.reset(bar.task_ids[0], total=number)
 
-        def ready(one: str, trained: Trained) -> None:
-            figures = trained.bundle.spec.provenance.figures
-            accuracy, loss = figures["validation_accuracy"], figures["validation_loss"]
-            screen.print(f"profile {one}: validation accuracy {accuracy:.3f}, loss {loss:.3f}")
+        def advance(step: int, loss: float) -> None:
+            bar.update(bar.task_ids[0], completed=step, note=f"loss {loss:.3f}")
 
-        chosen, trained = train_best(
-            labelled, out, candidates, on_steps=begin, on_trained=ready,
-            progress=lambda step, loss: bar.update(bar.task_ids[0], completed=step, note=f"loss {loss:.3f}"),
-        )  # fmt: skip
+        if several:
+            trained, comparison = train_and_compare(
+                labelled, out, candidates, on_steps=begin, progress=advance,
+                on_failed=lambda one, reason: say(f"{one} left out: {reason}"),
+            )  # fmt: skip
+        else:
+            ((only, settings),) = candidates.items()
+            trained, comparison = train(labelled, out, settings, on_steps=partial(begin, only), progress=advance), None
     report = write_report(trained, out)
+    if comparison is None:
+        figures = trained.bundle.spec.provenance.figures
+        say(f"validation accuracy {figures['validation_accuracy']:.3f}, loss {figures['validation_loss']:.3f}")
+    else:
+        write_json(out / "comparison.json", comparison.as_json())
+        if json is not None:
+            write_json(json, comparison.as_json())
+        say(comparison_table(comparison))
+        for caution in cautions(comparison):
+            say(caution)
     if trained.scored is not None:
-        screen.print(trade_off_table(trade_off(trained.scored, overkill_limit=candidates[chosen].overkill_limit)))
-    screen.print(trained.said)
-    screen.print(f"bundle {out} ({trained.bundle.hash[:12]}, profile {chosen}), report {report}")
-
-
-def input_size(labelled: LabelledSet, *, longest: int | None) -> tuple[int, int]:
-    """Height and width of the input: the median picture, its longer side at most `longest` (224), in multiples of 8."""
-    chosen = labelled.samples[:: max(1, len(labelled.samples) // 50)]
-    shapes = [picture.shape[:2] for sample in chosen if (picture := cv2.imread(str(sample.path))) is not None]
-    if not shapes:
-        raise ConfigError("no picture can be read", found=str(chosen[0].path), expected="a PNG, JPEG, BMP or TIFF")
-    height, width = np.median(shapes, axis=0)
-    scale = (longest or min(224.0, max(height, width))) / max(height, width)
-    sides = [max(32, round(side * scale / 8) * 8) for side in (height, width)]
-    return sides[0], sides[1]
+        overkill_limit = next(iter(candidates.values())).overkill_limit
+        say(trade_off_table(trade_off(trained.scored, overkill_limit=overkill_limit)))
+    say(trained.said)
+    say(f"bundle {out} ({trained.bundle.hash[:12]}, profile {trained.bundle.spec.input.profile}), report {report}")
+    if several:
+        say(f"These pictures chose it and flatter it: kizu evaluate {out} {data} says what it is worth on others.")

@@ -53,7 +53,13 @@ class Evaluation:
     """By method, and for the maps that know nothing: random, centre, empty, ones."""
     skipped: dict[str, str]
     """Methods that do not fit the bundle, with the reason."""
-    pictures: int
+    judgements: tuple[Judgement, ...]
+    """Of each picture, in their order."""
+
+    @property
+    def pictures(self) -> int:
+        """How many were judged."""
+        return len(self.judgements)
 
 
 @dataclass
@@ -158,7 +164,7 @@ def evaluate(
     ]
     several = [sample.labels for sample in samples] if bundle.spec.architecture.head.labels == "several" else None
     classification = classification_figures(judgements, labels, bundle.spec.good, several=several)
-    return Evaluation(classification, figures, skipped, len(samples))
+    return Evaluation(classification, figures, skipped, tuple(judgements))
 
 
 def _compare(

@@ -25,6 +25,8 @@ from kizu_inspect.training.pictures import Pictures
 __all__ = ["FitSettings", "History", "exactly_right", "fit", "logits_of", "prepare_profile", "seconds_a_step"]
 
 PROBE_STEPS = 24
+LEAST_PROBE_STEPS, PROBE_S = 6, 5.0
+"""A slow network is probed with fewer steps, as soon as they have taken so long."""
 
 
 class FitSettings(Settings):
@@ -184,9 +186,11 @@ def seconds_a_step(model: Classifier, train: Pictures, settings: FitSettings, *,
         for optimiser in optimisers:
             optimiser.step()
         times.append(time.monotonic() - start)
+        if len(times) >= LEAST_PROBE_STEPS and sum(times) > PROBE_S:
+            break
     model.load_state_dict(before)
     torch.set_rng_state(random_state)
-    return median(times[PROBE_STEPS // 3 :])  # the first ones also set up memory and kernels
+    return median(times[len(times) // 3 :])  # the first ones also set up memory and kernels
 
 
 def _batches(model: Classifier, train: Pictures, settings: FitSettings, device: torch.device) -> Batches:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -11,6 +12,9 @@ from kizu_inspect.training.thresholds import draw_trade_off
 from kizu_inspect.training.train import Trained
 
 __all__ = ["write_report"]
+
+LINE = 220
+"""Characters of a line that fit over the curves."""
 
 
 def write_report(trained: Trained, folder: Path) -> Path:
@@ -40,7 +44,8 @@ def write_report(trained: Trained, folder: Path) -> Path:
     else:
         draw_trade_off(costs, trained.scored, spec.thresholds)
     shown = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in spec.provenance.figures.items())
-    figure.suptitle(f"{spec.name}: {shown}\n{trained.said}", fontsize=10)
+    said = "\n".join(textwrap.fill(line, LINE) for line in trained.said.splitlines())
+    figure.suptitle(f"{spec.name}: {shown}\n{said}", fontsize=10)
     path = folder / "training.png"
     figure.savefig(path, dpi=110)
     return path

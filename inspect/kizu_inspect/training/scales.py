@@ -38,16 +38,22 @@ LOCATED_PICTURES = 200
 
 
 def fit_scales(
-    model: Classifier, val: Pictures, inputs: InputSettings, *, good: int | None, device: torch.device
+    model: Classifier,
+    val: Pictures,
+    inputs: InputSettings,
+    *,
+    good: int | None,
+    device: torch.device,
+    methods: Sequence[str] = tuple(EXPLAINERS),
 ) -> dict[str, ExplanationScales]:
-    """Per method that fits the model: the 95th percentile of the map maxima of correctly found defects, and a threshold.
+    """Per method of `methods` that fits the model: the 95th percentile of the map maxima of found defects, and a threshold.
 
     The region threshold is the one whose regions meet masks or boxes best (mean intersection over union). The same for each
     variant of the method's options, whose raw values mean something else.
     """
     if len(val) > SCALED_PICTURES:  # evenly from all of them
         val = val.subset(np.linspace(0, len(val) - 1, SCALED_PICTURES).astype(np.int64))
-    choices = _choices(good=good is not None, neutral=model.profile.name in COMPARING)
+    choices = _choices(methods, good=good is not None, neutral=model.profile.name in COMPARING)
     maps: dict[tuple[str, str], dict[int, npt.NDArray[np.float32]]] = {key: {} for key in choices}
     masked_before = 0
     for start in range(0, len(val), 64):
@@ -85,12 +91,12 @@ def fit_scales(
     }
 
 
-def _choices(*, good: bool, neutral: bool) -> dict[tuple[str, str], ExplanationSettings]:
-    """The options of every method under which raw values differ, by method and variant."""
+def _choices(methods: Sequence[str], *, good: bool, neutral: bool) -> dict[tuple[str, str], ExplanationSettings]:
+    """The options of each method under which raw values differ, by method and variant."""
     choices: dict[tuple[str, str], ExplanationSettings] = {}
     targets: tuple[Target, ...] = ("class", "margin") if good else ("class",)
     for method, target, alpha_norm, masked, softmax in product(
-        EXPLAINERS, targets, (False, True), ("neutral", "black"), (False, True)
+        methods, targets, (False, True), ("neutral", "black"), (False, True)
     ):
         settings = ExplanationSettings.model_validate(
             {"method": method, "target": target, "alpha_norm": alpha_norm, "masked": masked, "channel_softmax": softmax}

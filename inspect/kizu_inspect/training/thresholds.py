@@ -24,7 +24,7 @@ from kizu_inspect.training.pictures import read_picture
 
 __all__ = [
     "PROMISES", "Scored", "ThresholdChoice", "TradeOff", "choose_thresholds", "clopper_pearson_upper", "draw_trade_off",
-    "judge_samples", "novelty_limit", "parts_needed", "trade_off", "write_trade_off",
+    "judge_samples", "most_missed", "novelty_limit", "parts_needed", "trade_off", "write_trade_off",
 ]  # fmt: skip
 
 CONFIDENCE = 0.95
@@ -80,6 +80,11 @@ def parts_needed(miss_rate: float) -> int:
     return int(np.ceil(np.log(1 - CONFIDENCE) / np.log(1 - miss_rate)))
 
 
+def most_missed(defective: int, miss_rate: float) -> int | None:
+    """How many of so many defective parts may pass while a promise of `miss_rate` holds; None where not even 0 keeps it."""
+    return max((k for k in range(defective) if clopper_pearson_upper(k, defective) <= miss_rate), default=None)
+
+
 @dataclass(frozen=True)
 class ThresholdChoice:
     """Thresholds and one line that says what they rest on."""
@@ -99,7 +104,7 @@ def choose_thresholds(scored: Scored, *, promised_miss_rate: float, overkill_lim
     bad = np.sort(scores[defective])
     good = scores[~defective]
     n = len(bad)
-    allowed = max((k for k in range(n) if clopper_pearson_upper(k, n) <= promised_miss_rate), default=None)
+    allowed = most_missed(n, promised_miss_rate)
     if allowed is None or len(good) == 0:
         limit = _best_accuracy(scores, defective)
         said = (

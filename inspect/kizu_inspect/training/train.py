@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,21 +16,20 @@ from kizu_inspect.bundle import Bundle, BundleSpec, Calibration, Provenance, Thr
 from kizu_inspect.decide import probabilities_of
 from kizu_inspect.devices import device_name, pick_device
 from kizu_inspect.errors import DataError
+from kizu_inspect.explain import EXPLAINERS
 from kizu_inspect.model import Architecture, InputSettings, build_classifier
 from kizu_inspect.recipe import Device
 from kizu_inspect.settings import Settings
 from kizu_inspect.training.calibrate import expected_calibration_error, fit_temperature, split_by_group
 from kizu_inspect.training.cut_tiles import cut_tiles
-from kizu_inspect.training.dataset import LabelledSet
+from kizu_inspect.training.dataset import LabelledSet, Sample
 from kizu_inspect.training.fit import FitSettings, History, exactly_right, fit, logits_of, prepare_profile, seconds_a_step
 from kizu_inspect.training.pictures import Pictures, load_pictures
 from kizu_inspect.training.remember import remember
 from kizu_inspect.training.scales import fit_scales
 from kizu_inspect.training.thresholds import Scored, choose_thresholds, judge_samples, novelty_limit
 
-__all__ = ["Trained", "TrainingSettings", "train"]
-
-LEAST_STEPS = 400
+__all__ = ["Trained", "TrainingSettings", "pictures_of", "train"]
 
 
 class TrainingSettings(Settings):
@@ -44,7 +43,7 @@ class TrainingSettings(Settings):
         default=None,
         gt=0,
         title="Seconds",
-        description="Take as many steps as fit into this time by a speed probe, at least 400.",
+        description="Take as many steps as fit into this time by a speed probe, at least `least_steps`.",
     )
     most_steps: int | None = Field(
         default=None, ge=1, title="Most steps", description="So many steps are enough, whatever time is left."
@@ -53,6 +52,7 @@ class TrainingSettings(Settings):
         default=False, title="Learn places",
         description="Learn where defects lie from boxes or masks, also of whole pictures; tiles always do.",
     )  # fmt: skip
+    least_steps: int = Field(default=400, ge=1, title="Least steps", description="However little time there is.")
     device: Device = Field(default="auto", title="Device", description="auto, cpu or cuda.")
     backbone_weights: Path | None = Field(default=None, title="Weights", description="torchvision state dict to start from.")
     promised_miss_rate: float = Field(
@@ -75,6 +75,8 @@ class Trained:
     """What the thresholds rest on."""
     scored: Scored | None
     """The validation pictures that the thresholds rest on; None where no class is good."""
+    limiting: tuple[Sample, ...]
+    """Those pictures, or where no class is good the same half: neither weights nor temperature were chosen on them."""
 
 
 def train(
@@ -84,15 +86,17 @@ def train(
     *,
     on_steps: Callable[[int, float], None] | None = None,
     progress: Callable[[int, float], None] | None = None,
+    methods: Sequence[str] = tuple(EXPLAINERS),
 ) -> Trained:
     """Trains on the set's train split, calibrates on its val split, writes the bundle into `out`.
 
     `on_steps` gets the number of steps and the probed seconds a step before they begin; `progress` (step, loss). The same
-    seed, thread count and machine give the same weights. Raises DataError, ConfigError.
+    seed, thread count and machine give the same weights. Only the maps of `methods` get a display scale. Raises DataError,
+    ConfigError.
     """
     device = pick_device(settings.device)
     good = None if data.good is None else data.classes.index(data.good)
-    pictures = {name: _pictures(data, name, settings) for name in ("train", "val")}
+    pictures = {name: pictures_of(data, name, settings) for name in ("train", "val")}
     if len(pictures["val"]) < 4 or len(pictures["train"]) < settings.fit.batch_size:
         raise DataError(
             "too few pictures to train on", found=f"{len(pictures['train'])} train and {len(pictures['val'])} val",
@@ -106,7 +110,7 @@ def train(
     fitting = settings.fit
     probed = seconds_a_step(model, pictures["train"], fitting, device=device)
     if settings.seconds is not None:
-        fitting_in = max(LEAST_STEPS, int(settings.seconds / probed))
+        fitting_in = max(settings.least_steps, int(settings.seconds / probed))
         fitting = fitting.model_copy(update={"steps": min(fitting_in, settings.most_steps or fitting_in)})
     if on_steps is not None:
         on_steps(fitting.steps, probed)
@@ -133,7 +137,7 @@ def train(
         architecture=settings.architecture,
         calibration=Calibration(temperature=temperature, expected_calibration_error=ece),
         thresholds=Thresholds(),
-        explanation=fit_scales(model, pictures["val"], settings.input, good=good, device=device),
+        explanation=fit_scales(model, pictures["val"], settings.input, good=good, device=device, methods=methods),
         provenance=Provenance(
             data_hash=data.data_hash,
             seed=fitting.seed,
@@ -151,15 +155,16 @@ def train(
         ),
     )
     bundle = Bundle.save(out, spec, model)
-    kept = {limiting.groups[row] for row in range(len(limiting))}
-    scored = judge_samples(bundle, [sample for sample in data.split("val") if sample.group in kept], settings.device)
+    kept = set(limiting.groups)
+    samples = tuple(sample for sample in data.split("val") if sample.group in kept)
+    scored = judge_samples(bundle, samples, settings.device)
     spec = spec.model_copy(update={"novelty": novelty_limit(scored)})
     if good is None:
         bundle = Bundle.save(out, spec, model)
-        return Trained(bundle, history, confusion, "no class is good: every part is rejected with its class", None)
+        return Trained(bundle, history, confusion, "no class is good: every part is rejected with its class", None, samples)
     chosen = choose_thresholds(scored, promised_miss_rate=settings.promised_miss_rate, overkill_limit=settings.overkill_limit)
     bundle = Bundle.save(out, spec.model_copy(update={"thresholds": chosen.thresholds}), model)
-    return Trained(bundle, history, confusion, chosen.said, scored)
+    return Trained(bundle, history, confusion, chosen.said, scored, samples)
 
 
 def _calibration_error(p: npt.NDArray[np.float64], pictures: Pictures, *, good: int | None, several: bool) -> float:
@@ -171,8 +176,8 @@ def _calibration_error(p: npt.NDArray[np.float64], pictures: Pictures, *, good: 
     return expected_calibration_error(np.stack([1 - yes, yes], axis=1), pictures.marks[:, columns].ravel().astype(np.int64))
 
 
-def _pictures(data: LabelledSet, split: str, settings: TrainingSettings) -> Pictures:
-    """What is learned from: whole pictures, or tiles of them."""
+def pictures_of(data: LabelledSet, split: str, settings: TrainingSettings) -> Pictures:
+    """What is learned from in one split: whole pictures, or tiles of them. Raises DataError."""
     if settings.input.tiling is None:
         return load_pictures(
             data.split(split), data.classes, settings.input, good=data.good, places=settings.learn_places

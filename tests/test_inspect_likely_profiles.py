@@ -10,8 +10,8 @@ import pytest
 
 from kizu_inspect.profile import ProfileName
 from kizu_inspect.synth import write_set
-from kizu_inspect.training.choose import likely_profiles, likeness
 from kizu_inspect.training.dataset import read_labelled
+from kizu_inspect.training.likely_profiles import likely_profiles, likeness
 from kizu_inspect.training.pictures import read_picture
 from texture_world import write_alike
 

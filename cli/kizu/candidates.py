@@ -1,0 +1,90 @@
+"""What `kizu train` is asked for, as the settings of one training or of several to compare."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import cv2
+import numpy as np
+from pydantic import ValidationError
+
+from kizu_inspect.errors import ConfigError
+from kizu_inspect.settings import describe_invalid
+from kizu_inspect.training.dataset import LabelledSet
+
+if TYPE_CHECKING:
+    from kizu_inspect.training.train import TrainingSettings
+
+__all__ = ["COMPARED", "backbones_for", "input_size", "settings_of"]
+
+COMPARED: Final = ("local", "resnet18", "mobilenet_v3_small", "efficientnet_b0")
+"""The backbones of `--compare` where none are named."""
+LEAST_STEPS = 24
+"""Of a candidate in its share of the time: with the usual least a slow network would take many times its share."""
+
+
+def backbones_for(named: Sequence[str], *, compare: bool) -> tuple[str, ...]:
+    """The backbones to train. Raises ConfigError for an unknown one, and for several without `compare`."""
+    from kizu_inspect.backbones import BACKBONES
+
+    known = ["local", *BACKBONES]
+    unknown = [name for name in named if name not in known]
+    if unknown:
+        raise ConfigError("unknown backbone", found=", ".join(unknown), expected=", ".join(known))
+    chosen = tuple(dict.fromkeys(named)) or (COMPARED if compare else COMPARED[:1])
+    if len(chosen) > 1 and not compare:
+        raise ConfigError(
+            "several backbones without a comparison", found=", ".join(chosen), expected="one",
+            next_step="Add --compare to train and compare them.",
+        )  # fmt: skip
+    return chosen
+
+
+def settings_of(
+    common: Mapping[str, Any], *, backbones: Sequence[str], profiles: Sequence[str], minutes: float | None, compare: bool
+) -> dict[str, TrainingSettings]:
+    """Settings by candidate, `backbone/profile`; `minutes` are shared out evenly.
+
+    `common` is what all have in common: TrainingSettings as a mapping, whose input and architecture lack profile, backbone and
+    what follows from the profile. Raises ConfigError where an option is not understood.
+    """
+    from kizu_inspect.training.train import TrainingSettings
+
+    count = len(backbones) * len(profiles)
+    if compare and count == 1:
+        raise ConfigError(
+            "nothing to compare", found=f"one candidate, {backbones[0]} with the profile {profiles[0]}", expected="several",
+            next_step="Name more backbones, or --profile auto.",
+        )  # fmt: skip
+    shared: dict[str, Any] = {}
+    if minutes is not None:
+        shared["seconds"] = minutes * 60 / count
+        if compare:
+            shared["least_steps"] = LEAST_STEPS
+    candidates = {}
+    for backbone in backbones:
+        for profile in profiles:
+            surface = profile == "surface"
+            head = {**common["architecture"]["head"], "top_share": 0.04 if surface else 0.03}
+            own = {
+                "input": {**common["input"], "profile": profile},
+                "architecture": {"backbone": backbone, "context": 1 if surface else 3, "head": head},
+            }
+            try:
+                candidates[f"{backbone}/{profile}"] = TrainingSettings.model_validate({**common, **shared, **own})
+            except ValidationError as error:
+                raise ConfigError("options are not understood", found=describe_invalid(error)) from None
+    return candidates
+
+
+def input_size(labelled: LabelledSet, *, longest: int | None) -> tuple[int, int]:
+    """Height and width of the input: the median picture, its longer side at most `longest` (224), in multiples of 8."""
+    chosen = labelled.samples[:: max(1, len(labelled.samples) // 50)]
+    shapes = [picture.shape[:2] for sample in chosen if (picture := cv2.imread(str(sample.path))) is not None]
+    if not shapes:
+        raise ConfigError("no picture can be read", found=str(chosen[0].path), expected="a PNG, JPEG, BMP or TIFF")
+    height, width = np.median(shapes, axis=0)
+    scale = (longest or min(224.0, max(height, width))) / max(height, width)
+    sides = [max(32, round(side * scale / 8) * 8) for side in (height, width)]
+    return sides[0], sides[1]
