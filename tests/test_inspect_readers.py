@@ -258,12 +258,14 @@ def test_mistakes_in_a_manifest_are_all_told(tmp_path: Path) -> None:
         '1.png,dent,training,,"[[0, 0, 4, 4, ""spur""]]",lost.png',
         "1.png,dent,train,,[[1, 2, 3, 4, dent]],",
         '1.png,dent,val,,"[[0, 0, Infinity, 4, ""dent""]]",',
+        f'1.png,dent,val,,"[[0, 0, 1{"0" * 400}, 4, ""dent""]]",',
+        f"{'long' * 100}.png,dent,val,,,",
     )
     found = findings_of(path)
     assert [one.kind for one in found] == [
-        "missing_file", "no_value", "no_value", "unknown_split", "unknown_class", "fields", "boxes",
+        "missing_file", "no_value", "no_value", "unknown_split", "unknown_class", "fields", "boxes", "boxes",
     ]  # fmt: skip
-    assert "names files that are not there: found 2: gone.png, lost.png" in found[0].text
+    assert "names files that are not there: found 3: gone.png, lost.png, longlong" in found[0].text
     assert "line 4: no label" in found[1].text
     assert "line 7: more fields than columns" in found[5].text
     with pytest.raises(DataError, match="names files that are not there"):

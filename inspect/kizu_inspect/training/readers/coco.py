@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, FiniteFloat, ValidationError
 from kizu_inspect.errors import DataError
 from kizu_inspect.settings import describe_invalid
 from kizu_inspect.training.findings import Finding, Report
-from kizu_inspect.training.readers.files import GroupOf, absent_files, relative_name
+from kizu_inspect.training.readers.files import GroupOf, absent_files, is_there, relative_name
 from kizu_inspect.training.samples import Box, Sample, boxed_sample, outward
 
 __all__ = ["coco_files", "read_coco"]
@@ -116,7 +116,7 @@ def _read(file: Path, split: str, root: Path, group_of: GroupOf, report: Report)
     samples: list[Sample] = []
     absent: list[str] = []
     for key, image in images.items():
-        picture = next((place / image.file_name for place in places if (place / image.file_name).is_file()), None)
+        picture = next((place / image.file_name for place in places if is_there(place / image.file_name)), None)
         if picture is None:
             absent.append(image.file_name)
             continue
@@ -149,7 +149,7 @@ def _with_box(entry: Any) -> Any:
         xs = [float(x) for outline in entry["segmentation"] for x in outline[0::2]]
         ys = [float(y) for outline in entry["segmentation"] for y in outline[1::2]]
         return {**entry, "bbox": [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]}
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return entry
 
 

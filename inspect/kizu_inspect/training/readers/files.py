@@ -18,6 +18,7 @@ __all__ = [
     "GroupOf",
     "absent_files",
     "group_finder",
+    "is_there",
     "picture_files",
     "picture_size",
     "relative_name",
@@ -69,12 +70,17 @@ def relative_name(file: Path, root: Path) -> str:
     return Path(os.path.relpath(file, root)).as_posix()
 
 
+def is_there(file: Path) -> bool:
+    """Whether it is a file; also of a name that no file can have, at which `Path.is_file` raises."""
+    return os.path.isfile(file)
+
+
 def picture_size(path: Path) -> tuple[int, int]:
     """Width and height in px, from the header where Pillow knows the format. Raises OSError or ImageError."""
     try:
         with Image.open(path) as picture:
             return picture.size
-    except OSError:
+    except (OSError, SyntaxError, ValueError):
         height, width = decode_image(path.read_bytes()).shape[:2]  # knows more formats, or tells what is wrong
         return width, height
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kizu_inspect.errors import DataError
 from kizu_inspect.training.findings import Finding, Report
-from kizu_inspect.training.readers.files import GroupOf, absent_files, relative_name
+from kizu_inspect.training.readers.files import GroupOf, absent_files, is_there, relative_name
 from kizu_inspect.training.readers.folders import mask_beside
 from kizu_inspect.training.samples import SPLITS, Box, Sample, outward
 
@@ -37,7 +37,7 @@ def read_manifest(path: Path, group_of: GroupOf, report: Report) -> list[Sample]
         )  # fmt: skip
     whole = [row for row in rows if None not in row]  # of a line with a comma too many, no field is what it says
     named = [row[column] for row in whole for column in ("path", "mask", "reference") if row.get(column)]
-    absent = {name: None for name in named if not (path.parent / name).is_file()}
+    absent = {name: None for name in named if not is_there(path.parent / name)}
     if absent:
         report(absent_files(f"manifest {path}", list(absent)))
     samples = []
@@ -98,7 +98,7 @@ def _boxes(where: str, row: dict[str, str], file: Path, report: Report) -> tuple
             (*outward(float(x1), float(y1), float(x2), float(y2)), str(name))
             for x1, y1, x2, y2, name in json.loads(row.get("boxes") or "[]")
         )
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         expected = '[[x1, y1, x2, y2, "class"], …]'
         report(Finding("boxes", f"{where}: boxes are not understood", row["boxes"], expected, pictures=(file,)))
         return ()

@@ -13,6 +13,7 @@ from kizu_inspect.training.findings import Finding, Report
 from kizu_inspect.training.readers.files import (
     GroupOf,
     absent_files,
+    is_there,
     picture_files,
     picture_size,
     relative_name,
@@ -90,14 +91,14 @@ def _pictures(source: Path, bases: list[Path], entry: str, report: Report) -> li
     """The pictures of a folder, or of a text file that lists them."""
     # Exported sets say ../train/images for a folder that lies beside data.yaml.
     options = [base / name for name in (entry, entry.removeprefix("../")) for base in bases]
-    place = next((option for option in options if option.exists()), None)
+    place = next((option for option in options if os.path.exists(option)), None)
     if place is None:
         report(absent_files(str(source), [entry], next_step="Mend path, train, val or test in it."))
         return []
     if place.is_dir():
         return picture_files(Path(os.path.normpath(place)))  # its labels lie beside it, not beyond a link
     lines = [line.strip() for line in place.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    listed = {line: next((base / line for base in (place.parent, *bases) if (base / line).is_file()), None) for line in lines}
+    listed = {line: next((base / line for base in (place.parent, *bases) if is_there(base / line)), None) for line in lines}
     absent = [line for line, file in listed.items() if file is None]
     if absent:
         report(absent_files(str(place), absent))
