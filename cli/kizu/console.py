@@ -13,7 +13,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-__all__ = ["ConfigOption", "JsonOption", "progress_bar", "screen", "write_json"]
+from kizu_inspect.errors import ConfigError
+
+__all__ = ["ConfigOption", "JsonOption", "progress_bar", "screen", "write_json", "write_text"]
 
 screen = Console(stderr=False, highlight=False, soft_wrap=True)
 ConfigOption = Annotated[Path, typer.Option("--config", help="Settings file.", show_default=True)]
@@ -38,4 +40,13 @@ def write_json(target: Path, content: Mapping[str, Any]) -> None:
     if str(target) == "-":
         typer.echo(text)
     else:
-        target.write_text(text + "\n", encoding="utf-8")
+        write_text(target, text + "\n")
+
+
+def write_text(target: Path, text: str) -> None:
+    """Writes a file, its folder with it. Raises ConfigError."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+    except (OSError, UnicodeEncodeError) as error:
+        raise ConfigError("file cannot be written", found=str(error), expected="a place that can be written to") from None

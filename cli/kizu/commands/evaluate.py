@@ -18,7 +18,9 @@ __all__ = ["evaluate_command"]
 
 def evaluate_command(
     bundle: Annotated[Path, typer.Argument(help="Folder of the trained model.")],
-    data: Annotated[Path, typer.Argument(help="Folder of class folders, or a manifest CSV.")],
+    data: Annotated[
+        Path, typer.Argument(help="Class folders, a manifest CSV, or a set as MVTec AD, Pascal VOC, COCO or YOLO lay it out.")
+    ],
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
     explain: Annotated[str, typer.Option(help="Methods, separated by commas, or all.")] = "all",
     faithful: Annotated[

@@ -23,7 +23,9 @@ ENOUGH_MINUTES = 7.0
 
 
 def train_command(
-    data: Annotated[Path, typer.Argument(help="Folder of class folders, or a manifest CSV.")],
+    data: Annotated[
+        Path, typer.Argument(help="Class folders, a manifest CSV, or a set as MVTec AD, Pascal VOC, COCO or YOLO lay it out.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder of the new bundle.")],
     good: Annotated[str | None, typer.Option(help="The class that passes (default: good, ok, normal, pass or free).")] = None,
     name: Annotated[str | None, typer.Option(help="The model's name (default: the bundle folder's).")] = None,
@@ -84,7 +86,7 @@ def train_command(
     ] = True,
     weights: Annotated[Path | None, typer.Option(help="torchvision weights to start from.")] = None,
     group_pattern: Annotated[
-        str | None, typer.Option(help="In class folders: regular expression for a picture's group.")
+        str | None, typer.Option(help="Regular expression for a picture's group, found in its file name.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -16,13 +15,12 @@ import numpy.typing as npt
 
 from kizu_inspect.errors import DataError
 from kizu_inspect.synth.parts import KINDS, draw_part
+from kizu_inspect.training.readers.manifest import write_rows
 
 __all__ = ["DEFAULT_SPLITS", "write_set"]
 
 DEFAULT_SPLITS: Mapping[str, float] = {"train": 0.7, "val": 0.15, "test": 0.15}
 """The share of each split, unless told otherwise."""
-
-MANIFEST_COLUMNS = ("path", "label", "split", "group", "boxes", "mask", "reference")
 
 
 @dataclass(frozen=True)
@@ -72,10 +70,7 @@ def write_set(
             if progress is not None:
                 progress(len(rows))
     manifest = out / "manifest.csv"
-    with manifest.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(MANIFEST_COLUMNS)
-        writer.writerows(rows)
+    write_rows(manifest, rows)
     return manifest
 
 

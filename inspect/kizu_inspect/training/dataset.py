@@ -1,12 +1,9 @@
-"""Labelled pictures: class folders, or a manifest CSV `path,label,split,group,boxes,mask,reference`."""
+"""Labelled pictures as training takes them: with classes, a good one, splits, and a hash."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
-import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,38 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from kizu_inspect.bundle import BundleSpec
-from kizu_inspect.errors import DataError
+from kizu_inspect.training.findings import Finding, Report, a_few, refuse
+from kizu_inspect.training.readers import EXPECTED, read_samples
+from kizu_inspect.training.readers.files import relative_name
+from kizu_inspect.training.samples import GOOD_NAMES, SPLITS, Box, Sample
 
-__all__ = ["Box", "LabelledSet", "Sample", "read_as_trained", "read_labelled", "truth_of"]
+__all__ = ["Arranged", "Box", "LabelledSet", "Sample", "arrange", "read_as_trained", "read_labelled", "truth_of"]
 
-Box = tuple[int, int, int, int, str]
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-SPLITS = ("train", "val", "test")
-GOOD_NAMES = ("good", "ok", "normal", "pass", "free")
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One labelled picture."""
-
-    path: Path
-    label: str
-    split: str
-    """train, val or test."""
-    group: str
-    """What must stay on one side of a split: part, lot, exposure series."""
-    boxes: tuple[Box, ...] = ()
-    """(x1, y1, x2, y2, class) in pixels of the picture; right and lower edge exclusive."""
-    mask: Path | None = None
-    reference: Path | None = None
-    """A picture of the same part, or of its design, without a defect."""
-    others: tuple[str, ...] = ()
-    """Further labels of a picture with defects of several classes."""
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """All labels, the first of which is `label`."""
-        return (self.label, *self.others)
+SHARES = (0.7, 0.15, 0.15)
 
 
 @dataclass(frozen=True)
@@ -74,36 +47,19 @@ def read_labelled(
     good: str | None = None,
     group_pattern: str | None = None,
     seed: int = 0,
-    shares: tuple[float, float, float] = (0.7, 0.15, 0.15),
+    shares: tuple[float, float, float] = SHARES,
 ) -> LabelledSet:
-    """The labelled set at `path`: a manifest CSV, or a folder of class folders (also below train, val and test).
+    """The labelled set at `path`, in any format that `readers` knows.
 
-    Pictures without a split are shared out by group, class by class. In class folders each picture is its own group unless
-    `group_pattern`, a regular expression with one group, finds one in its name; a PNG beside a JPEG of the same name is its
-    mask. Without `good`, a class called good, ok, normal, pass or free is the good one. Raises DataError.
+    Pictures without a split are shared out by group, class by class. Each picture is its own group unless the set says
+    otherwise or `group_pattern`, a regular expression with one group, finds one in its name. Without `good`, a class called
+    good, ok, normal, pass or free is the good one. Raises DataError.
     """
-    if path.is_dir() and (path / "manifest.csv").is_file():
-        path = path / "manifest.csv"
-    if path.is_dir():
-        root, samples = path, _read_folders(path, group_pattern)
-    elif path.is_file():
-        root, samples = path.parent, _read_manifest(path)
-    else:
-        raise DataError("data set is not there", found=str(path), expected="a manifest CSV or a folder of class folders")
-    if not samples:
-        raise DataError(f"data set {path} is empty", found="no picture", expected="pictures in class folders or a manifest")
-    classes = tuple(sorted({label for sample in samples for label in sample.labels}))
-    if len(classes) < 2:
-        raise DataError(f"data set {path} has one class", found=classes[0], expected="two classes or more")
-    if good is not None and good not in classes:
-        raise DataError("the good class is not in the data", found=good, expected=f"one of {', '.join(classes)}")
-    chosen = good or next((name for name in classes if name.lower() in GOOD_NAMES), None)
-    drawn = any(not sample.split for sample in samples)
-    samples = _share_out(samples, seed=seed, shares=shares)
-    _check_splits(samples, classes)
+    read = read_samples(path, group_pattern=group_pattern, report=refuse)
+    arranged = arrange(path, read.samples, good=good, seed=seed, shares=shares, report=refuse)
     return LabelledSet(
-        classes, chosen, tuple(samples), _hash(root, samples),
-        split_seed=seed if drawn else None, group_pattern=group_pattern,
+        arranged.classes, arranged.good, arranged.samples, _hash(read.root, arranged.samples),
+        split_seed=seed if arranged.drawn else None, group_pattern=group_pattern,
     )  # fmt: skip
 
 
@@ -117,93 +73,45 @@ def read_as_trained(path: Path, spec: BundleSpec) -> LabelledSet:
     return read_labelled(path, good=spec.good, group_pattern=origin.group_pattern, seed=seed)
 
 
-def _read_folders(root: Path, group_pattern: str | None) -> list[Sample]:
-    pattern = _group_pattern(group_pattern) if group_pattern else None
-    split_folders = [root / name for name in SPLITS if (root / name).is_dir()]
-    samples = []
-    for base, split in [(folder, folder.name) for folder in split_folders] or [(root, "")]:
-        for folder in sorted(child for child in base.iterdir() if child.is_dir()):
-            files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in PICTURES)
-            photos = {file.with_suffix("") for file in files if file.suffix.lower() in (".jpg", ".jpeg")}
-            for file in files:
-                if file.suffix.lower() == ".png" and file.with_suffix("") in photos:
-                    continue  # a mask
-                found = pattern.search(file.name) if pattern else None
-                mask = file.with_suffix(".png") if file.with_suffix("") in photos else None
-                samples.append(
-                    Sample(
-                        path=file,
-                        label=folder.name,
-                        split=split,
-                        group=(found.group(1) if found else None) or str(file.relative_to(root)),
-                        mask=mask if mask is not None and mask.is_file() else None,
-                    )
-                )
-    return samples
+@dataclass(frozen=True)
+class Arranged:
+    """Samples with classes and splits."""
+
+    classes: tuple[str, ...]
+    good: str | None
+    samples: tuple[Sample, ...]
+    drawn: bool
+    """Whether pictures were shared out here, because they had no split of their own."""
 
 
-def _group_pattern(text: str) -> re.Pattern[str]:
-    expected, example = "a regular expression with one group", "For P0042_top.png: '(P[0-9]+)_'"
-    try:
-        pattern = re.compile(text)
-    except re.error as error:
-        raise DataError(
-            "group pattern is not understood", found=f"{text}: {error}", expected=expected, next_step=example
-        ) from None
-    if pattern.groups != 1:
-        raise DataError(
-            "group pattern does not tell a picture's group", found=f"{pattern.groups} groups in {text}", expected=expected,
-            next_step=example,
+def arrange(
+    path: Path,
+    samples: Sequence[Sample],
+    *,
+    good: str | None,
+    seed: int,
+    shares: tuple[float, float, float] = SHARES,
+    report: Report,
+) -> Arranged:
+    """The samples of the set at `path` with a split each, and its classes. What training cannot take goes to `report`."""
+    if not samples:
+        report(Finding("empty", f"data set {path} is empty", found="no picture", expected=EXPECTED))
+    classes = tuple(sorted({label for sample in samples for label in sample.labels}))
+    if len(classes) == 1:
+        report(
+            Finding(
+                "one_class", f"data set {path} has one class", found=classes[0], expected="two classes or more",
+                next_step="Add pictures of defects, and of good parts.",
+            )
         )  # fmt: skip
-    return pattern
-
-
-def _read_manifest(path: Path) -> list[Sample]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        missing = [column for column in ("path", "label") if column not in (reader.fieldnames or ())]
-        if missing:
-            raise DataError(
-                f"manifest {path} lacks a column", found=f"no {', '.join(missing)}",
-                expected="path,label,split,group,boxes,mask,reference", next_step="Add the column to its first line.",
-            )  # fmt: skip
-        rows = list(reader)
-    named = [row[column] for row in rows for column in ("path", "mask", "reference") if row.get(column)]
-    absent = [name for name in named if not (path.parent / name).is_file()]
-    if absent:
-        raise DataError(
-            f"manifest {path} names files that are not there", found=f"{len(absent)}: {', '.join(absent[:3])}",
-            expected="paths relative to the manifest", next_step="Mend the paths or remove the lines.",
-        )  # fmt: skip
-    return [_manifest_sample(path, number, row) for number, row in enumerate(rows, start=2)]
-
-
-def _manifest_sample(manifest: Path, line: int, row: dict[str, str]) -> Sample:
-    split = (row.get("split") or "").strip()
-    if split not in ("", *SPLITS):
-        raise DataError(f"{manifest} line {line}: unknown split", found=split, expected="train, val, test or empty")
-    file = manifest.parent / row["path"]
-    beside = file.with_suffix(".png")
-    mask = manifest.parent / row["mask"] if row.get("mask") else None
-    if mask is None and "mask" not in row and file.suffix.lower() in (".jpg", ".jpeg") and beside.is_file():
-        mask = beside
-    try:
-        boxes = tuple(
-            (int(x1), int(y1), int(x2), int(y2), str(name)) for x1, y1, x2, y2, name in json.loads(row.get("boxes") or "[]")
-        )
-    except (ValueError, TypeError):
-        raise DataError(
-            f"{manifest} line {line}: boxes are not understood", found=row["boxes"], expected='[[x1, y1, x2, y2, "class"], …]'
-        ) from None
-    label, *others = [one.strip() for one in row["label"].split("|")]
-    unknown = sorted({name for *_, name in boxes} - {label, *others})
-    if unknown:
-        raise DataError(
-            f"{manifest} line {line}: a box has a class that the picture has not", found=", ".join(unknown),
-            expected=row["label"], next_step="Name every class of the picture's boxes as its label, separated by |.",
-        )  # fmt: skip
-    reference = manifest.parent / row["reference"] if row.get("reference") else None
-    return Sample(file, label, split, row.get("group") or row["path"], boxes, mask, reference, tuple(others))
+    if good is not None and good not in classes:
+        expected = f"one of {', '.join(classes)}"
+        report(Finding("good_class", "the good class is not in the data", found=good, expected=expected))
+    named = [name for name in classes if name.lower() in GOOD_NAMES]
+    drawn = any(not sample.split for sample in samples)
+    shared = _share_out(samples, seed=seed, shares=shares)
+    _check_splits(shared, classes, report)
+    return Arranged(classes, good or next(iter(named), None), tuple(shared), drawn)
 
 
 def _share_out(samples: Sequence[Sample], *, seed: int, shares: tuple[float, float, float]) -> list[Sample]:
@@ -223,32 +131,45 @@ def _share_out(samples: Sequence[Sample], *, seed: int, shares: tuple[float, flo
     return [sample if sample.split else replace(sample, split=split_of[sample.group]) for sample in samples]
 
 
-def _check_splits(samples: Sequence[Sample], classes: Sequence[str]) -> None:
+def _check_splits(samples: Sequence[Sample], classes: Sequence[str], report: Report) -> None:
+    used = {sample.split for sample in samples}
     for split in ("train", "val"):
-        if not any(sample.split == split for sample in samples) and any(sample.split == "train" for sample in samples):
-            raise DataError(
-                f"no picture in the {split} split", found="0", expected="some", next_step="Leave the split column empty."
-            )
-    side_of: dict[str, str] = {}
-    for sample in samples:
-        other = side_of.setdefault(sample.group, sample.split)
-        if other != sample.split:
-            raise DataError(
-                "a group lies in two splits", found=f"group {sample.group} in {other} and {sample.split}",
-                expected="pictures of one part on one side", next_step="Move its pictures into one split.",
+        if split not in used and "train" in used:
+            report(
+                Finding(
+                    "empty_split", f"no picture in the {split} split", found="0", expected="some",
+                    next_step="Share the pictures out anew: kizu data convert DATA OUT.csv --splits anew.",
+                )
             )  # fmt: skip
+    sides: dict[str, dict[str, list[Path]]] = {}
+    for sample in samples:
+        sides.setdefault(sample.group, {}).setdefault(sample.split, []).append(sample.path)
+    torn = {group: splits for group, splits in sides.items() if len(splits) > 1}
+    if torn:
+        named = [f"group {group} in {' and '.join(splits)}" for group, splits in torn.items()]
+        report(
+            Finding(
+                "group_in_two_splits", "a group lies in two splits", found=named[0] if len(named) == 1 else a_few(named),
+                expected="pictures of one part on one side", next_step="Move its pictures into one split.",
+                pictures=tuple(path for splits in torn.values() for paths in splits.values() for path in paths),
+            )
+        )  # fmt: skip
     trained = {label for sample in samples if sample.split == "train" for label in sample.labels}
     lacking = [name for name in classes if trained and name not in trained]
     if lacking:
-        raise DataError(
-            "a class has no training picture", found=", ".join(lacking), expected="pictures of every class in train"
-        )
+        report(
+            Finding(
+                "untrained_class", "a class has no training picture", found=", ".join(lacking),
+                expected="pictures of every class in train",
+                pictures=tuple(sample.path for sample in samples if not trained.issuperset(sample.labels)),
+            )
+        )  # fmt: skip
 
 
 def _hash(root: Path, samples: Sequence[Sample]) -> str:
     total = hashlib.sha256()
     for sample in sorted(samples, key=lambda one: str(one.path)):
-        name = Path(os.path.relpath(sample.path, root)).as_posix()  # a manifest may name pictures anywhere
+        name = relative_name(sample.path, root)  # a manifest may name pictures anywhere
         described: list[object] = [name, sample.label, sample.split, sample.group, _content(sample.path)]
         if sample.others or sample.boxes or sample.reference is not None:
             described += [sample.others, sample.boxes, None if sample.reference is None else _content(sample.reference)]

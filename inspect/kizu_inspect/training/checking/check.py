@@ -1,0 +1,185 @@
+"""Everything that is wrong with a labelled set, at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kizu_inspect.training.checking.alike import clusters, nearest_alike
+from kizu_inspect.training.checking.looks import Look, look_at
+from kizu_inspect.training.dataset import Arranged, arrange
+from kizu_inspect.training.findings import Finding, a_few
+from kizu_inspect.training.readers import Format, read_samples
+from kizu_inspect.training.samples import GOOD_NAMES, SPLITS, Sample
+from kizu_inspect.training.thresholds import parts_needed
+
+__all__ = ["Checked", "check_set"]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A set and what was found."""
+
+    path: Path
+    format: Format
+    classes: tuple[str, ...]
+    good: str | None
+    samples: tuple[Sample, ...]
+    """With the splits that training would take."""
+    findings: tuple[Finding, ...]
+    """Errors first."""
+
+    @property
+    def counts(self) -> Mapping[str, Mapping[str, int]]:
+        """Pictures of each class in each split; a picture with several classes counts for each."""
+        counted = Counter((label, sample.split) for sample in self.samples for label in sample.labels)
+        return {name: {split: counted[name, split] for split in SPLITS} for name in self.classes}
+
+    @property
+    def errors(self) -> int:
+        """How many of the findings training refuses."""
+        return sum(finding.severity == "error" for finding in self.findings)
+
+
+def check_set(
+    path: Path,
+    *,
+    good: str | None = None,
+    group_pattern: str | None = None,
+    seed: int = 0,
+    promise: float = 0.05,
+    progress: Callable[[int, int], None] | None = None,
+) -> Checked:
+    """Reads the set as training would and every picture of it, and gathers what is wrong. `progress`: pictures done, of all.
+
+    `promise` is the miss rate that the set should be large enough to promise. Raises DataError only where nothing can be
+    read: no set of a known format, or a manifest that is no table.
+    """
+    findings: list[Finding] = []
+    read = read_samples(path, group_pattern=group_pattern, report=findings.append)
+    arranged = arrange(path, read.samples, good=good, seed=seed, report=findings.append)
+    samples, chosen = arranged.samples, arranged.good
+    looks, found = look_at(
+        samples, good=chosen, progress=None if progress is None else lambda done: progress(done, len(samples))
+    )
+    findings += [*found, *_repeated(arranged, looks), *_too_few(arranged, promise), *_places(samples, chosen)]
+    if samples:
+        findings += _good_class(arranged)
+    ordered = sorted(findings, key=lambda finding: finding.severity != "error")
+    return Checked(path, read.format, arranged.classes, chosen, samples, tuple(dict.fromkeys(ordered)))
+
+
+def _good_class(arranged: Arranged) -> list[Finding]:
+    named = [name for name in arranged.classes if name.lower() in GOOD_NAMES]
+    if arranged.good is None:
+        return [
+            Finding(
+                "no_good_class", "no class is good", found=", ".join(arranged.classes),
+                expected=f"one called {', '.join(GOOD_NAMES)}, or --good NAME",
+                next_step="Without one, every part gets its class and the verdict REJECT, and no miss rate can be promised.",
+                severity="warning",
+            )
+        ]  # fmt: skip
+    if len(named) > 1 and arranged.good in named:
+        return [
+            Finding(
+                "several_good_classes", "several classes could be the good one", found=", ".join(named), expected="one",
+                next_step=f"{arranged.good} is taken; --good names another.", severity="warning",
+            )
+        ]  # fmt: skip
+    return []
+
+
+def _repeated(arranged: Arranged, looks: Sequence[Look | None]) -> list[Finding]:
+    """Same and nearly same pictures on two sides: in two splits, or in two groups that another seed may part."""
+    samples = arranged.samples
+    sides = [sample.group if arranged.drawn else sample.split for sample in samples]
+    same: dict[str, list[int]] = {}
+    for index, look in enumerate(looks):
+        if look is not None:
+            same.setdefault(look.sha256, []).append(index)
+    findings = []
+    for rows in same.values():
+        labels = sorted({"|".join(samples[row].labels) for row in rows})
+        if len(labels) > 1:
+            findings.append(
+                _pair("contradiction", f"one picture has the labels {' and '.join(labels)}", samples, rows, "one label")
+            )
+        if len({sides[row] for row in rows}) > 1:
+            findings.append(_pair("duplicate", f"the same picture lies {_where(samples, rows)}", samples, rows))
+    known = [(row, look) for row, look in enumerate(looks) if look is not None]
+    if not known:
+        return findings
+    near = nearest_alike(
+        np.stack([look.look for _, look in known]),
+        np.unique([sides[row] for row, _ in known], return_inverse=True)[1],
+        np.unique([look.sha256 for _, look in known], return_inverse=True)[1],
+    )
+    strength = {known[i][0]: correlation for i, _, correlation in near}
+    for rows in clusters([(known[i][0], known[j][0]) for i, j, _ in near], len(samples)):
+        strongest = max(strength.get(row, 0) for row in rows)
+        what = f"pictures that look nearly the same (correlation {strongest:.3f}) lie {_where(samples, rows)}"
+        findings.append(_pair("near_duplicate", what, samples, rows))
+    return findings
+
+
+def _where(samples: Sequence[Sample], rows: Sequence[int]) -> str:
+    splits = [split for split in SPLITS if any(samples[row].split == split for row in rows)]
+    return f"in {' and '.join(splits)}" if len(splits) > 1 else "in groups that a split may part"
+
+
+def _pair(kind: str, what: str, samples: Sequence[Sample], rows: Sequence[int], expected: str = "one side") -> Finding:
+    files = tuple(samples[row].path for row in rows)
+    return Finding(
+        kind, what, found=a_few(files),
+        expected=expected, next_step="Give them one group, or remove all but one." if expected == "one side" else None,
+        pictures=files, severity="warning",
+    )  # fmt: skip
+
+
+def _too_few(arranged: Arranged, promise: float) -> list[Finding]:
+    """What the set cannot promise or measure for want of pictures."""
+    if arranged.good is None or not arranged.samples:
+        return []
+    findings = []
+    needed = parts_needed(promise)
+    validated = [sample for sample in arranged.samples if sample.split == "val" and sample.label != arranged.good]
+    if len(validated) // 2 < needed:
+        findings.append(
+            Finding(
+                "too_few_for_promise", f"too few defective pictures in val to promise a miss rate of {promise:.1%}",
+                found=f"{len(validated)}, of which half set the limits",
+                expected=f"{2 * needed}: {needed} without a miss in that half",
+                severity="warning",
+            )
+        )  # fmt: skip
+    counts = Counter(label for sample in arranged.samples if sample.split == "test" for label in sample.labels)
+    few = {name: counts[name] for name in arranged.classes if name != arranged.good and counts[name] < needed}
+    if few:
+        findings.append(
+            Finding(
+                "too_few_of_a_class", f"too few test pictures to show a miss rate of {promise:.1%} for a class by itself",
+                found=", ".join(f"{name} {count}" for name, count in few.items()),
+                expected=f"{needed} of each, none of them missed", severity="warning",
+            )
+        )  # fmt: skip
+    return findings
+
+
+def _places(samples: Sequence[Sample], good: str | None) -> list[Finding]:
+    """Defects that nobody marked, where others are."""
+    defective = [sample for sample in samples if sample.label != good]
+    bare = [sample for sample in defective if not sample.boxes and sample.mask is None]
+    if not bare or len(bare) == len(defective):
+        return []
+    return [
+        Finding(
+            "unmarked", "defects without a box or mask, beside others that have one", found=f"{len(bare)} of {len(defective)}",
+            expected="a place for each, which training with --tile needs", pictures=tuple(sample.path for sample in bare),
+            severity="warning",
+        )
+    ]  # fmt: skip
