@@ -23,7 +23,7 @@ def test_the_recommended_candidate_becomes_the_bundle_and_one_that_fails_is_name
     out = tmp_path / "bundles" / "plates"
     arguments = [
         "train", str(tmp_path / "parts"), "--out", str(out), "--compare", "--backbone", "local", "--backbone", "resnet18",
-        "--weights", str(tmp_path / "absent.pth"), "--profile", "auto", "--size", "32", "--steps", "5",
+        "--weights", str(tmp_path / "absent.pth"), "--profile", "part", "--profile", "surface", "--size", "32", "--steps", "5",
         "--device", "cpu", "--json", "-",
     ]  # fmt: skip
     done = run(app, arguments, catch_exceptions=False)
@@ -64,7 +64,7 @@ def test_the_recommended_candidate_becomes_the_bundle_and_one_that_fails_is_name
         (["--compare", "--backbone", "local", "--backbone", "vgg"], "unknown backbone: found vgg; expected local, resnet18"),
         (["--backbone", "local", "--backbone", "resnet18"], "several backbones without a comparison.*Add --compare"),
         (["--json", "-"], "nothing is compared that could be written.*Add --compare"),
-        (["--compare", "--tile", "64"], "options are not understood: found input: .*tiles take surface"),
+        (["--compare", "--tile", "64", "--profile", "part"], "options are not understood: found input: .*tiles take surface"),
     ],
 )
 def test_a_comparison_that_cannot_be_is_refused_before_anything_is_trained(

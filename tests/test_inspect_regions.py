@@ -60,10 +60,16 @@ def test_the_threshold_is_on_the_fixed_scale_not_on_the_pictures_own_maximum() -
 def test_pieces_that_touch_by_a_corner_are_one_and_specks_are_none() -> None:
     grid = np.zeros((8, 8))
     grid[2, 2] = grid[3, 3] = 2.0
-    grid[6, 6] = 0.9
+    grid[6, 6] = 1.0
     (one,) = find_regions(heatmap(grid), threshold=0.32, smallest_px=5)
     assert (one.x1, one.y1) < (10, 10) < (one.x2, one.y2)
     assert len(find_regions(heatmap(grid), threshold=0.32, smallest_px=1)) == 2
+
+
+def test_what_hardly_rises_above_the_threshold_is_no_region() -> None:
+    assert [round(one.score, 1) for one in find_regions(heatmap(two_pieces()), threshold=0.45)] == [0.8, 0.5]
+    assert [round(one.score, 1) for one in find_regions(heatmap(two_pieces()), threshold=0.46)] == [0.8]
+    assert find_regions(heatmap(two_pieces()), threshold=0.75) == ()
 
 
 @pytest.mark.parametrize("status", [MapStatus.FLAT, MapStatus.ALL_NEGATIVE, MapStatus.NON_FINITE, MapStatus.NO_EVIDENCE_MAP])

@@ -37,13 +37,13 @@ def train_command(
         typer.Option(help="Take the steps that fit into this time (all candidates together), at least 400 unless compared."),
     ] = None,
     profile: Annotated[
-        str,
+        list[str] | None,
         typer.Option(
             help="Input profile: part (fixed geometry), surface (texture), reference (compares with the manifest's reference "
             "pictures), plain, or auto (reference where every picture has one, else part where the pictures are alike, "
-            "surface where they are not, and the better of both where that is in doubt)."
+            "surface where they are not, and the better of both where that is in doubt); the better one of several."
         ),
-    ] = "auto",
+    ] = None,
     size: Annotated[
         int | None, typer.Option(help="Longer side of the input in px (default: the pictures', at most 224).")
     ] = None,
@@ -101,7 +101,9 @@ def train_command(
 
     backbones = backbones_for(backbone or (), compare=compare)
     labelled = read_labelled(data, good=good, group_pattern=group_pattern, seed=seed)
-    profiles = likely_profiles(labelled, tiled=tile is not None) if profile == "auto" else (profile,)
+    profiles: tuple[str, ...] = tuple(dict.fromkeys(profile or ["auto"]))
+    if "auto" in profiles:
+        profiles = likely_profiles(labelled, tiled=tile is not None)
     several = len(backbones) * len(profiles) > 1
     if json is not None and not several:
         raise ConfigError(
