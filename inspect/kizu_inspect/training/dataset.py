@@ -10,13 +10,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from kizu_inspect.bundle import BundleSpec
 from kizu_inspect.errors import DataError
+
+if TYPE_CHECKING:
+    from kizu_inspect.bundle import BundleSpec  # torch is heavy, and a list of pictures needs none
 
 __all__ = ["Box", "LabelledSet", "Sample", "read_as_trained", "read_labelled", "truth_of"]
 
