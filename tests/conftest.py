@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import uuid
@@ -27,6 +28,7 @@ from kizu_inspect.training.train import TrainingSettings, train
 
 # The tests' networks are too small to share out: a second thread only waits for the first, at the cost of a whole core.
 torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # and so in the programs that tests start
 
 
 @pytest.fixture(scope="session")
