@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import uuid
@@ -24,6 +25,10 @@ from kizu_inspect.synth import write_set
 from kizu_inspect.training.dataset import read_labelled
 from kizu_inspect.training.fit import FitSettings
 from kizu_inspect.training.train import TrainingSettings, train
+
+# The tests' networks are too small to share out: a second thread only waits for the first, at the cost of a whole core.
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # and so in the programs that tests start
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +87,6 @@ def records(database: DatabaseSettings) -> Iterator[Records]:
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real bundle, trained for some seconds on small drawn parts: it runs like any other and knows little."""
-    torch.set_num_threads(2)
     folder = tmp_path_factory.mktemp("tiny")
     data = read_labelled(write_set(folder / "parts", count=240, seed=1, size_px=64))
     settings = TrainingSettings(
@@ -104,7 +108,6 @@ def boards_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def boards_bundle(boards_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real bundle that judges boards in tiles of 64 px, each beside its reference."""
-    torch.set_num_threads(2)
     settings = TrainingSettings(
         name="boards",
         input=InputSettings(height_px=64, width_px=64, profile="reference", tiling=TilingSettings(stride_px=48)),

@@ -10,19 +10,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 from dashboard_world import Plant, filled_plant, served
 
 WAIT_MS = 30_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -37,18 +29,26 @@ def address(plant: Plant) -> Iterator[str]:
         yield address
 
 
+@pytest.fixture(scope="module")
+def browser(address: str) -> Iterator[BrowserContext]:
+    """One browser for all journeys, as a person has it: the pages' scripts are fetched and compiled once."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        yield browser.new_context(base_url=address, viewport={"width": 1440, "height": 900})
+        browser.close()
+
+
 @pytest.fixture
-def page(browser: Browser, address: str) -> Iterator[Page]:
+def page(browser: BrowserContext, address: str) -> Iterator[Page]:
     """A new window; at the end nothing may have failed in it, and nothing may have been asked of another server."""
-    context = browser.new_context(base_url=address, viewport={"width": 1440, "height": 900})
-    page = context.new_page()
+    page = browser.new_page()
     page.set_default_timeout(WAIT_MS)
     expect.set_options(timeout=WAIT_MS)
     strangers, errors = [], []
     page.on("request", lambda asked: asked.url.startswith((address, "data:", "blob:")) or strangers.append(asked.url))
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
-    context.close()
+    page.close()
     assert strangers == []
     assert errors == []
 

@@ -63,6 +63,12 @@ def test_too_small_a_set_promises_nothing_and_says_how_many_are_needed() -> None
     assert "59 defective ones" in choice.said
 
 
+def test_defects_that_all_score_one_do_not_push_the_limit_out_of_the_gap() -> None:
+    certain = Scored(np.array([0.0, 0.2, 1.0, 1.0]), np.array([False, False, True, True]))
+    choice = choose_thresholds(certain, promised_miss_rate=0.05, overkill_limit=0.01)
+    assert choice.thresholds.pass_below == pytest.approx(0.6)
+
+
 def test_what_a_promise_costs_in_good_parts() -> None:
     """160 defective and 100 good pictures; a stricter promise sends more good ones to REVIEW, and the strictest needs more."""
     scored = Scored(np.concatenate([np.linspace(0.3, 1.0, 160), np.linspace(0.0, 0.495, 100)]), np.arange(260) < 160)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from torch import nn
 
 from kizu_inspect.backbones import BACKBONES, build_backbone, cell_geometry
 from kizu_inspect.heatmap import sample_grid
@@ -30,13 +33,19 @@ def test_a_spot_lies_where_the_placement_says(size: tuple[int, int]) -> None:
     assert found_y == pytest.approx((y + 0.5) * placed.scale_y - 0.5 + top, abs=0.3)
 
 
+@cache
+def backbone_of(name: str) -> nn.Module:
+    """The network with random weights, which take longer to draw than some pictures to pass through; nobody changes it."""
+    torch.manual_seed(0)
+    return build_backbone(name, 3)[0].eval().requires_grad_(False)
+
+
 @pytest.mark.parametrize("name", ["local", *BACKBONES])
 def test_cells_lie_where_the_input_gradient_says(name: str) -> None:
     """Centroid of the squared input gradient of an inner cell of a 736 px picture, the mean of both axes, within 4 px."""
-    torch.manual_seed(0)
-    backbone, _ = build_backbone(name, 3)
-    backbone.eval()
+    backbone = backbone_of(name)
     cells = cell_geometry(backbone)
+    torch.manual_seed(0)
     image = torch.rand(1, 3, 736, 736, requires_grad=True)
     a = backbone(image)
     cell = a.shape[2] // 2
@@ -51,9 +60,7 @@ def test_cells_lie_where_the_input_gradient_says(name: str) -> None:
 def test_a_drawn_spot_is_found_where_it_was_drawn(name: str) -> None:
     """What a spot changes in the feature map, drawn over the letterboxed picture: its centroid lies on the spot, to a quarter
     of a cell of 32 px. Stretching the map over the picture instead draws most networks' 15.5 px away."""
-    torch.manual_seed(0)
-    backbone, _ = build_backbone(name, 3)
-    backbone.eval()
+    backbone = backbone_of(name)
     picture = np.random.default_rng(0).integers(90, 110, (300, 500, 3), dtype=np.uint8)
     marked = cv2.circle(picture.copy(), (x := 180, y := 210), 5, (255, 255, 255), -1)
 

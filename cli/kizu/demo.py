@@ -7,21 +7,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
 from kizu.commands.line import run_config
 from kizu.config import KizuConfig, load_config
-from kizu_inspect.bundle import Bundle
 from kizu_inspect.errors import ConfigError
-from kizu_inspect.evaluation.evaluate import Evaluation, evaluate
-from kizu_inspect.model import InputSettings
 from kizu_inspect.synth import write_set
 from kizu_inspect.training.dataset import read_labelled
-from kizu_inspect.training.fit import FitSettings
-from kizu_inspect.training.report import write_report
-from kizu_inspect.training.train import Trained, TrainingSettings, train
 from kizu_pipeline.summary import RunSummary
+
+if TYPE_CHECKING:
+    from kizu_inspect.evaluation.evaluate import Evaluation
+    from kizu_inspect.training.train import Trained
 
 __all__ = ["DemoFolders", "DemoScale", "measure", "run_line", "train_demo"]
 
@@ -96,6 +95,11 @@ def train_demo(
     seed: int = 0,
 ) -> Trained:
     """Draws the training parts and trains for about two minutes, at least 400 steps."""
+    from kizu_inspect.model import InputSettings
+    from kizu_inspect.training.fit import FitSettings
+    from kizu_inspect.training.report import write_report
+    from kizu_inspect.training.train import TrainingSettings, train
+
     drawn = write_set(
         folders.root / "parts", count=scale.training_parts, seed=TRAINING_SEED, size_px=scale.size_px,
         splits={"train": 0.85, "val": 0.15},
@@ -112,6 +116,9 @@ def train_demo(
 
 def measure(folders: DemoFolders, scale: DemoScale) -> Evaluation:
     """The figures of the demo's model on parts it has never seen, half of them good."""
+    from kizu_inspect.bundle import Bundle
+    from kizu_inspect.evaluation.evaluate import evaluate
+
     drawn = write_set(
         folders.root / "unseen", count=scale.unseen_parts, seed=UNSEEN_SEED, size_px=scale.size_px, splits={"test": 1}
     )

@@ -9,7 +9,6 @@ from typing import Any, Final
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
-from torchvision import models
 
 from kizu_inspect.errors import ConfigError
 from kizu_inspect.images import CellGeometry
@@ -85,10 +84,17 @@ class LocalBackbone(nn.Module):
         return out
 
 
+def _torchvisions(name: str, weights: dict[str, Tensor] | None, **options: Any) -> nn.Module:
+    from torchvision import models  # takes longer to import than torch itself, and `local` needs none of it
+
+    net: nn.Module = models.get_model(name, weights=None, **options)
+    _load(net, weights)
+    return net
+
+
 def _resnet(name: str) -> Callable[..., tuple[nn.Module, int]]:
     def build(weights: dict[str, Tensor] | None, **options: Any) -> tuple[nn.Module, int]:
-        net = models.get_model(name, weights=None, **options)
-        _load(net, weights)
+        net: Any = _torchvisions(name, weights, **options)
         body = nn.Sequential(
             net.conv1, net.bn1, net.relu, net.maxpool, net.layer1, net.layer2, net.layer3, net.layer4
         )  # fmt: skip
@@ -99,8 +105,7 @@ def _resnet(name: str) -> Callable[..., tuple[nn.Module, int]]:
 
 def _sequential(name: str, channels: Callable[[nn.Module], int]) -> Callable[..., tuple[nn.Module, int]]:
     def build(weights: dict[str, Tensor] | None, **options: Any) -> tuple[nn.Module, int]:
-        net = models.get_model(name, weights=None, **options)
-        _load(net, weights)
+        net: Any = _torchvisions(name, weights, **options)
         return net.features, channels(net)
 
     return build

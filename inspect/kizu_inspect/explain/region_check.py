@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.transforms.v2.functional import gaussian_blur
 
 __all__ = ["without_and_only"]
 
@@ -43,6 +42,7 @@ def _blur(pictures: Tensor, sigma_px: float) -> Tensor:
 def _gaussian(side: int, sigma_px: float, like: Tensor) -> Tensor:
     """(side, side): what each pixel of a row gives to each other one; rows are continued by reflection."""
     reach = min(max(1, round(3 * sigma_px)), side - 1)
-    points = torch.eye(side, dtype=like.dtype, device=like.device)[None]  # (1, side, side): a row for each pixel
-    spread: Tensor = gaussian_blur(points, [2 * reach + 1, 1], [sigma_px, sigma_px])
-    return spread[0]
+    places = torch.arange(-reach, reach + 1, dtype=like.dtype, device=like.device)
+    kernel = torch.softmax(-(places**2) / (2 * sigma_px**2), dim=0)
+    points = torch.eye(side, dtype=like.dtype, device=like.device)[:, None]  # (side, 1, side): a row for each pixel
+    return F.conv1d(F.pad(points, (reach, reach), mode="reflect"), kernel[None, None])[:, 0]

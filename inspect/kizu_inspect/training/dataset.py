@@ -7,16 +7,19 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from kizu_inspect.bundle import BundleSpec
 from kizu_inspect.training.findings import Finding, Report, a_few, refuse
 from kizu_inspect.training.readers import EXPECTED, read_samples
 from kizu_inspect.training.readers.files import relative_name
 from kizu_inspect.training.samples import GOOD_NAMES, SPLITS, Box, Sample
+
+if TYPE_CHECKING:
+    from kizu_inspect.bundle import BundleSpec  # torch is heavy, and a list of pictures needs none
 
 __all__ = ["Arranged", "Box", "LabelledSet", "Sample", "arrange", "read_as_trained", "read_labelled", "truth_of"]
 

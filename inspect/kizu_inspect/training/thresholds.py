@@ -147,7 +147,7 @@ def _best_accuracy(scores: Floats, defective: npt.NDArray[np.bool_]) -> float:
     edges = np.concatenate([[0.0], (values[1:] + values[:-1]) / 2, [1.0]])
     right = [int(((scores >= edge) == defective).sum()) for edge in edges]
     best = [float(edge) for edge, count in zip(edges, right, strict=True) if count == max(right)]
-    return best[len(best) // 2]
+    return best[(len(best) - 1) // 2]  # of two the lower: 1 is as good as the gap's middle where all defects score 1
 
 
 @dataclass(frozen=True)
