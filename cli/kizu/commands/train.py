@@ -52,8 +52,11 @@ def train_command(
         typer.Option(help="Judge large pictures in overlapping tiles of so many px a side, at full resolution.", min=32),
     ] = None,
     places: Annotated[
-        bool, typer.Option("--places", help="Also learn from boxes or masks where defects lie (tiles always do).")
-    ] = False,
+        bool,
+        typer.Option(
+            "--places/--no-places", help="Learn from boxes or masks, where given, where defects lie; or from labels alone."
+        ),
+    ] = True,
     alignment: Annotated[
         str, typer.Option(help="How a reference is laid over its picture: none, translation or homography (change of view).")
     ] = "translation",

@@ -56,5 +56,6 @@ def _mask(sample: Sample, size_px: tuple[int, int]) -> npt.NDArray[np.bool_]:
         found = "not a picture" if mask is None else f"{mask.shape[1]} × {mask.shape[0]} px"
         raise DataError(
             f"mask {sample.mask} does not fit its picture", found=found, expected=f"{size_px[1]} × {size_px[0]} px",
+            next_step="Mend it, leave it out, or train with --no-places.",
         )  # fmt: skip
     return np.asarray(mask > 127)
