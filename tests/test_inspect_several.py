@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from itertools import product
 from pathlib import Path
 
@@ -48,15 +49,17 @@ def write_spots(out: Path, *, count: int) -> Path:
     (out / "pictures").mkdir(parents=True)
     with (out / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(("path", "label"))
+        writer.writerow(("path", "label", "boxes"))
         for number, (dark, light) in zip(range(count), list(product((False, True), repeat=2)) * count, strict=False):
             picture = 128 + 6 * rng.normal(size=(SIDE, SIDE))
-            for is_there, shade, half in ((dark, -70, 0), (light, 70, SIDE // 2)):
+            boxes = []
+            for name, is_there, shade, half in (("dark", dark, -70, 0), ("light", light, 70, SIDE // 2)):
                 x, y = int(rng.integers(half + 2, half + 12)), int(rng.integers(2, SIDE - 12))
-                picture[y : y + 8, x : x + 8] += shade * is_there
+                if is_there:
+                    picture[y : y + 8, x : x + 8] += shade
+                    boxes.append((x, y, x + 8, y + 8, name))
             cv2.imwrite(str(out / "pictures" / f"{number}.png"), np.clip(picture, 0, 255).astype(np.uint8))
-            names = [name for name, is_there in (("dark", dark), ("light", light)) if is_there]
-            writer.writerow((f"pictures/{number}.png", "|".join(names) or "good"))
+            writer.writerow((f"pictures/{number}.png", "|".join(box[4] for box in boxes) or "good", json.dumps(boxes)))
     return out / "manifest.csv"
 
 
@@ -66,6 +69,7 @@ def test_a_model_finds_all_defects_of_a_part_and_shows_each(tmp_path: Path) -> N
         input=InputSettings(height_px=SIDE, width_px=SIDE, profile="surface"),
         architecture=Architecture(width=8, context=1, head=HeadSettings(labels="several", top_share=0.06)),
         fit=FitSettings(steps=60, batch_size=16),
+        learn_places=True,
         device="cpu",
     )
     trained = train(data, tmp_path / "bundle", settings)
