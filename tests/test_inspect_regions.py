@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from kizu_inspect.explain.regions import find_regions
+from kizu_inspect.heatmap import sample_grid
 from kizu_inspect.results import GridGeometry, Heatmap, MapStatus
 
 STEP = 4
@@ -70,6 +72,32 @@ def test_what_hardly_rises_above_the_threshold_is_no_region() -> None:
     assert [round(one.score, 1) for one in find_regions(heatmap(two_pieces()), threshold=0.45)] == [0.8, 0.5]
     assert [round(one.score, 1) for one in find_regions(heatmap(two_pieces()), threshold=0.46)] == [0.8]
     assert find_regions(heatmap(two_pieces()), threshold=0.75) == ()
+
+
+def test_regions_are_those_of_the_whole_map_at_every_pixel() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        grid = cv2.GaussianBlur(rng.random((int(rng.integers(3, 30)), int(rng.integers(3, 30)))), (0, 0), 1.2)
+        height, width = grid.shape
+        step_x, step_y = (float(step) for step in rng.uniform(2.5, 9, 2))
+        geometry = GridGeometry(
+            float(rng.uniform(-2, 12)), float(rng.uniform(-2, 12)), step_x, step_y,
+            int(width * step_x) + 9, int(height * step_y) + 9,
+        )  # fmt: skip
+        shown = Heatmap("cam", "dent", MapStatus.OK, (grid / grid.max()).astype(np.float16), float(grid.max()), 1.0, geometry)
+        threshold = float(np.quantile(grid, 0.8)) / 1.1
+        hot = sample_grid(shown.grid.astype(np.float32) * np.float32(shown.peak), geometry)
+        count, labels, stats, _ = cv2.connectedComponentsWithStats((hot >= threshold).astype(np.uint8), connectivity=8)
+        expected = {
+            (x, y, x + w, y + h): (hot[labels == index].max(), hot[labels == index].sum() / hot.sum())
+            for index, (x, y, w, h, area) in enumerate(stats[:count].tolist())
+            if index > 0 and area >= 4 and hot[labels == index].max() >= 1.1 * threshold
+        }
+        found = {(one.x1, one.y1, one.x2, one.y2): (one.score, one.share) for one in find_regions(shown, threshold=threshold)}
+        assert set(found) == set(expected)
+        assert len(found) > 0
+        for box, figures in found.items():
+            assert figures == pytest.approx(expected[box], rel=2e-3)
 
 
 @pytest.mark.parametrize("status", [MapStatus.FLAT, MapStatus.ALL_NEGATIVE, MapStatus.NON_FINITE, MapStatus.NO_EVIDENCE_MAP])
