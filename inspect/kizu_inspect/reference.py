@@ -23,7 +23,7 @@ SEARCH_PX = 512
 FLAT = 8.0
 """A deviation below so many grey values is no contrast that a fit could be told by: an empty board with a speck on it."""
 DEFECT_SHARE = 0.1
-"""In at most so large a share of its pixels a picture differs from a reference without contrast that fits."""
+"""A picture with a defect differs from a reference without contrast in at most about so large a share of its pixels."""
 SEARCH_SHARE = 0.1
 """So far, of a picture's side, a reference may lie from where it belongs."""
 
@@ -193,9 +193,23 @@ def _fine_shift(grey: Grey, reference: Grey, coarse: npt.NDArray[np.int_], *, re
 
 
 def _fit(grey: Grey, reference: Grey, onto: npt.NDArray[np.float64]) -> float:
-    """The correlation of picture and moved reference where both are; −1 where they share nothing."""
+    """How well picture and moved reference agree where both are, at most 1; −1 where they share nothing.
+
+    Their correlation (Pearson). It says nothing where one of them has no contrast: then 1 where no pixel differs, and 0.5 where
+    a tenth of them do. A move that leaves only bare ground of pictures that show something fits nothing: 0.
+    """
     moved, covered = _moved(reference, onto)
-    return _correlation(grey[covered], moved[covered]) if covered.any() else -1.0
+    if not covered.any():
+        return -1.0
+    here, there = grey[covered].astype(np.float64), moved[covered].astype(np.float64)
+    if min(grey.std(), reference.std()) < FLAT:
+        apart = here - there
+        differs = np.abs(apart - np.median(apart)) > 4 * FLAT
+        return max(0.0, 1 - 0.5 * float(differs.mean()) / DEFECT_SHARE)
+    x, y = here - here.mean(), there - there.mean()
+    if min(x.std(), y.std()) < FLAT:
+        return 0.0
+    return float(np.vdot(x, y) / (np.linalg.norm(x) * np.linalg.norm(y)))
 
 
 def _homography(grey: Grey, reference: Grey, start: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -211,7 +225,8 @@ def _homography(grey: Grey, reference: Grey, start: npt.NDArray[np.float64]) -> 
     except cv2.error:  # it found no way up: the start stays, and the correlation tells what it is worth
         return start
     found = np.linalg.inv(shrink) @ np.linalg.inv(np.asarray(best, np.float64)) @ shrink
-    return np.asarray(found / found[2, 2], np.float64)
+    onto = np.asarray(found / found[2, 2], np.float64)
+    return onto if _fit(grey, reference, onto) > _fit(grey, reference, start) else start
 
 
 def _moved(reference: Grey, onto: npt.NDArray[np.float64]) -> tuple[Grey, npt.NDArray[np.bool_]]:
@@ -220,13 +235,3 @@ def _moved(reference: Grey, onto: npt.NDArray[np.float64]) -> tuple[Grey, npt.ND
     moved = cv2.warpPerspective(reference, onto, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     covered = cv2.warpPerspective(np.full_like(reference, 255), onto, size, flags=cv2.INTER_LINEAR)
     return np.asarray(moved, np.uint8), np.asarray(covered == 255)
-
-
-def _correlation(a: Grey, b: Grey) -> float:
-    """Pearson's. It says nothing of a picture without contrast: what differs from it in few pixels fits (1), no other (0)."""
-    x, y = (values - values.mean() for values in (a.astype(np.float64), b.astype(np.float64)))
-    if min(x.std(), y.std()) < FLAT:
-        apart = a.astype(np.float64) - b
-        differs = np.abs(apart - np.median(apart)) > 4 * FLAT
-        return float(differs.mean() <= DEFECT_SHARE)
-    return float(np.vdot(x, y) / (np.linalg.norm(x) * np.linalg.norm(y)))
