@@ -55,7 +55,7 @@ def settings_of(
     if compare and count == 1:
         raise ConfigError(
             "nothing to compare", found=f"one candidate, {backbones[0]} with the profile {profiles[0]}", expected="several",
-            next_step="Name more backbones, or --profile auto.",
+            next_step="Name more backbones, or several profiles.",
         )  # fmt: skip
     shared: dict[str, Any] = {}
     if minutes is not None:

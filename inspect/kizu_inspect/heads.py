@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from itertools import pairwise
 from typing import Literal
 
@@ -17,12 +18,12 @@ FLAT = 0.05
 """An attention map that varies by less than this share of the mean activation is taken for flat."""
 
 
-class ReadoutHead(nn.Module):
+class ReadoutHead(nn.Module, ABC):
     """A head whose logits pool a linear readout of A, so that each class has a map of its own (its CAM)."""
 
+    @abstractmethod
     def channel_weights(self, targets: Tensor) -> Tensor:
         """W_c of class `targets` (N,) for each picture: (N, K); 0 for a class without evidence of its own."""
-        raise NotImplementedError
 
     def pooled_cells(self, cells: int) -> int:
         """Over how many of a map's cells a logit is a mean: there ∂y_c/∂A = W_c / pooled_cells, elsewhere 0."""

@@ -54,7 +54,8 @@ def train_command(
     places: Annotated[
         bool,
         typer.Option(
-            "--places/--no-places", help="Learn from boxes or masks, where given, where defects lie; or from labels alone."
+            "--places/--no-places",
+            help="Learn from boxes or masks where defects lie; or from labels alone (tiles always need places).",
         ),
     ] = True,
     alignment: Annotated[

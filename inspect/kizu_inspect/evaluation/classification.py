@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import roc_auc_score
 
+from kizu_inspect.decide import likely
 from kizu_inspect.evaluation.figures import Figure, bootstrap, wilson
 from kizu_inspect.results import Judgement, Verdict
 from kizu_inspect.training.calibrate import expected_calibration_error
@@ -49,7 +50,8 @@ def classification_figures(
     if several is not None:
         judged = zip(judgements, several, strict=True)
         wanted = [set(names) - {good} for one, names in judged if one.verdict is not Verdict.ERROR]
-        found = [{name for name, p in one.probabilities.items() if p > 0.5 and name != good} for one, _ in kept]
+        index = None if good is None else classes.index(good)
+        found = [{classes[column] for column in np.flatnonzero(row)} for row in likely(probabilities, good=index, several=True)]
         figures["exact"] = wilson(sum(a == b for a, b in zip(wanted, found, strict=True)), n)
     if good is not None:
         figures["auroc"] = bootstrap(n, auroc)

@@ -14,8 +14,9 @@ from kizu_inspect.devices import pick_device
 from kizu_inspect.heatmap import overlay
 from kizu_inspect.inspector import Inspector
 from kizu_inspect.recipe import Device, ExplanationSettings, Recipe
-from kizu_inspect.training.dataset import Sample, truth_of
+from kizu_inspect.training.dataset import Sample
 from kizu_inspect.training.pictures import read_picture
+from kizu_inspect.training.places import truth_of
 
 __all__ = ["write_contact_sheet"]
 

@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
-from kizu_inspect.errors import DataError
+from kizu_inspect.errors import DataError, ImageError
 from kizu_inspect.model import InputSettings
 from kizu_inspect.tiles import Corner
 from kizu_inspect.training.dataset import Box, Sample
 from kizu_inspect.training.pictures import Pictures, on_disk, read_picture, read_reference
 from kizu_inspect.training.places import defects_of, places_of
+from kizu_inspect.training.readers.files import picture_size, unreadable
 
 __all__ = ["cut_tiles"]
 
@@ -82,7 +82,10 @@ def cut_tiles(
 
 
 def _plan(sample: Sample, tile_px: tuple[int, int], *, good: str | None, generator: np.random.Generator) -> _Plan:
-    height, width = _size_of(sample)
+    try:
+        width, height = picture_size(sample.path)
+    except (OSError, ImageError) as error:
+        raise unreadable("picture", sample.path, error).as_error() from None
     if height < tile_px[0] or width < tile_px[1]:
         raise DataError(
             f"picture {sample.path} is smaller than a tile", found=f"{width} × {height} px",
@@ -108,15 +111,6 @@ def _plan(sample: Sample, tile_px: tuple[int, int], *, good: str | None, generat
             if place is not None:
                 tiles.append((place, good))
     return _Plan(sample, defects, tuple(tiles))
-
-
-def _size_of(sample: Sample) -> tuple[int, int]:
-    try:
-        with Image.open(sample.path) as picture:
-            return picture.height, picture.width
-    except OSError:
-        height, width = read_picture(sample.path).shape[:2]  # tells what is wrong with it, or knows more formats
-        return height, width
 
 
 def _around(

@@ -9,9 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 
 from kizu_inspect.training.findings import Finding, Report, a_few, refuse
 from kizu_inspect.training.readers import EXPECTED, read_samples
@@ -21,7 +19,7 @@ from kizu_inspect.training.samples import GOOD_NAMES, SPLITS, Box, Sample
 if TYPE_CHECKING:
     from kizu_inspect.bundle import BundleSpec  # torch is heavy, and a list of pictures needs none
 
-__all__ = ["Arranged", "Box", "LabelledSet", "Sample", "arrange", "read_as_trained", "read_labelled", "truth_of"]
+__all__ = ["Arranged", "Box", "LabelledSet", "Sample", "arrange", "read_as_trained", "read_labelled"]
 
 SHARES = (0.7, 0.15, 0.15)
 
@@ -34,7 +32,7 @@ class LabelledSet:
     good: str | None
     samples: tuple[Sample, ...]
     data_hash: str
-    """SHA-256 over names, labels, splits, boxes, and the contents of pictures and references."""
+    """SHA-256 over names, labels, splits, boxes, and the contents of pictures, references and masks."""
     split_seed: int | None = None
     """The seed by which pictures were shared out; None where every picture had a split of its own."""
     group_pattern: str | None = None
@@ -176,6 +174,8 @@ def _hash(root: Path, samples: Sequence[Sample]) -> str:
         described: list[object] = [name, sample.label, sample.split, sample.group, _content(sample.path)]
         if sample.others or sample.boxes or sample.reference is not None:
             described += [sample.others, sample.boxes, None if sample.reference is None else _content(sample.reference)]
+        if sample.mask is not None:
+            described.append(_content(sample.mask))
         total.update(json.dumps(described).encode())
     return total.hexdigest()
 
@@ -183,17 +183,3 @@ def _hash(root: Path, samples: Sequence[Sample]) -> str:
 def _content(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def truth_of(sample: Sample, size_px: tuple[int, int]) -> npt.NDArray[np.bool_] | None:
-    """The defect's pixels (H, W) by mask or boxes; None where the sample has neither, or none in the picture."""
-    truth = np.zeros(size_px, np.bool_)
-    if sample.mask is not None:
-        mask = cv2.imread(str(sample.mask), cv2.IMREAD_GRAYSCALE)
-        if mask is None or mask.shape != size_px:
-            return None
-        truth |= mask > 127
-    else:
-        for x1, y1, x2, y2, _ in sample.boxes:
-            truth[max(0, y1) : y2, max(0, x1) : x2] = True
-    return truth if truth.any() else None

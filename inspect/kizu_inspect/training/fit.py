@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from kizu_inspect.decide import likely, probabilities_of
 from kizu_inspect.model import Classifier
 from kizu_inspect.settings import Settings
 from kizu_inspect.training.batches import Batches
@@ -42,7 +43,7 @@ class FitSettings(Settings):
     )
     evidence_weight: float = Field(
         default=1.0, ge=0, title="Evidence weight",
-        description="What it counts that a map's cells show the class that lies there, where boxes or masks of tiles say so.",
+        description="What it counts that a map's cells show the class that lies there, where boxes or masks are learned from.",
     )  # fmt: skip
     shift_px: int = Field(default=8, ge=0, title="Shift", description="Largest random shift in training.")
     hard_share: float = Field(
@@ -148,9 +149,9 @@ def exactly_right(
     """Whether each picture's (N,) most probable class is its own, or of several classes just its own are likely."""
     if not several:
         return np.asarray(logits.argmax(axis=1) == pictures.labels)
-    defects = [index for index in range(logits.shape[1]) if index != good]
-    over_good = logits if good is None else logits - logits[:, good, None]
-    return np.asarray(((over_good[:, defects] > 0) == pictures.marks[:, defects]).all(axis=1))
+    found = likely(probabilities_of(logits, temperature=1.0, good=good, several=True), good=good, several=True)
+    right = found == pictures.marks
+    return np.asarray(np.delete(right, [] if good is None else good, axis=1).all(axis=1))
 
 
 def logits_of(model: Classifier, pictures: Pictures, *, device: torch.device, batch_size: int = 64) -> Tensor:

@@ -1,19 +1,25 @@
-"""Where a picture's defects lie, as boxes or masks say."""
+"""Where a picture's defects lie, as boxes or masks say, and what is wrong with these."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from kizu_inspect.errors import DataError
-from kizu_inspect.training.dataset import Box, Sample
+from kizu_inspect.training.findings import Finding
+from kizu_inspect.training.samples import Box, Sample
 
-__all__ = ["UNSURE", "Places", "defects_of", "places_of"]
+__all__ = [
+    "DEFECT_ABOVE", "UNSURE", "Places", "box_findings", "defects_of", "listed", "mask_finding", "places_of", "read_mask",
+    "truth_of",
+]  # fmt: skip
 
 UNSURE = 255
+DEFECT_ABOVE = 127
+"""A mask's grey value above which a pixel is the defect's."""
 BORDER_PX = 8
 """So far beside a defect's box it is not sure what a pixel shows."""
 Places = npt.NDArray[np.uint8]
@@ -21,17 +27,12 @@ Places = npt.NDArray[np.uint8]
 
 
 def defects_of(sample: Sample, size_px: tuple[int, int]) -> tuple[Box, ...]:
-    """The sample's boxes, or those around the pieces of its mask. Raises DataError."""
-    height, width = size_px
-    for x1, y1, x2, y2, name in sample.boxes:
-        if not (0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height):
-            raise DataError(
-                f"a box lies beyond its picture {sample.path}", found=f"{[x1, y1, x2, y2, name]}",
-                expected=f"within {width} × {height} px", next_step="Mend the manifest.",
-            )  # fmt: skip
+    """The sample's boxes, or those around the pieces of its mask, in a picture of (height, width). Raises DataError."""
+    for finding in box_findings(sample, size_px):
+        raise finding.as_error()
     if sample.boxes or sample.mask is None:
         return sample.boxes
-    _, _, stats, _ = cv2.connectedComponentsWithStats(_mask(sample, size_px).astype(np.uint8), connectivity=8)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(_marked(sample, size_px).astype(np.uint8), connectivity=8)
     return tuple(
         (int(x), int(y), int(x + width), int(y + height), sample.label) for x, y, width, height, _ in stats[1:].tolist()
     )
@@ -46,16 +47,74 @@ def places_of(sample: Sample, defects: Sequence[Box], classes: Sequence[str], si
         for x1, y1, x2, y2, name in defects:
             places[y1:y2, x1:x2] = classes.index(name) + 1
     else:
-        places[_mask(sample, size_px)] = classes.index(sample.label) + 1
+        places[_marked(sample, size_px)] = classes.index(sample.label) + 1
     return places
 
 
-def _mask(sample: Sample, size_px: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    mask = cv2.imread(str(sample.mask), cv2.IMREAD_GRAYSCALE)
-    if mask is None or mask.shape != size_px:
-        found = "not a picture" if mask is None else f"{mask.shape[1]} × {mask.shape[0]} px"
-        raise DataError(
-            f"mask {sample.mask} does not fit its picture", found=found, expected=f"{size_px[1]} × {size_px[0]} px",
-            next_step="Mend it, leave it out, or train with --no-places.",
-        )  # fmt: skip
-    return np.asarray(mask > 127)
+def truth_of(sample: Sample, size_px: tuple[int, int]) -> npt.NDArray[np.bool_] | None:
+    """The defect's pixels (H, W) by mask or boxes; None where the sample has neither, or none in the picture."""
+    truth = np.zeros(size_px, np.bool_)
+    if sample.mask is not None:
+        mask = read_mask(sample.mask)
+        if mask is None or mask.shape != size_px:
+            return None
+        truth |= mask > DEFECT_ABOVE
+    else:
+        for x1, y1, x2, y2, _ in sample.boxes:
+            truth[max(0, y1) : y2, max(0, x1) : x2] = True
+    return truth if truth.any() else None
+
+
+def read_mask(path: Path) -> npt.NDArray[np.uint8] | None:
+    """The mask (H, W), or None where it is no picture."""
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+    except OSError:
+        return None
+    mask = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if len(data) else None
+    return None if mask is None else np.asarray(mask, np.uint8)
+
+
+def box_findings(sample: Sample, size_px: tuple[int, int]) -> list[Finding]:
+    """What is wrong with the sample's boxes in a picture of (height, width)."""
+    height, width = size_px
+    empty = [box for box in sample.boxes if box[0] >= box[2] or box[1] >= box[3]]
+    beyond = [
+        box for box in sample.boxes
+        if box not in empty and not (box[0] >= 0 and box[1] >= 0 and box[2] <= width and box[3] <= height)
+    ]  # fmt: skip
+    findings = []
+    for kind, what, expected, wrong in (
+        ("empty_box", f"a box of {sample.path} is empty", "x1 below x2, y1 below y2", empty),
+        ("box_outside", f"a box lies beyond its picture {sample.path}", f"within {width} × {height} px", beyond),
+    ):
+        if wrong:
+            found = listed(wrong)
+            findings.append(Finding(kind, what, found, expected, next_step="Mend the labels.", pictures=(sample.path,)))
+    return findings
+
+
+def mask_finding(sample: Sample, mask: npt.NDArray[np.uint8] | None, size_px: tuple[int, int]) -> Finding | None:
+    """What is wrong with the sample's mask, as `read_mask` gives it, for a picture of (height, width)."""
+    if mask is not None and mask.shape == size_px:
+        return None
+    return Finding(
+        "mask_does_not_fit", f"mask {sample.mask} does not fit its picture",
+        found="not a picture" if mask is None else f"{mask.shape[1]} × {mask.shape[0]} px",
+        expected=f"{size_px[1]} × {size_px[0]} px", next_step="Mend it, or leave it out.", pictures=(sample.path,),
+    )  # fmt: skip
+
+
+def listed(boxes: Sequence[Box]) -> str:
+    """The first boxes, for a message."""
+    return ", ".join(str(list(box)) for box in boxes[:3]) + (", …" if len(boxes) > 3 else "")
+
+
+def _marked(sample: Sample, size_px: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """The mask's pixels (H, W). Raises DataError."""
+    assert sample.mask is not None
+    mask = read_mask(sample.mask)
+    finding = mask_finding(sample, mask, size_px)
+    if finding is not None:
+        raise finding.as_error()
+    return np.asarray(mask) > DEFECT_ABOVE

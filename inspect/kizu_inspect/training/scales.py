@@ -20,9 +20,8 @@ from kizu_inspect.images import grid_geometry, place
 from kizu_inspect.model import Classifier, InputSettings
 from kizu_inspect.profile import COMPARING
 from kizu_inspect.recipe import ExplanationSettings, Target
-from kizu_inspect.training.dataset import truth_of
 from kizu_inspect.training.pictures import Pictures, read_picture
-from kizu_inspect.training.places import UNSURE
+from kizu_inspect.training.places import UNSURE, truth_of
 
 __all__ = ["fit_region_threshold", "fit_scales"]
 

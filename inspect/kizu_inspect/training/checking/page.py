@@ -15,8 +15,8 @@ from kizu_inspect.errors import ImageError
 from kizu_inspect.images import decode_image
 from kizu_inspect.results import ImageRGB
 from kizu_inspect.training.checking.check import Checked
-from kizu_inspect.training.checking.looks import read_mask
 from kizu_inspect.training.findings import Finding
+from kizu_inspect.training.places import DEFECT_ABOVE, read_mask
 from kizu_inspect.training.samples import SPLITS, Sample
 
 __all__ = ["page", "thumbnail"]
@@ -117,7 +117,7 @@ def thumbnail(sample: Sample) -> ImageRGB | None:
     small = np.ascontiguousarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST))
     mask = read_mask(sample.mask) if sample.mask is not None else None
     if mask is not None and mask.shape == (height, width):
-        shrunk = cv2.resize((mask > 127).astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
+        shrunk = cv2.resize((mask > DEFECT_ABOVE).astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
         outlines, _ = cv2.findContours(shrunk.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
         cv2.drawContours(small, outlines, -1, OUTLINE, 1)
     for x1, y1, x2, y2, _ in sample.boxes:
