@@ -70,7 +70,8 @@ def test_all_mistakes_are_told_at_once(root: Path) -> None:
     beyond, fits = said["box_outside"], said["mask_does_not_fit"]
     assert beyond.endswith(f"5.png: found [30, 20, 41, 30, 'dent']; expected within {WIDTH} × {HEIGHT} px. Mend the labels.")
     assert fits.endswith(
-        f"narrow.png does not fit its picture: found {WIDTH - 1} × {HEIGHT} px; expected {WIDTH} × {HEIGHT} px. Mend it, or leave it out."
+        f"narrow.png does not fit its picture: found {WIDTH - 1} × {HEIGHT} px; expected {WIDTH} × {HEIGHT} px. "
+        "Mend it, or leave it out."
     )
     assert "set.csv names files that are not there: found 1: gone.png" in said["missing_file"]
     assert "a box has a class that the picture has not: found spur; expected dent" in said["unknown_class"]

@@ -55,7 +55,16 @@ def test_a_novel_part_does_not_pass_and_the_reason_says_why(p_good: float, novel
     p = np.array([p_good, 1 - p_good])
     judged = decide(p, ["good", "dent"], "good", pass_below=0.3, reject_from=0.7, novelty=novelty, novelty_limit=2.0)
     assert judged.verdict is verdict
-    assert ("unlike anything in training: novelty 2.10 > limit 2.00" in judged.reason) == (novelty == 2.1)
+    # A known defect is less like the rest than good parts are, and no stranger for that.
+    assert ("unlike the training pictures: novelty 2.10 > limit 2.00" in judged.reason) == (verdict is Verdict.REVIEW)
+
+
+def test_without_a_good_class_the_reason_tells_a_stranger() -> None:
+    judged = decide(
+        np.array([0.2, 0.8]), ["a", "b"], None, pass_below=0.5, reject_from=0.5, novelty=2.1, novelty_limit=2.0
+    )  # fmt: skip
+    assert judged.verdict is Verdict.REJECT
+    assert judged.reason.startswith("unlike the training pictures: novelty 2.10 > limit 2.00; no class is good")
 
 
 def test_a_trained_model_passes_nothing_that_is_no_part(tiny_bundle: Path) -> None:
@@ -73,7 +82,8 @@ def test_a_trained_model_passes_nothing_that_is_no_part(tiny_bundle: Path) -> No
     ]
     for judged in inspector.judge(strangers).judgements:
         assert judged.verdict.flagged
-        assert "unlike anything in training" in judged.reason
+        assert judged.novelty is not None
+        assert judged.novelty > bundle.spec.novelty.limit
 
 
 def test_a_limit_without_a_memory_is_told(tiny_bundle: Path, tmp_path: Path) -> None:

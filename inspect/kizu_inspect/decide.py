@@ -63,7 +63,7 @@ def decide(
     `found` are the defect classes that are found, for the reason (default: the most probable one). Where classes are not
     `exclusive` their probabilities do not sum to 1.
     score = 1 − p(good); PASS below `pass_below`, REJECT from `reject_from`, REVIEW between. What would pass but is unlike
-    anything in training (`novelty` above its limit) goes to REVIEW. `rules` are the classes' own.
+    the training pictures (`novelty` above its limit) goes to REVIEW. `rules` are the classes' own.
     Values that are no probabilities give ERROR: what was not judged is never PASS. Where no class is good every part is
     rejected with its class.
     """
@@ -86,9 +86,11 @@ def decide(
         reason = f"{named}: defect score {score:.3f} between pass limit {pass_below:.3f} and reject limit {reject_from:.3f}"
     verdict, why = _by_class(verdict, values, found or (target,), rules)
     reason = f"{reason}; {why}" if why else reason
-    if novelty is not None and novelty_limit is not None and novelty > novelty_limit:
+    # Where a class is good the limit is that of good parts, which known defects exceed too: it says nothing of those.
+    told = verdict is Verdict.PASS or good is None
+    if told and novelty is not None and novelty_limit is not None and novelty > novelty_limit:
         verdict = Verdict.REVIEW if verdict is Verdict.PASS else verdict
-        reason = f"{reason}; unlike anything in training: novelty {novelty:.2f} > limit {novelty_limit:.2f}"
+        reason = f"unlike the training pictures: novelty {novelty:.2f} > limit {novelty_limit:.2f}; {reason}"
     return Judgement(verdict, reason, values, predicted, target, score, width_px, height_px, novelty)
 
 
