@@ -267,7 +267,7 @@ def test_counts_name_every_verdict(records: Records) -> None:
         for verdict in (Verdict.PASS, Verdict.PASS, Verdict.REJECT):
             unit.inspections.add(inspection(verdict, judged_at=NOON))
         unit.inspections.add(inspection(Verdict.REVIEW, judged_at=NOON, station="press-4"))
-        counts = unit.inspections.counts
+        counts = unit.rollups.verdicts
         assert counts() == {Verdict.PASS: 2, Verdict.REVIEW: 1, Verdict.ERROR: 0, Verdict.REJECT: 1}
         assert list(counts()) == list(Verdict)
         assert counts(station="press-4")[Verdict.PASS] == 0

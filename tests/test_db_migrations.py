@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from argparse import Namespace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier, Thread
 
@@ -15,17 +16,25 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.util import CommandError
+from sqlalchemy import DateTime, LargeBinary, bindparam, text
 from sqlalchemy import inspect as look_into
-from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from db_examples import explanation, inspection, model, raw, review
 from kizu_db.migrations import current_version, downgrade, head_version, upgrade
+from kizu_db.permissions import Role
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
 from kizu_db.tables import Base
+from kizu_db.values import AuditStratum
+from kizu_db.verifying import verify
 from kizu_inspect.errors import RecordError, SchemaError
+from kizu_inspect.results import Verdict
 
-TABLES = {"part", "inspection", "region", "heatmap", "model", "recipe", "review"}
+TABLES = set(Base.metadata.tables)
+FIRST_TABLES = {"part", "inspection", "region", "heatmap", "model", "recipe", "review"}
+NEVER_FILLED = {"prune_permit"}
 ROOT = Path(__file__).parents[1]
 
 
@@ -40,13 +49,123 @@ def fill(settings: DatabaseSettings) -> str:
     with Records.open(settings) as records, records.unit() as unit:
         unit.models.register(model())
         recipe = unit.recipes.register("press-3", {"audit_share": 0.01}, model().hash)
-        uid = unit.inspections.add(inspection(model_hash=model().hash, recipe_id=recipe.id))
+        new = inspection(model_hash=model().hash, recipe_id=recipe.id, view="top", lot="L7")
+        uid = unit.inspections.add(new)
         unit.inspections.store_explanation(uid, explanation())
         unit.reviews.add(review(uid))
+        unit.inspections.add(inspection(Verdict.REVIEW))
+        unit.quarantine.add(unit.inspections.add(inspection(Verdict.ERROR)), "no picture")
+        unit.outbox.add("press-3", "inspected", {"uid": uid})
+        unit.reports.add("csv", b"a,b", {"station": None}, by="Mina", software="Kizu")
+        unit.users.add("Mina", Role.ADMIN, by="root")
+        unit.users.sign_in("mina", lasting=timedelta(hours=1))
+        unit.lots.hold("L7", by="Mina", reason="a claim")
     with raw(settings) as connection:
-        for table in TABLES:
+        for table in TABLES - NEVER_FILLED:
             assert connection.scalar(text(f"SELECT count(*) FROM {table}")), table
     return uid
+
+
+def fill_first(settings: DatabaseSettings) -> None:
+    """Rows as the first version wrote them."""
+    at = {"at": datetime(2026, 3, 1, 12, 34, 56, 789012, tzinfo=UTC)}
+    if settings.file is not None:
+        at = {"at": at["at"].replace(tzinfo=None)}
+    inspections = (
+        # id, part, verdict, target, score, state, audit, probability, picture, error
+        (1, 1, "REJECT", "scratch", 0.875, "done", False, None, "ab", None),
+        (2, 1, "PASS", "scratch", 0.125, "done", True, 0.25, "cd", None),
+        (3, 2, "PASS", "scratch", 0.25, "none", False, 0.25, "ef", None),
+        (4, 2, "ERROR", None, None, "none", False, None, None, "no picture"),
+        (5, 2, "REVIEW", "dent", 0.5, "pending", False, None, "ff", None),
+    )
+    names = "id, part_id, verdict, target, score, explanation_state, audit, audit_probability, image_sha256, error"
+    with raw(settings) as connection:
+        kept = text("INSERT INTO model VALUES (:hash, 'plates', '[\"good\"]', 'good', 'bundles', '{\"a\": 0.1}', NULL, :at)")
+        connection.execute(kept.bindparams(bindparam("at", type_=DateTime(timezone=True))), at | {"hash": "ab" * 32})
+        connection.execute(text("INSERT INTO part VALUES (1, 'Ab-1', '', :no), (2, 'Ab-2', 'L7', :no)"), {"no": False})
+        content = text("INSERT INTO recipe VALUES (1, 'press-4', 1, '{\"audit_share\": 0.01}', :hash, :at)")
+        connection.execute(content.bindparams(bindparam("at", type_=DateTime(timezone=True))), at | {"hash": "ab" * 32})
+        for row in inspections:
+            values = (
+                dict(zip(names.split(", "), row, strict=True))
+                | at
+                | {"uid": f"uid-{row[0]}", "key": str(row[0]), "view": "top" if row[0] < 3 else None}
+            )
+            places = ", ".join(f":{name}" for name in names.split(", "))
+            new = text(
+                f"INSERT INTO inspection ({names}, uid, view, station, source, source_key, captured_at, judged_at, reason, "
+                f"probabilities, image_name, timings_ms) VALUES ({places}, :uid, :view, 'press-3', 'folder incoming', :key, "
+                ":at, :at, 'why', '{}', 'a.png', '{}')"
+            )
+            connection.execute(new.bindparams(bindparam("at", type_=DateTime(timezone=True))), values)
+        heatmap = text(
+            "INSERT INTO heatmap VALUES "
+            "(1, 1, 'cam', 'scratch', 'ok', :grid, 1, 1, 1, 1, 0, 0, 1, 1, 1, 1, 0.5, 0.5, :yes, :at)"
+        )
+        connection.execute(
+            heatmap.bindparams(bindparam("at", type_=DateTime(timezone=True)), bindparam("grid", type_=LargeBinary)),
+            at | {"grid": b"\0\0", "yes": True},
+        )
+        connection.execute(text("INSERT INTO region VALUES (1, 0, 1, 2, 3, 4, 'scratch', 1.5, 0.5)"))
+        decided = text(
+            "INSERT INTO review VALUES "
+            "(:id, :of, 'Mina', :disposition, :name, 'accept', 'seen', 2300, :nonce, :supersedes, :at)"
+        ).bindparams(bindparam("at", type_=DateTime(timezone=True)))
+        for number, of, disposition, name, supersedes in (
+            (1, 1, "good", None, None), (2, 1, "defective", "dent", 1), (3, 2, "defective", "scratch", None),
+        ):  # fmt: skip
+            told = {"id": number, "of": of, "disposition": disposition, "name": name, "supersedes": supersedes}
+            connection.execute(decided, at | told | {"nonce": f"old-{number}"})
+        if settings.file is None:
+            for table in ("part", "recipe", "inspection", "heatmap", "review"):
+                connection.execute(text(f"SELECT setval('{table}_id_seq', 100)"))
+
+
+def test_records_of_the_first_version_are_carried_over(database: DatabaseSettings) -> None:
+    upgrade(database, "0001")
+    assert tables(database) == FIRST_TABLES
+    fill_first(database)
+    upgrade(database)
+    hour = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+    with Records.open(database) as records, records.unit() as unit:
+        rows = {row.uid: row for row in unit.inspections.latest()}
+        assert [rows[f"uid-{n}"].disposition for n in range(1, 6)] == ["defective", "defective", None, None, None]
+        assert [uid for uid, row in rows.items() if row.explanation_conflict] == ["uid-1"]
+        record = unit.inspections.get("uid-1")
+        assert record is not None
+        assert record.explanations[0].regions[0].label == "scratch"
+        assert [(one.reviewer, one.supersedes) for one in record.reviews] == [("Mina", None), ("Mina", 1)]
+        assert [row.uid for row in unit.inspections.latest(part="ab-2")] == ["uid-5", "uid-4", "uid-3"]
+        assert [row.uid for row in unit.inspections.latest(part="B-1")] == ["uid-2", "uid-1"]
+        passed = unit.inspections.latest(verdicts=[Verdict.PASS], since=hour, until=hour + timedelta(minutes=35))
+        assert [row.uid for row in passed] == ["uid-3", "uid-2"]
+        assert unit.queue.waiting() == 2
+        assert [claim.uid_inspection for claim in (unit.queue.claim("Kim"), unit.queue.claim("Kim")) if claim] == [
+            "uid-4",
+            "uid-5",
+        ]
+        assert [file.error for file in unit.quarantine.latest()] == ["no picture"]
+        assert unit.rollups.audit_strata() == [AuditStratum(probability=0.25, passes=2, reviewed=1, escapes=1)]
+        assert [(event.action, event.subject_id) for event in unit.trail.latest()] == [
+            ("review.add", "3"), ("review.add", "2"), ("review.add", "1"), ("recipe.version", "1"),
+            ("model.register", "ab" * 32),
+        ]  # fmt: skip
+        counted = unit.rollups.verdicts(since=hour, until=hour + timedelta(hours=1))
+        unit.reviews.add(review("uid-3"))
+        unit.inspections.add(inspection(part="Ab-2", lot="L7", judged_at=hour + timedelta(days=1)))
+        unit.rollups.rebuild()
+        assert unit.rollups.verdicts(since=hour, until=hour + timedelta(hours=1)) == counted
+    assert verify(database).findings == ()
+    downgrade(database, "0001")
+    assert tables(database) == FIRST_TABLES
+    with raw(database) as connection:
+        assert connection.scalar(text("SELECT count(*) FROM review")) == 4
+        assert connection.scalar(text("SELECT count(*) FROM heatmap")) == 1
+        with pytest.raises(DBAPIError, match="append-only"), connection.begin_nested():
+            connection.execute(text("DELETE FROM review"))
+    upgrade(database)
+    assert verify(database).findings == ()
 
 
 @pytest.mark.parametrize("filled", [False, True], ids=["empty", "filled"])
@@ -77,13 +196,13 @@ def test_a_failed_migration_leaves_nothing(database: DatabaseSettings) -> None:
     if database.file is not None:
         database.file.parent.mkdir()
     with raw(database) as connection:
-        connection.execute(text("CREATE TABLE review (id INTEGER)"))  # the last but one that the migration makes
-    with pytest.raises(RecordError, match=r"review.*already exists"):
+        connection.execute(text("CREATE TABLE report (id INTEGER)"))  # the last that the migrations make
+    with pytest.raises(RecordError, match=r"report.*already exists"):
         upgrade(database)
-    assert tables(database) == {"review"}
+    assert tables(database) == {"report"}
     assert current_version(database) is None
     with raw(database) as connection:
-        connection.execute(text("DROP TABLE review"))
+        connection.execute(text("DROP TABLE report"))
     upgrade(database)
     assert tables(database) == TABLES
 
@@ -170,7 +289,9 @@ def test_the_alembic_command_finds_the_same_migrations(database: DatabaseSetting
     assert current_version(database) == head_version()
     command.check(config)
     assert "No new upgrade operations detected" in said.getvalue()
-    command.upgrade(config, "head", sql=True)
+    command.upgrade(config, "0001", sql=True)
+    with pytest.raises(CommandError, match="needs the database itself"):
+        command.upgrade(config, "head", sql=True)
     assert re.search(r"CREATE TRIGGER review_\w+ BEFORE UPDATE", said.getvalue())
 
 

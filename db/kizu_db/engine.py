@@ -14,17 +14,24 @@ from sqlalchemy.exc import SQLAlchemyError
 from kizu_db.settings import DatabaseSettings
 from kizu_inspect.errors import RecordError
 
-__all__ = ["READ_ONLY", "make_engine", "refused"]
+__all__ = ["NOT_DURABLE", "READ_ONLY", "WAIT_S", "make_engine", "refused"]
 
 READ_ONLY = "kizu_read_only"
 """Execution option of an engine whose transactions only read."""
 
-_BUSY_S = 30.0
+NOT_DURABLE = "kizu_not_durable"
+"""Execution option of an engine whose transactions a power cut may take back."""
+
+WAIT_S = 30.0
+"""For how long a writer waits for another one."""
+
 _CONNECT_S = 10
 
 
-def make_engine(settings: DatabaseSettings) -> Engine:
+def make_engine(settings: DatabaseSettings, *, foreign_keys: bool = True) -> Engine:
     """An engine for either database; whoever makes it disposes of it. Connects only when it is first used.
+
+    Without `foreign_keys` SQLite does not check them: for a migration that puts another table in the place of one.
 
     Raises ConfigError where the password file cannot be read.
     """
@@ -32,11 +39,13 @@ def make_engine(settings: DatabaseSettings) -> Engine:
     # NaN is no JSON: PostgreSQL refuses it, and SQLite would keep what no other program reads.
     to_json = partial(json.dumps, allow_nan=False)
     if url.get_backend_name() == "sqlite":
-        engine = create_engine(url, connect_args={"timeout": _BUSY_S}, json_serializer=to_json)
-        event.listen(engine, "connect", _prepare_sqlite)
+        engine = create_engine(url, connect_args={"timeout": WAIT_S}, json_serializer=to_json)
+        event.listen(engine, "connect", partial(_prepare_sqlite, foreign_keys=foreign_keys))
         event.listen(engine, "begin", _begin_sqlite)
     else:
-        connect_args = {"connect_timeout": _CONNECT_S, "application_name": "kizu"}
+        # A plan that is made once for all values would walk a whole table for a rare one.
+        options = "-c plan_cache_mode=force_custom_plan"
+        connect_args = {"connect_timeout": _CONNECT_S, "application_name": "kizu", "options": options}
         engine = create_engine(url, connect_args=connect_args, json_serializer=to_json, pool_pre_ping=True)
         event.listen(engine, "begin", _begin_postgresql)
     return engine
@@ -52,15 +61,14 @@ def refused(exc: SQLAlchemyError, shown_url: str) -> RecordError:
     )
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
+def _prepare_sqlite(connection: Any, _record: object, *, foreign_keys: bool) -> None:
     # Python's sqlite3 would begin a transaction only before the first write and commit before a CREATE TABLE; so it is
     # told to begin none, and `_begin_sqlite` does.
     connection.isolation_level = None
     cursor = connection.cursor()
     try:
         _use_write_ahead_log(cursor)
-        cursor.execute("PRAGMA synchronous = FULL")  # with NORMAL a power cut loses a row whose file has moved already
-        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
         cursor.execute("PRAGMA recursive_triggers = ON")  # INSERT OR REPLACE then meets the triggers that refuse a delete
     finally:
         cursor.close()
@@ -69,7 +77,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 def _use_write_ahead_log(cursor: sqlite3.Cursor) -> None:
     # A file is changed over once. Two programs at it together would wait for each other, so SQLite refuses one of them
     # at once, without the wait that `timeout` promises.
-    give_up = time.monotonic() + _BUSY_S
+    give_up = time.monotonic() + WAIT_S
     while True:
         try:
             cursor.execute("PRAGMA journal_mode = WAL")
@@ -83,12 +91,18 @@ def _use_write_ahead_log(cursor: sqlite3.Cursor) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     # A transaction that may write takes the write lock at once: one that reads first and then writes is refused
     # without waiting when another wrote in between.
-    read_only = bool(connection.get_execution_options().get(READ_ONLY, False))
+    options = connection.get_execution_options()
+    read_only = bool(options.get(READ_ONLY, False))
+    # With NORMAL a power cut takes back the last commits: of a claim, but not of a row whose file has moved already.
+    connection.exec_driver_sql(f"PRAGMA synchronous = {'NORMAL' if options.get(NOT_DURABLE, False) else 'FULL'}")
     connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if read_only else 'OFF'}")
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
 def _begin_postgresql(connection: Connection) -> None:
-    if connection.get_execution_options().get(READ_ONLY, False):
+    options = connection.get_execution_options()
+    if options.get(NOT_DURABLE, False):
+        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+    if options.get(READ_ONLY, False):
         # One snapshot for the whole unit, as in SQLite: a list and its counts then agree.
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
 import secrets
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from kizu_inspect.errors import RecordError
@@ -38,9 +43,12 @@ class ImageStore:
         folder = self._folder(sha256)
         try:
             _make_folder(folder)
-            present = self._find(sha256)
-            if present is None or present.read_bytes() != data:
-                _write_whole(present or folder / f"{sha256}{suffix}", data)
+            with _locked(folder):
+                present = self._find(sha256)
+                if present is None or present.read_bytes() != data:
+                    _write_whole(present or folder / f"{sha256}{suffix}", data)
+                else:
+                    os.utime(present)  # so that nobody removes it before its new inspection is on record
             # Also where the file was here before: the one who wrote it may have died before this point.
             for level in (folder, folder.parent, self.path):
                 _sync_folder(level)
@@ -67,6 +75,40 @@ class ImageStore:
                 f"The picture {path} was changed on disk", found=f"SHA-256 {found}", next_step="Restore it from a backup."
             )
         return data
+
+    def remove(self, sha256: str, *, unless_put_within: timedelta) -> int | None:
+        """Remove the picture, unless somebody put it lately; the bytes that became free, None where it stays or is not there.
+
+        Whoever put it lately is about to record it. Raises RecordError where the disk refuses.
+        """
+        folder = self._folder(sha256)
+        try:
+            if not folder.is_dir():
+                return None
+            with _locked(folder):
+                path = self._find(sha256)
+                if path is None or _is_fresh(path, unless_put_within):
+                    return None
+                size = path.stat().st_size
+                path.unlink()
+                _sync_folder(folder)
+        except OSError as exc:
+            raise RecordError(f"The picture {sha256} could not be removed", found=exc.strerror or exc) from exc
+        return size
+
+    def shards(self, *, fresh: timedelta) -> Iterator[tuple[str, str, Mapping[str, bool]]]:
+        """The pictures in 256 parts of the store: names in [first, last), each with whether it was put before `fresh` ago."""
+        for number in range(256):
+            first, last = f"{number:02x}", f"{number + 1:02x}" if number < 255 else "g"
+            found: dict[str, bool] = {}
+            for path in (self.path / first).glob("??/*"):
+                name = path.name.partition(".")[0]
+                if _SHA256.fullmatch(name):
+                    try:
+                        found[name] = not _is_fresh(path, fresh)
+                    except FileNotFoundError:  # removed since it was listed
+                        continue
+            yield first, last, found
 
     def path_of(self, sha256: str) -> Path:
         """Where the picture lies. Raises RecordError where it is missing or the name is no SHA-256."""
@@ -99,6 +141,21 @@ def _write_whole(path: Path, data: bytes) -> None:
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
+
+
+def _is_fresh(path: Path, within: timedelta) -> bool:
+    return time.time() - path.stat().st_mtime < within.total_seconds()
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a folder of the store: nobody removes a picture of it while another finds that it is there."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _make_folder(path: Path) -> None:

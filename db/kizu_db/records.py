@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from threading import Lock
 from types import TracebackType
 from typing import Self
 
@@ -11,25 +12,49 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from kizu_db.engine import READ_ONLY, make_engine, refused
+from kizu_db.engine import NOT_DURABLE, READ_ONLY, WAIT_S, make_engine, refused
 from kizu_db.migrations import require_current
+from kizu_db.repositories.audit_trail import AuditTrail
 from kizu_db.repositories.inspections import Inspections
 from kizu_db.repositories.models import Models
+from kizu_db.repositories.outbox import Outbox
+from kizu_db.repositories.plant import Lots
+from kizu_db.repositories.quarantine import Quarantine
 from kizu_db.repositories.recipes import Recipes
+from kizu_db.repositories.reports import Reports
+from kizu_db.repositories.retention import Retention
+from kizu_db.repositories.review_queue import ReviewQueue
 from kizu_db.repositories.reviews import Reviews
+from kizu_db.repositories.rollups import Rollups
+from kizu_db.repositories.users import Users
 from kizu_db.settings import DatabaseSettings
+from kizu_inspect.errors import RecordError
 
-__all__ = ["Inspections", "Models", "Recipes", "Records", "Reviews", "Unit"]
+__all__ = ["Records", "Unit"]
 
 
 class Unit:
     """The repositories of one transaction; of use only inside its `with` block."""
 
     def __init__(self, session: Session) -> None:
-        self.inspections = Inspections(session)
-        self.models = Models(session)
-        self.recipes = Recipes(session)
-        self.reviews = Reviews(session)
+        self.rollups = Rollups(session)
+        self.trail = AuditTrail(session)
+        self.queue = ReviewQueue(session)
+        self.users = Users(session, self.trail)
+        self.inspections = Inspections(session, self.rollups, self.queue)
+        self.reviews = Reviews(session, self.rollups, self.queue, self.trail, self.users)
+        self.models = Models(session, self.trail)
+        self.recipes = Recipes(session, self.trail)
+        self.lots = Lots(session, self.trail, self.users)
+        self.quarantine = Quarantine(session)
+        self.outbox = Outbox(session)
+        self.reports = Reports(session, self.trail, self.users)
+        self.retention = Retention(session, self.rollups, self.trail)
+
+    def finish(self) -> None:
+        """Write what waits for the unit's end. Rows that many programs want come last, always in this order."""
+        self.rollups.flush()
+        self.trail.flush()
 
 
 class Records:
@@ -38,7 +63,11 @@ class Records:
     def __init__(self, engine: Engine, shown_url: str) -> None:
         self._engine = engine
         self._reader = engine.execution_options(**{READ_ONLY: True})
+        self._passing = engine.execution_options(**{NOT_DURABLE: True})
         self._shown_url = shown_url
+        # SQLite has one writer. The threads of this program line up here, where the next one goes on at once; SQLite itself
+        # would let each sleep and look again.
+        self._writing = Lock() if engine.dialect.name == "sqlite" else None
 
     @classmethod
     def open(cls, settings: DatabaseSettings) -> Records:
@@ -51,17 +80,37 @@ class Records:
         return cls(make_engine(settings), settings.shown)
 
     @contextmanager
-    def unit(self, *, read_only: bool = False) -> Iterator[Unit]:
+    def unit(self, *, read_only: bool = False, durable: bool = True) -> Iterator[Unit]:
         """One transaction: all of it is kept, or, after an exception, nothing.
 
         A read-only unit sees one unchanging state and waits for nobody; on SQLite any other unit is the only writer
-        while it lasts, so draw pictures and pages outside of it. Raises RecordError where the database refuses or is away.
+        while it lasts, so draw pictures and pages outside of it. A power cut may take back a unit that is not `durable`, but
+        never a part of it; its commit waits for no disk. Raises RecordError where the database refuses or is away.
         """
+        engine = self._reader if read_only else self._engine if durable else self._passing
         try:
-            with Session(self._reader if read_only else self._engine) as session, session.begin():
-                yield Unit(session)
+            with nullcontext() if read_only else self._turn(), Session(engine) as session, session.begin():
+                unit = Unit(session)
+                yield unit
+                if not read_only:
+                    unit.finish()
         except SQLAlchemyError as exc:
             raise refused(exc, self._shown_url) from exc
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if self._writing is None:
+            yield
+            return
+        if not self._writing.acquire(timeout=WAIT_S):
+            raise RecordError(
+                f"The database {self._shown_url} is busy", found=f"another unit of this program that has lasted {WAIT_S:.0f} s",
+                next_step="Nothing of this step was kept.",
+            )  # fmt: skip
+        try:
+            yield
+        finally:
+            self._writing.release()
 
     def close(self) -> None:
         """Close all connections."""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from kizu_db.values import RetentionEnds
 from kizu_inspect.errors import ConfigError
 from kizu_inspect.settings import Settings
 
-__all__ = ["PASSWORD_VARIABLE", "DatabaseSettings", "ImageStoreSettings"]
+__all__ = ["PASSWORD_VARIABLE", "DatabaseSettings", "ImageStoreSettings", "RetentionSettings"]
 
 PASSWORD_VARIABLE = "KIZU_DATABASE_PASSWORD"
 """The environment variable that may carry the database password."""
@@ -102,3 +104,41 @@ class ImageStoreSettings(Settings):
         title="Folder",
         description="Folder of the image store; each picture lies there once, named by its SHA-256.",
     )
+
+
+class RetentionSettings(Settings):
+    """How long pictures and records are kept; without a figure, for ever. `kizu db prune` lets go what is over."""
+
+    pass_images_days: int | None = Field(
+        default=None, ge=1, title="Pictures of passed parts",
+        description="Days for which pictures of PASS parts are kept, except those of the audit sample and of known escapes.",
+    )  # fmt: skip
+    flagged_images_days: int | None = Field(
+        default=None, ge=1, title="Other pictures", description="Days for which all other pictures are kept."
+    )
+    records_days: int | None = Field(
+        default=None, ge=1, title="Records",
+        description="Days for which inspections are kept, with their maps and reviews. The audit trail always stays.",
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _pictures_go_first(self) -> Self:
+        for name in ("pass_images_days", "flagged_images_days"):
+            days = getattr(self, name)
+            if days is not None and self.records_days is not None and days > self.records_days:
+                raise ValueError(
+                    f"{name} ({days}) is longer than records_days ({self.records_days}): pictures go with their records"
+                )
+        return self
+
+    def ends(self, now: datetime) -> RetentionEnds:
+        """The moments before which things have been kept long enough, at this (aware) one."""
+
+        def end(days: int | None) -> datetime | None:
+            return None if days is None else now - timedelta(days=days)
+
+        return RetentionEnds(
+            passed_images=end(self.pass_images_days),
+            flagged_images=end(self.flagged_images_days),
+            records=end(self.records_days),
+        )

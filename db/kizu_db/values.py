@@ -11,22 +11,34 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from kizu_db.permissions import Role
 from kizu_inspect.errors import ConfigError, RecordError
 from kizu_inspect.recipe import ExplanationSettings, Recipe
 from kizu_inspect.results import Explanation, Judgement, Verdict
 from kizu_inspect.settings import describe_invalid
 
 __all__ = [
+    "AuditEvent",
+    "AuditStratum",
+    "Claim",
     "Decision",
     "Disposition",
+    "DueInspection",
     "ExplanationState",
+    "HeldLot",
     "InspectionRecord",
     "InspectionRow",
+    "MadeReport",
     "ModelRow",
     "NewInspection",
     "NewReview",
+    "OutboxEvent",
+    "QuarantinedFile",
     "RecipeRow",
+    "RetentionEnds",
     "Review",
+    "Treatment",
+    "User",
 ]
 
 Disposition = Literal["good", "defective"]
@@ -34,6 +46,9 @@ Disposition = Literal["good", "defective"]
 
 Decision = Literal["accept", "override"]
 """Whether that person agreed with the verdict."""
+
+Treatment = Literal["accept", "rework", "scrap"]
+"""What becomes of the part."""
 
 
 class ExplanationState(StrEnum):
@@ -151,6 +166,7 @@ class NewReview:
     disposition: Disposition
     defect_class: str | None = None
     decision: Decision
+    treatment: Treatment | None = None
     reason: str = ""
     shown_ms: int | None = None
     """How long the inspection was on the screen before the decision."""
@@ -169,6 +185,127 @@ class Review(NewReview):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A part that somebody looks at, so that nobody else is shown it."""
+
+    uid_inspection: str
+    reviewer: str
+    expires_at: datetime
+    """From then on anybody may have it."""
+
+
+@dataclass(frozen=True)
+class User:
+    """A person who may work here."""
+
+    name: str
+    role: Role
+    active: bool
+
+
+@dataclass(frozen=True)
+class HeldLot:
+    """A lot of which nothing is pruned."""
+
+    name: str
+    """Empty for the parts of which no lot is known."""
+    by: str
+    since: datetime
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetentionEnds:
+    """Moments, aware: what was judged before them has been kept long enough. None keeps all."""
+
+    passed_images: datetime | None
+    """Pictures of PASS parts."""
+    flagged_images: datetime | None
+    """Other pictures."""
+    records: datetime | None
+    """Inspections with all that hangs on them."""
+
+
+@dataclass(frozen=True)
+class DueInspection:
+    """An inspection whose time is over, or whose picture's is."""
+
+    number: int
+    uid: str
+    judged_at: datetime
+    verdict: Verdict
+    image_sha256: str | None
+
+
+@dataclass(frozen=True)
+class QuarantinedFile:
+    """A file that was put aside."""
+
+    uid_inspection: str
+    name: str
+    error: str
+    quarantined_at: datetime
+
+
+@dataclass(frozen=True)
+class OutboxEvent:
+    """An event that waits to be delivered."""
+
+    event_id: str
+    """A receiver that saw it before drops it."""
+    station: str
+    seq: int
+    kind: str
+    payload: Mapping[str, Any]
+    created_at: datetime
+    attempts: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadeReport:
+    """A file that was made of the records."""
+
+    uid: str
+    kind: str
+    content: Mapping[str, Any]
+    """The filters, and how many inspections it holds."""
+    made_at: datetime
+    made_by: str
+    software: str
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditStratum:
+    """The PASS inspections that were drawn into the audit sample with one chance."""
+
+    probability: float
+    """Above 0, at most 1."""
+    passes: int
+    """All PASS inspections of that chance, drawn or not."""
+    reviewed: int
+    """Drawn ones that a person reviewed."""
+    escapes: int
+    """Of these, those that are defective."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditEvent:
+    """One link of the audit trail; it never changes."""
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    subject_id: str
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class InspectionRecord:
     """All that is known of one inspection."""
 
@@ -183,6 +320,12 @@ class InspectionRecord:
     device: str | None
     timings_ms: Mapping[str, float]
     audit_probability: float | None
+    novelty: float | None
+    """How unlike anything in training it is, ≥ 0; None where the model does not tell."""
+    reference_correlation: float | None
+    """How well its reference fitted, −1 to 1; None where it has none."""
+    image_pruned_at: datetime | None
+    """When its picture went, by the plant's rules of retention; None while it is kept."""
     model: ModelRow | None
     recipe: RecipeRow | None
     explanations: tuple[Explanation, ...]

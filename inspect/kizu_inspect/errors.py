@@ -10,6 +10,7 @@
         ├── DataError            training or evaluation data
         ├── MethodError          an explanation method: unknown, not built, or not fit for this model
         ├── SourceError          a folder or camera that is not there
+        ├── NotAllowed           a person without the role for it
         └── SchemaError          a database from another version
 
 A message says what is wrong, what was found, what was expected, and the next step, in one line.
@@ -25,6 +26,7 @@ __all__ = [
     "ImageError",
     "KizuError",
     "MethodError",
+    "NotAllowed",
     "RecordError",
     "SchemaError",
     "SourceError",
@@ -81,6 +83,10 @@ class MethodError(UserError):
 
 class SourceError(UserError):
     """A folder or camera is not there."""
+
+
+class NotAllowed(UserError):  # noqa: N818 - it is an answer more than a failure
+    """A person asks for what their role may not do."""
 
 
 class SchemaError(UserError):

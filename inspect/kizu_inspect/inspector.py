@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
@@ -19,7 +19,7 @@ from kizu_inspect.explain.picture_map import PictureMap, ViewMap, picture_map
 from kizu_inspect.explain.region_check import without_and_only
 from kizu_inspect.images import input_geometry
 from kizu_inspect.recipe import Device, Recipe
-from kizu_inspect.reference import Grey, References, align, grey_of
+from kizu_inspect.reference import Aligned, References, align, grey_of
 from kizu_inspect.results import Explanation, ImageRGB, Judgement, RegionCheck, Verdict
 from kizu_inspect.tiles import merge_probabilities
 from kizu_inspect.views import Sight, look_at, stacked
@@ -178,22 +178,24 @@ class Inspector:
         return [Explanation(maps[index].heatmap, maps[index].regions, checks.get(index)) for index in indices]
 
     def _look_at(self, image: ImageRGB, name: str | None, given: ImageRGB | None) -> Sight:
-        reference: Grey | None = None
+        aligned: Aligned | None = None
         if self._compares:
             if given is not None:
-                reference = align(image, grey_of(given), self.bundle.spec.input.alignment).reference
+                aligned = align(image, grey_of(given), self.bundle.spec.input.alignment)
             elif self._references is not None:
-                reference = self._references.aligned(image, name).reference
+                aligned = self._references.aligned(image, name)
             else:
                 raise ImageError(
                     "picture has no reference", found="none given", expected="the picture that the model compares with"
                 )
-        return look_at(image, reference, self.bundle.spec.input, self._recipe.region_of_interest)
+        reference = None if aligned is None else aligned.reference
+        sight = look_at(image, reference, self.bundle.spec.input, self._recipe.region_of_interest)
+        return replace(sight, correlation=None if aligned is None else aligned.correlation)
 
     def _decide(self, views: npt.NDArray[np.float64], novelty: npt.NDArray[np.float64], sight: Sight) -> Judgement:
         spec, (height, width) = self.bundle.spec, sight.size_px
         tiled = sight.corners is not None
-        return decide(
+        judgement = decide(
             merge_probabilities(views, good=self.bundle.good_index, exclusive=not self._several) if tiled else views[0],
             spec.classes,
             spec.good,
@@ -207,6 +209,7 @@ class Inspector:
             novelty_limit=None if spec.novelty is None else spec.novelty.limit,
             rules=self._recipe.classes,
         )
+        return replace(judgement, reference_correlation=sight.correlation)
 
     def _found(self, views: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.int64]]:
         """By defect class the views (V, C) that find it; the surest class first."""

@@ -165,6 +165,8 @@ class Judgement:
     height_px: int | None = None
     novelty: float | None = None
     """How unlike anything in training it is, ≥ 0; None where the model does not tell."""
+    reference_correlation: float | None = None
+    """How well its reference fitted, −1 to 1; None where it has none."""
 
 
 @dataclass(frozen=True)

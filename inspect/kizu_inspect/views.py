@@ -31,6 +31,8 @@ class Sight:
     corners: tuple[Corner, ...] | None
     """Of the tiles; None where the region of interest is seen in one view."""
     inputs: InputSettings
+    correlation: float | None = None
+    """How well the reference fitted, −1 to 1; None where there is none."""
 
     @property
     def views(self) -> int:

@@ -73,8 +73,9 @@ def run_station(
         ThreadPoolExecutor(max_workers=min(runtime.max_batch, _STORING_THREADS), thread_name_prefix="kizu-store") as storing,
     ):
         with records.unit() as unit:
-            unit.models.register(inspector.model)
-            recipe_row = unit.recipes.register(station.id, recipe.model_dump(mode="json"), inspector.model.hash)
+            by = f"station {station.id}"
+            unit.models.register(inspector.model, by=by)
+            recipe_row = unit.recipes.register(station.id, recipe.model_dump(mode="json"), inspector.model.hash, by=by)
         line = _Line(station, runtime, inspector, recipe_row, records, image_store, intake, storing)
         _log.info("started", station=station.id, source=intake.source, model=inspector.model.hash, device=inspector.device)
         summary = line.run(once=once, stop=stop, progress=progress)
@@ -242,7 +243,7 @@ class _Line:
 
     def _refuse(self, unreadable: Sequence[_Unreadable]) -> None:
         inspections = [self._error_row(one) for one in unreadable]
-        for one, uid, inspection in zip(unreadable, self._record(inspections), inspections, strict=True):
+        for one, uid, inspection in zip(unreadable, self._record(inspections, refused=True), inspections, strict=True):
             self._counts["quarantined"] += 1
             self._report(uid, inspection)
             self._put_away(one.work, uid, error=one.error)
@@ -258,20 +259,23 @@ class _Line:
             self._counts["explained"] += made
             self._counts["explanations_failed"] += len(due) - made
 
-    def _record(self, inspections: Sequence[NewInspection]) -> list[str]:
+    def _record(self, inspections: Sequence[NewInspection], *, refused: bool = False) -> list[str]:
         """Transaction 1: the rows of one batch, all or none. Returns their uids."""
         with self._records.unit() as unit:
-            return [self._add(unit, inspection) for inspection in inspections]
+            return [self._add(unit, inspection, refused=refused) for inspection in inspections]
 
-    def _add(self, unit: Unit, inspection: NewInspection) -> str:
+    def _add(self, unit: Unit, inspection: NewInspection, *, refused: bool) -> str:
         try:
-            return unit.inspections.add(inspection)
+            uid = unit.inspections.add(inspection)
         except AlreadyInspected:
             # Another service took the same work meanwhile: the lock lies on a folder, not on a video or a copied station.
-            uid = unit.inspections.uid_of(inspection.source, inspection.source_key)
-            if uid is None:
+            known = unit.inspections.uid_of(inspection.source, inspection.source_key)
+            if known is None:
                 raise
-            return uid
+            return known
+        if refused:
+            unit.quarantine.add(uid, inspection.judgement.reason)
+        return uid
 
     def _inspection(self, one: _Loaded, judgement: Judgement, *, judge_ms: float) -> NewInspection:
         share = self._recipe.audit_share

@@ -48,7 +48,7 @@ def main() -> None:
     length = PERIODS[filters.period]
     since = None if length is None else datetime.now(UTC) - length
     with room.records.unit(read_only=True) as unit:
-        counts = unit.inspections.counts(since=since)
+        counts = unit.rollups.verdicts(since=since)
     with tiles:
         shares = {verdict: share_of(verdict, counts) for verdict in (Verdict.REJECT, Verdict.REVIEW, Verdict.ERROR)}
         st.html(figure_tiles(sum(counts.values()), first_pass_yield(counts), shares))

@@ -37,7 +37,7 @@ def main() -> None:
         return
     since, until = _day(first, room), _day(last + timedelta(days=1), room)
     with room.records.unit(read_only=True) as unit:
-        counts = unit.inspections.counts(since=since, until=until)
+        counts = unit.rollups.verdicts(since=since, until=until)
     flagged = sum(n for verdict, n in counts.items() if verdict is not Verdict.PASS)
     shares = {verdict: share_of(verdict, counts) for verdict in (Verdict.REJECT, Verdict.REVIEW, Verdict.ERROR)}
     st.html(figure_tiles(sum(counts.values()), first_pass_yield(counts), shares))

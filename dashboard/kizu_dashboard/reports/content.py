@@ -79,7 +79,7 @@ def gather_report(
     if since >= until:
         raise ConfigError("the period is empty", found=f"{since} to {until}", expected="an end after the start")
     with records.unit(read_only=True) as unit:
-        counts = unit.inspections.counts(since=since, until=until, station=station)
+        counts = unit.rollups.verdicts(since=since, until=until, station=station)
         flagged = unit.inspections.flagged(since=since, until=until, station=station, limit=config.report.max_parts)
     return DefectReport(
         plant=config.plant.name,

@@ -107,7 +107,9 @@ def _require_known(settings: DatabaseSettings, found: str) -> None:
 @contextmanager
 def _migrating(settings: DatabaseSettings) -> Iterator[Connection]:
     """One transaction around all steps, held by one program at a time."""
-    engine = make_engine(settings)
+    # To change a table SQLite puts another one in its place, and would take the rows that refer to it for orphans meanwhile:
+    # they are looked at once, at the end.
+    engine = make_engine(settings, foreign_keys=False)
     try:
         with engine.begin() as connection:
             if connection.dialect.name == "postgresql":  # SQLite's transactions take their lock as they begin
@@ -116,6 +118,7 @@ def _migrating(settings: DatabaseSettings) -> Iterator[Connection]:
             if found is not None:
                 _require_known(settings, found)
             yield connection
+            _require_no_orphans(connection, settings)
     except CommandError as exc:
         raise SchemaError(
             f"The database {settings.shown} cannot be brought to that version", found=exc, expected=head_version()
@@ -124,6 +127,16 @@ def _migrating(settings: DatabaseSettings) -> Iterator[Connection]:
         raise refused(exc, settings.shown) from exc
     finally:
         engine.dispose()
+
+
+def _require_no_orphans(connection: Connection, settings: DatabaseSettings) -> None:
+    if connection.dialect.name == "sqlite":
+        orphan = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+        if orphan is not None:
+            raise SchemaError(
+                f"The database {settings.shown} refers to rows that are not there", found=f"table {orphan[0]}, row {orphan[1]}",
+                next_step="Nothing was changed; restore it from a backup.",
+            )  # fmt: skip
 
 
 def _config(connection: Connection | None = None) -> Config:

@@ -14,16 +14,21 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from kizu_db.tables import InspectionTable
 from kizu_inspect.errors import RecordError
 
-__all__ = ["insert_unless_there", "inspection_id", "plain_json", "require_finite"]
+__all__ = ["insert_into", "insert_unless_there", "inspection_id", "plain_json", "require_finite"]
+
+
+def insert_into(session: Session, table: type[DeclarativeBase]) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that can say what happens to a taken key: the two databases share the words, not the class."""
+    return sqlite.insert(table) if session.get_bind().dialect.name == "sqlite" else postgresql.insert(table)
 
 
 def insert_unless_there(session: Session, table: type[DeclarativeBase], values: Mapping[str, Any]) -> Any | None:
-    """The new row's primary key; None where a unique key is taken already. The transaction stays usable either way."""
-    (key,) = table.__mapper__.primary_key
-    # The two databases share the words, not the class. Another error than a taken key is raised as usual.
-    if session.get_bind().dialect.name == "sqlite":
-        return session.scalar(sqlite.insert(table).values(**values).on_conflict_do_nothing().returning(key))
-    return session.scalar(postgresql.insert(table).values(**values).on_conflict_do_nothing().returning(key))
+    """The new row's primary key (its first column); None where a unique key is taken already.
+
+    The transaction stays usable either way. Another error than a taken key is raised as usual.
+    """
+    key = table.__mapper__.primary_key[0]
+    return session.scalar(insert_into(session, table).values(**values).on_conflict_do_nothing().returning(key))
 
 
 def inspection_id(session: Session, uid: str) -> int:

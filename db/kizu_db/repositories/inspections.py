@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import cast
 
-from sqlalchemy import ColumnElement, Exists, Row, Select, delete, func, insert, select, update
-from sqlalchemy.orm import Session, contains_eager, joinedload, selectinload
+from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy.orm import Session
 
 from kizu_db.repositories.common import insert_unless_there, inspection_id, require_finite
-from kizu_db.repositories.heatmaps import explanation_value, heatmap_values, region_values
-from kizu_db.repositories.models import model_row
-from kizu_db.repositories.recipes import recipe_row
-from kizu_db.repositories.reviews import review_value
-from kizu_db.tables import HeatmapTable, InspectionTable, PartTable, RegionTable, ReviewTable
+from kizu_db.repositories.finding import Wanted, find_ids
+from kizu_db.repositories.heatmaps import heatmap_values, region_values
+from kizu_db.repositories.plant import ensure_part, ensure_place
+from kizu_db.repositories.review_queue import ReviewQueue
+from kizu_db.repositories.rollups import Counted, Rollups
+from kizu_db.repositories.rows import record_value, records_query, row_value, rows_query
+from kizu_db.tables import HeatmapTable, InspectionTable, RegionTable
 from kizu_db.uid import new_uid
-from kizu_db.values import Disposition, ExplanationState, InspectionRecord, InspectionRow, NewInspection
+from kizu_db.values import ExplanationState, InspectionRecord, InspectionRow, NewInspection
 from kizu_inspect.errors import AlreadyInspected
 from kizu_inspect.results import Explanation, Verdict
 
 __all__ = ["Inspections"]
 
 _TO_REPORT = (Verdict.REVIEW, Verdict.REJECT, Verdict.ERROR)
+_PLAIN = {"synchronize_session": False}
+_AT_ONCE = 500
 
 
 class Inspections:
     """The inspections. Times are aware; "newest" and "oldest" mean the order of recording, whatever the clock did.
 
-    A period goes from `since` (inclusive) to `until` (exclusive) by the time of judging; None leaves that end open.
+    A period goes from `since` (inclusive) to `until` (exclusive) by the time of judging; None leaves that end open. Lists
+    raise RecordError for a time without a zone.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, rollups: Rollups, queue: ReviewQueue) -> None:
         self._session = session
+        self._rollups = rollups
+        self._queue = queue
 
     def add(self, new: NewInspection) -> str:
         """Record an inspection; its uid, a UUID of version 7.
@@ -41,11 +47,18 @@ class Inspections:
         for numbers that are none.
         """
         judgement = new.judgement
-        require_finite({"score": judgement.score, **judgement.probabilities, **new.timings_ms}, "An inspection")
+        numbers = {
+            "score": judgement.score,
+            "novelty": judgement.novelty,
+            "reference_correlation": judgement.reference_correlation,
+        }
+        require_finite({**numbers, **judgement.probabilities, **new.timings_ms}, "An inspection")
         uid = new_uid()
+        ensure_place(self._session, new.station, new.view)
+        part_id = ensure_part(self._session, new.part, new.lot or "", generated=new.part_generated)
         values = {
             "uid": uid,
-            "part_id": self._part_id(new),
+            "part_id": part_id,
             "view": new.view,
             "station": new.station,
             "source": new.source,
@@ -57,7 +70,7 @@ class Inspections:
             "probabilities": {name: float(value) for name, value in judgement.probabilities.items()},
             "predicted": judgement.predicted,
             "target": judgement.target,
-            "score": None if judgement.score is None else float(judgement.score),
+            **{name: None if value is None else float(value) for name, value in numbers.items()},
             "width_px": judgement.width_px,
             "height_px": judgement.height_px,
             "image_sha256": new.image_sha256,
@@ -71,8 +84,16 @@ class Inspections:
             "audit_probability": new.audit_probability,
             "error": new.error,
         }
-        if insert_unless_there(self._session, InspectionTable, values) is None:
+        number = insert_unless_there(self._session, InspectionTable, values)
+        if number is None:
             raise AlreadyInspected(f"{new.source_key} of {new.source} was inspected before")
+        suspected = (judgement.target or "") if judgement.verdict.flagged else ""
+        counted = Counted(
+            new.judged_at, new.station, judgement.verdict, suspected, new.audit, new.audit_probability or 0.0
+        )  # fmt: skip
+        self._rollups.add(number, counted)
+        if new.audit or judgement.verdict is not Verdict.PASS:
+            self._queue.add(number, new)
         return uid
 
     def uid_of(self, source: str, source_key: str) -> str | None:
@@ -96,35 +117,36 @@ class Inspections:
     ) -> list[InspectionRow]:
         """The newest inspections, newest first, at most `limit`.
 
-        `verdicts` None means all; `part` is a piece of the serial, in upper or lower case; `unreviewed` leaves only those
-        that nobody reviewed yet, `conflicting` only those with a map that does not explain the verdict. `before` is the uid of
-        the last row of the page before; an unknown one gives an empty list.
+        `verdicts` None means all; `part` is how a serial begins or ends, in upper or lower case (of at most 200 serials each);
+        `unreviewed` leaves only those that nobody reviewed yet, `conflicting` only those with a map that does not explain the
+        verdict. `before` is the uid of the last row of the page before; an unknown one gives an empty list.
         """
-        query = _rows().where(*_period(since, until), *_at(station)).order_by(InspectionTable.id.desc()).limit(limit)
-        if verdicts is not None:
-            query = query.where(InspectionTable.verdict.in_(verdicts))
-        if part is not None:
-            query = query.where(PartTable.serial.icontains(part, autoescape=True))
-        if unreviewed:
-            query = query.where(~select(ReviewTable.id).where(ReviewTable.inspection_id == InspectionTable.id).exists())
-        if conflicting:
-            query = query.where(_conflicting())
-        if before is not None:
-            query = query.where(
-                InspectionTable.id < select(InspectionTable.id).where(InspectionTable.uid == before).scalar_subquery()
-            )
-        return [_row_value(found) for found in self._session.execute(query)]
+        beyond = None if before is None else self._number(before)
+        if before is not None and beyond is None:
+            return []
+        wanted = Wanted(
+            verdicts=verdicts,
+            station=station,
+            part=part,
+            since=since,
+            until=until,
+            unreviewed=unreviewed,
+            conflicting=conflicting,
+        )
+        ids = find_ids(self._session, self._rollups, wanted, limit=limit, newest=True, beyond=beyond)
+        rows = rows_query().where(InspectionTable.id.in_(ids)).order_by(InspectionTable.id.desc())
+        return [row_value(found) for found in self._session.execute(rows)] if ids else []
 
     def get(self, uid: str) -> InspectionRecord | None:
         """All that is known of one inspection; None where there is no such uid."""
-        found = self._session.execute(_records().where(InspectionTable.uid == uid)).one_or_none()
-        return None if found is None else _record_value(found)
+        found = self._session.execute(records_query().where(InspectionTable.uid == uid)).one_or_none()
+        return None if found is None else record_value(found)
 
     def pending_explanations(self, station: str, limit: int) -> list[InspectionRow]:
         """The station's inspections whose map is promised and not made, oldest first, at most `limit`."""
-        pending = InspectionTable.explanation_state == ExplanationState.PENDING
-        query = _rows().where(pending, *_at(station)).order_by(InspectionTable.id).limit(limit)
-        return [_row_value(found) for found in self._session.execute(query)]
+        pending = (text("explanation_state = 'pending'"), InspectionTable.station == station)
+        query = rows_query().where(*pending).order_by(InspectionTable.id).limit(limit)
+        return [row_value(found) for found in self._session.execute(query)]
 
     def store_explanation(self, uid: str, explanation: Explanation, *, settles: bool = True) -> None:
         """Keep the map and its regions; a map of the same method that was there is replaced.
@@ -136,25 +158,20 @@ class Inspections:
         number = inspection_id(self._session, uid)
         values = heatmap_values(number, explanation)
         same = (HeatmapTable.inspection_id == number) & (HeatmapTable.method == explanation.heatmap.method)
-        self._session.execute(delete(HeatmapTable).where(same), execution_options={"synchronize_session": False})
+        self._session.execute(delete(HeatmapTable).where(same), execution_options=_PLAIN)
         heatmap_id = self._session.scalars(insert(HeatmapTable).values(**values).returning(HeatmapTable.id)).one()
         regions = region_values(heatmap_id, explanation.regions)
         if regions:
             self._session.execute(insert(RegionTable), regions)
+        conflict = select(HeatmapTable.id).where(HeatmapTable.inspection_id == number, HeatmapTable.conflict).exists()
+        self._set(number, explanation_conflict=conflict)
         if settles:
-            self._set_state(number, ExplanationState.DONE, None)
+            self._set(number, explanation_state=ExplanationState.DONE, explanation_error=None)
 
     def fail_explanation(self, uid: str, error: str) -> None:
         """Record that the map could not be made, and why. Raises RecordError for an unknown inspection."""
-        self._set_state(inspection_id(self._session, uid), ExplanationState.FAILED, error)
-
-    def counts(
-        self, *, since: datetime | None = None, until: datetime | None = None, station: str | None = None
-    ) -> dict[Verdict, int]:
-        """How many inspections of the period have each verdict, mildest first, with 0 for those that none has."""
-        query = select(InspectionTable.verdict, func.count()).where(*_period(since, until), *_at(station))
-        found: dict[Verdict, int] = dict(self._session.execute(query.group_by(InspectionTable.verdict)).all())
-        return {verdict: found.get(verdict, 0) for verdict in Verdict}
+        number = inspection_id(self._session, uid)
+        self._set(number, explanation_state=ExplanationState.FAILED, explanation_error=error)
 
     def flagged(
         self,
@@ -164,112 +181,38 @@ class Inspections:
         limit: int | None = None,
     ) -> list[InspectionRecord]:
         """The REVIEW, REJECT and ERROR inspections of the period, oldest first, at most `limit` (None: all)."""
-        query = _records().where(InspectionTable.verdict.in_(_TO_REPORT), *_period(since, until), *_at(station))
-        found = self._session.execute(query.order_by(InspectionTable.id).limit(limit))
-        return [_record_value(record) for record in found]
+        wanted = Wanted(verdicts=_TO_REPORT, since=since, until=until, station=station)
+        return self._records(find_ids(self._session, self._rollups, wanted, limit=limit, newest=False))
 
-    def _part_id(self, new: NewInspection) -> int:
-        lot = new.lot or ""
-        known = select(PartTable.id).where(PartTable.serial == new.part, PartTable.lot == lot)
-        found = self._session.scalar(known)
-        if found is None:
-            values = {"serial": new.part, "lot": lot, "generated": new.part_generated}
-            found = insert_unless_there(self._session, PartTable, values)
-        # Another station may have recorded its first view of the part in between.
-        return found if found is not None else self._session.scalars(known).one()
+    def records_after(
+        self,
+        uid: str | None,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        station: str | None = None,
+        verdicts: Collection[Verdict] | None = None,
+        limit: int = 200,
+    ) -> list[InspectionRecord]:
+        """The inspections recorded after this one (None: from the first), oldest first, at most `limit`.
 
-    def _set_state(self, number: int, state: ExplanationState, error: str | None) -> None:
-        change = update(InspectionTable).where(InspectionTable.id == number)
-        self._session.execute(
-            change.values(explanation_state=state, explanation_error=error),
-            execution_options={"synchronize_session": False},
-        )
+        Raises RecordError where there is no such inspection.
+        """
+        beyond = None if uid is None else inspection_id(self._session, uid)
+        wanted = Wanted(verdicts=verdicts, since=since, until=until, station=station)
+        return self._records(find_ids(self._session, self._rollups, wanted, limit=limit, newest=False, beyond=beyond))
 
+    def _records(self, ids: Sequence[int]) -> list[InspectionRecord]:
+        found: list[InspectionRecord] = []
+        for start in range(0, len(ids), _AT_ONCE):
+            some = ids[start : start + _AT_ONCE]
+            query = records_query().where(InspectionTable.id.in_(some)).order_by(InspectionTable.id)
+            found += [record_value(record) for record in self._session.execute(query)]
+        return found
 
-def _period(since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
-    start = [] if since is None else [InspectionTable.judged_at >= since]
-    end = [] if until is None else [InspectionTable.judged_at < until]
-    return [*start, *end]
+    def _number(self, uid: str) -> int | None:
+        return self._session.scalar(select(InspectionTable.id).where(InspectionTable.uid == uid))
 
-
-def _at(station: str | None) -> list[ColumnElement[bool]]:
-    return [] if station is None else [InspectionTable.station == station]
-
-
-def _conflicting() -> Exists:
-    """Whether a map of the inspection does not explain its verdict."""
-    same = HeatmapTable.inspection_id == InspectionTable.id
-    return select(HeatmapTable.id).where(same, HeatmapTable.conflict).exists()
-
-
-def _rows() -> Select[InspectionTable, str | None, bool, bool]:
-    """Each inspection with its part, what the latest review says, and whether it has a map."""
-    disposition = (
-        select(ReviewTable.disposition)
-        .where(ReviewTable.inspection_id == InspectionTable.id)
-        .order_by(ReviewTable.id.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    has_heatmap = select(HeatmapTable.id).where(HeatmapTable.inspection_id == InspectionTable.id).exists()
-    query = select(InspectionTable, disposition, has_heatmap, _conflicting()).join(InspectionTable.part)
-    # A unit may have stored a map or a state since it last read the row.
-    return query.options(contains_eager(InspectionTable.part)).execution_options(populate_existing=True)
-
-
-def _records() -> Select[InspectionTable, str | None, bool, bool]:
-    """The rows with everything that hangs on them, in a fixed number of queries however many they are."""
-    return _rows().options(
-        joinedload(InspectionTable.model),
-        joinedload(InspectionTable.recipe),
-        selectinload(InspectionTable.heatmaps).selectinload(HeatmapTable.regions),
-        selectinload(InspectionTable.reviews),
-    )
-
-
-def _row_value(found: Row[InspectionTable, str | None, bool, bool]) -> InspectionRow:
-    inspection, disposition, has_heatmap, conflict = found
-    return InspectionRow(
-        uid=inspection.uid,
-        part=inspection.part.serial,
-        part_generated=inspection.part.generated,
-        view=inspection.view,
-        lot=inspection.part.lot or None,
-        station=inspection.station,
-        captured_at=inspection.captured_at,
-        judged_at=inspection.judged_at,
-        verdict=inspection.verdict,
-        reason=inspection.reason,
-        predicted=inspection.predicted,
-        target=inspection.target,
-        score=inspection.score,
-        image_sha256=inspection.image_sha256,
-        model_hash=inspection.model_hash,
-        explanation_state=inspection.explanation_state,
-        audit=inspection.audit,
-        disposition=cast("Disposition | None", disposition),
-        has_heatmap=bool(has_heatmap),
-        explanation_conflict=bool(conflict),
-    )
-
-
-def _record_value(found: Row[InspectionTable, str | None, bool, bool]) -> InspectionRecord:
-    inspection = found[0]
-    return InspectionRecord(
-        row=_row_value(found),
-        source=inspection.source,
-        source_key=inspection.source_key,
-        image_name=inspection.image_name,
-        probabilities=inspection.probabilities,
-        width_px=inspection.width_px,
-        height_px=inspection.height_px,
-        device=inspection.device,
-        timings_ms=inspection.timings_ms,
-        audit_probability=inspection.audit_probability,
-        model=None if inspection.model is None else model_row(inspection.model),
-        recipe=None if inspection.recipe is None else recipe_row(inspection.recipe),
-        explanations=tuple(explanation_value(heatmap) for heatmap in inspection.heatmaps),
-        explanation_error=inspection.explanation_error,
-        reviews=tuple(review_value(review, inspection.uid) for review in inspection.reviews),
-        error=inspection.error,
-    )
+    def _set(self, number: int, **values: object) -> None:
+        change = update(InspectionTable).where(InspectionTable.id == number).values(**values)
+        self._session.execute(change, execution_options=_PLAIN)

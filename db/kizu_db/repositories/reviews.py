@@ -4,35 +4,48 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from kizu_db.permissions import Action
+from kizu_db.repositories.audit_trail import AuditTrail, canonical_time
 from kizu_db.repositories.common import insert_unless_there, inspection_id
+from kizu_db.repositories.review_queue import ReviewQueue
+from kizu_db.repositories.rollups import Counted, Rollups
+from kizu_db.repositories.users import Users
 from kizu_db.tables import InspectionTable, ReviewTable
-from kizu_db.values import Decision, Disposition, NewReview, Review
+from kizu_db.values import Decision, Disposition, NewReview, Review, Treatment
 from kizu_inspect.errors import RecordError
 
-__all__ = ["Reviews", "review_value"]
+__all__ = ["Reviews", "review_content", "review_value"]
 
 
 class Reviews:
     """The reviews. They are only ever added: a correction is a new review that names the one it supersedes."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, rollups: Rollups, queue: ReviewQueue, trail: AuditTrail, users: Users) -> None:
         self._session = session
+        self._rollups = rollups
+        self._queue = queue
+        self._trail = trail
+        self._users = users
 
     def add(self, review: NewReview) -> Review:
         """The stored review; where the nonce is known already, the one stored first, unchanged.
 
+        It becomes the inspection's current disposition, takes it from the queue, and is told in the audit trail.
+
         Raises RecordError for an unknown inspection, a review without a reviewer, a good part with a defect class, and a
-        correction of a review that is not there, belongs to another inspection or was corrected before.
+        correction of a review that is not there, belongs to another inspection or was corrected before; NotAllowed for a
+        reviewer who may not review.
         """
         first = self._by_nonce(review.nonce)
         if first is not None:
             return first
         self._require_sound(review)
+        self._users.require(review.reviewer, Action.REVIEW)
         values = {name: value for name, value in asdict(review).items() if name != "uid_inspection"}
         values |= {
             "inspection_id": inspection_id(self._session, review.uid_inspection),
@@ -42,7 +55,9 @@ class Reviews:
             self._require_correctable(review.supersedes, values["inspection_id"])
         new_id = insert_unless_there(self._session, ReviewTable, values)
         if new_id is not None:
-            return review_value(self._session.get_one(ReviewTable, new_id), review.uid_inspection)
+            stored = self._session.get_one(ReviewTable, new_id)
+            self._settle(stored, review.uid_inspection)
+            return review_value(stored, review.uid_inspection)
         # Another connection was faster: with the same form, or with another correction of the same review.
         first = self._by_nonce(review.nonce)
         if first is None:
@@ -58,6 +73,31 @@ class Reviews:
             .order_by(ReviewTable.id)
         )
         return [review_value(review, uid) for review in found]
+
+    def _settle(self, review: ReviewTable, uid: str) -> None:
+        """Let the inspection follow its review, and tell of it."""
+        # Locked, so that of two reviews at once the later one finds what the other one set.
+        found = self._session.scalars(
+            select(InspectionTable)
+            .where(InspectionTable.id == review.inspection_id)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        ).one()
+        before = {"disposition": found.disposition, "defect_class": found.defect_class}
+        was, is_now = cast("Disposition | None", found.disposition), cast("Disposition", review.disposition)
+        self._rollups.move_review(Counted.of(found), was, is_now)
+        found.disposition, found.defect_class = review.disposition, review.defect_class
+        self._session.flush()
+        self._queue.settle(found.id)
+        self._trail.add(
+            "review.add",
+            actor=review.reviewer,
+            subject="review",
+            subject_id=review.id,
+            before=None if was is None else before,
+            after=review_content(review, uid),
+            reason=review.reason,
+        )
 
     def _by_nonce(self, nonce: str) -> Review | None:
         found = self._session.execute(
@@ -93,6 +133,24 @@ def _corrected_before(review_id: int | None) -> RecordError:
     )
 
 
+def review_content(review: ReviewTable, uid: str) -> dict[str, Any]:
+    """What the audit trail keeps of a review: all of it."""
+    names = (
+        "id",
+        "reviewer",
+        "disposition",
+        "defect_class",
+        "decision",
+        "treatment",
+        "reason",
+        "shown_ms",
+        "nonce",
+        "supersedes",
+    )
+    told = {name: getattr(review, name) for name in names}
+    return told | {"inspection": uid, "reviewed_at": canonical_time(review.reviewed_at)}
+
+
 def review_value(review: ReviewTable, uid: str) -> Review:
     """The review as a plain value."""
     return Review(
@@ -102,6 +160,7 @@ def review_value(review: ReviewTable, uid: str) -> Review:
         disposition=cast(Disposition, review.disposition),  # the database checks the words
         defect_class=review.defect_class,
         decision=cast(Decision, review.decision),
+        treatment=cast("Treatment | None", review.treatment),
         reason=review.reason,
         shown_ms=review.shown_ms,
         nonce=review.nonce,

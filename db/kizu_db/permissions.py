@@ -1,0 +1,55 @@
+"""Who may do what, by role."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+__all__ = ["Action", "Role"]
+
+
+class Action(StrEnum):
+    """What changes the records, or takes them out of the house."""
+
+    REVIEW = "review"
+    """Decide about a part, and correct a decision."""
+    REPORT = "report"
+    """Make a report or an export."""
+    RELEASE_CLAIM = "release a claim"
+    """Take a part from the reviewer who has it."""
+    SET_RECIPE = "set a recipe"
+    """Change how a station judges: model, thresholds, explanation."""
+    HOLD = "hold a lot"
+    """Set or end a lot's legal hold."""
+    PRUNE = "prune"
+    """Let pictures and records go, by the rules of retention."""
+    MANAGE_USERS = "manage users"
+
+    @property
+    def least(self) -> Role:
+        """The role that is just enough."""
+        return _LEAST[self]
+
+
+class Role(StrEnum):
+    """What a person is here for; each role may do what the one before it may."""
+
+    VIEWER = "viewer"
+    INSPECTOR = "inspector"
+    ENGINEER = "engineer"
+    ADMIN = "admin"
+
+    def may(self, action: Action) -> bool:
+        """Whether this role is enough."""
+        roles = list(Role)
+        return roles.index(self) >= roles.index(action.least)
+
+
+_LEAST = {
+    Action.REPORT: Role.VIEWER,
+    Action.REVIEW: Role.INSPECTOR,
+    Action.RELEASE_CLAIM: Role.ENGINEER,
+    Action.SET_RECIPE: Role.ENGINEER,
+    Action.HOLD: Role.ADMIN,
+    Action.PRUNE: Role.ADMIN,
+    Action.MANAGE_USERS: Role.ADMIN,
+}

@@ -1,0 +1,107 @@
+"""Finding inspections by an index, whatever is asked for: a page costs the same at any depth of a million."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Select, select, text, union_all
+from sqlalchemy.orm import Session
+
+from kizu_db.repositories.plant import parts_like
+from kizu_db.repositories.rollups import Rollups
+from kizu_db.tables import InspectionTable
+from kizu_db.tables.inspections import CONFLICTING, WAITING
+from kizu_inspect.results import Verdict
+
+__all__ = ["MOST_PARTS", "Wanted", "find_ids"]
+
+MOST_PARTS = 200
+"""A search by serial looks at so many parts at most for each end of the serial."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Which inspections a list shows; None, empty text and False leave a thing open."""
+
+    verdicts: Collection[Verdict] | None = None
+    station: str | None = None
+    part: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    unreviewed: bool = False
+    conflicting: bool = False
+
+
+def find_ids(
+    session: Session, rollups: Rollups, wanted: Wanted, *, limit: int | None, newest: bool, beyond: int | None = None
+) -> list[int]:
+    """The numbers of the first `limit` inspections in order of recording, or, `newest`, from the end.
+
+    `beyond` is the number after which (before which, for `newest`) they begin. Every part of the query walks one index in
+    the list's own order and stops at the limit; only a search by part gathers what a bounded number of parts has, and sorts.
+    """
+    number = InspectionTable.id
+    rest: list[ColumnElement[bool]] = []
+    if beyond is not None:
+        rest.append(number < beyond if newest else number > beyond)
+    if wanted.since is not None or wanted.until is not None:
+        bounds = rollups.bounds(wanted.since, wanted.until, wanted.station)
+        if bounds is None:
+            return []
+        rest.append(number.between(*bounds))
+        rest += [] if wanted.since is None else [InspectionTable.judged_at >= wanted.since]
+        rest += [] if wanted.until is None else [InspectionTable.judged_at < wanted.until]
+    if wanted.part:
+        rest += _narrowed(wanted)
+        parts = parts_like(session, wanted.part, MOST_PARTS)
+        gathered = select(number).where(InspectionTable.part_id.in_(parts), *rest)
+        # A sum is in no index's order: the few inspections of these parts are sorted, instead of all others passed over.
+        by = number + 0
+        return list(session.scalars(gathered.order_by(by.desc() if newest else by).limit(limit)))
+    walks = [_walk(conditions + rest, limit, newest=newest) for conditions in _indexed(wanted)]
+    if not walks:
+        return []
+    if len(walks) == 1:
+        return list(session.scalars(walks[0]))
+    together = union_all(*(select(walk.subquery().c.id) for walk in walks)).subquery()
+    merged = select(together.c.id).order_by(together.c.id.desc() if newest else together.c.id).limit(limit)
+    return list(session.scalars(merged))
+
+
+def _walk(conditions: list[ColumnElement[bool]], limit: int | None, *, newest: bool) -> Select[int]:
+    number = InspectionTable.id
+    return select(number).where(*conditions).order_by(number.desc() if newest else number).limit(limit)
+
+
+def _indexed(wanted: Wanted) -> list[list[ColumnElement[bool]]]:
+    """What each walk asks for, so that one index begins with it and goes on in order of recording."""
+    at = [] if wanted.station is None else [InspectionTable.station == wanted.station]
+    verdicts = list(Verdict) if wanted.verdicts is None else [verdict for verdict in Verdict if verdict in wanted.verdicts]
+    unreviewed: list[ColumnElement[bool]] = [InspectionTable.disposition.is_(None)] if wanted.unreviewed else []
+    if wanted.conflicting:
+        return [[text(CONFLICTING), InspectionTable.verdict == verdict, *at, *unreviewed] for verdict in verdicts]  # type: ignore[list-item]
+    if wanted.unreviewed:
+        waiting: dict[Verdict, list[ColumnElement[bool]]] = {
+            verdict: unreviewed if verdict is Verdict.PASS else [text(WAITING)]  # type: ignore[list-item]
+            for verdict in verdicts
+        }
+        return [[*waiting[verdict], InspectionTable.verdict == verdict, *at] for verdict in verdicts]
+    if wanted.verdicts is None and wanted.station is None:
+        return [[]]
+    return [[*at, InspectionTable.verdict == verdict] for verdict in verdicts]
+
+
+def _narrowed(wanted: Wanted) -> list[ColumnElement[bool]]:
+    """All that is asked for but the part and the period."""
+    asked: list[ColumnElement[bool]] = []
+    if wanted.verdicts is not None:
+        asked.append(InspectionTable.verdict.in_(wanted.verdicts))
+    if wanted.station is not None:
+        asked.append(InspectionTable.station == wanted.station)
+    if wanted.unreviewed:
+        asked.append(InspectionTable.disposition.is_(None))
+    if wanted.conflicting:
+        asked.append(InspectionTable.explanation_conflict.is_(True))
+    return asked

@@ -1,0 +1,60 @@
+"""The events for programs outside: written with what they tell of, so that none is lost and none tells of nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import func, insert, select, text, update
+from sqlalchemy.orm import Session
+
+from kizu_db.repositories.common import plain_json
+from kizu_db.repositories.plant import ensure_place
+from kizu_db.tables import OutboxTable, StationTable
+from kizu_db.uid import new_uid
+from kizu_db.values import OutboxEvent
+
+__all__ = ["Outbox"]
+
+_PLAIN = {"synchronize_session": False}
+
+
+class Outbox:
+    """Each station's events in their order, until they are delivered."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, station: str, kind: str, payload: Mapping[str, Any]) -> str:
+        """Add the station's next event; its id, by which receivers drop repeats.
+
+        Raises RecordError for a payload that JSON cannot hold.
+        """
+        ensure_place(self._session, station)
+        event_id = new_uid()
+        counted = update(StationTable).where(StationTable.name == station).values(outbox_seq=StationTable.outbox_seq + 1)
+        seq = self._session.scalars(counted.returning(StationTable.outbox_seq), execution_options=_PLAIN).one()
+        values = {"event_id": event_id, "station": station, "seq": seq, "kind": kind, "created_at": datetime.now(UTC)}
+        self._session.execute(insert(OutboxTable).values(**values, payload=plain_json(payload, "An event")))
+        return event_id
+
+    def waiting(self, station: str, *, limit: int = 100) -> list[OutboxEvent]:
+        """The station's events that are not delivered, in their order, at most `limit`."""
+        query = select(OutboxTable).where(text("delivered_at IS NULL"), OutboxTable.station == station)
+        found = self._session.scalars(query.order_by(OutboxTable.seq).limit(limit))
+        return [
+            OutboxEvent(row.event_id, row.station, row.seq, row.kind, row.payload, row.created_at, row.attempts)
+            for row in found
+        ]
+
+    def tried(self, event_ids: Sequence[str], *, delivered: bool) -> None:
+        """Count an attempt, and, where it came through, settle these events."""
+        now = datetime.now(UTC) if delivered else None
+        change = update(OutboxTable).where(OutboxTable.event_id.in_(event_ids), OutboxTable.delivered_at.is_(None))
+        self._session.execute(change.values(attempts=OutboxTable.attempts + 1, delivered_at=now), execution_options=_PLAIN)
+
+    def backlog(self) -> dict[str, int]:
+        """How many events of each station wait; stations without any are left out."""
+        query = select(OutboxTable.station, func.count()).where(text("delivered_at IS NULL")).group_by(OutboxTable.station)
+        return dict(self._session.execute(query).all())

@@ -1,0 +1,107 @@
+"""Stations, views, lots and parts: made as they first appear, and the lots' legal holds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import select, union_all, update
+from sqlalchemy.orm import Session
+
+from kizu_db.permissions import Action
+from kizu_db.repositories.audit_trail import AuditTrail
+from kizu_db.repositories.common import insert_unless_there
+from kizu_db.repositories.users import Users
+from kizu_db.tables import LotTable, PartTable, StationTable, ViewTable
+from kizu_db.tables.base import clean_text
+from kizu_db.values import HeldLot
+from kizu_inspect.errors import RecordError
+
+__all__ = ["Lots", "ensure_part", "ensure_place", "parts_like"]
+
+
+def ensure_place(session: Session, station: str, view: str | None = None) -> None:
+    """Make the station and its view known, where they are not."""
+    known = (
+        select(StationTable.name).where(StationTable.name == station)
+        if view is None
+        else select(ViewTable.name).where(ViewTable.station == station, ViewTable.name == view)
+    )
+    if session.scalar(known) is None:
+        insert_unless_there(session, StationTable, {"name": station, "created_at": datetime.now(UTC)})
+        if view is not None:
+            insert_unless_there(session, ViewTable, {"station": station, "name": view})
+
+
+def ensure_part(session: Session, serial: str, lot: str, *, generated: bool) -> int:
+    """The number of the part with this serial in this lot, made where it is not known."""
+    known = select(PartTable.id).where(PartTable.serial == serial, PartTable.lot == lot)
+    found = session.scalar(known)
+    if found is None:
+        if session.scalar(select(LotTable.name).where(LotTable.name == lot)) is None:
+            insert_unless_there(session, LotTable, {"name": lot})
+        folded = clean_text(serial).casefold()
+        values = {
+            "serial": serial,
+            "lot": lot,
+            "generated": generated,
+            "serial_folded": folded,
+            "serial_reversed": folded[::-1],
+        }
+        found = insert_unless_there(session, PartTable, values)
+    # Another station may have recorded its first view of the part in between.
+    return found if found is not None else session.scalars(known).one()
+
+
+def parts_like(session: Session, text: str, limit: int) -> list[int]:
+    """Numbers of parts whose serial begins or ends with this text, in upper or lower case; at most `limit` for each end.
+
+    What begins with the text lies together in an index, and so does what ends with it; a text in the midst would cost a
+    walk through all parts.
+    """
+    wanted = clean_text(text).casefold()
+    found = []
+    for column, start in ((PartTable.serial_folded, wanted), (PartTable.serial_reversed, wanted[::-1])):
+        within = select(PartTable.id).where(column >= start, column < start + "\U0010ffff").order_by(column).limit(limit)
+        found.append(select(within.subquery().c.id))
+    return list(dict.fromkeys(session.scalars(union_all(*found))))
+
+
+class Lots:
+    """The lots, and which of them are held: nothing of a held lot is pruned."""
+
+    def __init__(self, session: Session, trail: AuditTrail, users: Users) -> None:
+        self._session = session
+        self._trail = trail
+        self._users = users
+
+    def hold(self, lot: str, *, by: str, reason: str) -> None:
+        """Set the lot's legal hold. Raises RecordError: an unknown lot, one that is held already, no reason; NotAllowed."""
+        self._require(by, reason)
+        now = datetime.now(UTC)
+        self._change(lot, True, {"held_by": by, "held_at": now, "held_reason": reason})
+        self._trail.add("lot.hold", actor=by, subject="lot", subject_id=lot, after={"held": True}, reason=reason)
+
+    def release(self, lot: str, *, by: str, reason: str) -> None:
+        """End the lot's legal hold. Raises RecordError: an unknown lot, one that is not held, no reason; NotAllowed."""
+        self._require(by, reason)
+        self._change(lot, False, {"held_by": None, "held_at": None, "held_reason": None})
+        self._trail.add("lot.release", actor=by, subject="lot", subject_id=lot, after={"held": False}, reason=reason)
+
+    def held(self) -> list[HeldLot]:
+        """The lots under legal hold, by name."""
+        found = self._session.scalars(select(LotTable).where(LotTable.held).order_by(LotTable.name))
+        return [HeldLot(lot.name, lot.held_by or "", lot.held_at, lot.held_reason or "") for lot in found if lot.held_at]
+
+    def _change(self, lot: str, held: bool, values: dict[str, object]) -> None:
+        was = self._session.scalar(select(LotTable.held).where(LotTable.name == lot))
+        if was is None:
+            raise RecordError("There is no such lot", found=repr(lot), expected="a lot of which a part was inspected")
+        if was is held:
+            raise RecordError(f"The lot {lot} is {'held already' if held else 'not held'}")
+        change = update(LotTable).where(LotTable.name == lot).values(held=held, **values)
+        self._session.execute(change, execution_options={"synchronize_session": False})
+
+    def _require(self, by: str, reason: str) -> None:
+        self._users.require(by, Action.HOLD)
+        if not by.strip() or not reason.strip():
+            raise RecordError("A legal hold needs a name and a reason", found=f"by {by!r}, because {reason!r}")

@@ -1,0 +1,133 @@
+"""What waits for a review, and who has it on the screen."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import ScalarSelect, Select, delete, func, select, text, update
+from sqlalchemy.orm import Session
+
+from kizu_db.repositories.common import insert_unless_there, inspection_id
+from kizu_db.tables import InspectionTable, QueueTable
+from kizu_db.tables.reviews import FREE
+from kizu_db.values import Claim, NewInspection
+from kizu_inspect.errors import RecordError
+
+__all__ = ["LEASE", "ReviewQueue"]
+
+LEASE = timedelta(minutes=10)
+"""For how long a part is a reviewer's own unless renewed."""
+
+_PLAIN = {"synchronize_session": False}
+_FREED_AT_ONCE = 100
+
+
+class ReviewQueue:
+    """The parts that wait for a review: all that the line did not pass, and the audit sample.
+
+    A claim ends with a review, with its release, or with its lease. Claims may be lost in a power cut, so take and release
+    them in a unit that is not `durable`.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, number: int, new: NewInspection) -> None:
+        """Let an inspection wait."""
+        judgement = new.judgement
+        values = {
+            "inspection_id": number,
+            "station": new.station,
+            "verdict": judgement.verdict,
+            "defect_class": judgement.target,
+            "certainty": 0.0 if judgement.score is None else abs(2 * judgement.score - 1),
+        }
+        insert_unless_there(self._session, QueueTable, values)
+
+    def settle(self, number: int) -> None:
+        """Take a reviewed inspection out."""
+        self._session.execute(delete(QueueTable).where(QueueTable.inspection_id == number), execution_options=_PLAIN)
+
+    def claim(
+        self,
+        reviewer: str,
+        *,
+        order: Literal["uncertain", "oldest"] = "uncertain",
+        station: str | None = None,
+        defect_class: str | None = None,
+        lease: timedelta = LEASE,
+    ) -> Claim | None:
+        """The next part, for this reviewer alone until the lease ends; None where no part waits that nobody has.
+
+        The least certain one of those that the model suspects of `defect_class` at `station`, or the oldest.
+        """
+        now = datetime.now(UTC)
+        self._free_expired(now)
+        query = select(QueueTable.inspection_id).where(text(FREE))
+        query = query.where(*([] if station is None else [QueueTable.station == station]))
+        query = query.where(*([] if defect_class is None else [QueueTable.defect_class == defect_class]))
+        by = (QueueTable.certainty, QueueTable.inspection_id) if order == "uncertain" else (QueueTable.inspection_id,)
+        chosen = self._passing_over_taken(query.order_by(*by).limit(1)).scalar_subquery()
+        number = self._take(chosen, reviewer, now + lease)
+        return None if number is None else self._claim(number)
+
+    def renew(self, uid: str, reviewer: str, *, lease: timedelta = LEASE) -> Claim:
+        """The claim, from now on for a whole lease. Raises RecordError where the part is not this reviewer's any more."""
+        number = inspection_id(self._session, uid)
+        change = update(QueueTable).where(QueueTable.inspection_id == number, QueueTable.claimed_by == reviewer)
+        change = change.values(claim_expires_at=datetime.now(UTC) + lease)
+        if not self._session.execute(change.returning(QueueTable.inspection_id), execution_options=_PLAIN).all():
+            raise RecordError(
+                "The part is not yours any more", found=f"inspection {uid}", expected=f"a claim of {reviewer}",
+                next_step="Take the next one.",
+            )  # fmt: skip
+        return self._claim(number)
+
+    def release(self, uid: str, reviewer: str | None = None) -> None:
+        """Give the part back; with None whoever has it. Nothing happens where it is nobody's, or somebody else's."""
+        number = inspection_id(self._session, uid)
+        change = update(QueueTable).where(QueueTable.inspection_id == number)
+        change = change.where(*([] if reviewer is None else [QueueTable.claimed_by == reviewer]))
+        self._session.execute(change.values(claimed_by=None, claim_expires_at=None), execution_options=_PLAIN)
+
+    def claims(self) -> list[Claim]:
+        """All parts that somebody has, by the end of the lease; expired ones are nobody's."""
+        query = select(InspectionTable.uid, QueueTable.claimed_by, QueueTable.claim_expires_at).join_from(
+            QueueTable, InspectionTable, InspectionTable.id == QueueTable.inspection_id
+        )
+        query = query.where(QueueTable.claimed_by.is_not(None), QueueTable.claim_expires_at > datetime.now(UTC))
+        found = self._session.execute(query.order_by(QueueTable.claim_expires_at))
+        return [Claim(uid_inspection=uid, reviewer=by, expires_at=end) for uid, by, end in found if by and end]
+
+    def waiting(self, station: str | None = None) -> int:
+        """How many parts wait, claimed ones included."""
+        query = select(func.count()).select_from(QueueTable)
+        return self._session.scalar(query.where(*([] if station is None else [QueueTable.station == station]))) or 0
+
+    def _free_expired(self, now: datetime) -> None:
+        expired = select(QueueTable.inspection_id).where(text("claimed_by IS NOT NULL"), QueueTable.claim_expires_at <= now)
+        some = self._passing_over_taken(expired.order_by(QueueTable.claim_expires_at).limit(_FREED_AT_ONCE))
+        ids = self._session.scalars(some).all()
+        if ids:
+            change = update(QueueTable).where(QueueTable.inspection_id.in_(ids)).values(claimed_by=None, claim_expires_at=None)
+            self._session.execute(change, execution_options=_PLAIN)
+
+    def _passing_over_taken(self, query: Select[int]) -> Select[int]:
+        """The query, passing over rows that another reviewer is taking at this moment; on SQLite there is no other."""
+        return query.with_for_update(skip_locked=True)  # SQLite has no such words, and SQLAlchemy leaves them out
+
+    def _take(self, chosen: ScalarSelect[int], reviewer: str, until: datetime) -> int | None:
+        change = (
+            update(QueueTable).where(QueueTable.inspection_id == chosen).values(claimed_by=reviewer, claim_expires_at=until)
+        )
+        return self._session.scalar(change.returning(QueueTable.inspection_id), execution_options=_PLAIN)
+
+    def _claim(self, number: int) -> Claim:
+        query = select(InspectionTable.uid, QueueTable.claimed_by, QueueTable.claim_expires_at).join_from(
+            QueueTable, InspectionTable, InspectionTable.id == QueueTable.inspection_id
+        )
+        uid, reviewer, until = self._session.execute(query.where(QueueTable.inspection_id == number)).one()
+        assert reviewer is not None
+        assert until is not None
+        return Claim(uid_inspection=uid, reviewer=reviewer, expires_at=until)

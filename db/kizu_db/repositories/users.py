@@ -1,0 +1,143 @@
+"""Who may do what here, and who is signed in."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from kizu_db.permissions import Action, Role
+from kizu_db.repositories.audit_trail import AuditTrail
+from kizu_db.repositories.common import insert_unless_there
+from kizu_db.tables import SessionTable, UserTable
+from kizu_db.values import User
+from kizu_inspect.errors import NotAllowed, RecordError
+
+__all__ = ["Users"]
+
+_PLAIN = {"synchronize_session": False}
+
+
+class Users:
+    """The people who may work here. While nobody is entered, everybody may do everything: a plant of one person."""
+
+    def __init__(self, session: Session, trail: AuditTrail) -> None:
+        self._session = session
+        self._trail = trail
+
+    def add(self, name: str, role: Role, *, by: str, password_hash: str | None = None) -> User:
+        """Enter a person. Raises RecordError for an empty or taken name, NotAllowed where `by` may not.
+
+        The first one must be an admin: with nobody to manage the others, nobody could work any more.
+        """
+        self.require(by, Action.MANAGE_USERS)
+        name = name.strip()
+        if not name:
+            raise RecordError("A user needs a name", found=repr(name))
+        if role is not Role.ADMIN and self._nobody():
+            raise RecordError(
+                "The first user must manage the others", found=f"role {role}", expected=f"role {Role.ADMIN}",
+                next_step="Enter an admin first.",
+            )  # fmt: skip
+        values = {
+            "name": name,
+            "name_folded": name.casefold(),
+            "role": role,
+            "active": True,
+            "password_hash": password_hash,
+            "created_at": datetime.now(UTC),
+        }
+        if insert_unless_there(self._session, UserTable, values) is None:
+            raise RecordError("That name is taken", found=name, expected="another one, in upper or lower case")
+        self._tell("user.add", name, by, None, {"role": role, "active": True})
+        return User(name, role, active=True)
+
+    def change(self, name: str, *, by: str, role: Role | None = None, active: bool | None = None) -> User:
+        """Give a person another role, or let them in or out; whoever is let out is signed out.
+
+        Raises RecordError for an unknown name and for the last active admin, NotAllowed where `by` may not.
+        """
+        self.require(by, Action.MANAGE_USERS)
+        found = self._find(name)
+        if found is None:
+            raise RecordError("There is no such user", found=repr(name))
+        was = {"role": found.role, "active": found.active}
+        is_now = {"role": role or found.role, "active": found.active if active is None else active}
+        admins = select(UserTable.id).where(UserTable.role == Role.ADMIN, UserTable.active, UserTable.id != found.id)
+        if not (is_now["role"] is Role.ADMIN and is_now["active"]) and self._session.scalar(admins.limit(1)) is None:
+            raise RecordError(f"{found.name} is the last admin", next_step="Make somebody else an admin first.")
+        self._session.execute(update(UserTable).where(UserTable.id == found.id).values(**is_now), execution_options=_PLAIN)
+        if not is_now["active"]:
+            self._session.execute(delete(SessionTable).where(SessionTable.user_id == found.id), execution_options=_PLAIN)
+        self._tell("user.change", found.name, by, was, is_now)
+        self._session.refresh(found)
+        return User(found.name, found.role, active=found.active)
+
+    def list(self) -> list[User]:
+        """All users, by name."""
+        found = self._session.scalars(select(UserTable).order_by(UserTable.name_folded))
+        return [User(one.name, one.role, active=one.active) for one in found]
+
+    def require(self, name: str, action: Action) -> None:
+        """Raise NotAllowed unless this person may do that."""
+        found = self._find(name)
+        if found is not None and found.active and found.role.may(action):
+            return
+        if found is None and self._nobody():
+            return
+        is_now = "nobody of that name" if found is None else f"role {found.role}" if found.active else "a user who was let out"
+        raise NotAllowed(
+            f"{name or 'Nobody'} may not {action}", found=is_now, expected=f"a {action.least} or more",
+            next_step="Ask an admin: `kizu user list` shows who is one.",
+        )  # fmt: skip
+
+    def sign_in(self, name: str, *, lasting: timedelta) -> str:
+        """A secret that stands for this person until it ends; only its hash is kept. Raises NotAllowed."""
+        found = self._find(name)
+        if found is None or not found.active:
+            raise NotAllowed(f"{name} may not sign in", expected="an active user")
+        secret, now = secrets.token_urlsafe(32), datetime.now(UTC)
+        row = SessionTable(
+            token_sha256=_hash(secret), user_id=found.id, created_at=now, last_seen_at=now, expires_at=now + lasting
+        )  # fmt: skip
+        self._session.add(row)
+        self._session.flush()
+        self._tell("user.sign_in", found.name, found.name, None, None)
+        return secret
+
+    def signed_in(self, secret: str, *, idle: timedelta) -> User | None:
+        """Whom the secret stands for; None where it has ended, or was not used for longer than `idle`."""
+        now = datetime.now(UTC)
+        query = select(SessionTable, UserTable).join(UserTable, UserTable.id == SessionTable.user_id)
+        found = self._session.execute(query.where(SessionTable.token_sha256 == _hash(secret))).one_or_none()
+        if found is None:
+            return None
+        session, user = found
+        if not user.active or session.expires_at <= now or session.last_seen_at + idle <= now:
+            self._session.delete(session)
+            self._session.flush()
+            return None
+        session.last_seen_at = now
+        self._session.flush()
+        return User(user.name, user.role, active=user.active)
+
+    def sign_out(self, secret: str) -> None:
+        """End what the secret stands for; nothing happens where it ended before."""
+        ended = delete(SessionTable).where(SessionTable.token_sha256 == _hash(secret))
+        self._session.execute(ended, execution_options=_PLAIN)
+
+    def _find(self, name: str) -> UserTable | None:
+        return self._session.scalar(select(UserTable).where(UserTable.name_folded == name.strip().casefold()))
+
+    def _nobody(self) -> bool:
+        return self._session.scalar(select(UserTable.id).limit(1)) is None
+
+    def _tell(self, action: str, name: str, by: str, before: dict[str, object] | None, after: dict[str, object] | None) -> None:
+        self._trail.add(action, actor=by, subject="user", subject_id=name, before=before, after=after)
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,142 @@
+"""Letting go what was kept long enough, in small pieces beside a running line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from kizu_db.image_store import ImageStore
+from kizu_db.permissions import Action
+from kizu_db.records import Records, Unit
+from kizu_db.settings import RetentionSettings
+from kizu_db.values import DueInspection
+from kizu_inspect.results import Verdict
+
+__all__ = ["Pruned", "prune", "what_is_due"]
+
+_AT_ONCE = 100
+_LISTED_AT_ONCE = 5000
+_LEAST_PAUSE_S = 0.002
+_ABOUT_TO_BE_RECORDED = timedelta(hours=1)
+
+
+@dataclass
+class Pruned:
+    """What went, or what would go."""
+
+    records: int = 0
+    """Inspections with all that hangs on them."""
+    passed_images: int = 0
+    """Other inspections that passed, and lose their picture."""
+    flagged_images: int = 0
+    """Other inspections that did not pass, and lose their picture."""
+    files: int = 0
+    """Pictures removed from the image store; fewer than images where several inspections share one."""
+    freed_bytes: int = 0
+
+
+def what_is_due(records: Records, settings: RetentionSettings, *, now: datetime | None = None) -> Pruned:
+    """What `prune` would let go at this moment (default: now); changes nothing. Files are not counted."""
+    found, ends = Pruned(), settings.ends(now or datetime.now(UTC))
+    gone: set[int] = set()
+    for due in _listed(records, lambda unit, after: unit.retention.due_records(ends, after=after, limit=_LISTED_AT_ONCE)):
+        found.records += len(due)
+        gone.update(one.number for one in due)
+    for due in _listed(records, lambda unit, after: unit.retention.due_images(ends, after=after, limit=_LISTED_AT_ONCE)):
+        _count_images(found, [one for one in due if one.number not in gone])
+    return found
+
+
+def prune(
+    records: Records,
+    store: ImageStore,
+    settings: RetentionSettings,
+    *,
+    by: str,
+    reason: str = "retention",
+    now: datetime | None = None,
+    progress: Callable[[Pruned], None] | None = None,
+) -> Pruned:
+    """Let go what is due: records with their pictures first, then pictures.
+
+    Each piece is one short transaction that also writes its audit event; a pause of its own length follows, so that a line
+    that waits comes next. A picture's file goes only after its piece is on the disk: killed at any instant, the records are
+    whole, and the next prune first removes the files that were left. Raises NotAllowed, RecordError.
+    """
+    with records.unit(read_only=True) as unit:
+        unit.users.require(by, Action.PRUNE)
+        last = unit.trail.last_of("retention")
+    done, ends = Pruned(), settings.ends(now or datetime.now(UTC))
+    if last is not None and last.before is not None:
+        left = {**last.before.get("inspections", {}), **last.before.get("images", {})}
+        _remove_files(records, store, left.values(), done)
+
+    def records_of(unit: Unit, after: DueInspection | None) -> list[DueInspection]:
+        return unit.retention.due_records(ends, after=after, limit=_AT_ONCE)
+
+    def images_of(unit: Unit, after: DueInspection | None) -> list[DueInspection]:
+        return unit.retention.due_images(ends, after=after, limit=_AT_ONCE)
+
+    for listed in _listed(records, records_of):
+        with _then_pause(records) as unit:
+            # A lot may be held since, a part reviewed.
+            due = unit.retention.due_records(ends, among=[one.number for one in listed], limit=_AT_ONCE)
+            if due:
+                unit.retention.drop_records(due, by=by, reason=reason)
+        done.records += len(due)
+        _remove_files(records, store, [one.image_sha256 for one in due], done)
+        if progress is not None:
+            progress(done)
+    for listed in _listed(records, images_of):
+        with _then_pause(records) as unit:
+            due = unit.retention.due_images(ends, among=[one.number for one in listed], limit=_AT_ONCE)
+            if due:
+                unit.retention.drop_images(due, by=by, reason=reason)
+        _count_images(done, due)
+        _remove_files(records, store, [one.image_sha256 for one in due], done)
+        if progress is not None:
+            progress(done)
+    return done
+
+
+def _listed(
+    records: Records, page: Callable[[Unit, DueInspection | None], list[DueInspection]]
+) -> Iterator[list[DueInspection]]:
+    """All that is due, page by page, oldest first; each page is read in a unit of its own."""
+    after: DueInspection | None = None
+    while True:
+        with records.unit(read_only=True) as unit:
+            due = page(unit, after)
+        if not due:
+            return
+        yield due
+        after = due[-1]
+
+
+@contextmanager
+def _then_pause(records: Records) -> Iterator[Unit]:
+    """A unit, and then a pause in which whoever waits for the database comes first."""
+    started = time.monotonic()
+    with records.unit() as unit:
+        yield unit
+    time.sleep(max(_LEAST_PAUSE_S, time.monotonic() - started))
+
+
+def _count_images(pruned: Pruned, due: Sequence[DueInspection]) -> None:
+    passed = sum(one.verdict is Verdict.PASS for one in due)
+    pruned.passed_images += passed
+    pruned.flagged_images += len(due) - passed
+
+
+def _remove_files(records: Records, store: ImageStore, names: Iterable[str | None], pruned: Pruned) -> None:
+    """Remove the pictures that no inspection has any more."""
+    with records.unit(read_only=True) as unit:
+        free = [name for name in dict.fromkeys(names) if name is not None and not unit.retention.image_is_kept(name)]
+    for name in free:
+        size = store.remove(name, unless_put_within=_ABOUT_TO_BE_RECORDED)
+        if size is not None:
+            pruned.files += 1
+            pruned.freed_bytes += size

@@ -1,0 +1,92 @@
+"""What people decided, what waits for them, and the files that they made of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from kizu_db.tables.base import Base, row_id, sha256_text, words
+from kizu_inspect.results import Verdict
+
+__all__ = ["FREE", "QueueTable", "ReportTable", "ReviewTable"]
+
+FREE = "claimed_by IS NULL"
+"""The words of the queue's partial indexes."""
+
+
+class ReviewTable(Base):
+    """What a person decided; the database refuses to change it, and to delete it but with its inspection, by retention."""
+
+    __tablename__ = "review"
+    __table_args__ = (
+        UniqueConstraint("nonce"),
+        UniqueConstraint("supersedes"),
+        CheckConstraint("disposition IN ('good', 'defective')", name="disposition"),
+        CheckConstraint("decision IN ('accept', 'override')", name="decision"),
+        CheckConstraint("treatment IN ('accept', 'rework', 'scrap')", name="treatment"),
+        Index(None, "inspection_id"),
+    )
+
+    id: Mapped[int] = mapped_column(row_id, primary_key=True)
+    inspection_id: Mapped[int] = mapped_column(row_id, ForeignKey("inspection.id"))
+    reviewer: Mapped[str]
+    disposition: Mapped[str] = mapped_column(String(16))
+    defect_class: Mapped[str | None]
+    decision: Mapped[str] = mapped_column(String(16))
+    treatment: Mapped[str | None] = mapped_column(String(16))
+    reason: Mapped[str]
+    shown_ms: Mapped[int | None]
+    nonce: Mapped[str]
+    supersedes: Mapped[int | None] = mapped_column(row_id, ForeignKey("review.id"))
+    reviewed_at: Mapped[datetime]
+
+
+class QueueTable(Base):
+    """What waits for a review, with who looks at it now and until when the claim holds. A review takes the row away."""
+
+    __tablename__ = "review_queue"
+    __table_args__ = (
+        CheckConstraint("(claimed_by IS NULL) = (claim_expires_at IS NULL)", name="claim"),
+        *(
+            Index(f"ix_review_queue_free_{name}", *columns, sqlite_where=text(FREE), postgresql_where=text(FREE))
+            for name, columns in (
+                ("certainty", ("certainty", "inspection_id")),
+                ("station", ("station", "certainty", "inspection_id")),
+                ("defect_class", ("defect_class", "certainty", "inspection_id")),
+            )
+        ),
+        Index("ix_review_queue_claimed", "claim_expires_at", sqlite_where=text("claimed_by IS NOT NULL"),
+              postgresql_where=text("claimed_by IS NOT NULL")),
+    )  # fmt: skip
+
+    inspection_id: Mapped[int] = mapped_column(
+        row_id, ForeignKey("inspection.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    station: Mapped[str] = mapped_column(ForeignKey("station.name"))
+    verdict: Mapped[Verdict] = mapped_column(words(Verdict, "verdict"))
+    defect_class: Mapped[str | None]
+    """What the model suspects."""
+    certainty: Mapped[float]
+    """|2·score − 1|, 0 to 1: how far from even the score is; 0 where there is none."""
+    claimed_by: Mapped[str | None]
+    claim_expires_at: Mapped[datetime | None]
+
+
+class ReportTable(Base):
+    """A file that was made of the records: of what, by whom, and its hash."""
+
+    __tablename__ = "report"
+    __table_args__ = (Index(None, "made_at"),)
+
+    uid: Mapped[str] = mapped_column(String(36), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    content: Mapped[dict[str, Any]]
+    """The filters, and how many inspections it holds."""
+    made_at: Mapped[datetime]
+    made_by: Mapped[str]
+    software: Mapped[str]
+    sha256: Mapped[str] = mapped_column(sha256_text)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
