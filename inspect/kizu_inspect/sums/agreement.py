@@ -53,7 +53,8 @@ class Agreement:
 def attribute_agreement(defective: Sequence[bool], judged: Sequence[Sequence[bool]]) -> Agreement:
     """One appraiser's figures: whether each part is defective (N), and how it was judged each time (N of T ≥ 1).
 
-    Raises ValueError where the numbers of parts or of judgements a part differ, or where good or defective parts are missing.
+    True stands for defective in both. Raises ValueError where the numbers of parts or of judgements a part differ, or where
+    good or defective parts are missing.
     """
     if len(defective) != len(judged):
         raise ValueError(f"expected judgements of each known part, found {len(judged)} for {len(defective)} parts")
