@@ -4,35 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 
 from kizu_inspect.decide import decide, probabilities_of
 from kizu_inspect.errors import DataError
-from kizu_inspect.evaluation.figures import wilson
 from kizu_inspect.evaluation.pointing import explanation_figures, locate
 from kizu_inspect.recipe import ClassRule
 from kizu_inspect.results import Verdict
+from kizu_inspect.sums.intervals import clopper_pearson_upper
 from kizu_inspect.training.calibrate import expected_calibration_error, fit_temperature, split_by_group
-from kizu_inspect.training.thresholds import Scored, choose_thresholds, clopper_pearson_upper, parts_needed, trade_off
+from kizu_inspect.training.thresholds import Scored, choose_thresholds, parts_needed, trade_off
 
 
 @pytest.mark.parametrize(("rate", "parts"), [(0.05, 59), (0.02, 149), (0.01, 299)])
 def test_how_many_defective_parts_a_promise_takes(rate: float, parts: int) -> None:
     assert parts_needed(rate) == parts
     assert clopper_pearson_upper(0, parts) <= rate < clopper_pearson_upper(0, parts - 1)
-
-
-def test_the_bound_is_scipys() -> None:
-    for misses, n in [(0, 59), (1, 120), (7, 100)]:
-        expected = binomtest(misses, n, alternative="less").proportion_ci(0.95, method="exact").high
-        assert clopper_pearson_upper(misses, n) == pytest.approx(expected, abs=1e-9)
-
-
-def test_the_interval_is_scipys() -> None:
-    for k, n in [(0, 10), (3, 10), (97, 100)]:
-        expected = binomtest(k, n).proportion_ci(0.95, method="wilson")
-        figure = wilson(k, n)
-        assert (figure.low, figure.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
 
 def test_the_pass_limit_is_the_largest_that_keeps_the_promise() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from kizu_dashboard.figures import Share
 from kizu_dashboard.theme import LOOKS
 from kizu_dashboard.thresholds import Limits
 from kizu_inspect.results import Region, Verdict
+from kizu_inspect.sums.intervals import Share
 
 __all__ = [
     "badge",

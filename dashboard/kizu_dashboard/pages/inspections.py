@@ -10,12 +10,12 @@ from typing import Final
 import streamlit as st
 
 from kizu_dashboard.components.inspection_list import draw_inspection_list
-from kizu_dashboard.figures import first_pass_yield, share_of
 from kizu_dashboard.markup import empty_state, figure_tiles
 from kizu_dashboard.pages.frame import current_room
 from kizu_dashboard.room import Room
 from kizu_dashboard.theme import LOOKS
 from kizu_inspect.results import Verdict
+from kizu_inspect.sums.yields import first_pass_yield, share_of
 
 PAGE_ROWS: Final = 50
 SHOWN_ORDER: Final = (Verdict.REJECT, Verdict.REVIEW, Verdict.ERROR, Verdict.PASS)

@@ -7,7 +7,6 @@ from datetime import date, datetime, time, timedelta
 
 import streamlit as st
 
-from kizu_dashboard.figures import first_pass_yield, share_of
 from kizu_dashboard.markup import card_title, empty_state, figure_tiles
 from kizu_dashboard.pages.frame import current_room
 from kizu_dashboard.reports.content import DefectReport, gather_report
@@ -16,6 +15,7 @@ from kizu_dashboard.reports.pdf import pdf_report
 from kizu_dashboard.room import Room
 from kizu_inspect.errors import KizuError
 from kizu_inspect.results import Verdict
+from kizu_inspect.sums.yields import first_pass_yield, share_of
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from kizu_dashboard.figures import first_pass_yield, share_of
 from kizu_dashboard.reports.content import DefectReport
 from kizu_dashboard.reports.fonts import USUAL_FONTS, choose_font
 from kizu_dashboard.reports.part_block import draw_part_block, part_texts
@@ -17,6 +16,7 @@ from kizu_dashboard.wording import FOOT_SENTENCE, disposition_text, moment, stan
 from kizu_db.image_store import ImageStore
 from kizu_db.values import InspectionRecord
 from kizu_inspect.results import Verdict
+from kizu_inspect.sums.yields import first_pass_yield, share_of
 
 __all__ = ["pdf_report"]
 

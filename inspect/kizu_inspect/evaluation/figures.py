@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
+
+from kizu_inspect.sums.intervals import wilson_interval
 
 __all__ = ["Figure", "bootstrap", "wilson"]
 
@@ -34,14 +35,11 @@ class Figure:
 
 
 def wilson(successes: int, n: int) -> Figure:
-    """A rate with its Wilson score interval (Wilson, 1927)."""
+    """A rate with its Wilson score interval."""
     if n == 0:
         return Figure(None, None, None, 0)
-    z = float(norm.ppf(0.975))
-    p = successes / n
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * float(np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))) / (1 + z * z / n)
-    return Figure(p, max(0.0, min(p, centre - half)), min(1.0, max(p, centre + half)), n)
+    low, high = wilson_interval(successes, n)
+    return Figure(successes / n, low, high, n)
 
 
 def bootstrap(n: int, statistic: Callable[[npt.NDArray[np.int64]], float], *, seed: int = 0) -> Figure:

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kizu_inspect.evaluation.figures import Figure, bootstrap, wilson
-from kizu_inspect.training.thresholds import Scored, choose_thresholds, clopper_pearson_upper, most_missed
+from kizu_inspect.sums.intervals import clopper_pearson_upper
+from kizu_inspect.training.thresholds import Scored, choose_thresholds, most_missed
 
 __all__ = ["RULE", "AtPromise", "Measured", "Recommendation", "at_promise", "recommend"]
 

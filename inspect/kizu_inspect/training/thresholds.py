@@ -12,22 +12,21 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from scipy.special import expit, logit
-from scipy.stats import beta
 
 from kizu_inspect.bundle import Bundle, NoveltyLimit, Promise, Thresholds
 from kizu_inspect.devices import pick_device
 from kizu_inspect.errors import DataError
 from kizu_inspect.inspector import Inspector
 from kizu_inspect.recipe import Device, Recipe
+from kizu_inspect.sums.intervals import CONFIDENCE, clopper_pearson_upper
 from kizu_inspect.training.dataset import Sample
 from kizu_inspect.training.pictures import read_picture
 
 __all__ = [
-    "PROMISES", "Scored", "ThresholdChoice", "TradeOff", "choose_thresholds", "clopper_pearson_upper", "draw_trade_off",
-    "judge_samples", "most_missed", "novelty_limit", "parts_needed", "trade_off", "write_trade_off",
+    "PROMISES", "Scored", "ThresholdChoice", "TradeOff", "choose_thresholds", "draw_trade_off", "judge_samples", "most_missed",
+    "novelty_limit", "parts_needed", "trade_off", "write_trade_off",
 ]  # fmt: skip
 
-CONFIDENCE = 0.95
 PROMISES = (0.10, 0.05, 0.02, 0.01, 0.005)
 LIKE_TRAINING = 0.99
 """So large a share of the good pictures counts as like training: the price of noticing the unknown is the rest."""
@@ -68,11 +67,6 @@ def judge_samples(
     good = bundle.spec.good
     defective = np.array([sample.label != good for sample in samples], np.bool_)
     return Scored(np.array(scores), defective, np.array(novelties) if novelties else None)
-
-
-def clopper_pearson_upper(misses: int, n: int) -> float:
-    """One-sided 95 % upper bound of a rate with `misses` among `n` (Clopper and Pearson, 1934)."""
-    return 1.0 if misses >= n else float(beta.ppf(CONFIDENCE, misses + 1, n - misses))
 
 
 def parts_needed(miss_rate: float) -> int:
