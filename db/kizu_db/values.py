@@ -220,6 +220,11 @@ class InspectionRecord:
         """The map that stands for this inspection in lists and reports: the line's, or else the one stored last."""
         return self.explained_by(self.method) or (self.explanations[-1] if self.explanations else None)
 
+    @property
+    def standing_review(self) -> Review | None:
+        """The review that counts: the latest one, which no other supersedes."""
+        return self.reviews[-1] if self.reviews else None
+
     def explained_by(self, method: str) -> Explanation | None:
         """The stored map of this method."""
         return next((one for one in self.explanations if one.heatmap.method == method), None)

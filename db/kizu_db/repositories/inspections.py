@@ -185,6 +185,37 @@ class Inspections:
             execution_options={"synchronize_session": False},
         )
 
+    def records_after(
+        self,
+        uid: str | None,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        station: str | None = None,
+        verdicts: Collection[Verdict] | None = None,
+        limit: int = 200,
+    ) -> list[InspectionRecord]:
+        """The next inspections after that one, oldest first, at most `limit`; None begins with the first of all.
+
+        `verdicts` None means all. An unknown uid gives an empty list.
+        """
+        table = InspectionTable
+        # With an index on a bare column, each page would sort all that is left of the period, in time that grows with the
+        # square of its length. Hidden in a call, the conditions are asked of each row along the order of recording.
+        judged_at, at, verdict = (func.coalesce(one, one) for one in (table.judged_at, table.station, table.verdict))
+        query = _records().order_by(table.id).limit(limit)
+        if uid is not None:
+            query = query.where(table.id > select(table.id).where(table.uid == uid).scalar_subquery())
+        if since is not None:
+            query = query.where(judged_at >= since)
+        if until is not None:
+            query = query.where(judged_at < until)
+        if station is not None:
+            query = query.where(at == station)
+        if verdicts is not None:
+            query = query.where(verdict.in_(verdicts))
+        return [_record_value(found) for found in self._session.execute(query)]
+
 
 def _period(since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
     start = [] if since is None else [InspectionTable.judged_at >= since]
