@@ -1,9 +1,10 @@
-"""Exports, read back by other programs and by the project's own readers."""
+"""Inspections, regions and reviews as Parquet and CSV, read back as other programs read them."""
 
 from __future__ import annotations
 
 import csv
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -282,3 +283,26 @@ def test_a_disk_that_takes_no_more_is_told(export: str, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert f"the export {tmp_path / 'out'} could not be written: found File too large. Nothing of it was kept." in done.stderr
     assert not list(tmp_path.glob("*out*")) + list(tmp_path.glob(".kizu*"))
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from kizu_db.exports.tables import export_csv
+def waiting():
+    print("begun", flush=True)
+    sys.stdin.read()
+    yield
+export_csv(waiting(), Path(sys.argv[1]))
+"""
+
+
+def test_a_kill_leaves_nothing_that_looks_finished(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "out")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as export:
+        assert export.stdout is not None
+        assert export.stdout.readline() == "begun\n"
+        export.kill()
+        assert export.wait(timeout=30) == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".kizu-export-")
