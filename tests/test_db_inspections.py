@@ -56,6 +56,7 @@ def test_a_record_comes_back_as_it_was_written(records: Records) -> None:
         target="scratch",
         score=0.875,
         image_sha256="cd" * 32,
+        image_pruned_at=None,
         model_hash=model().hash,
         explanation_state=ExplanationState.PENDING,
         audit=True,

@@ -11,7 +11,7 @@ import pytest
 
 from dashboard_world import MODEL_HASH, START, Plant, filled_plant
 from kizu_dashboard.reports.content import gather_report
-from kizu_dashboard.reports.csv import COLUMNS, csv_report, safe_cell
+from kizu_dashboard.reports.csv import COLUMNS, csv_report
 from kizu_inspect.errors import ConfigError
 
 DAY = timedelta(days=1)
@@ -56,16 +56,6 @@ def test_what_people_and_file_names_say_never_becomes_a_formula(rows: dict[str, 
     assert rows["P-1002"]["review_reason"] == '\'=cmd|" /C calc"!A0'
     assert rows["P-1002"]["reviewer"] == "'@kim"
     assert not [cell for row in rows.values() for cell in row.values() if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
-
-
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@sum", "\tx", "\rx", "\nx"])
-def test_risky_starts_get_an_apostrophe(text: str) -> None:
-    assert safe_cell(text) == f"'{text}"
-
-
-@pytest.mark.parametrize("text", ["", "P-1", "a=b", "부품"])
-def test_other_cells_stay_as_they_are(text: str) -> None:
-    assert safe_cell(text) == text
 
 
 def test_an_error_row_says_what_went_wrong(rows: dict[str, dict[str, str]]) -> None:

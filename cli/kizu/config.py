@@ -8,6 +8,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from kizu_dashboard.settings import DashboardConfig
+from kizu_db.settings import RetentionSettings
 from kizu_inspect.errors import ConfigError
 from kizu_inspect.settings import describe_invalid
 from kizu_pipeline.settings import RuntimeSettings, StationSettings
@@ -20,6 +21,7 @@ class KizuConfig(DashboardConfig):
 
     station: StationSettings | None = Field(default=None, title="Station", description="What `kizu run` inspects.")
     runtime: RuntimeSettings = RuntimeSettings()
+    retention: RetentionSettings = RetentionSettings()
 
     @property
     def for_dashboard(self) -> DashboardConfig:

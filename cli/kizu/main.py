@@ -10,6 +10,7 @@ from kizu.commands.calibrate import calibrate_command
 from kizu.commands.data import check_command, convert_command
 from kizu.commands.demo import demo_command
 from kizu.commands.evaluate import evaluate_command
+from kizu.commands.export import export_command
 from kizu.commands.inspect import inspect_command
 from kizu.commands.line import dashboard_command, db_upgrade, report_command, run_command
 from kizu.commands.synth import synth_command
@@ -35,6 +36,7 @@ app.command("report")(report_command)
 data.command("check")(check_command)
 data.command("convert")(convert_command)
 db.command("upgrade")(db_upgrade)
+db.command("export")(export_command)
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ def can_explain(record: InspectionRecord, method: str) -> bool:
     """Whether the map of this method is not there and everything is on record that it is made from."""
     judged = bool(record.probabilities)
     made = record.explained_by(method) is not None
-    return judged and not made and record.model is not None and record.row.image_sha256 is not None
+    return judged and not made and record.model is not None and record.row.kept_image is not None
 
 
 def explain_stored(room: Room, uid: str, method: str) -> None:

@@ -102,7 +102,7 @@ def shrink(image: ImageRGB, longest_px: int) -> ImageRGB:
 
 
 def _data(room: Room, record: InspectionRecord) -> bytes | None:
-    sha256 = record.row.image_sha256
+    sha256 = record.row.kept_image
     return None if sha256 is None else room.images.get(sha256)
 
 

@@ -19,7 +19,6 @@ __all__ = [
     "method_name",
     "moment",
     "no_map_reason",
-    "standing_review",
 ]
 
 FOOT_SENTENCE: Final = "The heatmap shows what drove the model's decision. It is indicative, not a measurement."
@@ -84,11 +83,6 @@ def no_map_reason(record: InspectionRecord, method: str | None = None) -> str | 
 def check_text(check: RegionCheck) -> str:
     """What came of asking the model again, in one sentence."""
     return f"Defect score without the heatmap's region {check.score_without:.3f}, of the region alone {check.score_only:.3f}."
-
-
-def standing_review(record: InspectionRecord) -> Review | None:
-    """The review that counts: the latest one, which no other supersedes."""
-    return record.reviews[-1] if record.reviews else None
 
 
 def disposition_text(review: Review) -> str:

@@ -120,6 +120,8 @@ class InspectionRow:
     target: str | None
     score: float | None
     image_sha256: str | None
+    image_pruned_at: datetime | None
+    """When its picture went, by the plant's rules of retention; None while it is kept."""
     model_hash: str | None
     explanation_state: ExplanationState
     audit: bool
@@ -128,6 +130,11 @@ class InspectionRow:
     has_heatmap: bool
     explanation_conflict: bool
     """Whether a map of it does not explain its verdict: without the map's region the part would not pass either."""
+
+    @property
+    def kept_image(self) -> str | None:
+        """The picture's name in the image store; None where there never was one, or it was pruned."""
+        return self.image_sha256 if self.image_pruned_at is None else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -324,8 +331,6 @@ class InspectionRecord:
     """How unlike anything in training it is, ≥ 0; None where the model does not tell."""
     reference_correlation: float | None
     """How well its reference fitted, −1 to 1; None where it has none."""
-    image_pruned_at: datetime | None
-    """When its picture went, by the plant's rules of retention; None while it is kept."""
     model: ModelRow | None
     recipe: RecipeRow | None
     explanations: tuple[Explanation, ...]
@@ -362,6 +367,11 @@ class InspectionRecord:
     def explanation(self) -> Explanation | None:
         """The map that stands for this inspection in lists and reports: the line's, or else the one stored last."""
         return self.explained_by(self.method) or (self.explanations[-1] if self.explanations else None)
+
+    @property
+    def standing_review(self) -> Review | None:
+        """The review that counts: the latest one, which no other supersedes."""
+        return self.reviews[-1] if self.reviews else None
 
     def explained_by(self, method: str) -> Explanation | None:
         """The stored map of this method."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
+from getpass import getuser
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import typer
 
 from kizu.config import KizuConfig, load_config
 from kizu.console import ConfigOption, JsonOption, screen, write_json
+from kizu.period import first_moment, moment_after, parse_day
 from kizu_db.image_store import ImageStore
 from kizu_db.migrations import upgrade
 from kizu_db.records import Records
@@ -80,24 +82,20 @@ def report_command(
     settings = load_config(config)
     zone = settings.plant.zone
     today = datetime.now(UTC).astimezone(zone).date()
-    first = _day(since, "--since") if since else today - timedelta(days=7)
-    last = _day(until, "--until") if until else today
+    first = parse_day(since, "--since") if since else today - timedelta(days=7)
+    last = parse_day(until, "--until") if until else today
+    kind = out.suffix.lower().removeprefix(".")
+    store = ImageStore(settings.images.path)
     with Records.open(settings.database) as records:
         report = gather_report(
-            records, settings, since=datetime.combine(first, time(), zone),
-            until=datetime.combine(last + timedelta(days=1), time(), zone), station=station, made_by=made_by,
+            records, settings, since=first_moment(first, zone), until=moment_after(last, zone),
+            station=station, made_by=made_by,
         )  # fmt: skip
-    store = ImageStore(settings.images.path)
-    data = csv_report(report) if out.suffix.lower() == ".csv" else pdf_report(report, store, font=settings.report.font)
+        data = csv_report(report) if kind == "csv" else pdf_report(report, store, font=settings.report.font)
+        with records.unit() as unit:
+            unit.reports.add(kind, data, report.told, by=made_by or getuser(), software=report.software)
     out.write_bytes(data)
     screen.print(f"{out}: {first} to {last}")
-
-
-def _day(text: str, option: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"{option} is not a day", found=text, expected="YYYY-MM-DD") from None
 
 
 def db_upgrade(config: ConfigOption = DEFAULT_CONFIG) -> None:

@@ -45,7 +45,7 @@ def _row_data(row: InspectionRow, zone: ZoneInfo) -> dict[str, Any]:
         "part": row.part,
         "generated": row.part_generated,
         "place": " · ".join(place for place in places if place),
-        "thumbnail": None if row.image_sha256 is None else f"/thumbnail/{row.uid}",
+        "thumbnail": None if row.kept_image is None else f"/thumbnail/{row.uid}",
         "icon": look.icon,
         "word": look.word,
         "ink": look.ink,

@@ -33,7 +33,7 @@ def viewer_data(record: InspectionRecord, method: str) -> dict[str, Any]:
     return {
         "uid": uid,
         "part": record.row.part,
-        "photo": None if record.row.image_sha256 is None else f"/image/{uid}",
+        "photo": None if record.row.kept_image is None else f"/image/{uid}",
         "heatmap": None if heatmap is None or why is not None else f"/heatmap/{uid}?{urlencode({'method': heatmap.method})}",
         "width": record.width_px or (geometry.width_px if geometry is not None else None),
         "height": record.height_px or (geometry.height_px if geometry is not None else None),

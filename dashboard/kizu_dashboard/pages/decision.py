@@ -11,7 +11,7 @@ import streamlit as st
 from kizu_dashboard.deciding import OTHER_DEFECT, Outcome, Proposal, accepted, decide, defect_classes, next_waiting, problems
 from kizu_dashboard.markup import card_title, facts
 from kizu_dashboard.room import Room
-from kizu_dashboard.wording import disposition_text, moment, standing_review
+from kizu_dashboard.wording import disposition_text, moment
 from kizu_db.values import InspectionRecord, NewReview
 from kizu_inspect.errors import RecordError
 
@@ -23,7 +23,7 @@ GOOD = "good"
 
 def draw_decision(room: Room, record: InspectionRecord) -> None:
     """The card in which a person decides; the decision is stored as a new review, then the next part is shown."""
-    uid, standing = record.row.uid, standing_review(record)
+    uid, standing = record.row.uid, record.standing_review
     # One form a part and a state of its reviews: its nonce makes a repeated click the same review.
     form = f"{uid}-{standing.id if standing is not None else 0}"
     shown = st.session_state.setdefault("shown-form", {})
@@ -105,7 +105,7 @@ def _record(
     reason: str,
 ) -> None:
     """Stores what the form says about the part it was drawn for, and goes on to the next part."""
-    uid, standing = record.row.uid, standing_review(record)
+    uid, standing = record.row.uid, record.standing_review
     review = NewReview(
         uid_inspection=uid,
         reviewer=reviewer.strip(),

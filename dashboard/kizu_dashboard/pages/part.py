@@ -143,6 +143,12 @@ def _record_card(room: Room, record: InspectionRecord) -> None:
         entries["Picture"] = f"{record.width_px} × {record.height_px} px · {record.image_name}"
     if row.image_sha256:
         entries["Picture hash"] = f"SHA-256 {row.image_sha256[:16]}…"
+    if row.image_pruned_at is not None:
+        entries["Picture let go"] = f"{moment(row.image_pruned_at, zone)}, by the plant's rules of retention"
+    if record.novelty is not None:
+        entries["Novelty"] = f"{record.novelty:.3g}"
+    if record.reference_correlation is not None:
+        entries["Fit of the reference"] = f"correlation {record.reference_correlation:.3f}"
     entries["Source"] = f"{record.source} · {record.source_key}"
     with st.expander("How it was judged", icon=":material/fact_check:"):
         st.html(facts(entries))

@@ -9,7 +9,7 @@ import streamlit as st
 
 from kizu_dashboard.markup import card_title, empty_state, figure_tiles
 from kizu_dashboard.pages.frame import current_room
-from kizu_dashboard.reports.content import DefectReport, gather_report
+from kizu_dashboard.reports.content import gather_report
 from kizu_dashboard.reports.csv import csv_report
 from kizu_dashboard.reports.pdf import pdf_report
 from kizu_dashboard.room import Room
@@ -52,8 +52,13 @@ def main() -> None:
             f"{flagged:,} parts are flagged; a report holds the first {room.config.report.max_parts:,}.", icon=":material/info:"
         )
 
-    def gather() -> DefectReport:
-        return gather_report(room.records, room.config, since=since, until=until, made_by=(made_by or "").strip())
+    def make(kind: str) -> bytes:
+        by = (made_by or "").strip()
+        report = gather_report(room.records, room.config, since=since, until=until, made_by=by)
+        data = csv_report(report) if kind == "csv" else pdf_report(report, room.images, font=room.config.report.font)
+        with room.records.unit() as unit:
+            unit.reports.add(kind, data, report.told, by=by or "unnamed", software=report.software)
+        return data
 
     name = f"kizu-defects-{first.isoformat()}-to-{last.isoformat()}"
     state = (since, until, tuple(counts.items()), made_by)
@@ -65,12 +70,12 @@ def main() -> None:
             f"{name}.csv",
             "text/csv",
             state,
-            lambda: csv_report(gather()),
+            lambda: make("csv"),
         )
     with right:
         _offer(
             "PDF", "Photo, heatmap, probabilities and reviews of each flagged part.", f"{name}.pdf", "application/pdf", state,
-            lambda: pdf_report(gather(), room.images, font=room.config.report.font),
+            lambda: make("pdf"),
         )  # fmt: skip
 
 

@@ -50,6 +50,18 @@ class DefectReport:
         return max(0, self.flagged_count - len(self.flagged))
 
     @property
+    def told(self) -> dict[str, object]:
+        """What the records keep of it beside the file's hash."""
+        return {
+            "station": self.station,
+            "since": self.since.isoformat(),
+            "until": self.until.isoformat(),
+            "inspections": sum(self.counts.values()),
+            "flagged": self.flagged_count,
+            "parts": len(self.flagged),
+        }
+
+    @property
     def models(self) -> tuple[ModelRow, ...]:
         """The models that judged the flagged parts, each once."""
         return tuple({record.model.hash: record.model for record in self.flagged if record.model is not None}.values())

@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Final
 
 from kizu_dashboard.reports.content import DefectReport
-from kizu_dashboard.wording import standing_review
+from kizu_db.cells import safe_cell
 from kizu_db.values import InspectionRecord
 from kizu_inspect.results import Region
 
-__all__ = ["COLUMNS", "csv_report", "safe_cell"]
+__all__ = ["COLUMNS", "csv_report"]
 
 COLUMNS: Final = (
     "inspection", "part", "part_generated", "view", "lot", "station", "captured_at", "judged_at", "verdict", "reason",
@@ -21,13 +21,6 @@ COLUMNS: Final = (
     "disposition", "defect_class", "decision", "reviewer", "reviewed_at", "review_reason", "reviews", "image", "image_sha256",
     "model", "model_hash", "recipe_version", "device", "error",
 )  # fmt: skip
-
-RISKY: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-
-
-def safe_cell(text: str) -> str:
-    """The text as a spreadsheet reads it as text: what would start a formula gets an apostrophe before it."""
-    return f"'{text}" if text.startswith(RISKY) else text
 
 
 def csv_report(report: DefectReport) -> bytes:
@@ -88,7 +81,7 @@ def _cells(report: DefectReport, record: InspectionRecord) -> dict[str, str]:
                 "score_of_regions_only": f"{check.score_only:.6f}",
                 "explanation_conflict": "yes" if check.conflict else "no",
             }
-    review = standing_review(record)
+    review = record.standing_review
     if review is not None:
         cells |= {
             "disposition": review.disposition,

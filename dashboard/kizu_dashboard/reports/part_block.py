@@ -67,7 +67,7 @@ def draw_part_block(sheet: Sheet, record: InspectionRecord, images: ImageStore, 
 
 def _load(record: InspectionRecord, images: ImageStore) -> ImageRGB | str:
     """The picture, or why there is none."""
-    sha256 = record.row.image_sha256
+    sha256 = record.row.kept_image
     if sha256 is None:
         return "No picture was kept."
     try:

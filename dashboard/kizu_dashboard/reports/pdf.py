@@ -12,7 +12,7 @@ from kizu_dashboard.reports.fonts import USUAL_FONTS, choose_font
 from kizu_dashboard.reports.part_block import draw_part_block, part_texts
 from kizu_dashboard.reports.sheet import BAND, FAINT, GREY, Sheet
 from kizu_dashboard.theme import LOOKS
-from kizu_dashboard.wording import FOOT_SENTENCE, disposition_text, moment, standing_review
+from kizu_dashboard.wording import FOOT_SENTENCE, disposition_text, moment
 from kizu_db.image_store import ImageStore
 from kizu_db.values import InspectionRecord
 from kizu_inspect.results import Verdict
@@ -136,7 +136,7 @@ def _table_head(sheet: Sheet) -> None:
 
 
 def _table_row(sheet: Sheet, report: DefectReport, number: int, record: InspectionRecord) -> None:
-    row, review, look = record.row, standing_review(record), LOOKS[record.row.verdict]
+    row, review, look = record.row, record.standing_review, LOOKS[record.row.verdict]
     texts = (
         str(number),
         row.part,

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, select, text, union_all
+from sqlalchemy import ColumnElement, Select, func, select, text, union_all
 from sqlalchemy.orm import Session
 
 from kizu_db.repositories.plant import parts_like
@@ -51,8 +51,11 @@ def find_ids(
         if bounds is None:
             return []
         rest.append(number.between(*bounds))
-        rest += [] if wanted.since is None else [InspectionTable.judged_at >= wanted.since]
-        rest += [] if wanted.until is None else [InspectionTable.judged_at < wanted.until]
+        # Within the bounds nearly all are of the period. Hidden in a call, the time tempts no database to walk the index of
+        # times instead, and then to sort all that is left of the period for each page.
+        judged_at = func.coalesce(InspectionTable.judged_at, InspectionTable.judged_at)
+        rest += [] if wanted.since is None else [judged_at >= wanted.since]
+        rest += [] if wanted.until is None else [judged_at < wanted.until]
     if wanted.part:
         rest += _narrowed(wanted)
         parts = parts_like(session, wanted.part, MOST_PARTS)

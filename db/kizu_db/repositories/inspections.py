@@ -196,9 +196,11 @@ class Inspections:
     ) -> list[InspectionRecord]:
         """The inspections recorded after this one (None: from the first), oldest first, at most `limit`.
 
-        Raises RecordError where there is no such inspection.
+        `verdicts` None means all. An unknown uid gives an empty list.
         """
-        beyond = None if uid is None else inspection_id(self._session, uid)
+        beyond = None if uid is None else self._number(uid)
+        if uid is not None and beyond is None:
+            return []
         wanted = Wanted(verdicts=verdicts, since=since, until=until, station=station)
         return self._records(find_ids(self._session, self._rollups, wanted, limit=limit, newest=False, beyond=beyond))
 
