@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,11 +16,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from kizu_inspect.errors import ConfigError
 
-__all__ = ["ConfigOption", "JsonOption", "progress_bar", "screen", "write_json", "write_text"]
+__all__ = ["ByOption", "ConfigOption", "JsonOption", "name_of", "progress_bar", "screen", "write_json", "write_text"]
 
 screen = Console(stderr=False, highlight=False, soft_wrap=True)
 ConfigOption = Annotated[Path, typer.Option("--config", help="Settings file.", show_default=True)]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figures as JSON to this file (- for stdout).")]
+ByOption = Annotated[str | None, typer.Option(help="Who does it, for the audit trail (default: who is logged in).")]
+
+
+def name_of(by: str | None) -> str:
+    """Whom the audit trail names."""
+    return by or getpass.getuser()
 
 
 @contextmanager

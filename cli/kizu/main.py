@@ -12,9 +12,20 @@ from kizu.commands.demo import demo_command
 from kizu.commands.evaluate import evaluate_command
 from kizu.commands.export import export_command
 from kizu.commands.inspect import inspect_command
-from kizu.commands.line import dashboard_command, db_upgrade, report_command, run_command
+from kizu.commands.line import dashboard_command, report_command, run_command
+from kizu.commands.records import (
+    db_audit,
+    db_hold,
+    db_prune,
+    db_rebuild_rollups,
+    db_release,
+    db_stats,
+    db_upgrade,
+    db_verify,
+)
 from kizu.commands.synth import synth_command
 from kizu.commands.train import train_command
+from kizu.commands.users import user_add, user_change, user_list
 from kizu_inspect.errors import KizuError
 
 __all__ = ["app", "main"]
@@ -22,7 +33,9 @@ __all__ = ["app", "main"]
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Inspect parts, and see why.")
 db = typer.Typer(no_args_is_help=True, help="Care of the records.")
 data = typer.Typer(no_args_is_help=True, help="Labelled pictures: what is wrong with them, and as a manifest.")
+user = typer.Typer(no_args_is_help=True, help="Who may do what.")
 app.add_typer(db, name="db")
+app.add_typer(user, name="user")
 app.add_typer(data, name="data")
 app.command("demo")(demo_command)
 app.command("synth")(synth_command)
@@ -36,6 +49,16 @@ app.command("report")(report_command)
 data.command("check")(check_command)
 data.command("convert")(convert_command)
 db.command("upgrade")(db_upgrade)
+db.command("verify")(db_verify)
+db.command("audit")(db_audit)
+db.command("stats")(db_stats)
+db.command("prune")(db_prune)
+db.command("hold")(db_hold)
+db.command("release")(db_release)
+db.command("rebuild-rollups")(db_rebuild_rollups)
+user.command("add")(user_add)
+user.command("change")(user_change)
+user.command("list")(user_list)
 db.command("export")(export_command)
 
 

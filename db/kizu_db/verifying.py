@@ -69,11 +69,12 @@ class Verification:
     """The last link's hash: noted elsewhere, it also shows that nobody cut off the trail's end."""
 
 
-def verify(settings: DatabaseSettings) -> Verification:
+def verify(settings: DatabaseSettings, *, head: str | None = None) -> Verification:
     """Walk the audit trail from its first event, and compare reviews, recipes and models with what it says of them.
 
     Also: the current disposition with the latest review, the rollups with a count of the rows, and, for SQLite, the file's own
-    integrity. Reads one state and holds up nobody. Raises SchemaError, RecordError where the database is away.
+    integrity. `head` is the hash that was the last event's some time ago: it must still be there, for an end that was cut off
+    leaves a chain that holds. Reads one state and holds up nobody. Raises SchemaError, RecordError where the database is away.
     """
     require_current(settings)
     engine = make_engine(settings)
@@ -84,6 +85,8 @@ def verify(settings: DatabaseSettings) -> Verification:
             walk = _Walk(connection)
             for step in (walk.chain, walk.without_event, walk.dispositions, walk.rollups):
                 found.gather(step)
+            if head is not None and head not in walk.hashes_of(head):
+                found.findings.append(Finding("audit event", head, "no event has this hash any more: the trail's end is gone"))
             reviews = found.count(lambda: connection.scalar(text("SELECT count(*) FROM review")))
             return Verification(tuple(found.findings), walk.events, reviews, walk.head)
     except SQLAlchemyError as exc:
@@ -162,6 +165,10 @@ class _Walk:
         for kind, keys in gone.items():
             for key in sorted(keys, key=lambda key: (len(key), key)):
                 yield Finding(kind, key, "the audit trail tells of it, and it is not there")
+
+    def hashes_of(self, head: str) -> list[str]:
+        """This hash, where an event has it."""
+        return list(self._connection.execute(text("SELECT hash FROM audit_event WHERE hash = :head"), {"head": head}).scalars())
 
     def without_event(self) -> Iterator[Finding]:
         """Rows that the audit trail does not tell of."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime, timedelta
-from getpass import getuser
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kizu.config import KizuConfig, load_config
-from kizu.console import ConfigOption, JsonOption, screen, write_json
+from kizu.console import ConfigOption, JsonOption, name_of, screen, write_json
 from kizu.period import first_moment, moment_after, parse_day
 from kizu_db.image_store import ImageStore
 from kizu_db.migrations import upgrade
@@ -22,7 +21,7 @@ from kizu_pipeline.service import run_station
 from kizu_pipeline.signals import stop_on_signals
 from kizu_pipeline.summary import RunSummary
 
-__all__ = ["dashboard_command", "db_upgrade", "report_command", "run_command", "run_config"]
+__all__ = ["dashboard_command", "report_command", "run_command", "run_config"]
 
 DEFAULT_CONFIG = Path("kizu.yaml")
 
@@ -93,13 +92,6 @@ def report_command(
         )  # fmt: skip
         data = csv_report(report) if kind == "csv" else pdf_report(report, store, font=settings.report.font)
         with records.unit() as unit:
-            unit.reports.add(kind, data, report.told, by=made_by or getuser(), software=report.software)
+            unit.reports.add(kind, data, report.told, by=name_of(made_by), software=report.software)
     out.write_bytes(data)
     screen.print(f"{out}: {first} to {last}")
-
-
-def db_upgrade(config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Bring the database to this version. Example: kizu db upgrade"""
-    settings = load_config(config).database
-    upgrade(settings)
-    screen.print(f"{settings.shown} is up to date")

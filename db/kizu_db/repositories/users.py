@@ -90,7 +90,7 @@ class Users:
             return
         is_now = "nobody of that name" if found is None else f"role {found.role}" if found.active else "a user who was let out"
         raise NotAllowed(
-            f"{name or 'Nobody'} may not {action}", found=is_now, expected=f"a {action.least} or more",
+            f"{name or 'Nobody'} may not {action}", found=is_now, expected=f"the role {action.least} or one above",
             next_step="Ask an admin: `kizu user list` shows who is one.",
         )  # fmt: skip
 
