@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Executable, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from kizu_db.tables import InspectionTable
 from kizu_inspect.errors import RecordError
 
-__all__ = ["insert_into", "insert_unless_there", "inspection_id", "plain_json", "require_finite"]
+__all__ = ["insert_into", "insert_unless_there", "inspection_id", "number_of", "plain_json", "require_finite"]
+
+_NUMBER = select(InspectionTable.id.expression).where(InspectionTable.uid.expression == bindparam("uid"))
 
 
 def insert_into(session: Session, table: type[DeclarativeBase]) -> sqlite.Insert | postgresql.Insert:
@@ -27,13 +30,27 @@ def insert_unless_there(session: Session, table: type[DeclarativeBase], values: 
 
     The transaction stays usable either way. Another error than a taken key is raised as usual.
     """
-    key = table.__mapper__.primary_key[0]
-    return session.scalar(insert_into(session, table).values(**values).on_conflict_do_nothing().returning(key))
+    connection = session.connection()
+    return connection.scalar(_insert_unless_there(connection.dialect.name, table), dict(values))
+
+
+@cache
+def _insert_unless_there(dialect: str, table: type[DeclarativeBase]) -> Executable:
+    # What a line says a thousand times is built once: building it costs several times what the database needs for it.
+    columns = table.metadata.tables[table.__tablename__]
+    statement = sqlite.insert(columns) if dialect == "sqlite" else postgresql.insert(columns)
+    return statement.on_conflict_do_nothing().returning(next(iter(columns.primary_key)))
+
+
+def number_of(session: Session, uid: str) -> int | None:
+    """The inspection's number in this database; None where there is no such inspection."""
+    found: int | None = session.connection().scalar(_NUMBER, {"uid": uid})
+    return found
 
 
 def inspection_id(session: Session, uid: str) -> int:
     """The inspection's number in this database. Raises RecordError where there is no such inspection."""
-    found = session.scalar(select(InspectionTable.id).where(InspectionTable.uid == uid))
+    found = number_of(session, uid)
     if found is None:
         raise RecordError("There is no such inspection", found=repr(uid), expected="the uid of a recorded inspection")
     return found

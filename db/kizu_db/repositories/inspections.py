@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy import bindparam, delete, insert, select, text, update
 from sqlalchemy.orm import Session
 
-from kizu_db.repositories.common import insert_unless_there, inspection_id, require_finite
+from kizu_db.repositories.common import insert_unless_there, inspection_id, number_of, require_finite
 from kizu_db.repositories.finding import Wanted, find_ids
 from kizu_db.repositories.heatmaps import heatmap_values, region_values
 from kizu_db.repositories.plant import ensure_part, ensure_place
 from kizu_db.repositories.review_queue import ReviewQueue
 from kizu_db.repositories.rollups import Counted, Rollups
 from kizu_db.repositories.rows import record_value, records_query, row_value, rows_query
-from kizu_db.tables import HeatmapTable, InspectionTable, RegionTable
+from kizu_db.tables import InspectionTable
 from kizu_db.uid import new_uid
 from kizu_db.values import ExplanationState, InspectionRecord, InspectionRow, NewInspection
 from kizu_inspect.errors import AlreadyInspected
@@ -26,6 +26,22 @@ __all__ = ["Inspections"]
 _TO_REPORT = (Verdict.REVIEW, Verdict.REJECT, Verdict.ERROR)
 _PLAIN = {"synchronize_session": False}
 _AT_ONCE = 500
+
+# Transaction 2 of each flagged picture; built once, see `insert_unless_there`.
+_inspection, _heatmap, _region = (InspectionTable.metadata.tables[name] for name in ("inspection", "heatmap", "region"))
+_DROP_MAP = delete(_heatmap).where(_heatmap.c.inspection_id == bindparam("number"), _heatmap.c.method == bindparam("of_method"))
+_ADD_MAP = insert(_heatmap).returning(_heatmap.c.id)
+_ADD_REGION = insert(_region)
+_TELL_CONFLICT = (
+    update(_inspection)
+    .where(_inspection.c.id == bindparam("number"))
+    .values(
+        explanation_conflict=select(_heatmap.c.id)
+        .where(_heatmap.c.inspection_id == _inspection.c.id, _heatmap.c.conflict)
+        .exists()
+    )
+)
+_SETTLE = _TELL_CONFLICT.values(explanation_state=ExplanationState.DONE, explanation_error=None)
 
 
 class Inspections:
@@ -91,7 +107,7 @@ class Inspections:
         counted = Counted(
             new.judged_at, new.station, judgement.verdict, suspected, new.audit, new.audit_probability or 0.0
         )  # fmt: skip
-        self._rollups.add(number, counted)
+        self._rollups.count(number, counted, 1)
         if new.audit or judgement.verdict is not Verdict.PASS:
             self._queue.add(number, new)
         return uid
@@ -121,7 +137,7 @@ class Inspections:
         `unreviewed` leaves only those that nobody reviewed yet, `conflicting` only those with a map that does not explain the
         verdict. `before` is the uid of the last row of the page before; an unknown one gives an empty list.
         """
-        beyond = None if before is None else self._number(before)
+        beyond = None if before is None else number_of(self._session, before)
         if before is not None and beyond is None:
             return []
         wanted = Wanted(
@@ -157,16 +173,14 @@ class Inspections:
         """
         number = inspection_id(self._session, uid)
         values = heatmap_values(number, explanation)
-        same = (HeatmapTable.inspection_id == number) & (HeatmapTable.method == explanation.heatmap.method)
-        self._session.execute(delete(HeatmapTable).where(same), execution_options=_PLAIN)
-        heatmap_id = self._session.scalars(insert(HeatmapTable).values(**values).returning(HeatmapTable.id)).one()
+        connection = self._session.connection()
+        connection.execute(_DROP_MAP, {"number": number, "of_method": explanation.heatmap.method})
+        heatmap_id = connection.scalars(_ADD_MAP, values).one()
         regions = region_values(heatmap_id, explanation.regions)
         if regions:
-            self._session.execute(insert(RegionTable), regions)
-        conflict = select(HeatmapTable.id).where(HeatmapTable.inspection_id == number, HeatmapTable.conflict).exists()
-        self._set(number, explanation_conflict=conflict)
-        if settles:
-            self._set(number, explanation_state=ExplanationState.DONE, explanation_error=None)
+            connection.execute(_ADD_REGION, regions)
+        connection.execute(_SETTLE if settles else _TELL_CONFLICT, {"number": number})
+        self._session.expire_all()
 
     def fail_explanation(self, uid: str, error: str) -> None:
         """Record that the map could not be made, and why. Raises RecordError for an unknown inspection."""
@@ -198,7 +212,7 @@ class Inspections:
 
         `verdicts` None means all. An unknown uid gives an empty list.
         """
-        beyond = None if uid is None else self._number(uid)
+        beyond = None if uid is None else number_of(self._session, uid)
         if uid is not None and beyond is None:
             return []
         wanted = Wanted(verdicts=verdicts, since=since, until=until, station=station)
@@ -211,9 +225,6 @@ class Inspections:
             query = records_query().where(InspectionTable.id.in_(some)).order_by(InspectionTable.id)
             found += [record_value(record) for record in self._session.execute(query)]
         return found
-
-    def _number(self, uid: str) -> int | None:
-        return self._session.scalar(select(InspectionTable.id).where(InspectionTable.uid == uid))
 
     def _set(self, number: int, **values: object) -> None:
         change = update(InspectionTable).where(InspectionTable.id == number).values(**values)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import bindparam, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from kizu_db.repositories.common import plain_json
@@ -18,6 +18,16 @@ from kizu_db.values import OutboxEvent
 __all__ = ["Outbox"]
 
 _PLAIN = {"synchronize_session": False}
+
+# Part of each picture's first transaction; built once, see `insert_unless_there`.
+_station, _outbox = (StationTable.metadata.tables[name] for name in ("station", "outbox"))
+_NEXT = (
+    update(_station)
+    .where(_station.c.name == bindparam("of_station"))
+    .values(outbox_seq=_station.c.outbox_seq + 1)
+    .returning(_station.c.outbox_seq)
+)
+_ADD = insert(_outbox)
 
 
 class Outbox:
@@ -33,10 +43,10 @@ class Outbox:
         """
         ensure_place(self._session, station)
         event_id = new_uid()
-        counted = update(StationTable).where(StationTable.name == station).values(outbox_seq=StationTable.outbox_seq + 1)
-        seq = self._session.scalars(counted.returning(StationTable.outbox_seq), execution_options=_PLAIN).one()
+        connection = self._session.connection()
+        seq = connection.scalars(_NEXT, {"of_station": station}).one()
         values = {"event_id": event_id, "station": station, "seq": seq, "kind": kind, "created_at": datetime.now(UTC)}
-        self._session.execute(insert(OutboxTable).values(**values, payload=plain_json(payload, "An event")))
+        connection.execute(_ADD, values | {"payload": plain_json(payload, "An event")})
         return event_id
 
     def waiting(self, station: str, *, limit: int = 100) -> list[OutboxEvent]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import select, union_all, update
+from sqlalchemy import bindparam, select, union_all, update
 from sqlalchemy.orm import Session
 
 from kizu_db.permissions import Action
@@ -18,15 +18,21 @@ from kizu_inspect.errors import RecordError
 
 __all__ = ["Lots", "ensure_part", "ensure_place", "parts_like"]
 
+# Built once: see `insert_unless_there`.
+_STATION = select(StationTable.name.expression).where(StationTable.name.expression == bindparam("station"))
+_VIEW = select(ViewTable.name.expression).where(
+    ViewTable.station.expression == bindparam("station"), ViewTable.name.expression == bindparam("view")
+)
+_LOT = select(LotTable.name.expression).where(LotTable.name.expression == bindparam("lot"))
+_PART = select(PartTable.id.expression).where(
+    PartTable.serial.expression == bindparam("serial"), PartTable.lot.expression == bindparam("lot")
+)
+
 
 def ensure_place(session: Session, station: str, view: str | None = None) -> None:
     """Make the station and its view known, where they are not."""
-    known = (
-        select(StationTable.name).where(StationTable.name == station)
-        if view is None
-        else select(ViewTable.name).where(ViewTable.station == station, ViewTable.name == view)
-    )
-    if session.scalar(known) is None:
+    connection, told = session.connection(), {"station": station}
+    if connection.scalar(*((_STATION, told) if view is None else (_VIEW, told | {"view": view}))) is None:
         insert_unless_there(session, StationTable, {"name": station, "created_at": datetime.now(UTC)})
         if view is not None:
             insert_unless_there(session, ViewTable, {"station": station, "name": view})
@@ -34,10 +40,10 @@ def ensure_place(session: Session, station: str, view: str | None = None) -> Non
 
 def ensure_part(session: Session, serial: str, lot: str, *, generated: bool) -> int:
     """The number of the part with this serial in this lot, made where it is not known."""
-    known = select(PartTable.id).where(PartTable.serial == serial, PartTable.lot == lot)
-    found = session.scalar(known)
+    connection, told = session.connection(), {"serial": serial, "lot": lot}
+    found: int | None = connection.scalar(_PART, told)
     if found is None:
-        if session.scalar(select(LotTable.name).where(LotTable.name == lot)) is None:
+        if connection.scalar(_LOT, {"lot": lot}) is None:
             insert_unless_there(session, LotTable, {"name": lot})
         folded = clean_text(serial).casefold()
         values = {
@@ -49,7 +55,7 @@ def ensure_part(session: Session, serial: str, lot: str, *, generated: bool) -> 
         }
         found = insert_unless_there(session, PartTable, values)
     # Another station may have recorded its first view of the part in between.
-    return found if found is not None else session.scalars(known).one()
+    return found if found is not None else connection.scalars(_PART, told).one()
 
 
 def parts_like(session: Session, text: str, limit: int) -> list[int]:

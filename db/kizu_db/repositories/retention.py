@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -66,8 +65,8 @@ class Retention:
         numbers = [one.number for one in due]
         rows = self._session.scalars(select(InspectionTable).where(InspectionTable.id.in_(numbers))).all()
         reviews = list(self._session.scalars(select(ReviewTable.id).where(ReviewTable.inspection_id.in_(numbers))))
-        kinds = Counter(Counted.of(row) for row in rows)
         for row in rows:
+            self._rollups.count(row.id, Counted.of(row), -1)
             self._rollups.move_review(Counted.of(row), row.disposition, None)  # type: ignore[arg-type]  # checked words
         parts = {row.part_id for row in rows}
         self._session.execute(insert(PrunePermitTable), [{"inspection_id": number} for number in numbers])
@@ -81,8 +80,6 @@ class Retention:
         self._session.execute(delete(PartTable).where(PartTable.id.in_(parts), ~still), execution_options=_PLAIN)
         self._session.execute(delete(PrunePermitTable), execution_options=_PLAIN)
         self._session.expunge_all()
-        for kind, n in sorted(kinds.items(), key=str):
-            self._rollups.remove(kind, n)
         told = {"inspections": {one.uid: one.image_sha256 for one in due}, "reviews": reviews}
         self._trail.add("prune.records", actor=by, subject="retention", subject_id=due[0].uid, before=told, reason=reason)
 

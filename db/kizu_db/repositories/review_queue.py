@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Literal
 
-from sqlalchemy import ScalarSelect, Select, delete, func, select, text, update
+from sqlalchemy import Update, bindparam, delete, func, select, text, update
 from sqlalchemy.orm import Session
 
 from kizu_db.repositories.common import insert_unless_there, inspection_id
@@ -47,7 +48,8 @@ class ReviewQueue:
 
     def settle(self, number: int) -> None:
         """Take a reviewed inspection out."""
-        self._session.execute(delete(QueueTable).where(QueueTable.inspection_id == number), execution_options=_PLAIN)
+        settled = delete(QueueTable).where(QueueTable.inspection_id == number)
+        self._session.execute(settled, execution_options=_PLAIN)
 
     def claim(
         self,
@@ -64,25 +66,30 @@ class ReviewQueue:
         """
         now = datetime.now(UTC)
         self._free_expired(now)
-        query = select(QueueTable.inspection_id).where(text(FREE))
-        query = query.where(*([] if station is None else [QueueTable.station == station]))
-        query = query.where(*([] if defect_class is None else [QueueTable.defect_class == defect_class]))
-        by = (QueueTable.certainty, QueueTable.inspection_id) if order == "uncertain" else (QueueTable.inspection_id,)
-        chosen = self._passing_over_taken(query.order_by(*by).limit(1)).scalar_subquery()
-        number = self._take(chosen, reviewer, now + lease)
-        return None if number is None else self._claim(number)
+        statement = _take_next(order, by_station=station is not None, by_class=defect_class is not None)
+        asked = {"of_station": station, "of_class": defect_class}
+        told = {"reviewer": reviewer, "until": now + lease} | {
+            name: value for name, value in asked.items() if value is not None
+        }
+        connection = self._session.connection()
+        number = connection.scalar(statement, told)
+        if number is None:
+            return None
+        uid = connection.scalars(_UID, {"number": number}).one()
+        return Claim(uid_inspection=uid, reviewer=reviewer, expires_at=now + lease)
 
     def renew(self, uid: str, reviewer: str, *, lease: timedelta = LEASE) -> Claim:
         """The claim, from now on for a whole lease. Raises RecordError where the part is not this reviewer's any more."""
         number = inspection_id(self._session, uid)
+        until = datetime.now(UTC) + lease
         change = update(QueueTable).where(QueueTable.inspection_id == number, QueueTable.claimed_by == reviewer)
-        change = change.values(claim_expires_at=datetime.now(UTC) + lease)
+        change = change.values(claim_expires_at=until)
         if not self._session.execute(change.returning(QueueTable.inspection_id), execution_options=_PLAIN).all():
             raise RecordError(
                 "The part is not yours any more", found=f"inspection {uid}", expected=f"a claim of {reviewer}",
                 next_step="Take the next one.",
             )  # fmt: skip
-        return self._claim(number)
+        return Claim(uid_inspection=uid, reviewer=reviewer, expires_at=until)
 
     def release(self, uid: str, reviewer: str | None = None) -> None:
         """Give the part back; with None whoever has it. Nothing happens where it is nobody's, or somebody else's."""
@@ -106,28 +113,35 @@ class ReviewQueue:
         return self._session.scalar(query.where(*([] if station is None else [QueueTable.station == station]))) or 0
 
     def _free_expired(self, now: datetime) -> None:
-        expired = select(QueueTable.inspection_id).where(text("claimed_by IS NOT NULL"), QueueTable.claim_expires_at <= now)
-        some = self._passing_over_taken(expired.order_by(QueueTable.claim_expires_at).limit(_FREED_AT_ONCE))
-        ids = self._session.scalars(some).all()
+        ids = self._session.connection().scalars(_EXPIRED, {"now": now}).all()
         if ids:
             change = update(QueueTable).where(QueueTable.inspection_id.in_(ids)).values(claimed_by=None, claim_expires_at=None)
             self._session.execute(change, execution_options=_PLAIN)
 
-    def _passing_over_taken(self, query: Select[int]) -> Select[int]:
-        """The query, passing over rows that another reviewer is taking at this moment; on SQLite there is no other."""
-        return query.with_for_update(skip_locked=True)  # SQLite has no such words, and SQLAlchemy leaves them out
 
-    def _take(self, chosen: ScalarSelect[int], reviewer: str, until: datetime) -> int | None:
-        change = (
-            update(QueueTable).where(QueueTable.inspection_id == chosen).values(claimed_by=reviewer, claim_expires_at=until)
-        )
-        return self._session.scalar(change.returning(QueueTable.inspection_id), execution_options=_PLAIN)
+# Built once, see `insert_unless_there`. A row that another reviewer is taking at this moment is passed over; on SQLite there is
+# no other, nor words for it, and SQLAlchemy leaves them out.
+_queue, _inspection = (QueueTable.metadata.tables[name] for name in ("review_queue", "inspection"))
+_UID = select(_inspection.c.uid).where(_inspection.c.id == bindparam("number"))
+_EXPIRED = (
+    select(_queue.c.inspection_id)
+    .where(text("claimed_by IS NOT NULL"), _queue.c.claim_expires_at <= bindparam("now"))
+    .order_by(_queue.c.claim_expires_at)
+    .limit(_FREED_AT_ONCE)
+    .with_for_update(skip_locked=True)
+)
 
-    def _claim(self, number: int) -> Claim:
-        query = select(InspectionTable.uid, QueueTable.claimed_by, QueueTable.claim_expires_at).join_from(
-            QueueTable, InspectionTable, InspectionTable.id == QueueTable.inspection_id
-        )
-        uid, reviewer, until = self._session.execute(query.where(QueueTable.inspection_id == number)).one()
-        assert reviewer is not None
-        assert until is not None
-        return Claim(uid_inspection=uid, reviewer=reviewer, expires_at=until)
+
+@cache
+def _take_next(order: Literal["uncertain", "oldest"], *, by_station: bool, by_class: bool) -> Update:
+    query = select(_queue.c.inspection_id).where(text(FREE))
+    if by_station:
+        query = query.where(_queue.c.station == bindparam("of_station"))
+    if by_class:
+        query = query.where(_queue.c.defect_class == bindparam("of_class"))
+    by = (_queue.c.certainty, _queue.c.inspection_id) if order == "uncertain" else (_queue.c.inspection_id,)
+    chosen = query.order_by(*by).limit(1).with_for_update(skip_locked=True).scalar_subquery()
+    change = update(_queue).where(_queue.c.inspection_id == chosen)
+    return change.values(claimed_by=bindparam("reviewer"), claim_expires_at=bindparam("until")).returning(
+        _queue.c.inspection_id
+    )

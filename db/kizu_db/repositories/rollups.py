@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Literal, cast
 
-from sqlalchemy import ColumnElement, Integer, Text, case, delete, func, insert, literal, select, text, type_coerce, update
+from sqlalchemy import ColumnElement, Integer, Text, case, delete, func, insert, literal, select, text, type_coerce
 from sqlalchemy import cast as sql_cast
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
 
 from kizu_db.repositories.common import insert_into
@@ -22,6 +24,7 @@ __all__ = ["Counted", "Rollups"]
 
 _KEY = ("start", "station", "verdict", "defect_class", "audit_probability")
 _REVIEWED_KEY = ("start", "station", "verdict", "audit", "audit_probability", "disposition")
+_GRAINS: tuple[Literal["minute", "hour"], ...] = ("minute", "hour")
 _TABLES: Mapping[str, type[MinuteTable] | type[HourTable]] = {"minute": MinuteTable, "hour": HourTable}
 _PLAIN = {"synchronize_session": False}
 _COUNTED: Mapping[str, ColumnElement[Any]] = {
@@ -63,17 +66,17 @@ class Rollups:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._new: dict[str, dict[tuple[object, ...], list[int]]] = {"minute": {}, "hour": {}}
+        self._new: dict[str, dict[tuple[object, ...], list[int]]] = {grain: {} for grain in _GRAINS}
         self._reviewed: dict[tuple[object, ...], int] = {}
 
-    def add(self, inspection_id: int, counted: Counted) -> None:
-        """Count one more inspection."""
+    def count(self, number: int, counted: Counted, change: Literal[1, -1]) -> None:
+        """Count an inspection, known by its number, or count it out."""
         rest = (counted.station, counted.verdict, counted.defect_class, counted.audit_probability)
-        for grain, kept in self._new.items():
-            key = (start_of(counted.judged_at, "hour" if grain == "hour" else "minute"), *rest)
-            found = kept.setdefault(key, [0, inspection_id, inspection_id])
-            found[0] += 1
-            found[1], found[2] = min(found[1], inspection_id), max(found[2], inspection_id)
+        for grain in _GRAINS:
+            key = (start_of(counted.judged_at, grain), *rest)
+            found = self._new[grain].setdefault(key, [0, number, number])
+            found[0] += change
+            found[1], found[2] = min(found[1], number), max(found[2], number)
 
     def move_review(self, counted: Counted, before: Disposition | None, after: Disposition | None) -> None:
         """Count a reviewed inspection under what is decided now, instead of under what was decided before."""
@@ -83,35 +86,23 @@ class Rollups:
                 key = (start_of(counted.judged_at, "quarter"), *rest, disposition)
                 self._reviewed[key] = self._reviewed.get(key, 0) + change
 
-    def remove(self, counted: Counted, n: int) -> None:
-        """Count n inspections of this kind less, by their minute and hour."""
-        rest = (counted.station, counted.verdict, counted.defect_class, counted.audit_probability)
-        for grain, table in _TABLES.items():
-            start = start_of(counted.judged_at, "hour" if grain == "hour" else "minute")
-            here = _is(table, _KEY, (start, *rest))
-            self._session.execute(
-                update(table).where(*here).values(inspections=table.inspections - n), execution_options=_PLAIN
-            )
-            self._session.execute(delete(table).where(*here, table.inspections <= 0), execution_options=_PLAIN)
-
     def flush(self) -> None:
         """Write what this unit counted."""
-        for grain, table in _TABLES.items():
-            counted = self._new[grain]
-            if counted:
-                rows = [
-                    dict(zip(_KEY, key, strict=True)) | {"inspections": n, "first_id": first, "last_id": last}
-                    for key, (n, first, last) in sorted(counted.items(), key=lambda item: tuple(map(str, item[0])))
-                ]
-                statement = insert_into(self._session, table)
-                new = statement.excluded
-                kept = {
-                    "inspections": table.inspections + new.inspections,
-                    "first_id": case((new.first_id < table.first_id, new.first_id), else_=table.first_id),
-                    "last_id": case((new.last_id > table.last_id, new.last_id), else_=table.last_id),
-                }
-                self._session.execute(statement.on_conflict_do_update(index_elements=_KEY, set_=kept), rows)
-                counted.clear()
+        for grain in _GRAINS:
+            counted, table = self._new[grain], _TABLES[grain]
+            if not counted:
+                continue
+            rows = [
+                dict(zip(_KEY, key, strict=True)) | {"inspections": n, "first_id": first, "last_id": last}
+                for key, (n, first, last) in sorted(counted.items(), key=lambda item: tuple(map(str, item[0])))
+            ]
+            connection = self._session.connection()
+            connection.execute(_adding(connection.dialect.name, grain), rows)
+            if any(n < 0 for n, _, _ in counted.values()):
+                starts = list({row["start"] for row in rows})
+                empty = delete(table).where(table.start.in_(starts), table.inspections <= 0)
+                self._session.execute(empty, execution_options=_PLAIN)
+            counted.clear()
         moved = [(key, n) for key, n in sorted(self._reviewed.items(), key=lambda item: tuple(map(str, item[0]))) if n]
         self._reviewed.clear()
         for key, n in moved:
@@ -277,6 +268,20 @@ class Rollups:
             for *key, n in self._session.execute(query):
                 total[tuple(key)] = total.get(tuple(key), 0) + int(n)
         return total
+
+
+@cache
+def _adding(dialect: str, grain: str) -> sqlite.Insert | postgresql.Insert:
+    """Adding to a span's counts; built once, see `insert_unless_there`."""
+    table = _TABLES[grain].metadata.tables[f"rollup_{grain}"]
+    statement = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    new, old = statement.excluded, table.c
+    kept = {
+        "inspections": old.inspections + new.inspections,
+        "first_id": case((new.first_id < old.first_id, new.first_id), else_=old.first_id),
+        "last_id": case((new.last_id > old.last_id, new.last_id), else_=old.last_id),
+    }
+    return statement.on_conflict_do_update(index_elements=_KEY, set_=kept)
 
 
 def _within(
