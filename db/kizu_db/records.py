@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from threading import Lock
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from kizu_db.engine import NOT_DURABLE, READ_ONLY, WAIT_S, make_engine, refused
+from kizu_db.engine import WAIT_S, make_engine, refused
 from kizu_db.migrations import require_current
 from kizu_db.repositories.audit_trail import AuditTrail
 from kizu_db.repositories.inspections import Inspections
@@ -28,6 +26,7 @@ from kizu_db.repositories.reviews import Reviews
 from kizu_db.repositories.rollups import Rollups
 from kizu_db.repositories.users import Users
 from kizu_db.settings import DatabaseSettings
+from kizu_db.turns import Turns
 from kizu_inspect.errors import RecordError
 
 __all__ = ["Records", "Unit"]
@@ -60,14 +59,12 @@ class Unit:
 class Records:
     """The records of one database. Threads may share it: each unit has a connection of its own."""
 
-    def __init__(self, engine: Engine, shown_url: str) -> None:
-        self._engine = engine
-        self._reader = engine.execution_options(**{READ_ONLY: True})
-        self._passing = engine.execution_options(**{NOT_DURABLE: True})
-        self._shown_url = shown_url
+    def __init__(self, settings: DatabaseSettings) -> None:
+        self._shown_url = settings.shown
+        self._writer, self._passing, self._reader = (make_engine(settings, use) for use in ("write", "pass", "read"))
         # SQLite has one writer. The threads of this program line up here, where the next one goes on at once; SQLite itself
         # would let each sleep and look again.
-        self._writing = Lock() if engine.dialect.name == "sqlite" else None
+        self._turns = Turns() if self._writer.dialect.name == "sqlite" else None
 
     @classmethod
     def open(cls, settings: DatabaseSettings) -> Records:
@@ -77,7 +74,7 @@ class Records:
         be reached, ConfigError where the password cannot be read.
         """
         require_current(settings)
-        return cls(make_engine(settings), settings.shown)
+        return cls(settings)
 
     @contextmanager
     def unit(self, *, read_only: bool = False, durable: bool = True) -> Iterator[Unit]:
@@ -87,34 +84,37 @@ class Records:
         while it lasts, so draw pictures and pages outside of it. A power cut may take back a unit that is not `durable`, but
         never a part of it; its commit waits for no disk. Raises RecordError where the database refuses or is away.
         """
-        engine = self._reader if read_only else self._engine if durable else self._passing
+        engine = self._reader if read_only else self._writer if durable else self._passing
         try:
-            with nullcontext() if read_only else self._turn(), Session(engine) as session, session.begin():
+            with Session(engine) as session:
                 unit = Unit(session)
-                yield unit
-                if not read_only:
-                    unit.finish()
+                with self._turn(read_only=read_only), session.begin():
+                    yield unit
+                    if not read_only:
+                        unit.finish()
         except SQLAlchemyError as exc:
             raise refused(exc, self._shown_url) from exc
 
+    def _turn(self, *, read_only: bool) -> AbstractContextManager[None]:
+        return nullcontext() if read_only or self._turns is None else self._wait_for(self._turns)
+
     @contextmanager
-    def _turn(self) -> Iterator[None]:
-        if self._writing is None:
+    def _wait_for(self, turns: Turns) -> Iterator[None]:
+        with ExitStack() as held:
+            try:
+                held.enter_context(turns.take(timeout_s=WAIT_S))
+            except TimeoutError:
+                raise RecordError(
+                    f"The database {self._shown_url} is busy",
+                    found=f"units of this program that have lasted {WAIT_S:.0f} s",
+                    next_step="Nothing of this step was kept.",
+                ) from None
             yield
-            return
-        if not self._writing.acquire(timeout=WAIT_S):
-            raise RecordError(
-                f"The database {self._shown_url} is busy", found=f"another unit of this program that has lasted {WAIT_S:.0f} s",
-                next_step="Nothing of this step was kept.",
-            )  # fmt: skip
-        try:
-            yield
-        finally:
-            self._writing.release()
 
     def close(self) -> None:
         """Close all connections."""
-        self._engine.dispose()
+        for engine in (self._writer, self._passing, self._reader):
+            engine.dispose()
 
     def __enter__(self) -> Self:
         return self

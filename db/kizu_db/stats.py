@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from kizu_db.engine import READ_ONLY, make_engine, refused
+from kizu_db.engine import make_engine, refused
 from kizu_db.migrations import require_current
 from kizu_db.settings import DatabaseSettings
 from kizu_db.tables import AuditEventTable, Base, InspectionTable, LotTable, OutboxTable
@@ -40,9 +40,9 @@ class Stats:
 def measure(settings: DatabaseSettings) -> Stats:
     """Count everything, in one state of the database. Raises SchemaError, RecordError where it is away."""
     require_current(settings)
-    engine = make_engine(settings)
+    engine = make_engine(settings, "read")
     try:
-        with engine.execution_options(**{READ_ONLY: True}).connect() as connection:
+        with engine.connect() as connection:
             version = connection.scalar(text("SELECT version_num FROM alembic_version"))
             rows = {
                 table.name: connection.scalar(select(func.count()).select_from(table)) or 0

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from kizu_db.engine import READ_ONLY, make_engine, refused
+from kizu_db.engine import make_engine, refused
 from kizu_db.image_store import ImageStore
 from kizu_db.migrations import require_current
 from kizu_db.records import Records
@@ -77,9 +77,9 @@ def verify(settings: DatabaseSettings, *, head: str | None = None) -> Verificati
     leaves a chain that holds. Reads one state and holds up nobody. Raises SchemaError, RecordError where the database is away.
     """
     require_current(settings)
-    engine = make_engine(settings)
+    engine = make_engine(settings, "read")
     try:
-        with engine.execution_options(**{READ_ONLY: True}).connect() as connection, _as_it_is(connection):
+        with engine.connect() as connection, _as_it_is(connection):
             damaged = list(_damage(connection))
             found = _Found(damaged)
             walk = _Walk(connection)

@@ -13,7 +13,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from kizu_db.engine import READ_ONLY, make_engine, refused
+from kizu_db.engine import make_engine, refused
 from kizu_db.settings import DatabaseSettings
 from kizu_inspect.errors import SchemaError
 
@@ -53,9 +53,9 @@ def current_version(settings: DatabaseSettings) -> str | None:
     """
     if settings.file is not None and not settings.file.is_file():
         return None
-    engine = make_engine(settings)
+    engine = make_engine(settings, "read")
     try:
-        with engine.execution_options(**{READ_ONLY: True}).connect() as connection:
+        with engine.connect() as connection:
             return MigrationContext.configure(connection).get_current_revision()
     except SQLAlchemyError as exc:
         raise refused(exc, settings.shown) from exc

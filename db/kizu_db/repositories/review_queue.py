@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import Update, bindparam, delete, func, select, text, update
+from sqlalchemy import ColumnElement, Executable, ScalarSelect, TextClause, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from kizu_db.repositories.common import insert_unless_there, inspection_id
 from kizu_db.tables import InspectionTable, QueueTable
-from kizu_db.tables.reviews import FREE
+from kizu_db.tables.reviews import FREE, TAKEN
 from kizu_db.values import Claim, NewInspection
 from kizu_inspect.errors import RecordError
 
@@ -21,7 +22,6 @@ LEASE = timedelta(minutes=10)
 """For how long a part is a reviewer's own unless renewed."""
 
 _PLAIN = {"synchronize_session": False}
-_FREED_AT_ONCE = 100
 
 
 class ReviewQueue:
@@ -62,21 +62,16 @@ class ReviewQueue:
     ) -> Claim | None:
         """The next part, for this reviewer alone until the lease ends; None where no part waits that nobody has.
 
-        The least certain one of those that the model suspects of `defect_class` at `station`, or the oldest.
+        Of those that the model suspects of `defect_class` at `station`: first one whose lease has ended, then the least
+        certain one, or the oldest.
         """
         now = datetime.now(UTC)
-        self._free_expired(now)
         statement = _take_next(order, by_station=station is not None, by_class=defect_class is not None)
         asked = {"of_station": station, "of_class": defect_class}
-        told = {"reviewer": reviewer, "until": now + lease} | {
-            name: value for name, value in asked.items() if value is not None
-        }
-        connection = self._session.connection()
-        number = connection.scalar(statement, told)
-        if number is None:
-            return None
-        uid = connection.scalars(_UID, {"number": number}).one()
-        return Claim(uid_inspection=uid, reviewer=reviewer, expires_at=now + lease)
+        told: dict[str, object] = {name: value for name, value in asked.items() if value is not None}
+        told |= {"reviewer": reviewer, "now": now, "until": now + lease}
+        uid = self._session.connection().scalar(statement, told)
+        return None if uid is None else Claim(uid_inspection=uid, reviewer=reviewer, expires_at=now + lease)
 
     def renew(self, uid: str, reviewer: str, *, lease: timedelta = LEASE) -> Claim:
         """The claim, from now on for a whole lease. Raises RecordError where the part is not this reviewer's any more."""
@@ -112,36 +107,23 @@ class ReviewQueue:
         query = select(func.count()).select_from(QueueTable)
         return self._session.scalar(query.where(*([] if station is None else [QueueTable.station == station]))) or 0
 
-    def _free_expired(self, now: datetime) -> None:
-        ids = self._session.connection().scalars(_EXPIRED, {"now": now}).all()
-        if ids:
-            change = update(QueueTable).where(QueueTable.inspection_id.in_(ids)).values(claimed_by=None, claim_expires_at=None)
-            self._session.execute(change, execution_options=_PLAIN)
-
 
 # Built once, see `insert_unless_there`. A row that another reviewer is taking at this moment is passed over; on SQLite there is
 # no other, nor words for it, and SQLAlchemy leaves them out.
 _queue, _inspection = (QueueTable.metadata.tables[name] for name in ("review_queue", "inspection"))
-_UID = select(_inspection.c.uid).where(_inspection.c.id == bindparam("number"))
-_EXPIRED = (
-    select(_queue.c.inspection_id)
-    .where(text("claimed_by IS NOT NULL"), _queue.c.claim_expires_at <= bindparam("now"))
-    .order_by(_queue.c.claim_expires_at)
-    .limit(_FREED_AT_ONCE)
-    .with_for_update(skip_locked=True)
-)
 
 
 @cache
-def _take_next(order: Literal["uncertain", "oldest"], *, by_station: bool, by_class: bool) -> Update:
-    query = select(_queue.c.inspection_id).where(text(FREE))
-    if by_station:
-        query = query.where(_queue.c.station == bindparam("of_station"))
-    if by_class:
-        query = query.where(_queue.c.defect_class == bindparam("of_class"))
-    by = (_queue.c.certainty, _queue.c.inspection_id) if order == "uncertain" else (_queue.c.inspection_id,)
-    chosen = query.order_by(*by).limit(1).with_for_update(skip_locked=True).scalar_subquery()
-    change = update(_queue).where(_queue.c.inspection_id == chosen)
-    return change.values(claimed_by=bindparam("reviewer"), claim_expires_at=bindparam("until")).returning(
-        _queue.c.inspection_id
-    )
+def _take_next(order: Literal["uncertain", "oldest"], *, by_station: bool, by_class: bool) -> Executable:
+    asked = [_queue.c.station == bindparam("of_station")] if by_station else []
+    asked += [_queue.c.defect_class == bindparam("of_class")] if by_class else []
+
+    def first(*conditions: ColumnElement[bool] | TextClause, by: Sequence[ColumnElement[Any]]) -> ScalarSelect[int]:
+        query = select(_queue.c.inspection_id).where(*conditions, *asked).order_by(*by).limit(1)
+        return query.with_for_update(skip_locked=True).scalar_subquery()
+
+    ended = first(TAKEN, _queue.c.claim_expires_at <= bindparam("now"), by=[_queue.c.claim_expires_at])
+    free = first(FREE, by=[*([_queue.c.certainty] if order == "uncertain" else []), _queue.c.inspection_id])
+    uid = select(_inspection.c.uid).where(_inspection.c.id == _queue.c.inspection_id).scalar_subquery()
+    taken: dict[str, Any] = {"claimed_by": bindparam("reviewer"), "claim_expires_at": bindparam("until")}
+    return update(_queue).where(_queue.c.inspection_id == func.coalesce(ended, free)).values(taken).returning(uid)

@@ -11,10 +11,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 from kizu_db.tables.base import Base, row_id, sha256_text, words
 from kizu_inspect.results import Verdict
 
-__all__ = ["FREE", "QueueTable", "ReportTable", "ReviewTable"]
+__all__ = ["FREE", "TAKEN", "QueueTable", "ReportTable", "ReviewTable"]
 
-FREE = "claimed_by IS NULL"
-"""The words of the queue's partial indexes."""
+FREE = text("claimed_by IS NULL")
+TAKEN = text("claimed_by IS NOT NULL")
+# The words of the queue's partial indexes, which a query must repeat to have the use of them.
 
 
 class ReviewTable(Base):
@@ -51,15 +52,14 @@ class QueueTable(Base):
     __table_args__ = (
         CheckConstraint("(claimed_by IS NULL) = (claim_expires_at IS NULL)", name="claim"),
         *(
-            Index(f"ix_review_queue_free_{name}", *columns, sqlite_where=text(FREE), postgresql_where=text(FREE))
+            Index(f"ix_review_queue_free_{name}", *columns, sqlite_where=FREE, postgresql_where=FREE)
             for name, columns in (
                 ("certainty", ("certainty", "inspection_id")),
                 ("station", ("station", "certainty", "inspection_id")),
                 ("defect_class", ("defect_class", "certainty", "inspection_id")),
             )
         ),
-        Index("ix_review_queue_claimed", "claim_expires_at", sqlite_where=text("claimed_by IS NOT NULL"),
-              postgresql_where=text("claimed_by IS NOT NULL")),
+        Index("ix_review_queue_claimed", "claim_expires_at", sqlite_where=TAKEN, postgresql_where=TAKEN),
     )  # fmt: skip
 
     inspection_id: Mapped[int] = mapped_column(
