@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from kizu.commands.backup import db_backup, db_restore
 from kizu.commands.calibrate import calibrate_command
 from kizu.commands.data import check_command, convert_command
 from kizu.commands.demo import demo_command
@@ -35,6 +36,8 @@ app.command("report")(report_command)
 data.command("check")(check_command)
 data.command("convert")(convert_command)
 db.command("upgrade")(db_upgrade)
+db.command("backup")(db_backup)
+db.command("restore")(db_restore)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import re
 import secrets
 from pathlib import Path
 
+from kizu_db.durable import make_folder, sync
 from kizu_inspect.errors import RecordError
 
 __all__ = ["ImageStore"]
@@ -37,13 +38,13 @@ class ImageStore:
         sha256 = hashlib.sha256(data).hexdigest()
         folder = self._folder(sha256)
         try:
-            _make_folder(folder)
+            make_folder(folder)
             present = self._find(sha256)
             if present is None or present.read_bytes() != data:
                 _write_whole(present or folder / f"{sha256}{suffix}", data)
             # Also where the file was here before: the one who wrote it may have died before this point.
             for level in (folder, folder.parent, self.path):
-                _sync_folder(level)
+                sync(level)
         except OSError as exc:
             raise RecordError(
                 f"A picture of {len(data)} bytes could not be stored in {self.path}",
@@ -99,21 +100,3 @@ def _write_whole(path: Path, data: bytes) -> None:
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
-
-
-def _make_folder(path: Path) -> None:
-    """Make a folder and its parents; each new one is on the disk before anything is put into it."""
-    if path.is_dir():
-        return
-    _make_folder(path.parent)
-    path.mkdir(exist_ok=True)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(path: Path) -> None:
-    """Wait until the folder's names are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
