@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import tee
 from pathlib import Path
 from typing import Literal
 
@@ -41,8 +42,7 @@ def list_pictures(names: Iterable[str], count: int, store: ImageStore, backup: P
     with (backup / PICTURES).open("x", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_COLUMNS)
-        for number, sha256 in enumerate(names, 1):
-            path, size = _look_up(store, sha256)
+        for number, (sha256, path, size) in enumerate(store.look_up(names), 1):
             if path is None:
                 writer.writerow((sha256, "", ""))
             else:
@@ -68,9 +68,11 @@ def compare_pictures(backup: Path, count: int, store: ImageStore, report: Report
     kept = ImageStore(backup / IMAGES)
     has_kept = kept.path.is_dir()
     with (backup / PICTURES).open(encoding="utf-8", newline="") as file:
-        for number, row in enumerate(csv.DictReader(file), 1):
-            sha256, expected = row["sha256"], int(row["bytes"]) if row["bytes"] else None
-            path, size = _look_up(store, sha256)
+        rows, again = tee(csv.DictReader(file))
+        for number, (row, (sha256, path, size)) in enumerate(
+            zip(rows, store.look_up(row["sha256"] for row in again), strict=True), 1
+        ):
+            expected = int(row["bytes"]) if row["bytes"] else None
             found = None if path is None else size
             if found is None or expected not in (None, found):
                 state: Literal["missing", "missing before", "other size", "copied"] = "other size"
@@ -81,15 +83,6 @@ def compare_pictures(backup: Path, count: int, store: ImageStore, report: Report
                 yield Finding(sha256, state, expected, found)
             if number % _EVERY == 0 or number == count:
                 report("comparing the pictures", number, count)
-
-
-def _look_up(store: ImageStore, sha256: str) -> tuple[Path | None, int]:
-    """Where the picture lies, and its size in bytes; None and 0 where it is missing."""
-    try:
-        path = store.path_of(sha256)
-        return path, path.stat().st_size
-    except (RecordError, FileNotFoundError):
-        return None, 0
 
 
 def _copy(store: ImageStore, sha256: str, target: Path) -> bool:
