@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import MetaData, select
+from sqlalchemy import MetaData, inspect, select, text
 
 from db_examples import explanation, inspection, model, raw, review
 from kizu_db.image_store import ImageStore
@@ -43,6 +43,22 @@ def fill(records: Records, store: ImageStore, *, count: int = 8, cells: tuple[in
         unit.inspections.add(inspection(image_sha256=None))
         unit.reviews.add(review(uid))
     return sorted(names)
+
+
+def multiply(settings: DatabaseSettings, rows: int) -> None:
+    """Add inspections to a SQLite database, like its first one but each with a picture of its own, which is missing."""
+    with raw(settings) as connection:
+        found = inspect(connection)
+        unique = {name for key in found.get_unique_constraints("inspection") for name in key["column_names"]}
+        taken = {column["name"]: column["name"] for column in found.get_columns("inspection") if column["name"] != "id"}
+        taken |= dict.fromkeys(unique, "lower(hex(randomblob(16)))") | {"image_sha256": "lower(hex(randomblob(32)))"}
+        connection.execute(
+            text(
+                f"WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < {rows}) "
+                f"INSERT INTO inspection ({', '.join(taken)}) SELECT {', '.join(taken.values())} "
+                "FROM n, (SELECT * FROM inspection ORDER BY id LIMIT 1)"
+            )
+        )
 
 
 def content(settings: DatabaseSettings) -> dict[str, list[tuple[Any, ...]]]:

@@ -67,10 +67,10 @@ def db_backup(
     )
     if pictures.missing:
         screen.print(
-            f"[yellow]{pictures.missing:,} pictures are missing[/] in {escape(str(store.path))}: no size in images.csv"
+            f"[yellow]missing in {escape(str(store.path))}[/]: {pictures.missing:,}, those without a size in images.csv"
         )
     if pictures.changed:
-        screen.print(f"[yellow]{pictures.changed:,} pictures were changed on disk[/] or cannot be read, and are not copied")
+        screen.print(f"[yellow]changed on disk or not readable[/]: {pictures.changed:,}, not copied")
 
 
 def db_restore(
@@ -117,7 +117,7 @@ def db_restore(
         screen.print(f"{copied:,} pictures copied into {escape(str(store.path))}")
     for state in ("missing", "other size", "missing before"):
         if count := states[state]:
-            screen.print(f"[yellow]{count:,} of {restored.pictures.named:,} pictures: {MEANINGS[state]}[/]")
+            screen.print(f"[yellow]{MEANINGS[state]}[/]: {count:,} of {restored.pictures.named:,} pictures")
             for finding in first[state]:
                 size = "" if finding.found_bytes is None else f", {finding.found_bytes} bytes, not {finding.bytes}"
                 screen.print(f"    {finding.sha256}{size}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from kizu_db.backup.description import IMAGES, PICTURES, Pictures
-from kizu_db.backup.files import Report
+from kizu_db.backup.files import Report, writer
 from kizu_db.image_store import ImageStore
 from kizu_inspect.errors import RecordError
 
@@ -92,7 +92,8 @@ def _copy(store: ImageStore, sha256: str, target: Path) -> bool:
     except RecordError:
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(data)
+    with target.open("xb") as file:
+        writer(file)(data)
     return True
 
 

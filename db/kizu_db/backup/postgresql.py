@@ -15,7 +15,7 @@ from typing import IO, cast
 import psycopg
 from sqlalchemy import Connection, inspect, text
 
-from kizu_db.backup.files import Content, Report, hashed_copy
+from kizu_db.backup.files import Content, Report, hashed_copy, writer
 from kizu_db.backup.state import one_state
 from kizu_db.settings import DatabaseSettings
 from kizu_db.tables import Base
@@ -55,13 +55,14 @@ def dump(connection: Connection, program: Path, target: Path, report: Report) ->
         )
     connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))  # it only waits while pg_dump works
     snapshot = connection.scalar(text("SELECT pg_export_snapshot()"))
-    arguments = ["--format=custom", f"--snapshot={snapshot}"]
+    # Most of it is maps of half floats: the usual level made them 8 % smaller, in nearly twice the time.
+    arguments = ["--format=custom", "--compress=1", f"--snapshot={snapshot}"]
     with (
         target.open("xb") as file,
         _running(connection, program, arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as child,
     ):
         # Through a pipe: it is hashed on the way, and where this process is killed pg_dump does not outlive it.
-        return hashed_copy(cast("IO[bytes]", child.stdout), file.write, step="copying the records", report=report)
+        return hashed_copy(cast("IO[bytes]", child.stdout), writer(file), step="copying the records", report=report)
 
 
 def require_vacant(settings: DatabaseSettings) -> None:

@@ -32,11 +32,12 @@ def copy_out(connection: Connection, target: Path, report: Report) -> None:
     page = connection.exec_driver_sql("PRAGMA page_size").scalar_one()
 
     def told(_status: int, remaining: int, total: int) -> None:
+        sync(target)  # a little at a time: a line whose commit comes during one long sync waits for its end
         report("copying the records", (total - remaining) * page, total * page)
 
     try:
         with closing(sqlite3.connect(target, isolation_level=None)) as copy:
-            # Nothing to take back and nothing to wait for: the file is new, and synced once when it is whole.
+            # Nothing to take back and nothing to wait for: the file is new.
             copy.execute("PRAGMA journal_mode = OFF")
             copy.execute("PRAGMA synchronous = OFF")
             source.backup(copy, pages=_PAGES, progress=told)
