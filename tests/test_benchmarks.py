@@ -38,3 +38,10 @@ def test_many_explanations_leave_nothing_behind(tmp_path: Path) -> None:
     for mistakes in (found["refused"], found["failed_midway"]):
         assert isinstance(mistakes, int)
         assert mistakes > 0
+
+
+def test_what_a_line_waits_for_a_backup_is_measured(tmp_path: Path) -> None:
+    found = figures_of("backup.py", "--rows", "20", "--alone", "0.5", tmp_path=tmp_path)
+    named = [f"{phase}.{figure}" for phase in ("alone", "backup") for figure in ("count", "median_ms", "p99_ms", "max_ms")]
+    values = [found.get(name) for name in [*named, "backups", "backup_s", "megabytes"]]
+    assert all(isinstance(value, int | float) and value > 0 for value in values), found

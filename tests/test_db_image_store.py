@@ -35,6 +35,21 @@ def test_a_picture_comes_back_from_its_place(store: ImageStore) -> None:
     assert store.path_of(NAME) == store.path / NAME[:2] / NAME[2:4] / f"{NAME}.png"
 
 
+def test_many_are_looked_up_at_once(store: ImageStore) -> None:
+    assert list(store.look_up([NAME, "0" * 64])) == [(NAME, None, 0), ("0" * 64, None, 0)]
+    names = [store.put(PICTURE + bytes([number]), suffix=".png") for number in range(20)]
+    beside = store.path_of(names[0]).with_name(f"{names[0][:4]}{'f' * 60}.jpg")
+    beside.write_bytes(b"in the same folder")
+    (beside.parent / f".{names[0]}.png.1-ab.tmp").write_bytes(b"unfinished")
+    asked = sorted([*names, beside.stem, NAME, "no name", ""])
+    assert [name for name, _path, _size in store.look_up(asked)] == asked
+    found = {name: (path, size) for name, path, size in store.look_up(asked) if path is not None}
+    assert found == {
+        **{name: (store.path_of(name), len(PICTURE) + 1) for name in names},
+        beside.stem: (beside, len(b"in the same folder")),
+    }
+
+
 def test_the_same_content_is_there_once(store: ImageStore) -> None:
     first = store.put(PICTURE, suffix=".png")
     written = store.path_of(first).stat().st_ino

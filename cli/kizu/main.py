@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from kizu.commands.backup import db_backup, db_restore
 from kizu.commands.calibrate import calibrate_command
 from kizu.commands.data import check_command, convert_command
 from kizu.commands.demo import demo_command
@@ -60,6 +61,8 @@ user.command("add")(user_add)
 user.command("change")(user_change)
 user.command("list")(user_list)
 db.command("export")(export_command)
+db.command("backup")(db_backup)
+db.command("restore")(db_restore)
 
 
 def main() -> None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Literal
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from kizu_db.settings import DatabaseSettings
 from kizu_inspect.errors import RecordError
 
-__all__ = ["WAIT_S", "Use", "make_engine", "refused"]
+__all__ = ["WAIT_S", "Use", "connected", "make_engine", "refused"]
 
 Use = Literal["write", "pass", "read"]
 """What an engine's transactions are for: to write, to write what a power cut may take back, or only to read."""
@@ -55,6 +57,22 @@ def make_engine(settings: DatabaseSettings, use: Use = "write", *, foreign_keys:
         "options": " ".join(f"-c {option}" for option in options),
     }
     return create_engine(url, connect_args=connect_args, json_serializer=to_json, pool_pre_ping=True)
+
+
+@contextmanager
+def connected(settings: DatabaseSettings, use: Use = "read") -> Iterator[Connection]:
+    """A connection outside of the repositories; what it reads is one state, whatever is written meanwhile.
+
+    Raises RecordError where the database refuses or is away.
+    """
+    engine = make_engine(settings, use)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except SQLAlchemyError as exc:
+        raise refused(exc, settings.shown) from exc
+    finally:
+        engine.dispose()
 
 
 def refused(exc: SQLAlchemyError, shown_url: str) -> RecordError:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import func, select, text
-from sqlalchemy.exc import SQLAlchemyError
 
-from kizu_db.engine import make_engine, refused
+from kizu_db.engine import connected
 from kizu_db.migrations import require_current
 from kizu_db.settings import DatabaseSettings
 from kizu_db.tables import AuditEventTable, Base, InspectionTable, LotTable, OutboxTable
@@ -40,40 +39,33 @@ class Stats:
 def measure(settings: DatabaseSettings) -> Stats:
     """Count everything, in one state of the database. Raises SchemaError, RecordError where it is away."""
     require_current(settings)
-    engine = make_engine(settings, "read")
-    try:
-        with engine.connect() as connection:
-            version = connection.scalar(text("SELECT version_num FROM alembic_version"))
-            rows = {
-                table.name: connection.scalar(select(func.count()).select_from(table)) or 0
-                for table in Base.metadata.sorted_tables
-            }
-            if settings.file is None:
-                size = connection.scalar(text("SELECT pg_database_size(current_database())"))
-            else:
-                beside = [settings.file.with_name(settings.file.name + end) for end in ("", "-wal")]
-                size = sum(path.stat().st_size for path in beside if path.exists())
-            judged = InspectionTable.judged_at
-            first, last = connection.execute(select(func.min(judged), func.max(judged))).one()
-            head = select(AuditEventTable.hash).order_by(AuditEventTable.id.desc()).limit(1)
+    with connected(settings) as connection:
+        version = connection.scalar(text("SELECT version_num FROM alembic_version"))
+        rows = {
+            table.name: connection.scalar(select(func.count()).select_from(table)) or 0 for table in Base.metadata.sorted_tables
+        }
+        if settings.file is None:
+            size = connection.scalar(text("SELECT pg_database_size(current_database())"))
+        else:
+            beside = [settings.file.with_name(settings.file.name + end) for end in ("", "-wal")]
+            size = sum(path.stat().st_size for path in beside if path.exists())
+        judged = InspectionTable.judged_at
+        first, last = connection.execute(select(func.min(judged), func.max(judged))).one()
+        head = select(AuditEventTable.hash).order_by(AuditEventTable.id.desc()).limit(1)
 
-            def number(*conditions: object) -> int:
-                return connection.scalar(select(func.count()).where(*conditions)) or 0  # type: ignore[arg-type]
+        def number(*conditions: object) -> int:
+            return connection.scalar(select(func.count()).where(*conditions)) or 0  # type: ignore[arg-type]
 
-            return Stats(
-                version=str(version),
-                size_bytes=int(size or 0),
-                rows=rows,
-                first_judged_at=first,
-                last_judged_at=last,
-                waiting=rows["review_queue"],
-                pending_explanations=number(text("explanation_state = 'pending'"), InspectionTable.id.is_not(None)),
-                undelivered_events=number(text("delivered_at IS NULL"), OutboxTable.id.is_not(None)),
-                held_lots=number(LotTable.held),
-                pruned_images=number(InspectionTable.image_pruned_at.is_not(None)),
-                trail_head=connection.scalar(head),
-            )
-    except SQLAlchemyError as exc:
-        raise refused(exc, settings.shown) from exc
-    finally:
-        engine.dispose()
+        return Stats(
+            version=str(version),
+            size_bytes=int(size or 0),
+            rows=rows,
+            first_judged_at=first,
+            last_judged_at=last,
+            waiting=rows["review_queue"],
+            pending_explanations=number(text("explanation_state = 'pending'"), InspectionTable.id.is_not(None)),
+            undelivered_events=number(text("delivered_at IS NULL"), OutboxTable.id.is_not(None)),
+            held_lots=number(LotTable.held),
+            pruned_images=number(InspectionTable.image_pruned_at.is_not(None)),
+            trail_head=connection.scalar(head),
+        )

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from kizu_db.engine import make_engine, refused
+from kizu_db.engine import connected
 from kizu_db.image_store import ImageStore
 from kizu_db.migrations import require_current
 from kizu_db.records import Records
@@ -77,22 +77,16 @@ def verify(settings: DatabaseSettings, *, head: str | None = None) -> Verificati
     leaves a chain that holds. Reads one state and holds up nobody. Raises SchemaError, RecordError where the database is away.
     """
     require_current(settings)
-    engine = make_engine(settings, "read")
-    try:
-        with engine.connect() as connection, _as_it_is(connection):
-            damaged = list(_damage(connection))
-            found = _Found(damaged)
-            walk = _Walk(connection)
-            for step in (walk.chain, walk.without_event, walk.dispositions, walk.rollups):
-                found.gather(step)
-            if head is not None and head not in walk.hashes_of(head):
-                found.findings.append(Finding("audit event", head, "no event has this hash any more: the trail's end is gone"))
-            reviews = found.count(lambda: connection.scalar(text("SELECT count(*) FROM review")))
-            return Verification(tuple(found.findings), walk.events, reviews, walk.head)
-    except SQLAlchemyError as exc:
-        raise refused(exc, settings.shown) from exc
-    finally:
-        engine.dispose()
+    with connected(settings) as connection, _as_it_is(connection):
+        damaged = list(_damage(connection))
+        found = _Found(damaged)
+        walk = _Walk(connection)
+        for step in (walk.chain, walk.without_event, walk.dispositions, walk.rollups):
+            found.gather(step)
+        if head is not None and head not in walk.hashes_of(head):
+            found.findings.append(Finding("audit event", head, "no event has this hash any more: the trail's end is gone"))
+        reviews = found.count(lambda: connection.scalar(text("SELECT count(*) FROM review")))
+        return Verification(tuple(found.findings), walk.events, reviews, walk.head)
 
 
 def verify_images(records: Records, store: ImageStore) -> Iterator[Finding]:

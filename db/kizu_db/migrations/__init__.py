@@ -13,11 +13,11 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from kizu_db.engine import make_engine, refused
+from kizu_db.engine import connected, make_engine, refused
 from kizu_db.settings import DatabaseSettings
 from kizu_inspect.errors import SchemaError
 
-__all__ = ["current_version", "downgrade", "head_version", "require_current", "upgrade"]
+__all__ = ["current_version", "downgrade", "head_version", "require_current", "require_known", "upgrade"]
 
 _LOCK = 0x6B697A75  # "kizu": the advisory lock that lets one program at a time migrate a PostgreSQL database
 
@@ -53,14 +53,8 @@ def current_version(settings: DatabaseSettings) -> str | None:
     """
     if settings.file is not None and not settings.file.is_file():
         return None
-    engine = make_engine(settings, "read")
-    try:
-        with engine.connect() as connection:
-            return MigrationContext.configure(connection).get_current_revision()
-    except SQLAlchemyError as exc:
-        raise refused(exc, settings.shown) from exc
-    finally:
-        engine.dispose()
+    with connected(settings) as connection:
+        return MigrationContext.configure(connection).get_current_revision()
 
 
 def require_current(settings: DatabaseSettings) -> None:
@@ -76,7 +70,7 @@ def require_current(settings: DatabaseSettings) -> None:
             expected=f"version {expected}",
             next_step="Run `kizu db upgrade`.",
         )
-    _require_known(settings, found)
+    require_known(found, f"The database {settings.shown}")
     raise SchemaError(
         f"The database {settings.shown} is from an older version of Kizu",
         found=f"version {found}",
@@ -93,12 +87,13 @@ def _require_file(settings: DatabaseSettings) -> None:
         )
 
 
-def _require_known(settings: DatabaseSettings, found: str) -> None:
+def require_known(version: str, what: str) -> None:
+    """Raise SchemaError where records of this version are newer than this program; `what` they are begins the message."""
     known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if found not in known:
+    if version not in known:
         raise SchemaError(
-            f"The database {settings.shown} is from a newer version of Kizu",
-            found=f"version {found}",
+            f"{what} is from a newer version of Kizu",
+            found=f"version {version}",
             expected=f"version {head_version()} or older",
             next_step="Install the Kizu that wrote it, or a later one.",
         )
@@ -116,7 +111,7 @@ def _migrating(settings: DatabaseSettings) -> Iterator[Connection]:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
             found = MigrationContext.configure(connection).get_current_revision()
             if found is not None:
-                _require_known(settings, found)
+                require_known(found, f"The database {settings.shown}")
             yield connection
             _require_no_orphans(connection, settings)
     except CommandError as exc:
