@@ -8,7 +8,7 @@ import tempfile
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -51,18 +51,31 @@ def postgresql_server() -> Iterator[str]:
 @pytest.fixture
 def new_postgresql(postgresql_server: str) -> Iterator[Callable[[], DatabaseSettings]]:
     """Makes empty PostgreSQL databases, which are dropped after the test."""
+    with _databases(postgresql_server) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def postgresql_of_module(postgresql_server: str) -> Iterator[Callable[[], DatabaseSettings]]:
+    """The same, dropped after the module's last test."""
+    with _databases(postgresql_server) as make:
+        yield make
+
+
+@contextmanager
+def _databases(server: str) -> Iterator[Callable[[], DatabaseSettings]]:
     made: list[str] = []
 
     def make() -> DatabaseSettings:
         name = f"kizu_{uuid.uuid4().hex[:12]}"
-        with closing(psycopg.connect(postgresql_server, autocommit=True)) as connection:
+        with closing(psycopg.connect(server, autocommit=True)) as connection:
             connection.execute(f'CREATE DATABASE "{name}"'.encode())
         made.append(name)
-        url = make_url(postgresql_server).set(drivername="postgresql+psycopg", database=name)
+        url = make_url(server).set(drivername="postgresql+psycopg", database=name)
         return DatabaseSettings(url=url.render_as_string(hide_password=False))
 
     yield make
-    with closing(psycopg.connect(postgresql_server, autocommit=True)) as connection:
+    with closing(psycopg.connect(server, autocommit=True)) as connection:
         for name in made:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -11,7 +12,8 @@ from functools import partial
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from kizu_db.settings import DatabaseSettings
 from kizu_inspect.errors import RecordError
@@ -25,6 +27,7 @@ WAIT_S = 30.0
 """For how long a writer waits for another one."""
 
 _CONNECT_S = 10
+_IDLE_S = 1.0
 
 
 def make_engine(settings: DatabaseSettings, use: Use = "write", *, foreign_keys: bool = True) -> Engine:
@@ -56,7 +59,10 @@ def make_engine(settings: DatabaseSettings, use: Use = "write", *, foreign_keys:
         "application_name": "kizu",
         "options": " ".join(f"-c {option}" for option in options),
     }
-    return create_engine(url, connect_args=connect_args, json_serializer=to_json, pool_pre_ping=True)
+    engine = create_engine(url, connect_args=connect_args, json_serializer=to_json)
+    event.listen(engine, "checkin", _remember_use)
+    event.listen(engine, "checkout", partial(_require_alive, engine))
+    return engine
 
 
 @contextmanager
@@ -85,6 +91,19 @@ def refused(exc: SQLAlchemyError, shown_url: str) -> RecordError:
     )
 
 
+def _remember_use(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info["used_at"] = time.monotonic()
+
+
+def _require_alive(engine: Engine, connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+    """Ask a connection that lay idle whether the server is still there; for each unit it would cost as much as the work."""
+    if time.monotonic() - record.info.get("used_at", math.inf) > _IDLE_S:
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as exc:
+            raise DisconnectionError from exc  # the pool then takes a new one
+
+
 def _prepare_sqlite(connection: Any, _record: object, *, use: Use, foreign_keys: bool) -> None:
     # Python's sqlite3 would begin a transaction only before the first write and commit before a CREATE TABLE; so it is
     # told to begin none, and our own listener does.
@@ -95,6 +114,9 @@ def _prepare_sqlite(connection: Any, _record: object, *, use: Use, foreign_keys:
         cursor.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
         # With NORMAL a power cut takes back the last commits: of a claim, but not of a row whose file has moved already.
         cursor.execute(f"PRAGMA synchronous = {'NORMAL' if use == 'pass' else 'FULL'}")
+        if use == "pass":
+            # A claim waits for no disk: to clear up the write-ahead log is left to the writes that do.
+            cursor.execute("PRAGMA wal_autocheckpoint = 0")
         cursor.execute(f"PRAGMA query_only = {'ON' if use == 'read' else 'OFF'}")
         cursor.execute("PRAGMA recursive_triggers = ON")  # INSERT OR REPLACE then meets the triggers that refuse a delete
     finally:

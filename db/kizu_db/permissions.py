@@ -16,8 +16,6 @@ class Action(StrEnum):
     """Make a report or an export."""
     RELEASE_CLAIM = "release a claim"
     """Take a part from the reviewer who has it."""
-    SET_RECIPE = "set a recipe"
-    """Change how a station judges: model, thresholds, explanation."""
     HOLD = "hold a lot"
     """Set or end a lot's legal hold."""
     PRUNE = "prune"
@@ -48,7 +46,6 @@ _LEAST = {
     Action.REPORT: Role.VIEWER,
     Action.REVIEW: Role.INSPECTOR,
     Action.RELEASE_CLAIM: Role.ENGINEER,
-    Action.SET_RECIPE: Role.ENGINEER,
     Action.HOLD: Role.ADMIN,
     Action.PRUNE: Role.ADMIN,
     Action.MANAGE_USERS: Role.ADMIN,

@@ -38,8 +38,8 @@ class Unit:
     def __init__(self, session: Session) -> None:
         self.rollups = Rollups(session)
         self.trail = AuditTrail(session)
-        self.queue = ReviewQueue(session)
         self.users = Users(session, self.trail)
+        self.queue = ReviewQueue(session, self.users)
         self.inspections = Inspections(session, self.rollups, self.queue)
         self.reviews = Reviews(session, self.rollups, self.queue, self.trail, self.users)
         self.models = Models(session, self.trail)

@@ -139,6 +139,7 @@ class _Walk:
         gone: dict[str, set[str]] = {kind: set() for kind in _KEPT}
         for events in self._pages(f"SELECT {', '.join(_EVENT)} FROM audit_event", "id"):
             told: dict[str, dict[str, Mapping[str, Any]]] = {kind: {} for kind in _KEPT}
+            pruned: set[str] = set()
             for event in events:
                 self.events += 1
                 yield from self._link(event, expected)
@@ -148,7 +149,8 @@ class _Walk:
                 if event["subject"] in told and isinstance(after, dict):
                     told[event["subject"]][str(event["subject_id"])] = after
                 if event["action"] == "prune.records":
-                    gone["review"].difference_update(map(str, (_loaded(event["before"]) or {}).get("reviews", [])))
+                    before = _loaded(event["before"])
+                    pruned.update(map(str, before.get("reviews", ()) if isinstance(before, dict) else ()))
             for kind, copies in told.items():
                 rows = self._rows(kind, copies)
                 for key, copy in copies.items():
@@ -156,6 +158,7 @@ class _Walk:
                         gone[kind].add(key)
                     elif changed := sorted(name for name in _KEPT[kind][1] if rows[key].get(name) != copy.get(name)):
                         yield Finding(kind, key, f"changed since it was written: {', '.join(changed)}")
+            gone["review"] -= pruned
         for kind, keys in gone.items():
             for key in sorted(keys, key=lambda key: (len(key), key)):
                 yield Finding(kind, key, "the audit trail tells of it, and it is not there")

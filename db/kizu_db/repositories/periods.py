@@ -45,7 +45,8 @@ def spans_of(since: datetime | None, until: datetime | None) -> Iterator[Span]:
         yield "single", last_minute, until
     first_hour, last_hour = _next(first_minute, "hour"), _last(last_minute, "hour")
     if first_hour is not None and last_hour is not None and first_hour > last_hour:
-        yield "minute", first_minute, last_minute
+        if first_minute != last_minute:
+            yield "minute", first_minute, last_minute
     else:
         if last_minute != last_hour:
             yield "minute", last_hour, last_minute

@@ -10,7 +10,9 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Executable, ScalarSelect, TextClause, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
+from kizu_db.permissions import Action
 from kizu_db.repositories.common import insert_unless_there, inspection_id
+from kizu_db.repositories.users import Users
 from kizu_db.tables import InspectionTable, QueueTable
 from kizu_db.tables.reviews import FREE, TAKEN
 from kizu_db.values import Claim, NewInspection
@@ -31,8 +33,9 @@ class ReviewQueue:
     them in a unit that is not `durable`.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, users: Users) -> None:
         self._session = session
+        self._users = users
 
     def add(self, number: int, new: NewInspection) -> None:
         """Let an inspection wait."""
@@ -86,12 +89,16 @@ class ReviewQueue:
             )  # fmt: skip
         return Claim(uid_inspection=uid, reviewer=reviewer, expires_at=until)
 
-    def release(self, uid: str, reviewer: str | None = None) -> None:
-        """Give the part back; with None whoever has it. Nothing happens where it is nobody's, or somebody else's."""
-        number = inspection_id(self._session, uid)
-        change = update(QueueTable).where(QueueTable.inspection_id == number)
-        change = change.where(*([] if reviewer is None else [QueueTable.claimed_by == reviewer]))
-        self._session.execute(change.values(claimed_by=None, claim_expires_at=None), execution_options=_PLAIN)
+    def release(self, uid: str, *, by: str) -> None:
+        """Give the part back; nothing happens where it is nobody's. Raises NotAllowed: of another, without the role for it."""
+        here = QueueTable.inspection_id == inspection_id(self._session, uid)
+        holder = self._session.scalar(select(QueueTable.claimed_by).where(here))
+        if holder is None:
+            return
+        if holder != by:
+            self._users.require(by, Action.RELEASE_CLAIM)
+        change = update(QueueTable).where(here).values(claimed_by=None, claim_expires_at=None)
+        self._session.execute(change, execution_options=_PLAIN)
 
     def claims(self) -> list[Claim]:
         """All parts that somebody has, by the end of the lease; expired ones are nobody's."""

@@ -140,6 +140,8 @@ class Rollups:
     ) -> list[tuple[datetime, dict[Verdict, int]]]:
         """The verdicts of each minute or hour that starts in [since, until) and has inspections, by rising time."""
         self.flush()
+        for end in (since, until):
+            start_of(end, grain)  # a time without a zone is refused
         table = _TABLES[grain]
         query = select(table.start, table.verdict, func.sum(table.inspections)).where(table.start >= since, table.start < until)
         query = query.where(*([] if station is None else [table.station == station])).group_by(table.start, table.verdict)

@@ -1,0 +1,251 @@
+"""Lists of inspections: what every filter finds, page by page, and the index that each walks."""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import Engine
+
+from db_examples import NOON, explanation, inspection, raw, review
+from kizu_db.migrations import upgrade
+from kizu_db.records import Records, Unit
+from kizu_db.settings import DatabaseSettings
+from kizu_db.values import InspectionRow
+from kizu_inspect.results import RegionCheck, Verdict
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+FLAGGED = [Verdict.REVIEW, Verdict.ERROR, Verdict.REJECT]
+
+
+@pytest.fixture
+def filled(records: Records) -> list[InspectionRow]:
+    """Three hundred inspections of all kinds, newest first."""
+    draw = random.Random(0)
+    conflict = RegionCheck(0.5, 0.25, conflict=True)
+    with records.unit() as unit:
+        for number in range(300):
+            part = draw.choice(["AB", "ab", "XY"]) + f"-{number // 2:03}-" + draw.choice(["é", "E", "7"])
+            at = NOON + timedelta(minutes=draw.randrange(180))
+            uid = unit.inspections.add(
+                inspection(draw.choice(list(Verdict)), part=part, judged_at=at, station=draw.choice(["press-3", "press-4"]))
+            )
+            if draw.random() < 0.3:
+                unit.inspections.store_explanation(uid, replace(explanation(), check=conflict))
+            if draw.random() < 0.4:
+                unit.reviews.add(review(uid))
+    with records.unit(read_only=True) as unit:
+        rows = unit.inspections.latest(limit=1000)
+    assert len(rows) == 300
+    return rows
+
+
+FILTERS: dict[str, tuple[dict[str, Any], Callable[[InspectionRow], bool]]] = {
+    "none": ({}, lambda _: True),
+    "verdict": ({"verdicts": [Verdict.ERROR]}, lambda row: row.verdict is Verdict.ERROR),
+    "verdicts": ({"verdicts": {*FLAGGED}}, lambda row: row.verdict in FLAGGED),
+    "station": ({"station": "press-4"}, lambda row: row.station == "press-4"),
+    "both": (
+        {"station": "press-4", "verdicts": [Verdict.PASS]}, lambda row: (row.station, row.verdict) == ("press-4", Verdict.PASS),
+    ),
+    "period": (
+        {"since": NOON + timedelta(minutes=61), "until": NOON + timedelta(minutes=140)},
+        lambda row: NOON + timedelta(minutes=61) <= row.judged_at < NOON + timedelta(minutes=140),
+    ),
+    "all at once": (
+        {"since": NOON + timedelta(minutes=30), "verdicts": FLAGGED, "station": "press-3", "unreviewed": True},
+        lambda row: row.judged_at >= NOON + timedelta(minutes=30)
+        and row.verdict in FLAGGED and row.station == "press-3" and row.disposition is None,
+    ),
+    "unreviewed": ({"unreviewed": True}, lambda row: row.disposition is None),
+    "conflicting": ({"conflicting": True}, lambda row: row.explanation_conflict),
+    "conflicting of a verdict": (
+        {"conflicting": True, "verdicts": [Verdict.REJECT], "unreviewed": True},
+        lambda row: row.explanation_conflict and row.verdict is Verdict.REJECT and row.disposition is None,
+    ),
+    "part's beginning": ({"part": "aB-0"}, lambda row: row.part.casefold().startswith("ab-0")),
+    "part's end": ({"part": "-É"}, lambda row: row.part.endswith("-é")),
+    "part and more": (
+        {"part": "xy-", "verdicts": FLAGGED, "station": "press-3", "unreviewed": True, "conflicting": True},
+        lambda row: row.part.startswith("XY-") and row.verdict in FLAGGED and row.station == "press-3"
+        and row.disposition is None and row.explanation_conflict,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_each_filter_finds_what_it_says_page_by_page(records: Records, filled: list[InspectionRow], name: str) -> None:
+    filters, fits = FILTERS[name]
+    expected = [row.uid for row in filled if fits(row)]
+    assert expected
+    found: list[str] = []
+    with records.unit(read_only=True) as unit:
+        while page := unit.inspections.latest(**filters, limit=7, before=found[-1] if found else None):
+            assert len(page) == min(7, len(expected) - len(found))
+            found += [row.uid for row in page]
+    assert found == expected
+
+
+def test_reports_and_exports_go_the_other_way(records: Records, filled: list[InspectionRow]) -> None:
+    since = NOON + timedelta(minutes=50)
+    oldest = [row for row in reversed(filled) if row.judged_at >= since]
+    with records.unit(read_only=True) as unit:
+        flagged = [record.row.uid for record in unit.inspections.flagged(since=since)]
+        assert flagged == [row.uid for row in oldest if row.verdict in FLAGGED]
+        found: list[str] = []
+        while page := unit.inspections.records_after(found[-1] if found else None, since=since, limit=23):
+            found += [record.row.uid for record in page]
+    assert found == [row.uid for row in oldest]
+
+
+def test_a_search_looks_at_a_bounded_number_of_parts(records: Records) -> None:
+    with records.unit() as unit:
+        for number in range(260):
+            unit.inspections.add(inspection(part=f"Q-{number:03}"))
+        assert len(unit.inspections.latest(part="q-", limit=500)) == 200
+        assert [row.part for row in unit.inspections.latest(part="q-259")] == ["Q-259"]
+        assert [row.part for row in unit.inspections.latest(part="259")] == ["Q-259"]
+
+
+def benchmark_module(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def plant(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> DatabaseSettings:
+    """The benchmark's plant, small: enough that a database would not rather read a whole table."""
+    if request.param == "sqlite":
+        settings = DatabaseSettings(url=f"sqlite:///{tmp_path_factory.mktemp('plant') / 'kizu.db'}")
+    else:
+        settings = request.getfixturevalue("postgresql_of_module")()
+    upgrade(settings)
+    benchmark_module("records_fill").fill(settings, 30_000)
+    return settings
+
+
+@contextmanager
+def statements() -> Iterator[list[tuple[str, Any]]]:
+    """What is asked of any database meanwhile."""
+    asked: list[tuple[str, Any]] = []
+
+    def hear(_c: Connection, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(Engine, "before_cursor_execute", hear)
+    try:
+        yield asked
+    finally:
+        event.remove(Engine, "before_cursor_execute", hear)
+
+
+def plans(settings: DatabaseSettings, ask: Callable[[Unit], object]) -> str:
+    """How the database goes about all that `ask` asks."""
+    with Records.open(settings) as records, records.unit(read_only=True) as unit, statements() as asked:
+        ask(unit)
+    explain = "EXPLAIN QUERY PLAN " if settings.file is not None else "EXPLAIN "
+    found = []
+    with raw(settings) as connection:
+        for statement, parameters in asked:
+            if statement.startswith("SELECT"):
+                rows = connection.exec_driver_sql(explain + statement, parameters)
+                found.append("\n".join(str(row[-1]) for row in rows))
+    assert found
+    return "\n\n".join(found)
+
+
+def period(hours: float = 5) -> dict[str, Any]:
+    since = END - timedelta(hours=20)
+    return {"since": since, "until": since + timedelta(hours=hours, minutes=7, seconds=3)}
+
+
+END = NOON.replace(year=2026, month=10, day=1, hour=0)
+WALKS: dict[str, tuple[Callable[[Unit, str], object], str]] = {
+    "deep": (lambda unit, uid: unit.inspections.latest(before=uid, limit=51), r"PRIMARY KEY \(rowid<|pk_inspection"),
+    "verdict": (
+        lambda unit, uid: unit.inspections.latest(verdicts=[Verdict.ERROR], before=uid, limit=51), "ix_inspection_verdict_id",
+    ),
+    "flagged": (
+        lambda unit, uid: unit.inspections.latest(verdicts=FLAGGED, before=uid, limit=51), "ix_inspection_verdict_id",
+    ),
+    "station": (
+        lambda unit, uid: unit.inspections.latest(station="press-2", before=uid, limit=51), "ix_inspection_station_verdict_id",
+    ),
+    "period": (
+        lambda unit, _: unit.inspections.latest(**period(), limit=51), r"PRIMARY KEY \(rowid>\? AND rowid<|pk_inspection",
+    ),
+    "period and verdict": (
+        lambda unit, _: unit.inspections.latest(**period(), verdicts=[Verdict.ERROR], limit=51), "ix_inspection_verdict_id",
+    ),
+    "conflicting": (lambda unit, uid: unit.inspections.latest(conflicting=True, before=uid), "ix_inspection_conflicting"),
+    "waiting": (
+        lambda unit, uid: unit.inspections.latest(unreviewed=True, verdicts=FLAGGED, before=uid, limit=2),
+        "ix_inspection_waiting",
+    ),
+    "part's beginning": (lambda unit, _: unit.inspections.latest(part="p-000012"), "ix_part_serial_folded"),
+    "part's end": (lambda unit, _: unit.inspections.latest(part="1234"), "ix_part_serial_reversed"),
+    "part": (lambda unit, _: unit.inspections.latest(part="p-00001234"), "ix_inspection_part_id"),
+    "record": (lambda unit, uid: unit.inspections.get(uid), "uq_inspection_uid|sqlite_autoindex_inspection"),
+    "pending": (lambda unit, _: unit.inspections.pending_explanations("press-1", 16), "ix_inspection_pending"),
+    "flagged records": (lambda unit, _: unit.inspections.flagged(**period(), limit=50), "ix_inspection_verdict_id"),
+    "recorded before": (
+        lambda unit, _: unit.inspections.uid_of("folder incoming", "x"), "source_key|sqlite_autoindex_inspection",
+    ),
+    "counts": (lambda unit, _: unit.rollups.verdicts(**period()), "pk_rollup_hour|rollup_hour USING PRIMARY KEY"),
+    "counts at the edge": (lambda unit, _: unit.rollups.verdicts(**period()), "ix_inspection_judged_at"),
+    "by minute": (
+        lambda unit, _: unit.rollups.series("minute", **period(1)), "pk_rollup_minute|rollup_minute USING PRIMARY KEY",
+    ),
+    "trail": (lambda unit, _: unit.trail.latest(before=300), r"pk_audit_event|PRIMARY KEY \(rowid<"),
+    "trail of one": (lambda unit, _: unit.trail.of("review", 7), "ix_audit_event_subject_subject_id"),
+    "kept picture": (lambda unit, _: unit.retention.image_is_kept("ab" * 32), "ix_inspection_kept_image"),
+}  # fmt: skip
+LARGE = "(inspection|part|heatmap|region|review|audit_event|rollup_minute)"
+
+
+@pytest.mark.parametrize("name", WALKS)
+def test_each_list_walks_an_index(plant: DatabaseSettings, name: str) -> None:
+    ask, index = WALKS[name]
+    with Records.open(plant) as records, records.unit(read_only=True) as unit:
+        uid = unit.inspections.latest(limit=1, **period(10))[0].uid
+    found = plans(plant, lambda unit: ask(unit, uid))
+    assert re.search(index, found), found
+    whole = rf"SCAN {LARGE}$" if plant.file is not None else rf"Seq Scan on {LARGE}\b"
+    assert not re.search(whole, found, re.MULTILINE), found
+
+
+def test_the_queue_is_walked_by_its_partial_indexes(plant: DatabaseSettings) -> None:
+    for asked, index in (
+        ({}, "ix_review_queue_free_certainty"),
+        ({"station": "press-1"}, "ix_review_queue_free_station"),
+        ({"defect_class": "dent"}, "ix_review_queue_free_defect_class"),
+    ):
+        with Records.open(plant) as records, statements() as heard:
+            with records.unit(durable=False) as unit:
+                claim = unit.queue.claim("Mina", **asked)  # type: ignore[arg-type]
+            assert claim is not None
+            (taken,) = [one for one in heard if one[0].startswith("UPDATE review_queue")]
+            with records.unit(durable=False) as unit:
+                unit.queue.release(claim.uid_inspection, by="Mina")
+        explain = "EXPLAIN QUERY PLAN " if plant.file is not None else "EXPLAIN "
+        with raw(plant) as connection:
+            found = "\n".join(str(row[-1]) for row in connection.exec_driver_sql(explain + taken[0], taken[1]))
+        assert index in found
+        assert "ix_review_queue_claimed" in found
+        assert not re.search(r"SCAN review_queue$|Seq Scan on review_queue", found, re.MULTILINE), found

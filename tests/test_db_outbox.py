@@ -1,0 +1,60 @@
+"""Events, quarantine and reports: what is written beside an inspection."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from db_examples import inspection
+from kizu_db.records import Records
+from kizu_inspect.errors import RecordError
+from kizu_inspect.results import Verdict
+
+
+def test_each_stations_events_are_numbered_without_a_gap(records: Records) -> None:
+    def add_and_fail() -> None:
+        with records.unit() as unit:
+            unit.outbox.add("press-3", "inspected", {"n": "lost"})
+            raise ZeroDivisionError
+
+    with records.unit() as unit:
+        first = unit.outbox.add("press-3", "inspected", {"n": 1})
+        unit.outbox.add("press-4", "inspected", {"n": 2})
+    with pytest.raises(ZeroDivisionError):
+        add_and_fail()
+    with records.unit() as unit:
+        second = unit.outbox.add("press-3", "inspected", {"n": 3})
+        waiting = unit.outbox.waiting("press-3")
+        assert [(one.event_id, one.seq, one.payload) for one in waiting] == [(first, 1, {"n": 1}), (second, 2, {"n": 3})]
+        assert [one.seq for one in unit.outbox.waiting("press-3", limit=1)] == [1]
+        assert unit.outbox.backlog() == {"press-3": 2, "press-4": 1}
+        unit.outbox.tried([first], delivered=False)
+        assert [one.attempts for one in unit.outbox.waiting("press-3")] == [1, 0]
+        unit.outbox.tried([first], delivered=True)
+        assert [one.event_id for one in unit.outbox.waiting("press-3")] == [second]
+        assert unit.outbox.backlog() == {"press-3": 1, "press-4": 1}
+        with pytest.raises(RecordError, match="JSON cannot hold"):
+            unit.outbox.add("press-3", "inspected", {"score": float("nan")})
+
+
+def test_a_file_in_quarantine_is_told_beside_its_inspection(records: Records) -> None:
+    with records.unit() as unit:
+        for name in ("a.png", "b.png"):
+            unit.quarantine.add(unit.inspections.add(inspection(Verdict.ERROR, image_name=name)), f"{name} is no picture")
+        assert [(file.name, file.error) for file in unit.quarantine.latest()] == [
+            ("b.png", "b.png is no picture"), ("a.png", "a.png is no picture"),
+        ]  # fmt: skip
+        with pytest.raises(RecordError, match="no such inspection"):
+            unit.quarantine.add("nobody", "why")
+
+
+def test_a_report_is_known_by_its_hash(records: Records) -> None:
+    with records.unit() as unit:
+        made = unit.reports.add("pdf", b"%PDF", {"station": "press-3"}, by="Mina", software="Kizu 1")
+        later = unit.reports.add("csv", b"a,b", {}, by="Mina", software="Kizu 1")
+        assert unit.reports.latest() == [later, made]
+        assert unit.reports.latest(limit=1) == [later]
+        assert (made.sha256, made.size_bytes) == (hashlib.sha256(b"%PDF").hexdigest(), 4)
+        (event,) = unit.trail.of("report", made.uid)
+    assert event.after == {"kind": "pdf", "content": {"station": "press-3"}, "sha256": made.sha256}

@@ -1,0 +1,151 @@
+"""What waits for a review: claimed by one at a time, for a while."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from threading import Barrier, Thread
+
+import pytest
+
+from db_examples import inspection, judgement, review
+from kizu_db.permissions import Role
+from kizu_db.records import Records
+from kizu_db.turns import Turns
+from kizu_inspect.errors import NotAllowed, RecordError
+from kizu_inspect.results import Verdict
+
+ENDED = timedelta(seconds=-1)
+
+
+def add(records: Records, score: float | None, target: str | None = "scratch", station: str = "press-3") -> str:
+    """A part that waits."""
+    verdict = Verdict.ERROR if score is None else Verdict.REVIEW
+    judged = judgement(verdict) if score is None else replace(judgement(verdict), score=score, target=target)
+    with records.unit() as unit:
+        return unit.inspections.add(inspection(verdict, judgement=judged, station=station))
+
+
+def claim(records: Records, reviewer: str = "Mina", **asked: object) -> str | None:
+    """The uid of the next part."""
+    with records.unit(durable=False) as unit:
+        found = unit.queue.claim(reviewer, **asked)  # type: ignore[arg-type]
+    return None if found is None else found.uid_inspection
+
+
+def test_the_least_certain_comes_first_or_the_oldest(records: Records) -> None:
+    sure, even, unsure, unjudged = add(records, 0.95), add(records, 0.5), add(records, 0.45), add(records, None)
+    assert claim(records, order="oldest") == sure
+    assert [claim(records) for _ in range(4)] == [even, unjudged, unsure, None]
+
+
+def test_a_line_or_a_class_can_be_asked_for(records: Records) -> None:
+    add(records, 0.5)
+    dent, other = add(records, 0.4, "dent"), add(records, 0.5, "dent", "press-4")
+    assert claim(records, station="press-4", defect_class="scratch") is None
+    assert claim(records, station="press-4") == other
+    assert claim(records, defect_class="dent") == dent
+    assert claim(records, defect_class="dent") is None
+
+
+def test_what_passed_waits_only_in_the_audit_sample(records: Records) -> None:
+    with records.unit() as unit:
+        unit.inspections.add(inspection(Verdict.PASS))
+        drawn = unit.inspections.add(inspection(Verdict.PASS, audit=True, audit_probability=0.1))
+        assert unit.queue.waiting() == 1
+    assert claim(records) == drawn
+
+
+def test_a_lease_ends_and_can_be_renewed(records: Records) -> None:
+    first, second = add(records, 0.5), add(records, 0.9)
+    assert claim(records, "Mina", lease=ENDED) == first
+    assert claim(records, "Kim") == first, "whose lease has ended comes before what nobody had"
+    with records.unit(durable=False) as unit:
+        with pytest.raises(RecordError, match=r"not yours any more: found inspection .*; expected a claim of Mina"):
+            unit.queue.renew(first, "Mina")
+        before = datetime.now(UTC)
+        renewed = unit.queue.renew(first, "Kim", lease=timedelta(hours=1))
+        assert renewed.expires_at >= before + timedelta(hours=1)
+        assert [(one.uid_inspection, one.reviewer) for one in unit.queue.claims()] == [(first, "Kim")]
+    assert claim(records, "Mina") == second
+    assert claim(records, "Mina") is None
+
+
+def test_a_part_is_given_back_by_who_has_it_or_who_may(records: Records) -> None:
+    uid = add(records, 0.5)
+    with records.unit() as unit:
+        unit.users.add("Ana", Role.ADMIN, by="root")
+        unit.users.add("Kim", Role.INSPECTOR, by="Ana")
+    assert claim(records, "Mina") == uid
+    with records.unit(durable=False) as unit:
+        with pytest.raises(NotAllowed, match="Kim may not release a claim: found role inspector; expected the role engineer"):
+            unit.queue.release(uid, by="Kim")
+        assert [one.reviewer for one in unit.queue.claims()] == ["Mina"]
+        unit.queue.release(uid, by="Mina")
+        assert unit.queue.claims() == []
+        unit.queue.release(uid, by="Kim")  # nobody's: nothing to do
+    assert claim(records, "Kim") == uid
+    with records.unit(durable=False) as unit:
+        unit.queue.release(uid, by="Ana")
+    assert claim(records, "Mina") == uid
+
+
+def test_a_review_takes_the_part_out(records: Records) -> None:
+    uid = add(records, 0.5)
+    assert claim(records, "Mina") == uid
+    with records.unit() as unit:
+        first = unit.reviews.add(review(uid))
+        unit.reviews.add(review(uid, disposition="good", defect_class=None, supersedes=first.id))
+        assert (unit.queue.waiting(), unit.queue.waiting("press-3"), unit.queue.claims()) == (0, 0, [])
+    assert claim(records, "Kim") is None
+
+
+def test_reviewers_at_once_get_each_another_part(records: Records) -> None:
+    with records.unit() as unit:
+        for _ in range(80):
+            unit.inspections.add(inspection(Verdict.REVIEW))
+    together = Barrier(8)
+    taken: list[str | None] = []
+    failed: list[Exception] = []
+
+    def take(name: str) -> None:
+        together.wait()
+        try:
+            taken.extend(claim(records, name) for _ in range(10))
+        except Exception as exc:  # noqa: BLE001 - handed to the test's own thread
+            failed.append(exc)
+
+    reviewers = [Thread(target=take, args=(f"reviewer {n}",)) for n in range(8)]
+    for reviewer in reviewers:
+        reviewer.start()
+    for reviewer in reviewers:
+        reviewer.join()
+    assert failed == []
+    assert None not in taken
+    assert len(set(taken)) == len(taken) == 80
+
+
+def test_turns_come_in_the_order_of_asking() -> None:
+    turns, order = Turns(), list[int]()
+    asked = [Barrier(2) for _ in range(5)]
+
+    def ask(number: int) -> None:
+        with turns.take(timeout_s=30):
+            order.append(number)
+
+    with turns.take(timeout_s=0):
+        threads = []
+        for number, _ in enumerate(asked):
+            waiting = len(turns._waiting)
+            thread = Thread(target=ask, args=(number,))
+            thread.start()
+            while len(turns._waiting) == waiting:  # until it stands in the line
+                thread.join(0.001)
+            threads.append(thread)
+        with pytest.raises(TimeoutError), turns.take(timeout_s=0.01):
+            pass
+    for thread in threads:
+        thread.join()
+    assert order == [0, 1, 2, 3, 4]
+    with turns.take(timeout_s=0):
+        pass
