@@ -204,8 +204,8 @@ def _claims(records: Records) -> dict[str, Any]:
         together.wait()
         for _ in range(CLAIMS // REVIEWERS):
             begun = time.perf_counter()
-            with records.unit(durable=False) as unit:
-                claim = unit.queue.claim(name)
+            with records.claims() as claims:
+                claim = claims.take(name)
             took.append(time.perf_counter() - begun)
             if claim is not None:
                 taken.append(claim.uid_inspection)
@@ -216,9 +216,9 @@ def _claims(records: Records) -> dict[str, Any]:
     for reviewer in reviewers:
         reviewer.join()
     figures = _percentiles(took) | {"claims": len(taken), "distinct": len(set(taken))}
-    with records.unit(durable=False) as unit:
+    with records.claims() as claims:
         for uid in taken:
-            unit.queue.release(uid, by="benchmark")
+            claims.release(uid, by="benchmark")
     return figures
 
 

@@ -141,10 +141,6 @@ def test_records_of_the_first_version_are_carried_over(database: DatabaseSetting
         passed = unit.inspections.latest(verdicts=[Verdict.PASS], since=hour, until=hour + timedelta(minutes=35))
         assert [row.uid for row in passed] == ["uid-3", "uid-2"]
         assert unit.queue.waiting() == 2
-        assert [claim.uid_inspection for claim in (unit.queue.claim("Kim"), unit.queue.claim("Kim")) if claim] == [
-            "uid-4",
-            "uid-5",
-        ]
         assert [file.error for file in unit.quarantine.latest()] == ["no picture"]
         assert unit.rollups.audit_strata() == [AuditStratum(probability=0.25, passes=2, reviewed=1, escapes=1)]
         assert [(event.action, event.subject_id) for event in unit.trail.latest()] == [
@@ -156,6 +152,9 @@ def test_records_of_the_first_version_are_carried_over(database: DatabaseSetting
         unit.inspections.add(inspection(part="Ab-2", lot="L7", judged_at=hour + timedelta(days=1)))
         unit.rollups.rebuild()
         assert unit.rollups.verdicts(since=hour, until=hour + timedelta(hours=1)) == counted
+    with Records.open(database) as records, records.claims() as claims:
+        taken = claims.take("Kim"), claims.take("Kim")
+    assert [claim.uid_inspection for claim in taken if claim] == ["uid-4", "uid-5"]
     assert verify(database).findings == ()
     downgrade(database, "0001")
     assert tables(database) == FIRST_TABLES

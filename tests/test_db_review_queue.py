@@ -28,9 +28,15 @@ def add(records: Records, score: float | None, target: str | None = "scratch", s
 
 def claim(records: Records, reviewer: str = "Mina", **asked: object) -> str | None:
     """The uid of the next part."""
-    with records.unit(durable=False) as unit:
-        found = unit.queue.claim(reviewer, **asked)  # type: ignore[arg-type]
+    with records.claims() as claims:
+        found = claims.take(reviewer, **asked)  # type: ignore[arg-type]
     return None if found is None else found.uid_inspection
+
+
+def holders(records: Records) -> list[tuple[str, str]]:
+    """Which part is whose."""
+    with records.unit(read_only=True) as unit:
+        return [(one.uid_inspection, one.reviewer) for one in unit.queue.claims()]
 
 
 def test_the_least_certain_comes_first_or_the_oldest(records: Records) -> None:
@@ -60,13 +66,13 @@ def test_a_lease_ends_and_can_be_renewed(records: Records) -> None:
     first, second = add(records, 0.5), add(records, 0.9)
     assert claim(records, "Mina", lease=ENDED) == first
     assert claim(records, "Kim") == first, "whose lease has ended comes before what nobody had"
-    with records.unit(durable=False) as unit:
+    with records.claims() as claims:
         with pytest.raises(RecordError, match=r"not yours any more: found inspection .*; expected a claim of Mina"):
-            unit.queue.renew(first, "Mina")
+            claims.renew(first, "Mina")
         before = datetime.now(UTC)
-        renewed = unit.queue.renew(first, "Kim", lease=timedelta(hours=1))
+        renewed = claims.renew(first, "Kim", lease=timedelta(hours=1))
         assert renewed.expires_at >= before + timedelta(hours=1)
-        assert [(one.uid_inspection, one.reviewer) for one in unit.queue.claims()] == [(first, "Kim")]
+    assert holders(records) == [(first, "Kim")]
     assert claim(records, "Mina") == second
     assert claim(records, "Mina") is None
 
@@ -77,16 +83,17 @@ def test_a_part_is_given_back_by_who_has_it_or_who_may(records: Records) -> None
         unit.users.add("Ana", Role.ADMIN, by="root")
         unit.users.add("Kim", Role.INSPECTOR, by="Ana")
     assert claim(records, "Mina") == uid
-    with records.unit(durable=False) as unit:
-        with pytest.raises(NotAllowed, match="Kim may not release a claim: found role inspector; expected the role engineer"):
-            unit.queue.release(uid, by="Kim")
-        assert [one.reviewer for one in unit.queue.claims()] == ["Mina"]
-        unit.queue.release(uid, by="Mina")
-        assert unit.queue.claims() == []
-        unit.queue.release(uid, by="Kim")  # nobody's: nothing to do
+    said = "Kim may not release a claim: found role inspector; expected the role engineer"
+    with records.claims() as claims, pytest.raises(NotAllowed, match=said):
+        claims.release(uid, by="Kim")
+    assert holders(records) == [(uid, "Mina")]
+    with records.claims() as claims:
+        claims.release(uid, by="Mina")
+        claims.release(uid, by="Kim")  # nobody's: nothing to do
+    assert holders(records) == []
     assert claim(records, "Kim") == uid
-    with records.unit(durable=False) as unit:
-        unit.queue.release(uid, by="Ana")
+    with records.claims() as claims:
+        claims.release(uid, by="Ana")
     assert claim(records, "Mina") == uid
 
 
@@ -148,4 +155,7 @@ def test_turns_come_in_the_order_of_asking() -> None:
         thread.join()
     assert order == [0, 1, 2, 3, 4]
     with turns.take(timeout_s=0):
+        pass
+    two = Turns(2)
+    with two.take(timeout_s=0), two.take(timeout_s=0), pytest.raises(TimeoutError), two.take(timeout_s=0.01):
         pass

@@ -47,19 +47,21 @@ def make_engine(settings: DatabaseSettings, use: Use = "write", *, foreign_keys:
         begin = "BEGIN" if use == "read" else "BEGIN IMMEDIATE"
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
         return engine
-    # A plan that is made once for all values would walk a whole table for a rare one.
-    options = ["plan_cache_mode=force_custom_plan"]
+    # A plan that is made once for all values would walk a whole table for a rare one; a claim is always the same.
+    options = ["synchronous_commit=off"] if use == "pass" else ["plan_cache_mode=force_custom_plan"]
     if use == "read":
         # One snapshot for the whole unit, as in SQLite: a list and its counts then agree.
         options += ["default_transaction_isolation=repeatable\\ read", "default_transaction_read_only=on"]
-    if use == "pass":
-        options += ["synchronous_commit=off"]
     connect_args = {
         "connect_timeout": _CONNECT_S,
         "application_name": "kizu",
         "options": " ".join(f"-c {option}" for option in options),
     }
-    engine = create_engine(url, connect_args=connect_args, json_serializer=to_json)
+    # Each claim is one statement: BEGIN and COMMIT would cost two more ways to the server.
+    level: Literal["AUTOCOMMIT"] | None = "AUTOCOMMIT" if use == "pass" else None
+    engine = create_engine(
+        url, connect_args=connect_args, json_serializer=to_json, **({} if level is None else {"isolation_level": level})
+    )
     event.listen(engine, "checkin", _remember_use)
     event.listen(engine, "checkout", partial(_require_alive, engine))
     return engine

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Self
 
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from kizu_db.engine import WAIT_S, make_engine, refused
 from kizu_db.migrations import require_current
 from kizu_db.repositories.audit_trail import AuditTrail
+from kizu_db.repositories.claims import Claims
 from kizu_db.repositories.inspections import Inspections
 from kizu_db.repositories.models import Models
 from kizu_db.repositories.outbox import Outbox
@@ -39,7 +41,7 @@ class Unit:
         self.rollups = Rollups(session)
         self.trail = AuditTrail(session)
         self.users = Users(session, self.trail)
-        self.queue = ReviewQueue(session, self.users)
+        self.queue = ReviewQueue(session)
         self.inspections = Inspections(session, self.rollups, self.queue)
         self.reviews = Reviews(session, self.rollups, self.queue, self.trail, self.users)
         self.models = Models(session, self.trail)
@@ -63,8 +65,11 @@ class Records:
         self._shown_url = settings.shown
         self._writer, self._passing, self._reader = (make_engine(settings, use) for use in ("write", "pass", "read"))
         # SQLite has one writer. The threads of this program line up here, where the next one goes on at once; SQLite itself
-        # would let each sleep and look again.
-        self._turns = Turns() if self._writer.dialect.name == "sqlite" else None
+        # would let each sleep and look again. PostgreSQL has many, but claims are so short that the threads would only take
+        # the interpreter from each other: two at a time, in order, let nobody wait for long.
+        alone = self._writer.dialect.name == "sqlite"
+        self._turns = Turns(1) if alone else Turns(2)
+        self._lined_up = (self._writer, self._passing) if alone else (self._passing,)
 
     @classmethod
     def open(cls, settings: DatabaseSettings) -> Records:
@@ -77,38 +82,47 @@ class Records:
         return cls(settings)
 
     @contextmanager
-    def unit(self, *, read_only: bool = False, durable: bool = True) -> Iterator[Unit]:
+    def unit(self, *, read_only: bool = False) -> Iterator[Unit]:
         """One transaction: all of it is kept, or, after an exception, nothing.
 
         A read-only unit sees one unchanging state and waits for nobody; on SQLite any other unit is the only writer
-        while it lasts, so draw pictures and pages outside of it. A power cut may take back a unit that is not `durable`, but
-        never a part of it; its commit waits for no disk. Raises RecordError where the database refuses or is away.
+        while it lasts, so draw pictures and pages outside of it. Raises RecordError where the database refuses or is away.
         """
-        engine = self._reader if read_only else self._writer if durable else self._passing
+        engine = self._reader if read_only else self._writer
         try:
             with Session(engine) as session:
                 unit = Unit(session)
-                with self._turn(read_only=read_only), session.begin():
+                with self._turn(engine), session.begin():
                     yield unit
                     if not read_only:
                         unit.finish()
         except SQLAlchemyError as exc:
             raise refused(exc, self._shown_url) from exc
 
-    def _turn(self, *, read_only: bool) -> AbstractContextManager[None]:
-        return nullcontext() if read_only or self._turns is None else self._wait_for(self._turns)
+    @contextmanager
+    def claims(self) -> Iterator[Claims]:
+        """The parts that reviewers take. What is done here waits for no disk: a power cut may take it back.
+
+        Raises RecordError where the database refuses or is away.
+        """
+        try:
+            with self._turn(self._passing), self._passing.begin() as connection:
+                yield Claims(connection)
+        except SQLAlchemyError as exc:
+            raise refused(exc, self._shown_url) from exc
 
     @contextmanager
-    def _wait_for(self, turns: Turns) -> Iterator[None]:
+    def _turn(self, engine: Engine) -> Iterator[None]:
         with ExitStack() as held:
-            try:
-                held.enter_context(turns.take(timeout_s=WAIT_S))
-            except TimeoutError:
-                raise RecordError(
-                    f"The database {self._shown_url} is busy",
-                    found=f"units of this program that have lasted {WAIT_S:.0f} s",
-                    next_step="Nothing of this step was kept.",
-                ) from None
+            if engine in self._lined_up:
+                try:
+                    held.enter_context(self._turns.take(timeout_s=WAIT_S))
+                except TimeoutError:
+                    raise RecordError(
+                        f"The database {self._shown_url} is busy",
+                        found=f"units of this program that have lasted {WAIT_S:.0f} s",
+                        next_step="Nothing of this step was kept.",
+                    ) from None
             yield
 
     def close(self) -> None:

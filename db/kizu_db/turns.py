@@ -11,33 +11,33 @@ __all__ = ["Turns"]
 
 
 class Turns:
-    """A lock for the threads of one program that goes to whoever waited longest.
+    """Places for the threads of one program that go to whoever waited longest.
 
     With threading.Lock whoever has just let go takes it again before the next one is awake, and some wait for very long.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, places: int = 1) -> None:
         self._guard = Lock()
-        self._taken = False
+        self._free = places
         self._waiting: deque[Lock] = deque()
 
     @contextmanager
     def take(self, *, timeout_s: float) -> Iterator[None]:
-        """Hold the turn for this block. Raises TimeoutError where it does not come in time."""
+        """Hold a place for this block. Raises TimeoutError where it does not come in time."""
         self._acquire(timeout_s)
         try:
             yield
         finally:
             with self._guard:
                 if self._waiting:
-                    self._waiting.popleft().release()  # the turn goes on without becoming free
+                    self._waiting.popleft().release()  # the place goes on without becoming free
                 else:
-                    self._taken = False
+                    self._free += 1
 
     def _acquire(self, timeout_s: float) -> None:
         with self._guard:
-            if not self._taken:
-                self._taken = True
+            if self._free:
+                self._free -= 1
                 return
             called = Lock()
             called.acquire()
@@ -48,4 +48,4 @@ class Turns:
             if called in self._waiting:
                 self._waiting.remove(called)
                 raise TimeoutError
-        # Called in the last moment: the turn is ours after all.
+        # Called in the last moment: the place is ours after all.
