@@ -7,6 +7,7 @@ Killed at any instant, the next start finds each file either without a row (it i
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections import Counter
@@ -76,6 +77,9 @@ def run_station(
             by = f"station {station.id}"
             unit.models.register(inspector.model, by=by)
             recipe_row = unit.recipes.register(station.id, recipe.model_dump(mode="json"), inspector.model.hash, by=by)
+        # The network and all that is loaded by now stay: looked through by each full collection they would hold up the line.
+        gc.collect()
+        gc.freeze()
         line = _Line(station, runtime, inspector, recipe_row, records, image_store, intake, storing)
         _log.info("started", station=station.id, source=intake.source, model=inspector.model.hash, device=inspector.device)
         summary = line.run(once=once, stop=stop, progress=progress)
