@@ -95,6 +95,7 @@ def build_app(config: DashboardConfig, *, on_ready: Callable[[], None] | None = 
         try:
             yield
         finally:
+            gc.unfreeze()
             close_rooms()
 
     return st.App(

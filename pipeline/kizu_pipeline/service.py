@@ -82,7 +82,10 @@ def run_station(
         gc.freeze()
         line = _Line(station, runtime, inspector, recipe_row, records, image_store, intake, storing)
         _log.info("started", station=station.id, source=intake.source, model=inspector.model.hash, device=inspector.device)
-        summary = line.run(once=once, stop=stop, progress=progress)
+        try:
+            summary = line.run(once=once, stop=stop, progress=progress)
+        finally:
+            gc.unfreeze()
     _log.info("ended", station=station.id, stopped=stop.is_set(), **summary.as_json())
     return summary
 
