@@ -12,6 +12,8 @@ from itertools import count
 from pathlib import Path, PurePath
 from typing import Any
 
+from kizu_db.durable import sync
+
 __all__ = ["move_aside", "move_to_quarantine"]
 
 _NAME_BYTES = 255  # what Linux file systems take
@@ -102,9 +104,9 @@ def _place_across_devices(file: Path, target: Path) -> bool:
     try:
         shutil.copy2(file, unfinished, follow_symlinks=False)
         if not unfinished.is_symlink():
-            _sync(unfinished)
+            sync(unfinished)
         os.rename(unfinished, target)
-        _sync(target.parent)
+        sync(target.parent)
     finally:
         unfinished.unlink(missing_ok=True)
     os.unlink(file)
@@ -145,12 +147,3 @@ def _write_note(path: Path, note: Mapping[str, Any]) -> None:
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    """Wait until the file, or the folder's names, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

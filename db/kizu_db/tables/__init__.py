@@ -1,4 +1,4 @@
-"""The tables. Pages and stages never see these classes: repositories turn them into the values of `values.py`."""
+"""The tables. Pages and stages never see these classes: repositories turn them into the values of `kizu_db.values`."""
 
 from kizu_db.tables.accounts import AuditEventTable, PrunePermitTable, SessionTable, UserTable
 from kizu_db.tables.base import Base, CleanText, UtcDateTime

@@ -36,6 +36,7 @@ _APPEND_ONLY = {
 """Table, and which columns of a new row nobody may have taken: see the first version."""
 
 _OLD = ("recipe", "review")
+_PERMITTED = "EXISTS (SELECT 1 FROM prune_permit WHERE inspection_id = OLD.inspection_id)"
 _PARTIAL = {
     "ix_inspection_conflicting": (["verdict", "id"], "explanation_conflict"),
     "ix_inspection_waiting": (["verdict", "id"], "disposition IS NULL AND verdict <> 'PASS'"),
@@ -96,7 +97,8 @@ def downgrade() -> None:
         op.drop_table(table)
     if not _sqlite():
         op.execute("DROP FUNCTION kizu_review_pruned()")
-    _create_first_triggers()
+    for table in _OLD:
+        _refuse_changes(table)
 
 
 def _sqlite() -> bool:
@@ -468,43 +470,33 @@ def _pages(connection: sa.Connection, query: str) -> Iterator[list[Any]]:
 
 
 def _create_triggers() -> None:
-    permitted = "EXISTS (SELECT 1 FROM prune_permit WHERE inspection_id = OLD.inspection_id)"
     if not _sqlite():
         op.execute(
             "CREATE FUNCTION kizu_review_pruned() RETURNS trigger LANGUAGE plpgsql AS "
-            f"$$ BEGIN IF {permitted} THEN RETURN OLD; END IF; RAISE EXCEPTION 'review rows are append-only'; END $$"
+            f"$$ BEGIN IF {_PERMITTED} THEN RETURN OLD; END IF; RAISE EXCEPTION 'review rows are append-only'; END $$"
         )
-    for table, taken in _APPEND_ONLY.items():
-        if _sqlite():
-            refuse = f"BEGIN SELECT RAISE(ABORT, '{table} rows are append-only'); END"
-            unless = f"WHEN NOT {permitted}" if table == "review" else ""
-            op.execute(f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} {refuse}")
-            op.execute(f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} {unless} {refuse}")
-            when = f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {taken})"
-            op.execute(f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} {when} {refuse}")
-        else:
-            refuse = "EXECUTE FUNCTION kizu_append_only()"
-            changed = "UPDATE" if table == "review" else "UPDATE OR DELETE"
-            op.execute(f"CREATE TRIGGER {table}_append_only BEFORE {changed} ON {table} FOR EACH ROW {refuse}")
-            op.execute(f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT {refuse}")
-            if table == "review":
-                pruned = "EXECUTE FUNCTION kizu_review_pruned()"
-                op.execute(f"CREATE TRIGGER review_no_delete BEFORE DELETE ON review FOR EACH ROW {pruned}")
+    for table in _APPEND_ONLY:
+        _refuse_changes(table, prunable=table == "review")
 
 
-def _create_first_triggers() -> None:
-    for table in _OLD:
-        taken = _APPEND_ONLY[table]
-        if _sqlite():
-            refuse = f"BEGIN SELECT RAISE(ABORT, '{table} rows are append-only'); END"
-            op.execute(f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} {refuse}")
-            op.execute(f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} {refuse}")
-            when = f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {taken})"
-            op.execute(f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} {when} {refuse}")
-        else:
-            refuse = "EXECUTE FUNCTION kizu_append_only()"
-            op.execute(f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW {refuse}")
-            op.execute(f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT {refuse}")
+def _refuse_changes(table: str, *, prunable: bool = False) -> None:
+    """Append-only, also for a program that knows nothing of Kizu; `prunable` rows may go with a permit."""
+    if _sqlite():
+        refuse = f"BEGIN SELECT RAISE(ABORT, '{table} rows are append-only'); END"
+        unless = f"WHEN NOT {_PERMITTED}" if prunable else ""
+        op.execute(f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} {refuse}")
+        op.execute(f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} {unless} {refuse}")
+        when = f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {_APPEND_ONLY[table]})"
+        op.execute(f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} {when} {refuse}")
+        return
+    refuse = "EXECUTE FUNCTION kizu_append_only()"
+    changed = "UPDATE" if prunable else "UPDATE OR DELETE"
+    op.execute(f"CREATE TRIGGER {table}_append_only BEFORE {changed} ON {table} FOR EACH ROW {refuse}")
+    op.execute(f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT {refuse}")
+    if prunable:
+        op.execute(
+            f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION kizu_review_pruned()"
+        )
 
 
 def _drop_triggers(tables: Any) -> None:

@@ -1,4 +1,4 @@
-"""What the records take and give back: plain frozen values, never live rows."""
+"""What was inspected: as the line hands it over, as lists show it, and all that is known of it."""
 
 from __future__ import annotations
 
@@ -6,49 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
-from kizu_db.permissions import Role
+from kizu_db.values.plant import ModelRow, RecipeRow
+from kizu_db.values.reviews import Disposition, Review
 from kizu_inspect.errors import ConfigError, RecordError
 from kizu_inspect.recipe import ExplanationSettings, Recipe
 from kizu_inspect.results import Explanation, Judgement, Verdict
 from kizu_inspect.settings import describe_invalid
 
-__all__ = [
-    "AuditEvent",
-    "AuditStratum",
-    "Claim",
-    "Decision",
-    "Disposition",
-    "DueInspection",
-    "ExplanationState",
-    "HeldLot",
-    "InspectionRecord",
-    "InspectionRow",
-    "MadeReport",
-    "ModelRow",
-    "NewInspection",
-    "NewReview",
-    "OutboxEvent",
-    "QuarantinedFile",
-    "RecipeRow",
-    "RetentionEnds",
-    "Review",
-    "Treatment",
-    "User",
-]
-
-Disposition = Literal["good", "defective"]
-"""What a person decided about the part."""
-
-Decision = Literal["accept", "override"]
-"""Whether that person agreed with the verdict."""
-
-Treatment = Literal["accept", "rework", "scrap"]
-"""What becomes of the part."""
+__all__ = ["ExplanationState", "InspectionRecord", "InspectionRow", "NewInspection", "OutboxEvent", "QuarantinedFile"]
 
 
 class ExplanationState(StrEnum):
@@ -138,181 +107,6 @@ class InspectionRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelRow:
-    """A model as it was when it was first registered."""
-
-    hash: str
-    name: str
-    classes: tuple[str, ...]
-    good: str | None
-    path: Path
-    spec: Mapping[str, Any]
-    promise: Mapping[str, Any] | None
-    registered_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecipeRow:
-    """One version of a station's settings."""
-
-    id: int
-    station: str
-    version: int
-    """1 for a station's first recipe, one more for each change."""
-    content: Mapping[str, Any]
-    model_hash: str | None
-    created_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewReview:
-    """What one person decided about one inspection."""
-
-    uid_inspection: str
-    reviewer: str
-    disposition: Disposition
-    defect_class: str | None = None
-    decision: Decision
-    treatment: Treatment | None = None
-    reason: str = ""
-    shown_ms: int | None = None
-    """How long the inspection was on the screen before the decision."""
-    nonce: str
-    """Unique to one filled-in form, so that a double click or a repeated request stores one review."""
-    supersedes: int | None = None
-    """The id of the review that this one corrects."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Review(NewReview):
-    """A stored review; it never changes."""
-
-    id: int
-    reviewed_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """A part that somebody looks at, so that nobody else is shown it."""
-
-    uid_inspection: str
-    reviewer: str
-    expires_at: datetime
-    """From then on anybody may have it."""
-
-
-@dataclass(frozen=True)
-class User:
-    """A person who may work here."""
-
-    name: str
-    role: Role
-    active: bool
-
-
-@dataclass(frozen=True)
-class HeldLot:
-    """A lot of which nothing is pruned."""
-
-    name: str
-    """Empty for the parts of which no lot is known."""
-    by: str
-    since: datetime
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class RetentionEnds:
-    """Moments, aware: what was judged before them has been kept long enough. None keeps all."""
-
-    passed_images: datetime | None
-    """Pictures of PASS parts."""
-    flagged_images: datetime | None
-    """Other pictures."""
-    records: datetime | None
-    """Inspections with all that hangs on them."""
-
-
-@dataclass(frozen=True)
-class DueInspection:
-    """An inspection whose time is over, or whose picture's is."""
-
-    number: int
-    uid: str
-    judged_at: datetime
-    verdict: Verdict
-    image_sha256: str | None
-
-
-@dataclass(frozen=True)
-class QuarantinedFile:
-    """A file that was put aside."""
-
-    uid_inspection: str
-    name: str
-    error: str
-    quarantined_at: datetime
-
-
-@dataclass(frozen=True)
-class OutboxEvent:
-    """An event that waits to be delivered."""
-
-    event_id: str
-    """A receiver that saw it before drops it."""
-    station: str
-    seq: int
-    kind: str
-    payload: Mapping[str, Any]
-    created_at: datetime
-    attempts: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class MadeReport:
-    """A file that was made of the records."""
-
-    uid: str
-    kind: str
-    content: Mapping[str, Any]
-    """The filters, and how many inspections it holds."""
-    made_at: datetime
-    made_by: str
-    software: str
-    sha256: str
-    size_bytes: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class AuditStratum:
-    """The PASS inspections that were drawn into the audit sample with one chance."""
-
-    probability: float
-    """Above 0, at most 1."""
-    passes: int
-    """All PASS inspections of that chance, drawn or not."""
-    reviewed: int
-    """Drawn ones that a person reviewed."""
-    escapes: int
-    """Of these, those that are defective."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AuditEvent:
-    """One link of the audit trail; it never changes."""
-
-    id: int
-    at: datetime
-    actor: str
-    action: str
-    subject: str
-    subject_id: str
-    before: Mapping[str, Any] | None
-    after: Mapping[str, Any] | None
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class InspectionRecord:
     """All that is known of one inspection."""
 
@@ -376,3 +170,27 @@ class InspectionRecord:
     def explained_by(self, method: str) -> Explanation | None:
         """The stored map of this method."""
         return next((one for one in self.explanations if one.heatmap.method == method), None)
+
+
+@dataclass(frozen=True)
+class QuarantinedFile:
+    """A file that was put aside."""
+
+    uid_inspection: str
+    name: str
+    error: str
+    quarantined_at: datetime
+
+
+@dataclass(frozen=True)
+class OutboxEvent:
+    """An event that waits to be delivered."""
+
+    event_id: str
+    """A receiver that saw it before drops it."""
+    station: str
+    seq: int
+    kind: str
+    payload: Mapping[str, Any]
+    created_at: datetime
+    attempts: int

@@ -1,0 +1,37 @@
+"""What the records take and give back: plain frozen values, never live rows."""
+
+from kizu_db.values.care import AuditEvent, AuditStratum, DueInspection, RetentionEnds
+from kizu_db.values.inspections import (
+    ExplanationState,
+    InspectionRecord,
+    InspectionRow,
+    NewInspection,
+    OutboxEvent,
+    QuarantinedFile,
+)
+from kizu_db.values.plant import HeldLot, MadeReport, ModelRow, RecipeRow, User
+from kizu_db.values.reviews import Claim, Decision, Disposition, NewReview, Review, Treatment
+
+__all__ = [
+    "AuditEvent",
+    "AuditStratum",
+    "Claim",
+    "Decision",
+    "Disposition",
+    "DueInspection",
+    "ExplanationState",
+    "HeldLot",
+    "InspectionRecord",
+    "InspectionRow",
+    "MadeReport",
+    "ModelRow",
+    "NewInspection",
+    "NewReview",
+    "OutboxEvent",
+    "QuarantinedFile",
+    "RecipeRow",
+    "RetentionEnds",
+    "Review",
+    "Treatment",
+    "User",
+]

@@ -1,0 +1,75 @@
+"""What judges, who works here, and what was made of the records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from kizu_db.permissions import Role
+
+__all__ = ["HeldLot", "MadeReport", "ModelRow", "RecipeRow", "User"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRow:
+    """A model as it was when it was first registered."""
+
+    hash: str
+    name: str
+    classes: tuple[str, ...]
+    good: str | None
+    path: Path
+    spec: Mapping[str, Any]
+    promise: Mapping[str, Any] | None
+    registered_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeRow:
+    """One version of a station's settings."""
+
+    id: int
+    station: str
+    version: int
+    """1 for a station's first recipe, one more for each change."""
+    content: Mapping[str, Any]
+    model_hash: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class HeldLot:
+    """A lot of which nothing is pruned."""
+
+    name: str
+    """Empty for the parts of which no lot is known."""
+    by: str
+    since: datetime
+    reason: str
+
+
+@dataclass(frozen=True)
+class User:
+    """A person who may work here."""
+
+    name: str
+    role: Role
+    active: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadeReport:
+    """A file that was made of the records."""
+
+    uid: str
+    kind: str
+    content: Mapping[str, Any]
+    """The filters, and how many inspections it holds."""
+    made_at: datetime
+    made_by: str
+    software: str
+    sha256: str
+    size_bytes: int

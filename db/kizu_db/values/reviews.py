@@ -1,0 +1,55 @@
+"""What people decide, and what they have on the screen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+__all__ = ["Claim", "Decision", "Disposition", "NewReview", "Review", "Treatment"]
+
+Disposition = Literal["good", "defective"]
+"""What a person decided about the part."""
+
+Decision = Literal["accept", "override"]
+"""Whether that person agreed with the verdict."""
+
+Treatment = Literal["accept", "rework", "scrap"]
+"""What becomes of the part."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewReview:
+    """What one person decided about one inspection."""
+
+    uid_inspection: str
+    reviewer: str
+    disposition: Disposition
+    defect_class: str | None = None
+    decision: Decision
+    treatment: Treatment | None = None
+    reason: str = ""
+    shown_ms: int | None = None
+    """How long the inspection was on the screen before the decision."""
+    nonce: str
+    """Unique to one filled-in form, so that a double click or a repeated request stores one review."""
+    supersedes: int | None = None
+    """The id of the review that this one corrects."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Review(NewReview):
+    """A stored review; it never changes."""
+
+    id: int
+    reviewed_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A part that somebody looks at, so that nobody else is shown it."""
+
+    uid_inspection: str
+    reviewer: str
+    expires_at: datetime
+    """From then on anybody may have it."""
