@@ -45,3 +45,19 @@ def test_what_a_line_waits_for_a_backup_is_measured(tmp_path: Path) -> None:
     named = [f"{phase}.{figure}" for phase in ("alone", "backup") for figure in ("count", "median_ms", "p99_ms", "max_ms")]
     values = [found.get(name) for name in [*named, "backups", "backup_s", "megabytes"]]
     assert all(isinstance(value, int | float) and value > 0 for value in values), found
+
+
+def test_the_records_are_timed_on_both_databases(tmp_path: Path) -> None:
+    small = ("--inspections", "3000", "--rounds", "2", "--writes", "40", "--prune", "150")
+    found = figures_of("records.py", *small, tmp_path=tmp_path)
+    for database in ("sqlite", "postgresql"):
+        figures = found[database]
+        assert isinstance(figures, dict)
+        for query in ("list_deep", "list_part", "record", "counts_day", "p_chart_week", "report_100_parts"):
+            assert 0 < figures[query]["p50_ms"] <= figures[query]["p95_ms"] <= figures[query]["max_ms"]
+        assert figures["claim"]["claims"] == figures["claim"]["distinct"] > 0
+        assert figures["insert_per_s"] > 0
+        assert figures["explanation_per_s"] > 0
+        for kind in ("prune_images", "prune_records"):
+            assert figures[kind]["pruned"] == 150
+            assert figures[kind]["writes"] > 0

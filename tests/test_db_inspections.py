@@ -128,6 +128,35 @@ def test_two_programs_at_once_record_a_piece_of_work_once(records: Records) -> N
         assert len(unit.inspections.latest()) == len(work)
 
 
+def test_programs_that_add_the_same_new_parts_in_other_orders_do_not_block_each_other(records: Records) -> None:
+    barrier = Barrier(2)
+    failed: list[Exception] = []
+
+    def run(order: int) -> None:
+        try:
+            for number in range(12):
+                batch = [inspection(part=f"P-{number}-{n}", lot=f"L{n % 3}", station=f"press-{n % 2}") for n in range(16)][
+                    ::order
+                ]
+                barrier.wait()
+                with records.unit() as unit:
+                    unit.inspections.expect(batch)
+                    for new in batch:
+                        unit.inspections.add(new)
+        except Exception as exc:  # noqa: BLE001 - handed to the test's own thread
+            failed.append(exc)
+            barrier.abort()
+
+    threads = [Thread(target=run, args=(order,)) for order in (1, -1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    with records.unit(read_only=True) as unit:
+        assert len(unit.inspections.latest(limit=1000)) == 2 * 12 * 16
+
+
 def test_the_database_itself_refuses_a_second_row(records: Records, database: DatabaseSettings) -> None:
     with records.unit() as unit:
         unit.inspections.add(inspection(source_key="a.png|1|1"))

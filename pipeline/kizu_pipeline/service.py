@@ -269,6 +269,7 @@ class _Line:
     def _record(self, inspections: Sequence[NewInspection], *, refused: bool = False) -> list[str]:
         """Transaction 1: the rows of one batch, all or none. Returns their uids."""
         with self._records.unit() as unit:
+            unit.inspections.expect(inspections)
             return [self._add(unit, inspection, refused=refused) for inspection in inspections]
 
     def _add(self, unit: Unit, inspection: NewInspection, *, refused: bool) -> str:

@@ -67,7 +67,7 @@ def _filters() -> Filters:
             bind="query-params",
         )
         part = st.text_input(
-            "Part", placeholder="Search part id", icon=":material/search:", key="search", bind="query-params", width=260
+            "Part", placeholder="Begins or ends with", icon=":material/search:", key="search", bind="query-params", width=260
         )
         period = st.selectbox("Period", list(PERIODS), index=3, key="period", bind="query-params", width=170)
         conflicting = st.toggle(

@@ -56,6 +56,16 @@ class Inspections:
         self._rollups = rollups
         self._queue = queue
 
+    def expect(self, news: Sequence[NewInspection]) -> None:
+        """Make known what a batch refers to, in one order for all programs; call it before a unit adds several inspections.
+
+        Two programs that each add the same new parts in an order of their own could wait for each other in a circle.
+        """
+        for station, view in sorted({(new.station, new.view or "") for new in news}):
+            ensure_place(self._session, station, view or None)
+        for lot, part, generated in sorted({(new.lot or "", new.part, new.part_generated) for new in news}):
+            ensure_part(self._session, part, lot, generated=generated)
+
     def add(self, new: NewInspection) -> str:
         """Record an inspection; its uid, a UUID of version 7.
 
