@@ -177,7 +177,7 @@ def _queries(plant: Plant, uids: Sequence[str]) -> dict[str, Query]:
         "trail_deep": lambda unit, draw: unit.trail.latest(limit=PAGE, before=draw.randrange(2, plant.inspections // 30)),
         "trail_of_review": lambda unit, draw: unit.trail.of("review", draw.randrange(1, plant.inspections // 40)),
         "report_100_parts": lambda unit, draw: unit.inspections.flagged(limit=100, **period(draw, day)),
-        "export_page": lambda unit, draw: unit.inspections.records_after(deep(draw), limit=PAGE),
+        "export_page": lambda unit, draw: unit.inspections.records_after(draw.randrange(plant.inspections), limit=PAGE),
     }
 
 

@@ -124,6 +124,13 @@ def test_pruning_is_tried_dry_first(config: Path, uids: dict[str, str], records:
 
 
 @pytest.mark.usefixtures("uids")
+def test_words_that_look_like_markup_hide_no_event(config: Path) -> None:
+    done(config, "db", "hold", "L7", "--reason", r"\[/red] [b]z", "--by", "[i]Kim")
+    said = done(config, "db", "audit")
+    assert "[i]Kim" in said
+
+
+@pytest.mark.usefixtures("uids")
 def test_stats_say_how_much_there_is(config: Path) -> None:
     found = figures(config, "db", "stats")
     assert (found["rows"]["inspection"], found["rows"]["review"], found["waiting"]) == (3, 1, 1)

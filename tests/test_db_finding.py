@@ -103,10 +103,10 @@ def test_reports_and_exports_go_the_other_way(records: Records, filled: list[Ins
     with records.unit(read_only=True) as unit:
         flagged = [record.row.uid for record in unit.inspections.flagged(since=since)]
         assert flagged == [row.uid for row in oldest if row.verdict in FLAGGED]
-        found: list[str] = []
-        while page := unit.inspections.records_after(found[-1] if found else None, since=since, limit=23):
-            found += [record.row.uid for record in page]
-    assert found == [row.uid for row in oldest]
+        found: list[InspectionRow] = []
+        while page := unit.inspections.records_after(found[-1].number if found else None, since=since, limit=23):
+            found += [record.row for record in page]
+    assert [row.uid for row in found] == [row.uid for row in oldest]
 
 
 def test_a_search_looks_at_a_bounded_number_of_parts(records: Records) -> None:

@@ -42,6 +42,7 @@ def test_a_record_comes_back_as_it_was_written(records: Records) -> None:
         assert unit.inspections.uid_of(new.source, new.source_key) == uid
     assert found is not None
     assert found.row == InspectionRow(
+        number=found.row.number,
         uid=uid,
         part=new.part,
         part_generated=True,

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Barrier, Thread
 from typing import Any
 
 import pytest
@@ -15,12 +18,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from db_examples import explanation, inspection, raw, review
+from kizu_db.exports.pages import each_record
 from kizu_db.image_store import ImageStore
 from kizu_db.permissions import Role
 from kizu_db.records import Records
+from kizu_db.repositories.retention import Retention
 from kizu_db.retention import Pruned, prune, what_is_due
 from kizu_db.settings import DatabaseSettings, RetentionSettings
-from kizu_db.values import ExplanationState
+from kizu_db.values import DueInspection, ExplanationState
 from kizu_db.verifying import verify, verify_images
 from kizu_inspect.errors import NotAllowed, RecordError
 from kizu_inspect.results import Verdict
@@ -259,3 +264,125 @@ def test_a_removed_picture_is_gone_and_counted_once(store: ImageStore) -> None:
     assert store.remove("ab" * 32, unless_put_within=timedelta(0)) is None
     with pytest.raises(RecordError, match="is not in the image store"):
         store.get(name)
+
+
+class Meanwhile:
+    """Does something once, in a thread of its own, between what a prune lists and what it lets go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> None:
+        self._listed = Retention.due_records
+        self._work = work
+        self._done = False
+        monkeypatch.setattr(Retention, "due_records", self._due_records_then_work(self._listed))
+
+    def _due_records_then_work(self, listed: Callable[..., list[DueInspection]]) -> Callable[..., list[DueInspection]]:
+        def due(retention: Retention, *arguments: Any, **asked: Any) -> list[DueInspection]:
+            found = listed(retention, *arguments, **asked)
+            if found and asked.get("among") is None and not self._done:
+                self._done = True
+                thread = Thread(target=self._work)
+                thread.start()
+                thread.join()
+            return found
+
+        return due
+
+
+def test_a_lot_that_is_held_meanwhile_stays(records: Records, store: ImageStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(records, store, "old", 200, lot="L7")
+
+    def hold() -> None:
+        with records.unit() as unit:
+            unit.lots.hold("L7", by="Kim", reason="claim")
+
+    Meanwhile(monkeypatch, hold)
+    assert let_go(records, store) == Pruned()
+    assert kept(records) == {"old": True}
+
+
+def test_a_part_that_is_reviewed_meanwhile_goes_with_its_review_told(
+    records: Records, store: ImageStore, database: DatabaseSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uid = add(records, store, "old", 200, Verdict.REJECT)
+    stored: list[int] = []
+
+    def decide() -> None:
+        with records.unit() as unit:
+            stored.append(unit.reviews.add(review(uid)).id)
+
+    Meanwhile(monkeypatch, decide)
+    assert let_go(records, store).records == 1
+    with records.unit(read_only=True) as unit:
+        event = unit.trail.latest(limit=1)[0]
+    assert event.before is not None
+    assert event.before["reviews"] == stored
+    assert verify(database).findings == ()
+
+
+def test_prunes_reviewers_and_a_line_at_once_leave_all_in_order(
+    records: Records, store: ImageStore, database: DatabaseSettings
+) -> None:
+    with records.unit() as unit:
+        uids = [
+            unit.inspections.add(inspection(judged_at=NOW - timedelta(days=days), part=f"P{n}", lot="L7"))
+            for n, days in enumerate([200, 10] * 120)
+        ]
+    together = Barrier(4)
+    failed: list[Exception] = []
+
+    def run(work: Callable[[], object]) -> None:
+        together.wait()
+        try:
+            work()
+        except Exception as exc:  # noqa: BLE001 - handed to the test's own thread
+            failed.append(exc)
+
+    def decide() -> None:
+        for uid in uids[::-1]:
+            with suppress(RecordError), records.unit() as unit:  # some are gone by then
+                unit.reviews.add(review(uid))
+
+    def see_again() -> None:
+        for n in range(0, 240, 2):
+            with records.unit() as unit:
+                unit.inspections.add(inspection(part=f"P{n}", lot="L7", judged_at=NOW))
+
+    def let() -> None:
+        let_go(records, store)
+
+    threads = [Thread(target=run, args=(work,)) for work in (let, let, decide, see_again)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert verify(database).findings == ()
+    with records.unit() as unit:
+        assert sum(unit.rollups.verdicts().values()) == 240
+        unit.rollups.rebuild()
+        assert sum(unit.rollups.verdicts().values()) == 240
+
+
+def test_the_number_of_a_pruned_review_is_nobody_elses(records: Records, store: ImageStore, database: DatabaseSettings) -> None:
+    for round_ in range(3):
+        uid = add(records, store, f"old {round_}", 200, Verdict.REJECT)
+        with records.unit() as unit:
+            unit.reviews.add(review(uid))
+        assert let_go(records, store).records == 1
+    with records.unit() as unit:
+        told = [event.subject_id for event in unit.trail.latest() if event.subject == "review"]
+    assert len(set(told)) == 3
+    assert verify(database).findings == ()
+
+
+def test_an_export_goes_on_where_what_it_read_last_is_pruned(records: Records, store: ImageStore) -> None:
+    with records.unit() as unit:
+        for number in range(500):
+            days = 200 if number < 250 else 1
+            unit.inspections.add(inspection(Verdict.PASS, judged_at=NOW - timedelta(days=days), part=f"P{number}"))
+    read = each_record(records)
+    first = [next(read).row.part for _ in range(200)]
+    let_go(records, store)
+    rest = [record.row.part for record in read]
+    assert first == [f"P{number}" for number in range(200)]
+    assert rest == [f"P{number}" for number in range(250, 500)]

@@ -14,6 +14,7 @@ from db_examples import inspection, model, raw, review
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
 from kizu_db.values import Review
+from kizu_db.verifying import verify
 from kizu_inspect.errors import RecordError
 
 
@@ -200,3 +201,58 @@ def test_a_model_is_registered_once(records: Records) -> None:
     assert found is not None
     assert {name: getattr(found, name) for name in vars(promised)} == vars(promised)
     assert found.registered_at.tzinfo is not None
+
+
+def test_two_reviews_of_one_part_at_once_are_both_kept_in_one_order(records: Records, database: DatabaseSettings) -> None:
+    with records.unit() as unit:
+        uids = [unit.inspections.add(inspection()) for _ in range(25)]
+    barrier = Barrier(2)
+    failed: list[Exception] = []
+
+    def decide(disposition: str) -> None:
+        try:
+            for uid in uids:
+                barrier.wait()
+                with records.unit() as unit:
+                    found = "scratch" if disposition == "defective" else None
+                    unit.reviews.add(review(uid, disposition=disposition, defect_class=found))
+        except Exception as exc:  # noqa: BLE001 - handed to the test's own thread
+            failed.append(exc)
+            barrier.abort()
+
+    threads = [Thread(target=decide, args=(disposition,)) for disposition in ("good", "defective")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    with records.unit(read_only=True) as unit:
+        for uid in uids:
+            standing = unit.reviews.of(uid)
+            record = unit.inspections.get(uid)
+            assert record is not None
+            assert len(standing) == 2
+            assert record.row.disposition == standing[-1].disposition
+    assert verify(database).findings == ()
+
+
+def test_of_two_reviewers_who_saw_the_same_the_second_is_told(records: Records, uid: str) -> None:
+    barrier = Barrier(2)
+    stored: list[bool] = []
+
+    def decide() -> None:
+        barrier.wait()
+        with records.unit() as unit:
+            free = unit.reviews.of(uid, hold=True) == []
+            if free:
+                unit.reviews.add(review(uid))
+            stored.append(free)
+
+    threads = [Thread(target=decide) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(stored) == [False, True]
+    with records.unit(read_only=True) as unit:
+        assert len(unit.reviews.of(uid)) == 1

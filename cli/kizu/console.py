@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +17,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from kizu_inspect.errors import ConfigError
 
-__all__ = ["ByOption", "ConfigOption", "JsonOption", "name_of", "progress_bar", "screen", "write_json", "write_text"]
+__all__ = [
+    "ByOption",
+    "ConfigOption",
+    "JsonOption",
+    "name_of",
+    "progress_bar",
+    "screen",
+    "write_bytes",
+    "write_json",
+    "write_text",
+]
 
 screen = Console(stderr=False, highlight=False, soft_wrap=True)
 ConfigOption = Annotated[Path, typer.Option("--config", help="Settings file.", show_default=True)]
@@ -26,7 +37,10 @@ ByOption = Annotated[str | None, typer.Option(help="Who does it, for the audit t
 
 def name_of(by: str | None) -> str:
     """Whom the audit trail names."""
-    return by or getpass.getuser()
+    try:
+        return by or getpass.getuser()
+    except (KeyError, OSError):  # a container may run under a number that has no name
+        return f"user {os.getuid()}"
 
 
 @contextmanager
@@ -53,7 +67,16 @@ def write_json(target: Path, content: Mapping[str, Any]) -> None:
 def write_text(target: Path, text: str) -> None:
     """Writes a file, its folder with it. Raises ConfigError."""
     try:
+        data = text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ConfigError("file cannot be written", found=str(error), expected="a place that can be written to") from None
+    write_bytes(target, data)
+
+
+def write_bytes(target: Path, data: bytes) -> None:
+    """Writes a file, its folder with it. Raises ConfigError."""
+    try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
-    except (OSError, UnicodeEncodeError) as error:
+        target.write_bytes(data)
+    except OSError as error:
         raise ConfigError("file cannot be written", found=str(error), expected="a place that can be written to") from None

@@ -19,10 +19,13 @@ def parse_day(text: str, option: str) -> date:
 
 
 def first_moment(day: date, zone: ZoneInfo) -> datetime:
-    """The day's first moment in this zone, aware."""
-    return datetime.combine(day, time(), zone)
+    """The day's first moment in this zone, aware. Raises ConfigError for a day at the end of all calendars."""
+    moment = datetime.combine(day, time(), zone)
+    if not date.min + timedelta(days=2) <= day <= date.max - timedelta(days=2):
+        raise ConfigError("the day is out of reach", found=day.isoformat(), expected="a day between the years 2 and 9998")
+    return moment
 
 
 def moment_after(day: date, zone: ZoneInfo) -> datetime:
     """The first moment of the day after it, aware."""
-    return first_moment(day + timedelta(days=1), zone)
+    return first_moment(day, zone) + timedelta(days=1)

@@ -81,7 +81,7 @@ def decide(room: Room, review: NewReview) -> Outcome:
     if lacking:
         raise RecordError("the decision is not complete", next_step=" ".join(lacking))
     with room.records.unit() as unit:
-        known = unit.reviews.of(review.uid_inspection)
+        known = unit.reviews.of(review.uid_inspection, hold=True)
         if any(one.nonce == review.nonce for one in known):
             return Outcome.REPEATED
         if (known[-1].id if known else None) != review.supersedes:

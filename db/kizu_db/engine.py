@@ -24,7 +24,7 @@ Use = Literal["write", "pass", "read"]
 """What an engine's transactions are for: to write, to write what a power cut may take back, or only to read."""
 
 WAIT_S = 30.0
-"""For how long a writer waits for another one."""
+"""For how long a writer of SQLite waits for another one."""
 
 _CONNECT_S = 10
 _IDLE_S = 1.0

@@ -78,6 +78,10 @@ class ImageStore:
             )
         return data
 
+    def has(self, sha256: str) -> bool:
+        """Whether the picture is here."""
+        return self._find(sha256) is not None
+
     def remove(self, sha256: str, *, unless_put_within: timedelta) -> int | None:
         """Remove the picture, unless somebody put it lately; the bytes that became free, None where it stays or is not there.
 

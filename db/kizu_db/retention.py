@@ -12,7 +12,7 @@ from kizu_db.image_store import ImageStore
 from kizu_db.permissions import Action
 from kizu_db.records import Records, Unit
 from kizu_db.settings import RetentionSettings
-from kizu_db.values import DueInspection
+from kizu_db.values import AuditEvent, DueInspection
 from kizu_inspect.results import Verdict
 
 __all__ = ["Pruned", "prune", "what_is_due"]
@@ -21,6 +21,7 @@ _AT_ONCE = 100
 _LISTED_AT_ONCE = 5000
 _LEAST_PAUSE_S = 0.002
 _ABOUT_TO_BE_RECORDED = timedelta(hours=1)
+_LOOK_BACK = timedelta(days=3)
 
 
 @dataclass
@@ -64,15 +65,14 @@ def prune(
 
     Each piece is one short transaction that also writes its audit event; a pause of its own length follows, so that a line
     that waits comes next. A picture's file goes only after its piece is on the disk: killed at any instant, the records are
-    whole, and the next prune first removes the files that were left. Raises NotAllowed, RecordError.
+    whole, and the next prune (within three days) first removes the files that were left. Raises NotAllowed, RecordError.
     """
     with records.unit(read_only=True) as unit:
         unit.users.require(by, Action.PRUNE)
-        last = unit.trail.last_of("retention")
+        # Left by a prune that was killed, or because a line had just put them again.
+        left = {name for event in unit.trail.since("retention", datetime.now(UTC) - _LOOK_BACK) for name in _images_of(event)}
     done, ends = Pruned(), settings.ends(now or datetime.now(UTC))
-    if last is not None and last.before is not None:
-        left = {**last.before.get("inspections", {}), **last.before.get("images", {})}
-        _remove_files(records, store, left.values(), done)
+    _remove_files(records, store, sorted(name for name in left if store.has(name)), done)
 
     def records_of(unit: Unit, after: DueInspection | None) -> list[DueInspection]:
         return unit.retention.due_records(ends, after=after, limit=_AT_ONCE)
@@ -123,6 +123,12 @@ def _then_pause(records: Records) -> Iterator[Unit]:
     with records.unit() as unit:
         yield unit
     time.sleep(max(_LEAST_PAUSE_S, time.monotonic() - started))
+
+
+def _images_of(event: AuditEvent) -> Iterator[str]:
+    """The pictures that a prune let go."""
+    for kind in ("inspections", "images"):
+        yield from (name for name in (event.before or {}).get(kind, {}).values() if name is not None)
 
 
 def _count_images(pruned: Pruned, due: Sequence[DueInspection]) -> None:

@@ -110,14 +110,14 @@ class RetentionSettings(Settings):
     """How long pictures and records are kept; without a figure, for ever. `kizu db prune` lets go what is over."""
 
     pass_images_days: int | None = Field(
-        default=None, ge=1, title="Pictures of passed parts",
+        default=None, ge=1, le=36_500, title="Pictures of passed parts",
         description="Days for which pictures of PASS parts are kept, except those of the audit sample and of known escapes.",
     )  # fmt: skip
     flagged_images_days: int | None = Field(
-        default=None, ge=1, title="Other pictures", description="Days for which all other pictures are kept."
+        default=None, ge=1, le=36_500, title="Other pictures", description="Days for which all other pictures are kept."
     )
     records_days: int | None = Field(
-        default=None, ge=1, title="Records",
+        default=None, ge=1, le=36_500, title="Records",
         description="Days for which inspections are kept, with their maps and reviews. The audit trail always stays.",
     )  # fmt: skip
 

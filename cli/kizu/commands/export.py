@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from kizu.config import load_config
-from kizu.console import ConfigOption, JsonOption, progress_bar, screen, write_json
+from kizu.console import ByOption, ConfigOption, JsonOption, name_of, progress_bar, screen, write_json
 from kizu.period import first_moment, moment_after, parse_day
 from kizu_db.exports.pages import each_record
 from kizu_db.exports.told import Told
@@ -50,6 +50,7 @@ def export_command(
     ] = None,
     reviewed: Annotated[bool, typer.Option("--reviewed", help="Only what a person reviewed.")] = False,
     config: ConfigOption = DEFAULT_CONFIG,
+    by: ByOption = None,
     json: JsonOption = None,
 ) -> None:
     """Export for other programs; exit code 1 where pictures are lost. Example: kizu db export parts --kind folders"""
@@ -59,8 +60,10 @@ def export_command(
     end = None if until is None else moment_after(parse_day(until, "--until"), zone)
     if first is not None and end is not None and first >= end:
         raise ConfigError("the period is empty", found=f"{since} to {until}", expected="an end after the start")
+    told_of = {"since": since, "until": until, "station": station, "verdicts": verdict or None, "reviewed": reviewed}
     with Records.open(settings.database) as records:
-        with records.unit(read_only=True) as unit:
+        with records.unit() as unit:
+            unit.reports.tell_of_export(kind.value, told_of, by=name_of(by))
             counts = unit.rollups.verdicts(since=first, until=end, station=station)
         with progress_bar("Exporting", sum(counts[one] for one in verdict or Verdict)) as bar:
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from kizu.config import KizuConfig, load_config
-from kizu.console import ConfigOption, JsonOption, name_of, screen, write_json
+from kizu.console import ConfigOption, JsonOption, name_of, screen, write_bytes, write_json
 from kizu.period import first_moment, moment_after, parse_day
 from kizu_db.image_store import ImageStore
 from kizu_db.migrations import upgrade
@@ -91,7 +91,7 @@ def report_command(
             station=station, made_by=made_by,
         )  # fmt: skip
         data = csv_report(report) if kind == "csv" else pdf_report(report, store, font=settings.report.font)
+        write_bytes(out, data)
         with records.unit() as unit:
             unit.reports.add(kind, data, report.told, by=name_of(made_by), software=report.software)
-    out.write_bytes(data)
     screen.print(f"{out}: {first} to {last}")

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from kizu.config import load_config
 from kizu.console import ByOption, ConfigOption, JsonOption, name_of, progress_bar, screen, write_json
@@ -74,7 +75,7 @@ def db_verify(
 def db_audit(
     config: ConfigOption = DEFAULT_CONFIG,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many events.")] = 50,
-    before: Annotated[int | None, typer.Option(help="Only events before this number.")] = None,
+    before: Annotated[int | None, typer.Option(min=1, max=2**62, help="Only events before this number.")] = None,
     json: JsonOption = None,
 ) -> None:
     """Show who changed what, newest first. Example: kizu db audit --limit 20"""
@@ -91,7 +92,7 @@ def db_audit(
             when = event.at.isoformat(sep=" ", timespec="seconds")
             about = f"{event.subject} {event.subject_id}"
             cells = (str(event.id), when, event.actor, event.action, about, event.reason, *(_short(state) for state in states))
-            table.add_row(*(cell.replace("[", r"\[") for cell in cells))
+            table.add_row(*(Text(cell) for cell in cells))
         screen.print(table)
 
 

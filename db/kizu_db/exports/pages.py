@@ -28,7 +28,7 @@ def each_record(
     Each page is read in a unit of its own, so that no transaction lasts as long as what is done with the records: what is
     reviewed or recorded meanwhile may be seen or not. Raises RecordError where the database is away.
     """
-    after: str | None = None
+    after: int | None = None
     while True:
         with records.unit(read_only=True) as unit:
             page = unit.inspections.records_after(
@@ -37,4 +37,4 @@ def each_record(
         if not page:
             return
         yield from page
-        after = page[-1].row.uid
+        after = page[-1].row.number

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from kizu_db.engine import connected, make_engine, refused
 from kizu_db.settings import DatabaseSettings
-from kizu_inspect.errors import SchemaError
+from kizu_inspect.errors import RecordError, SchemaError
 
 __all__ = ["current_version", "downgrade", "head_version", "require_current", "require_known", "upgrade"]
 
@@ -29,7 +29,14 @@ def upgrade(settings: DatabaseSettings, revision: str = "head") -> None:
     version or the revision is unknown, RecordError where the database refuses.
     """
     if settings.file is not None:
-        settings.file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            settings.file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise RecordError(
+                f"The folder {settings.file.parent} cannot be made",
+                found=exc.strerror or exc,
+                next_step="Correct database.url.",
+            ) from exc
     with _migrating(settings) as connection:
         command.upgrade(_config(connection), revision)
 

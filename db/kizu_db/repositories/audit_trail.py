@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -76,12 +76,14 @@ class AuditTrail:
             _value(row) for row in self._session.scalars(query if before is None else query.where(AuditEventTable.id < before))
         ]
 
-    def last_of(self, subject: str) -> AuditEvent | None:
-        """The newest event about any subject of this kind; None where there is none."""
+    def since(self, subject: str, at: datetime) -> Iterator[AuditEvent]:
+        """The events about any subject of this kind since that moment, newest first."""
         self.flush()
         query = select(AuditEventTable).where(AuditEventTable.subject == subject).order_by(AuditEventTable.id.desc())
-        found = self._session.scalars(query.limit(1)).first()
-        return None if found is None else _value(found)
+        for row in self._session.scalars(query, execution_options={"yield_per": 100}):
+            if row.at < at:
+                return
+            yield _value(row)
 
     def of(self, subject: str, subject_id: object) -> list[AuditEvent]:
         """The events about one subject, oldest first."""

@@ -76,7 +76,9 @@ class Claims:
         if holder != by:
             with Session(self._connection) as session:
                 Users(session, AuditTrail(session)).require(by, Action.RELEASE_CLAIM)
-        self._connection.execute(update(_queue).where(here).values(claimed_by=None, claim_expires_at=None))
+        # Only that claim: its lease may have ended meanwhile, and another reviewer have the part.
+        change = update(_queue).where(here, _queue.c.claimed_by == holder)
+        self._connection.execute(change.values(claimed_by=None, claim_expires_at=None))
 
     def _number(self, uid: str) -> int:
         with Session(self._connection) as session:

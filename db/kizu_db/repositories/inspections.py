@@ -210,7 +210,7 @@ class Inspections:
 
     def records_after(
         self,
-        uid: str | None,
+        number: int | None,
         *,
         since: datetime | None = None,
         until: datetime | None = None,
@@ -218,15 +218,12 @@ class Inspections:
         verdicts: Collection[Verdict] | None = None,
         limit: int = 200,
     ) -> list[InspectionRecord]:
-        """The inspections recorded after this one (None: from the first), oldest first, at most `limit`.
+        """The inspections recorded after the one with this number (None: from the first), oldest first, at most `limit`.
 
-        `verdicts` None means all. An unknown uid gives an empty list.
+        `verdicts` None means all. It goes on also where the inspection of that number was pruned meanwhile.
         """
-        beyond = None if uid is None else number_of(self._session, uid)
-        if uid is not None and beyond is None:
-            return []
         wanted = Wanted(verdicts=verdicts, since=since, until=until, station=station)
-        return self._records(find_ids(self._session, self._rollups, wanted, limit=limit, newest=False, beyond=beyond))
+        return self._records(find_ids(self._session, self._rollups, wanted, limit=limit, newest=False, beyond=number))
 
     def _records(self, ids: Sequence[int]) -> list[InspectionRecord]:
         found: list[InspectionRecord] = []

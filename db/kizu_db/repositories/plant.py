@@ -24,8 +24,11 @@ _VIEW = select(ViewTable.name.expression).where(
     ViewTable.station.expression == bindparam("station"), ViewTable.name.expression == bindparam("view")
 )
 _LOT = select(LotTable.name.expression).where(LotTable.name.expression == bindparam("lot"))
-_PART = select(PartTable.id.expression).where(
-    PartTable.serial.expression == bindparam("serial"), PartTable.lot.expression == bindparam("lot")
+# Held against a prune, which would take a part without inspections away before it gets its new one.
+_PART = (
+    select(PartTable.id.expression)
+    .where(PartTable.serial.expression == bindparam("serial"), PartTable.lot.expression == bindparam("lot"))
+    .with_for_update(read=True, key_share=True)
 )
 
 

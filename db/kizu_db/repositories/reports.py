@@ -50,6 +50,11 @@ class Reports:
         self._trail.add("report.make", actor=by, subject="report", subject_id=made.uid, after=told)
         return made
 
+    def tell_of_export(self, kind: str, content: Mapping[str, Any], *, by: str) -> None:
+        """Tell the audit trail that records leave the house, and which. Raises NotAllowed where `by` may not export."""
+        self._users.require(by, Action.REPORT)
+        self._trail.add("export.make", actor=by, subject="export", subject_id=kind, after=plain_json(content, "An export"))
+
     def latest(self, *, limit: int = 100) -> list[MadeReport]:
         """The reports made last, newest first, at most `limit`."""
         found = self._session.scalars(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, and_, delete, insert, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from kizu_db.repositories.audit_trail import AuditTrail
@@ -76,6 +76,9 @@ class Retention:
             (InspectionTable, InspectionTable.id),
         ):
             self._session.execute(delete(table).where(column.in_(numbers)), execution_options=_PLAIN)
+        # In the order in which a line looks parts up; who sees one of them again waits here, or is waited for.
+        them = select(PartTable.id).where(PartTable.id.in_(parts)).order_by(PartTable.lot, PartTable.serial)
+        self._session.execute(them.with_for_update())
         still = select(InspectionTable.id).where(InspectionTable.part_id == PartTable.id).exists()
         self._session.execute(delete(PartTable).where(PartTable.id.in_(parts), ~still), execution_options=_PLAIN)
         self._session.execute(delete(PrunePermitTable), execution_options=_PLAIN)
@@ -101,14 +104,26 @@ class Retention:
         self, *conditions: ColumnElement[bool], after: DueInspection | None, among: Sequence[int] | None, limit: int
     ) -> list[DueInspection]:
         row = InspectionTable
-        held = select(LotTable.name).where(LotTable.held)
+        held = list(self._session.scalars(self._lots(among)))
         query = select(row.id, row.uid, row.judged_at, row.verdict, row.image_sha256).join(
             PartTable, PartTable.id == row.part_id
         )
         query = query.where(*conditions, PartTable.lot.not_in(held), row.explanation_state != ExplanationState.PENDING)
-        if among is not None:
-            query = query.where(row.id.in_(among))
         if after is not None:
             query = query.where(tuple_(row.judged_at, row.id) > tuple_(after.judged_at, after.number))
-        found = self._session.execute(query.order_by(row.judged_at, row.id).limit(limit))
+        if among is None:
+            query = query.order_by(row.judged_at, row.id)
+        else:
+            # About to go: whoever reviews them waits, and is waited for; what then no longer fits is left out.
+            query = query.where(row.id.in_(among)).order_by(row.id).with_for_update(of=row)
+        found = self._session.execute(query.limit(limit))
         return [DueInspection(number, uid, judged_at, verdict, sha256) for number, uid, judged_at, verdict, sha256 in found]
+
+    def _lots(self, among: Sequence[int] | None) -> Select[str]:
+        """The names of held lots; of the lots that inspections about to go belong to, and then none is held meanwhile."""
+        if among is None:
+            return select(LotTable.name).where(LotTable.held)
+        of = select(PartTable.lot).join(InspectionTable, InspectionTable.part_id == PartTable.id)
+        ours = LotTable.name.in_(of.where(InspectionTable.id.in_(among)))
+        self._session.execute(select(LotTable.name).where(ours).order_by(LotTable.name).with_for_update(read=True))
+        return select(LotTable.name).where(ours, LotTable.held)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from kizu_db.permissions import Action
@@ -20,6 +20,9 @@ from kizu_db.values import Decision, Disposition, NewReview, Review, Treatment
 from kizu_inspect.errors import RecordError
 
 __all__ = ["Reviews", "review_content", "review_value"]
+
+# Before the new row, whose foreign key would else hold the inspection for two reviews at once: each would wait for the other.
+_HOLD = select(InspectionTable.id).where(InspectionTable.uid == bindparam("uid")).with_for_update(key_share=True)
 
 
 class Reviews:
@@ -46,9 +49,13 @@ class Reviews:
             return first
         self._require_sound(review)
         self._users.require(review.reviewer, Action.REVIEW)
+        number = self._hold(review.uid_inspection)
+        first = self._by_nonce(review.nonce)  # the same form may have been stored while this one waited
+        if first is not None:
+            return first
         values = {name: value for name, value in asdict(review).items() if name != "uid_inspection"}
         values |= {
-            "inspection_id": inspection_id(self._session, review.uid_inspection),
+            "inspection_id": number,
             "reviewed_at": datetime.now(UTC),
         }
         if review.supersedes is not None:
@@ -64,8 +71,13 @@ class Reviews:
             raise _corrected_before(review.supersedes)
         return first
 
-    def of(self, uid: str) -> list[Review]:
-        """The inspection's reviews, oldest first, corrected ones included; empty for an unknown inspection."""
+    def of(self, uid: str, *, hold: bool = False) -> list[Review]:
+        """The inspection's reviews, oldest first, corrected ones included; empty for an unknown inspection.
+
+        With `hold` nobody else adds one until this unit ends.
+        """
+        if hold:
+            self._session.execute(_HOLD, {"uid": uid})
         found = self._session.scalars(
             select(ReviewTable)
             .join(InspectionTable, InspectionTable.id == ReviewTable.inspection_id)
@@ -76,13 +88,8 @@ class Reviews:
 
     def _settle(self, review: ReviewTable, uid: str) -> None:
         """Let the inspection follow its review, and tell of it."""
-        # Locked, so that of two reviews at once the later one finds what the other one set.
-        found = self._session.scalars(
-            select(InspectionTable)
-            .where(InspectionTable.id == review.inspection_id)
-            .with_for_update()
-            .execution_options(populate_existing=True)
-        ).one()
+        same = select(InspectionTable).where(InspectionTable.id == review.inspection_id)
+        found = self._session.scalars(same.execution_options(populate_existing=True)).one()
         before = {"disposition": found.disposition, "defect_class": found.defect_class}
         was, is_now = cast("Disposition | None", found.disposition), cast("Disposition", review.disposition)
         self._rollups.move_review(Counted.of(found), was, is_now)
@@ -98,6 +105,11 @@ class Reviews:
             after=review_content(review, uid),
             reason=review.reason,
         )
+
+    def _hold(self, uid: str) -> int:
+        """The inspection's number; of several reviews at once the later ones wait here, and then find what was decided."""
+        number: int | None = self._session.scalar(_HOLD, {"uid": uid})
+        return inspection_id(self._session, uid) if number is None else number
 
     def _by_nonce(self, nonce: str) -> Review | None:
         found = self._session.execute(

@@ -39,6 +39,7 @@ def row_value(found: Row[InspectionTable, bool]) -> InspectionRow:
     """One line of a list."""
     inspection, has_heatmap = found
     return InspectionRow(
+        number=inspection.id,
         uid=inspection.uid,
         part=inspection.part.serial,
         part_generated=inspection.part.generated,

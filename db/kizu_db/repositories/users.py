@@ -66,8 +66,10 @@ class Users:
             raise RecordError("There is no such user", found=repr(name))
         was = {"role": found.role, "active": found.active}
         is_now = {"role": role or found.role, "active": found.active if active is None else active}
-        admins = select(UserTable.id).where(UserTable.role == Role.ADMIN, UserTable.active, UserTable.id != found.id)
-        if not (is_now["role"] is Role.ADMIN and is_now["active"]) and self._session.scalar(admins.limit(1)) is None:
+        # Held until this unit ends: two admins may not take the role from each other at once.
+        admins = select(UserTable.id).where(UserTable.role == Role.ADMIN, UserTable.active).order_by(UserTable.id)
+        others = set(self._session.scalars(admins.with_for_update())) - {found.id}
+        if not (is_now["role"] is Role.ADMIN and is_now["active"]) and not others:
             raise RecordError(f"{found.name} is the last admin", next_step="Make somebody else an admin first.")
         self._session.execute(update(UserTable).where(UserTable.id == found.id).values(**is_now), execution_options=_PLAIN)
         if not is_now["active"]:

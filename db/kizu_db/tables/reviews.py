@@ -29,6 +29,7 @@ class ReviewTable(Base):
         CheckConstraint("decision IN ('accept', 'override')", name="decision"),
         CheckConstraint("treatment IN ('accept', 'rework', 'scrap')", name="treatment"),
         Index(None, "inspection_id"),
+        {"sqlite_autoincrement": True},  # the audit trail tells of a review by its id, also when it is pruned
     )
 
     id: Mapped[int] = mapped_column(row_id, primary_key=True)

@@ -75,6 +75,8 @@ class NewInspection:
 class InspectionRow:
     """One line of a list of inspections."""
 
+    number: int
+    """Its place in the order of recording."""
     uid: str
     part: str
     part_generated: bool

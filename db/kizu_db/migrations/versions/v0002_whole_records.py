@@ -172,7 +172,8 @@ def _change_old_tables() -> None:
     op.create_index("ix_inspection_station_verdict_id", "inspection", ["station", "verdict", "id"])
     for name, (columns, where) in _PARTIAL.items():
         op.create_index(name, "inspection", columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
-    with op.batch_alter_table("review") as review:
+    # The audit trail tells of a review by its id: after a prune no other one may get it.
+    with op.batch_alter_table("review", table_kwargs={"sqlite_autoincrement": True}) as review:
         review.add_column(sa.Column("treatment", sa.String(length=16)))
         review.create_check_constraint("ck_review_treatment", "treatment IN ('accept', 'rework', 'scrap')")
 
