@@ -1,17 +1,16 @@
-"""What people decided, what waits for them, and the files that they made of it."""
+"""What people decided, and what waits for them."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from kizu_db.tables.base import Base, row_id, sha256_text, words
+from kizu_db.tables.base import Base, row_id, words
 from kizu_inspect.results import Verdict
 
-__all__ = ["FREE", "TAKEN", "QueueTable", "ReportTable", "ReviewTable"]
+__all__ = ["FREE", "TAKEN", "QueueTable", "ReviewTable"]
 
 FREE = text("claimed_by IS NULL")
 TAKEN = text("claimed_by IS NOT NULL")
@@ -74,20 +73,3 @@ class QueueTable(Base):
     """|2·score − 1|, 0 to 1: how far from even the score is; 0 where there is none."""
     claimed_by: Mapped[str | None]
     claim_expires_at: Mapped[datetime | None]
-
-
-class ReportTable(Base):
-    """A file that was made of the records: of what, by whom, and its hash."""
-
-    __tablename__ = "report"
-    __table_args__ = (Index(None, "made_at"),)
-
-    uid: Mapped[str] = mapped_column(String(36), primary_key=True)
-    kind: Mapped[str] = mapped_column(String(16))
-    content: Mapped[dict[str, Any]]
-    """The filters, and how many inspections it holds."""
-    made_at: Mapped[datetime]
-    made_by: Mapped[str]
-    software: Mapped[str]
-    sha256: Mapped[str] = mapped_column(sha256_text)
-    size_bytes: Mapped[int] = mapped_column(BigInteger)

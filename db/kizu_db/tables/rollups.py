@@ -1,17 +1,16 @@
-"""Counts by time, kept up in the transactions of what they count; and the events that wait to be sent."""
+"""Counts by time, kept up in the transactions of what they count."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kizu_db.tables.base import Base, row_id, words
 from kizu_inspect.results import Verdict
 
-__all__ = ["HourTable", "MinuteTable", "OutboxTable", "ReviewedTable"]
+__all__ = ["HourTable", "MinuteTable", "ReviewedTable"]
 
 
 class _Counts:
@@ -59,26 +58,3 @@ class ReviewedTable(Base):
     audit_probability: Mapped[float] = mapped_column(primary_key=True)
     disposition: Mapped[str] = mapped_column(String(16), primary_key=True)
     inspections: Mapped[int] = mapped_column(Integer)
-
-
-class OutboxTable(Base):
-    """An event for programs outside, written with what it tells of and delivered later, at least once."""
-
-    __tablename__ = "outbox"
-    __table_args__ = (
-        UniqueConstraint("event_id"),
-        UniqueConstraint("station", "seq"),
-        Index("ix_outbox_waiting", "station", "seq", sqlite_where=text("delivered_at IS NULL"),
-              postgresql_where=text("delivered_at IS NULL")),
-    )  # fmt: skip
-
-    id: Mapped[int] = mapped_column(row_id, primary_key=True)
-    event_id: Mapped[str] = mapped_column(String(36))
-    station: Mapped[str] = mapped_column(ForeignKey("station.name"))
-    seq: Mapped[int] = mapped_column(row_id)
-    """1, 2, 3, … at each station, without a gap."""
-    kind: Mapped[str]
-    payload: Mapped[dict[str, Any]]
-    created_at: Mapped[datetime]
-    delivered_at: Mapped[datetime | None]
-    attempts: Mapped[int] = mapped_column(default=0, server_default="0")
