@@ -41,10 +41,12 @@ class Outbox:
 
         Raises RecordError for a payload that JSON cannot hold.
         """
-        ensure_place(self._session, station)
         event_id = new_uid()
         connection = self._session.connection()
-        seq = connection.scalars(_NEXT, {"of_station": station}).one()
+        seq = connection.scalar(_NEXT, {"of_station": station})
+        if seq is None:  # a station of which nothing was heard yet
+            ensure_place(self._session, station)
+            seq = connection.scalars(_NEXT, {"of_station": station}).one()
         values = {"event_id": event_id, "station": station, "seq": seq, "kind": kind, "created_at": datetime.now(UTC)}
         connection.execute(_ADD, values | {"payload": plain_json(payload, "An event")})
         return event_id
