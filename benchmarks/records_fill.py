@@ -6,7 +6,7 @@ import hashlib
 import json
 import random
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from kizu_db.engine import make_engine
 from kizu_db.records import Records
@@ -76,6 +77,8 @@ def fill(settings: DatabaseSettings, inspections: int) -> None:
     with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
         if settings.file is None:
             connection.exec_driver_sql("VACUUM ANALYZE")
+            with suppress(DBAPIError):  # not every user may; without it the server still clears up while it is measured
+                connection.exec_driver_sql("CHECKPOINT")
     with engine.begin() as connection:
         if settings.file is not None:
             connection.exec_driver_sql("ANALYZE")

@@ -58,10 +58,8 @@ def make_engine(settings: DatabaseSettings, use: Use = "write", *, foreign_keys:
         "options": " ".join(f"-c {option}" for option in options),
     }
     # Each claim is one statement: BEGIN and COMMIT would cost two more ways to the server.
-    level: Literal["AUTOCOMMIT"] | None = "AUTOCOMMIT" if use == "pass" else None
-    engine = create_engine(
-        url, connect_args=connect_args, json_serializer=to_json, **({} if level is None else {"isolation_level": level})
-    )
+    alone: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True} if use == "pass" else {}
+    engine = create_engine(url, connect_args=connect_args, json_serializer=to_json, **alone)
     event.listen(engine, "checkin", _remember_use)
     event.listen(engine, "checkout", partial(_require_alive, engine))
     return engine

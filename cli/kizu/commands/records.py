@@ -101,14 +101,14 @@ def db_stats(config: ConfigOption = DEFAULT_CONFIG, json: JsonOption = None) -> 
     settings = load_config(config)
     stats = measure(settings.database)
     if json is not None:
-        times = {name: when and when.isoformat() for name, when in _times(stats.first_judged_at, stats.last_judged_at)}
-        write_json(json, asdict(stats) | times)
+        told = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in asdict(stats).items()}
+        write_json(json, told)
     if str(json) != "-":
         zone = settings.plant.zone
         screen.print(f"{settings.database.shown}, version {stats.version}, {stats.size_bytes / 1e6:,.1f} MB")
         for table, rows in stats.rows.items():
             screen.print(f"  {table:<16} {rows:>12,}")
-        for name, when in _times(stats.first_judged_at, stats.last_judged_at):
+        for name, when in (("first judged", stats.first_judged_at), ("last judged", stats.last_judged_at)):
             screen.print(f"{name}: {'–' if when is None else when.astimezone(zone).isoformat(sep=' ', timespec='seconds')}")
         screen.print(
             f"{stats.waiting:,} wait for a review, {stats.pending_explanations:,} for their map; "
@@ -186,10 +186,6 @@ def db_rebuild_rollups(config: ConfigOption = DEFAULT_CONFIG) -> None:
         unit.rollups.rebuild()
         counts = unit.rollups.verdicts()
     screen.print(f"{sum(counts.values()):,} inspections counted")
-
-
-def _times(first: datetime | None, last: datetime | None) -> tuple[tuple[str, datetime | None], ...]:
-    return ("first_judged_at", first), ("last_judged_at", last)
 
 
 def _short(text: str, most: int = 60) -> str:
