@@ -10,7 +10,12 @@ from typing import Any
 from sqlalchemy import MetaData, inspect, select, text
 
 from db_examples import explanation, inspection, model, raw, review
+from kizu_db.backup.description import Description
+from kizu_db.backup.make import make_backup
+from kizu_db.backup.pictures import Finding
+from kizu_db.backup.restore import restore_backup
 from kizu_db.image_store import ImageStore
+from kizu_db.migrations import current_version
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
 
@@ -75,3 +80,17 @@ def content(settings: DatabaseSettings) -> dict[str, list[tuple[Any, ...]]]:
 def names_below(folder: Path) -> list[str]:
     """Every file below the folder, as sorted relative paths."""
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+
+
+def make(settings: DatabaseSettings, store: ImageStore, out: Path, **options: object) -> Description:
+    return make_backup(settings, store, out, programs=PROGRAMS, **options)  # type: ignore[arg-type]
+
+
+def restore(backup: Path, settings: DatabaseSettings, store: ImageStore) -> tuple[Description, list[Finding]]:
+    findings: list[Finding] = []
+    return restore_backup(backup, settings, store, programs=PROGRAMS, found=findings.append), findings
+
+
+def nothing_in(settings: DatabaseSettings) -> bool:
+    """Whether the restore left no database."""
+    return current_version(settings) is None and (settings.file is None or not any(settings.file.parent.glob("*")))

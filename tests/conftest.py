@@ -90,6 +90,15 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> DatabaseSettings
 
 
 @pytest.fixture
+def elsewhere(database: DatabaseSettings, request: pytest.FixtureRequest, tmp_path: Path) -> DatabaseSettings:
+    """Another empty database of the same kind."""
+    if database.file is not None:
+        return DatabaseSettings(url=f"sqlite:///{tmp_path / 'elsewhere' / 'kizu.db'}")
+    make: Callable[[], DatabaseSettings] = request.getfixturevalue("new_postgresql")
+    return make()
+
+
+@pytest.fixture
 def records(database: DatabaseSettings) -> Iterator[Records]:
     """Empty records of this version, once in each kind of database."""
     upgrade(database)

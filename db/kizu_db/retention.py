@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 from kizu_db.image_store import ImageStore
 from kizu_db.permissions import Action
 from kizu_db.records import Records, Unit
+from kizu_db.repositories.retention import Retention
 from kizu_db.settings import RetentionSettings
-from kizu_db.values import AuditEvent, DueInspection
+from kizu_db.values import AuditEvent, DueInspection, RetentionEnds
 from kizu_inspect.results import Verdict
 
 __all__ = ["Pruned", "prune", "what_is_due"]
@@ -74,32 +75,35 @@ def prune(
     done, ends = Pruned(), settings.ends(now or datetime.now(UTC))
     _remove_files(records, store, sorted(name for name in left if store.has(name)), done)
 
-    def records_of(unit: Unit, after: DueInspection | None) -> list[DueInspection]:
-        return unit.retention.due_records(ends, after=after, limit=_AT_ONCE)
-
-    def images_of(unit: Unit, after: DueInspection | None) -> list[DueInspection]:
-        return unit.retention.due_images(ends, after=after, limit=_AT_ONCE)
-
-    for listed in _listed(records, records_of):
-        with _then_pause(records) as unit:
-            # A lot may be held since, a part reviewed.
-            due = unit.retention.due_records(ends, among=[one.number for one in listed], limit=_AT_ONCE)
-            if due:
-                unit.retention.drop_records(due, by=by, reason=reason)
+    for due in _pieces(records, ends, Retention.due_records, Retention.drop_records, by, reason):
         done.records += len(due)
         _remove_files(records, store, [one.image_sha256 for one in due], done)
         if progress is not None:
             progress(done)
-    for listed in _listed(records, images_of):
-        with _then_pause(records) as unit:
-            due = unit.retention.due_images(ends, among=[one.number for one in listed], limit=_AT_ONCE)
-            if due:
-                unit.retention.drop_images(due, by=by, reason=reason)
+    for due in _pieces(records, ends, Retention.due_images, Retention.drop_images, by, reason):
         _count_images(done, due)
         _remove_files(records, store, [one.image_sha256 for one in due], done)
         if progress is not None:
             progress(done)
     return done
+
+
+def _pieces(
+    records: Records,
+    ends: RetentionEnds,
+    due_of: Callable[..., list[DueInspection]],
+    drop: Callable[..., None],
+    by: str,
+    reason: str,
+) -> Iterator[list[DueInspection]]:
+    """Let go piece by piece what `due_of` finds; what went, each time it is on the disk."""
+    for listed in _listed(records, lambda unit, after: due_of(unit.retention, ends, after=after, limit=_AT_ONCE)):
+        with _then_pause(records) as unit:
+            # A lot may be held since, a part reviewed.
+            due = due_of(unit.retention, ends, among=[one.number for one in listed], limit=_AT_ONCE)
+            if due:
+                drop(unit.retention, due, by=by, reason=reason)
+        yield due
 
 
 def _listed(

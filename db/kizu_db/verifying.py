@@ -78,13 +78,11 @@ def verify(settings: DatabaseSettings, *, head: str | None = None) -> Verificati
     """
     require_current(settings)
     with connected(settings) as connection, _as_it_is(connection):
-        damaged = list(_damage(connection))
-        found = _Found(damaged)
-        walk = _Walk(connection)
+        found, walk = _Found(list(_damage(connection))), _Walk(connection)
         for step in (walk.chain, walk.without_event, walk.dispositions, walk.rollups):
-            found.gather(step)
-        if head is not None and head not in walk.hashes_of(head):
-            found.findings.append(Finding("audit event", head, "no event has this hash any more: the trail's end is gone"))
+            found.gather(step.__name__, step())
+        if head is not None:
+            found.gather("head", walk.without_end(head))
         reviews = found.count(lambda: connection.scalar(text("SELECT count(*) FROM review")))
         return Verification(tuple(found.findings), walk.events, reviews, walk.head)
 
@@ -116,12 +114,12 @@ class _Found:
     def __init__(self, findings: list[Finding]) -> None:
         self.findings = findings
 
-    def gather(self, step: Callable[[], Iterable[Finding]]) -> None:
+    def gather(self, step: str, findings: Iterable[Finding]) -> None:
         try:
-            for finding in step():
+            for finding in findings:
                 self.findings.append(finding)
         except SQLAlchemyError as exc:
-            self.findings.append(Finding("file", step.__name__, f"it cannot be read: {getattr(exc, 'orig', None) or exc}"))
+            self.findings.append(Finding("file", step, f"it cannot be read: {getattr(exc, 'orig', None) or exc}"))
 
     def count(self, number: Callable[[], int | None]) -> int:
         try:
@@ -168,9 +166,10 @@ class _Walk:
             for key in sorted(keys, key=lambda key: (len(key), key)):
                 yield Finding(kind, key, "the audit trail tells of it, and it is not there")
 
-    def hashes_of(self, head: str) -> list[str]:
-        """This hash, where an event has it."""
-        return list(self._connection.execute(text("SELECT hash FROM audit_event WHERE hash = :head"), {"head": head}).scalars())
+    def without_end(self, head: str) -> Iterator[Finding]:
+        """The hash of a former last event, where no event has it any more."""
+        if self._connection.scalar(text("SELECT id FROM audit_event WHERE hash = :head"), {"head": head}) is None:
+            yield Finding("audit event", head, "no event has this hash any more: the trail's end is gone")
 
     def without_event(self) -> Iterator[Finding]:
         """Rows that the audit trail does not tell of."""

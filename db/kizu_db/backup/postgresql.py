@@ -110,7 +110,7 @@ def _running(
         with subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=said, env=environment) as child:
             try:
                 yield child
-            except BaseException:
+            except BaseException:  # whatever ends the work here, Ctrl-C too, ends the program; it is raised again
                 child.kill()
                 raise
         if child.returncode:

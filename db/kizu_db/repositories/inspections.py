@@ -113,10 +113,7 @@ class Inspections:
         number = insert_unless_there(self._session, InspectionTable, values)
         if number is None:
             raise AlreadyInspected(f"{new.source_key} of {new.source} was inspected before")
-        suspected = (judgement.target or "") if judgement.verdict.flagged else ""
-        counted = Counted(
-            new.judged_at, new.station, judgement.verdict, suspected, new.audit, new.audit_probability or 0.0
-        )  # fmt: skip
+        counted = Counted(new.judged_at, new.station, judgement.verdict, judgement.target, new.audit, new.audit_probability)
         self._rollups.count(number, counted, 1)
         if new.audit or judgement.verdict is not Verdict.PASS:
             self._queue.add(number, new)

@@ -44,17 +44,25 @@ class Counted:
     judged_at: datetime
     station: str
     verdict: Verdict
-    defect_class: str
-    """What REVIEW and REJECT suspect; else empty."""
+    target: str | None
     audit: bool
-    audit_probability: float
-    """0 where no draw was made."""
+    chance: float | None
+    """With which it could be drawn into the audit sample; None where no draw was made."""
 
     @classmethod
     def of(cls, row: InspectionTable) -> Counted:
         """Of a recorded inspection."""
-        suspected = row.target if row.verdict.flagged else None
-        return cls(row.judged_at, row.station, row.verdict, suspected or "", row.audit, row.audit_probability or 0.0)
+        return cls(row.judged_at, row.station, row.verdict, row.target, row.audit, row.audit_probability)
+
+    @property
+    def defect_class(self) -> str:
+        """What REVIEW and REJECT suspect; else empty."""
+        return (self.target or "") if self.verdict.flagged else ""
+
+    @property
+    def audit_probability(self) -> float:
+        """The chance, 0 where no draw was made."""
+        return self.chance or 0.0
 
 
 class Rollups:
