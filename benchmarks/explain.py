@@ -39,7 +39,8 @@ from torchcam import methods as torchcam
 from kizu_inspect.explain import explainer
 from kizu_inspect.explain.region_check import without_and_only
 from kizu_inspect.explain.score_cam import score_cam
-from kizu_inspect.model import Architecture, Classifier, HeadSettings, InputSettings, build_classifier
+from kizu_inspect.network.model import Architecture, Classifier, HeadSettings, build_classifier
+from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.results import MapStatus
 
 CHEAP = ("cam", "grad-cam", "grad-cam++", "lfi-cam")

@@ -20,9 +20,10 @@ from boards_world import write_boards
 from kizu_db.migrations import upgrade
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
-from kizu_inspect.model import Architecture, InputSettings, TilingSettings
+from kizu_inspect.labelled.dataset import read_labelled
+from kizu_inspect.network.model import Architecture
+from kizu_inspect.picture.inputs import InputSettings, TilingSettings
 from kizu_inspect.synth import write_set
-from kizu_inspect.training.dataset import read_labelled
 from kizu_inspect.training.fit import FitSettings
 from kizu_inspect.training.train import TrainingSettings, train
 

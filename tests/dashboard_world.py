@@ -18,7 +18,7 @@ from kizu_dashboard.settings import DashboardConfig, DashboardSettings, PlantSet
 from kizu_db.migrations import upgrade
 from kizu_db.settings import DatabaseSettings, ImageStoreSettings
 from kizu_db.values import ExplanationState, InspectionRecord, NewInspection, NewReview
-from kizu_inspect.images import encode_png
+from kizu_inspect.picture.images import encode_png
 from kizu_inspect.results import (
     Explanation,
     GridGeometry,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kizu_inspect.images import encode_png
+from kizu_inspect.picture.images import encode_png
 
 WIDTH, HEIGHT = 40, 30
 

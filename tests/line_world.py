@@ -13,7 +13,7 @@ from kizu_db.migrations import upgrade
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
 from kizu_db.values import InspectionRecord
-from kizu_inspect.images import encode_png
+from kizu_inspect.picture.images import encode_png
 from kizu_inspect.recipe import ExplanationSettings, Recipe
 from kizu_inspect.synth import KINDS, draw_part
 from kizu_pipeline.service import run_station

@@ -23,7 +23,7 @@ from kizu.main import app
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
 from kizu_inspect.errors import ConfigError
-from kizu_inspect.images import encode_png
+from kizu_inspect.picture.images import encode_png
 from kizu_inspect.synth import draw_part
 
 run = CliRunner().invoke

@@ -19,9 +19,10 @@ from kizu_dashboard.server import SCRIPT
 from kizu_db.values import ExplanationState, NewInspection
 from kizu_inspect.bundle import Bundle, BundleSpec, Calibration, ExplanationScales, Provenance, Thresholds
 from kizu_inspect.errors import BundleError, RecordError
-from kizu_inspect.images import encode_png
 from kizu_inspect.inspector import Inspector
-from kizu_inspect.model import Architecture, InputSettings, build_classifier
+from kizu_inspect.network.model import Architecture, build_classifier
+from kizu_inspect.picture.images import encode_png
+from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.recipe import Recipe
 from kizu_inspect.results import ModelInfo
 from kizu_inspect.synth import KINDS, draw_part

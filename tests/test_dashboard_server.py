@@ -20,7 +20,7 @@ from kizu_dashboard.server import serve, streamlit_options
 from kizu_dashboard.settings import DashboardConfig, DashboardSettings, PlantSettings
 from kizu_db.settings import DatabaseSettings
 from kizu_inspect.errors import ConfigError, SchemaError
-from kizu_inspect.heatmap import upsample
+from kizu_inspect.picture.heatmap import upsample
 
 Answer = tuple[int, dict[str, str], bytes]
 

@@ -21,13 +21,13 @@ from kizu_db.image_store import ImageStore
 from kizu_db.records import Records
 from kizu_db.values import InspectionRecord
 from kizu_inspect.errors import DataError
-from kizu_inspect.images import encode_png
+from kizu_inspect.labelled.checking.check import check_set
+from kizu_inspect.labelled.dataset import read_labelled
+from kizu_inspect.labelled.findings import refuse
+from kizu_inspect.labelled.readers import read_samples
+from kizu_inspect.picture.images import encode_png
 from kizu_inspect.results import Explanation, Region
 from kizu_inspect.synth import draw_part
-from kizu_inspect.training.checking.check import check_set
-from kizu_inspect.training.dataset import read_labelled
-from kizu_inspect.training.findings import refuse
-from kizu_inspect.training.readers import read_samples
 
 SIZE = 64
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from kizu_inspect.profile import InputProfile
+from kizu_inspect.labelled.dataset import Sample
+from kizu_inspect.network.profile import InputProfile
 from kizu_inspect.training.batches import Batches
-from kizu_inspect.training.dataset import Sample
 from kizu_inspect.training.pictures import Pictures
 
 COUNT = 40

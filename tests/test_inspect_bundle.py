@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from kizu_inspect.bundle import Bundle
-from kizu_inspect.devices import pick_device
 from kizu_inspect.errors import BundleError, ConfigError, MethodError
 from kizu_inspect.inspector import Inspector
-from kizu_inspect.model import Architecture, InputSettings
+from kizu_inspect.labelled.dataset import read_labelled
+from kizu_inspect.network.devices import pick_device
+from kizu_inspect.network.model import Architecture
+from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.recipe import ClassRule, ExplanationSettings, Recipe
 from kizu_inspect.synth import KINDS, draw_part, write_set
-from kizu_inspect.training.dataset import read_labelled
 from kizu_inspect.training.fit import FitSettings
 from kizu_inspect.training.train import TrainingSettings, train
 

@@ -10,9 +10,10 @@ from kizu_inspect.errors import DataError
 from kizu_inspect.evaluation.pointing import explanation_figures, locate
 from kizu_inspect.recipe import ClassRule
 from kizu_inspect.results import Verdict
-from kizu_inspect.sums.intervals import clopper_pearson_upper
-from kizu_inspect.training.calibrate import expected_calibration_error, fit_temperature, split_by_group
-from kizu_inspect.training.thresholds import Scored, choose_thresholds, parts_needed, trade_off
+from kizu_inspect.sums.calibration import expected_calibration_error
+from kizu_inspect.sums.intervals import clopper_pearson_upper, parts_needed
+from kizu_inspect.training.calibrate import fit_temperature, split_by_group
+from kizu_inspect.training.thresholds import Scored, choose_thresholds, trade_off
 
 
 @pytest.mark.parametrize(("rate", "parts"), [(0.05, 59), (0.02, 149), (0.01, 299)])

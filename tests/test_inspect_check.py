@@ -10,14 +10,14 @@ import pytest
 
 from formats_world import HEIGHT, WIDTH, manifest, mask, picture, voc_xml, write_voc
 from kizu_inspect.errors import DataError
-from kizu_inspect.images import decode_image, encode_png
+from kizu_inspect.labelled.checking.alike import ALIKE, clusters, look_of, nearest_alike
+from kizu_inspect.labelled.checking.check import Checked, check_set
+from kizu_inspect.labelled.checking.page import page, thumbnail
+from kizu_inspect.labelled.dataset import read_labelled
+from kizu_inspect.labelled.findings import Finding
+from kizu_inspect.labelled.samples import Sample
+from kizu_inspect.picture.images import decode_image, encode_png
 from kizu_inspect.synth import draw_part
-from kizu_inspect.training.checking.alike import ALIKE, clusters, look_of, nearest_alike
-from kizu_inspect.training.checking.check import Checked, check_set
-from kizu_inspect.training.checking.page import page, thumbnail
-from kizu_inspect.training.dataset import read_labelled
-from kizu_inspect.training.findings import Finding
-from kizu_inspect.training.samples import Sample
 
 
 def by_kind(checked: Checked) -> dict[str, list[Finding]]:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from kizu_inspect.errors import DataError
-from kizu_inspect.model import InputSettings, TilingSettings
+from kizu_inspect.labelled.dataset import Sample, read_labelled
+from kizu_inspect.labelled.places import UNSURE
+from kizu_inspect.picture.inputs import InputSettings, TilingSettings
 from kizu_inspect.training.cut_tiles import cut_tiles
-from kizu_inspect.training.dataset import Sample, read_labelled
-from kizu_inspect.training.places import UNSURE
 
 CLASSES = ("copper", "good", "hole")
 INPUTS = InputSettings(height_px=64, width_px=64, profile="reference", tiling=TilingSettings(stride_px=48))

@@ -9,8 +9,8 @@ import pytest
 
 from kizu_inspect.bundle import Bundle
 from kizu_inspect.errors import DataError
-from kizu_inspect.images import encode_png
-from kizu_inspect.training.dataset import read_as_trained, read_labelled
+from kizu_inspect.labelled.dataset import read_as_trained, read_labelled
+from kizu_inspect.picture.images import encode_png
 
 PNG = encode_png(np.zeros((8, 8, 3), np.uint8))
 

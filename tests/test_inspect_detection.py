@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kizu_inspect.evaluation.detection import compare, detection_figures
+from kizu_inspect.labelled.dataset import Box
 from kizu_inspect.results import Region
-from kizu_inspect.training.dataset import Box
 
 
 def region(x1: int, y1: int, x2: int, y2: int, label: str = "a", score: float = 1.0) -> Region:

@@ -11,13 +11,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kizu_inspect.errors import MethodError
-from kizu_inspect.explain import EXPLAINERS, Forward, explainer
+from kizu_inspect.explain import EXPLAINERS, explainer
 from kizu_inspect.explain.grad_cam_pp import grad_cam_pp
 from kizu_inspect.explain.score_cam import score_cam
-from kizu_inspect.heads import EvidenceHead, LinearHead, MlpHead
-from kizu_inspect.heatmap import sample_grid
-from kizu_inspect.images import CellGeometry, input_geometry
-from kizu_inspect.model import Architecture, HeadSettings, InputSettings, build_classifier
+from kizu_inspect.network.forward import Forward
+from kizu_inspect.network.heads import EvidenceHead, LinearHead, MlpHead
+from kizu_inspect.network.model import Architecture, HeadSettings, build_classifier
+from kizu_inspect.picture.heatmap import sample_grid
+from kizu_inspect.picture.images import CellGeometry, input_geometry
+from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.recipe import ExplanationSettings
 from kizu_inspect.results import MapStatus
 

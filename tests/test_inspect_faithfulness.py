@@ -20,7 +20,8 @@ from kizu_inspect.evaluation.faithfulness import (
 )
 from kizu_inspect.evaluation.pointing import comparison_maps, locate
 from kizu_inspect.explain import explainer
-from kizu_inspect.model import Architecture, HeadSettings, InputSettings, build_classifier
+from kizu_inspect.network.model import Architecture, HeadSettings, build_classifier
+from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.synth import draw_part
 
 SIDE = 40

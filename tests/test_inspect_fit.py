@@ -12,16 +12,17 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torchvision import models
 
-from kizu_inspect.backbones import build_backbone, cell_geometry
 from kizu_inspect.errors import ConfigError
-from kizu_inspect.heads import build_head
-from kizu_inspect.model import Architecture, InputSettings, build_classifier
+from kizu_inspect.labelled.dataset import read_labelled
+from kizu_inspect.labelled.places import UNSURE, truth_of
+from kizu_inspect.network.backbones import build_backbone, cell_geometry
+from kizu_inspect.network.heads import build_head
+from kizu_inspect.network.model import Architecture, build_classifier
+from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.synth import write_set
-from kizu_inspect.training.dataset import read_labelled
 from kizu_inspect.training.fit import FitSettings, fit, logits_of, prepare_profile
 from kizu_inspect.training.losses import class_weights, evidence_loss
 from kizu_inspect.training.pictures import Pictures, load_pictures
-from kizu_inspect.training.places import UNSURE, truth_of
 
 CPU = torch.device("cpu")
 INPUT = InputSettings(height_px=64, width_px=64)

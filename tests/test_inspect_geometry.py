@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from kizu_inspect.backbones import BACKBONES, build_backbone, cell_geometry
-from kizu_inspect.heatmap import sample_grid
-from kizu_inspect.images import fit_image, grid_geometry, place
+from kizu_inspect.network.backbones import BACKBONES, build_backbone, cell_geometry
+from kizu_inspect.picture.heatmap import sample_grid
+from kizu_inspect.picture.images import fit_image, grid_geometry, place
 
 
 @pytest.mark.parametrize("size", [(120, 90), (33, 200), (64, 64), (500, 410)])

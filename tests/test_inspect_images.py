@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from kizu_inspect.errors import ImageError
-from kizu_inspect.images import decode_image, encode_png
+from kizu_inspect.picture.images import decode_image, encode_png
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
 

@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from kizu_inspect.bundle import Bundle
 from kizu_inspect.evaluation.evaluate import evaluate
 from kizu_inspect.explain import explainer
-from kizu_inspect.heads import EvidenceHead, LfiHead, LinearHead
-from kizu_inspect.model import Architecture, Classifier, HeadSettings, InputSettings, build_classifier
+from kizu_inspect.labelled.dataset import read_labelled
+from kizu_inspect.network.heads import EvidenceHead, LfiHead, LinearHead
+from kizu_inspect.network.model import Architecture, Classifier, HeadSettings, build_classifier
+from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.results import MapStatus
 from kizu_inspect.synth import KINDS, draw_part, write_set
-from kizu_inspect.training.dataset import read_labelled
 from kizu_inspect.training.fit import FitSettings
 from kizu_inspect.training.train import TrainingSettings, train
 

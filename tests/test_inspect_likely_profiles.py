@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from kizu_inspect.profile import ProfileName
+from kizu_inspect.labelled.dataset import read_labelled
+from kizu_inspect.labelled.picture_files import read_picture
+from kizu_inspect.picture.inputs import ProfileName
 from kizu_inspect.synth import write_set
-from kizu_inspect.training.dataset import read_labelled
 from kizu_inspect.training.likely_profiles import likely_profiles, likeness
-from kizu_inspect.training.pictures import read_picture
 from texture_world import write_alike
 
 

@@ -14,7 +14,7 @@ from kizu_inspect.bundle import Bundle
 from kizu_inspect.decide import decide
 from kizu_inspect.errors import BundleError
 from kizu_inspect.inspector import Inspector
-from kizu_inspect.novelty import Novelty
+from kizu_inspect.network.novelty import Novelty
 from kizu_inspect.recipe import Recipe
 from kizu_inspect.results import Verdict
 from kizu_inspect.synth import draw_part

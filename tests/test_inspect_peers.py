@@ -16,10 +16,12 @@ from torch import Tensor, nn
 from torchcam import methods as torchcam
 from torchvision import models
 
-from kizu_inspect.explain import Forward, explainer
+from kizu_inspect.explain import explainer
 from kizu_inspect.explain.score_cam import score_cam
-from kizu_inspect.heads import LinearHead
-from kizu_inspect.model import Architecture, Classifier, HeadSettings, InputSettings, build_classifier
+from kizu_inspect.network.forward import Forward
+from kizu_inspect.network.heads import LinearHead
+from kizu_inspect.network.model import Architecture, Classifier, HeadSettings, build_classifier
+from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.results import MapStatus
 
 TARGETS = torch.tensor([1, 2])

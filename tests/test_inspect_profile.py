@@ -8,7 +8,7 @@ import torch
 from scipy.ndimage import uniform_filter
 from scipy.stats import zscore
 
-from kizu_inspect.profile import InputProfile
+from kizu_inspect.network.profile import InputProfile
 
 
 @pytest.fixture

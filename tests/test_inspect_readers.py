@@ -14,11 +14,11 @@ from torchvision.ops import box_convert
 
 from formats_world import HEIGHT, WIDTH, manifest, picture, voc_xml, write_coco, write_mvtec, write_voc, write_yolo
 from kizu_inspect.errors import DataError
-from kizu_inspect.training.dataset import read_labelled
-from kizu_inspect.training.findings import Finding, refuse
-from kizu_inspect.training.readers import read_samples
-from kizu_inspect.training.readers.manifest import write_manifest
-from kizu_inspect.training.samples import Sample, outward
+from kizu_inspect.labelled.dataset import read_labelled
+from kizu_inspect.labelled.findings import Finding, refuse
+from kizu_inspect.labelled.readers import read_samples
+from kizu_inspect.labelled.readers.manifest import write_manifest
+from kizu_inspect.labelled.samples import Sample, outward
 
 
 def samples_of(path: Path) -> dict[str, Sample]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from kizu_inspect.comparing.recommend import Measured, at_promise, recommend
 from kizu_inspect.evaluation.figures import wilson
-from kizu_inspect.training.recommend import Measured, at_promise, recommend
 from kizu_inspect.training.thresholds import Scored
 
 GOOD = 60

@@ -10,8 +10,8 @@ import pytest
 
 from boards_world import HEIGHT, WIDTH, design, photo, spoil
 from kizu_inspect.errors import ConfigError, ImageError
+from kizu_inspect.picture.reference import References, align
 from kizu_inspect.recipe import AlignmentSettings, ReferenceSettings
-from kizu_inspect.reference import References, align
 
 SHIFT = AlignmentSettings()
 

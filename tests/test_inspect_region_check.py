@@ -9,9 +9,9 @@ import pytest
 import scipy.ndimage
 import torch
 
-from kizu_inspect.backbones import build_backbone, cell_geometry
 from kizu_inspect.explain.region_check import without_and_only
 from kizu_inspect.inspector import Inspector
+from kizu_inspect.network.backbones import build_backbone, cell_geometry
 from kizu_inspect.recipe import Recipe
 from kizu_inspect.synth import KINDS, draw_part
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 
 from kizu_inspect.explain.regions import find_regions
-from kizu_inspect.heatmap import sample_grid
+from kizu_inspect.picture.heatmap import sample_grid
 from kizu_inspect.results import GridGeometry, Heatmap, MapStatus
 
 STEP = 4

@@ -12,9 +12,9 @@ from kizu_inspect.bundle import Bundle
 from kizu_inspect.errors import BundleError
 from kizu_inspect.explain import explainer
 from kizu_inspect.inspector import Inspector
+from kizu_inspect.labelled.dataset import read_labelled
 from kizu_inspect.recipe import ExplanationSettings, Recipe
 from kizu_inspect.synth import draw_part, write_set
-from kizu_inspect.training.dataset import read_labelled
 from kizu_inspect.training.pictures import load_pictures
 from kizu_inspect.training.scales import fit_region_threshold, fit_scales
 

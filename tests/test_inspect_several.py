@@ -16,13 +16,14 @@ from kizu_inspect.bundle import Bundle
 from kizu_inspect.decide import decide, likely, probabilities_of
 from kizu_inspect.evaluation.evaluate import evaluate
 from kizu_inspect.inspector import Inspector
-from kizu_inspect.model import Architecture, HeadSettings, InputSettings
+from kizu_inspect.labelled.dataset import read_labelled
+from kizu_inspect.labelled.picture_files import read_picture
+from kizu_inspect.network.model import Architecture, HeadSettings
+from kizu_inspect.picture.inputs import InputSettings
+from kizu_inspect.picture.tiles import merge_probabilities
 from kizu_inspect.recipe import Recipe
 from kizu_inspect.results import Verdict
-from kizu_inspect.tiles import merge_probabilities
-from kizu_inspect.training.dataset import read_labelled
 from kizu_inspect.training.fit import FitSettings
-from kizu_inspect.training.pictures import read_picture
 from kizu_inspect.training.train import TrainingSettings, train
 
 SIDE = 48

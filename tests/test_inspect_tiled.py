@@ -14,12 +14,12 @@ from kizu_inspect.bundle import Bundle
 from kizu_inspect.errors import ConfigError
 from kizu_inspect.evaluation.evaluate import evaluate
 from kizu_inspect.explain import EXPLAINERS
-from kizu_inspect.heatmap import upsample
-from kizu_inspect.images import encode_png
 from kizu_inspect.inspector import Inspector
+from kizu_inspect.labelled.dataset import read_labelled
+from kizu_inspect.picture.heatmap import upsample
+from kizu_inspect.picture.images import encode_png
 from kizu_inspect.recipe import ExplanationSettings, Recipe, ReferenceSettings
 from kizu_inspect.results import MapStatus, Verdict
-from kizu_inspect.training.dataset import read_labelled
 
 CPU = torch.device("cpu")
 COPPER, HOLE = (38, 20), (147, 121)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from kizu_inspect.errors import ImageError
-from kizu_inspect.heatmap import sample_grid
-from kizu_inspect.images import CellGeometry
+from kizu_inspect.picture.heatmap import sample_grid
+from kizu_inspect.picture.images import CellGeometry
+from kizu_inspect.picture.tiles import confined, merge_maps, merge_probabilities, tile_corners
 from kizu_inspect.results import GridGeometry
-from kizu_inspect.tiles import confined, merge_maps, merge_probabilities, tile_corners
 
 CELLS = CellGeometry(start_px=3.5, step_px=8, field_px=50)
 

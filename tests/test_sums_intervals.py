@@ -91,7 +91,8 @@ def test_a_figure_of_the_evaluation_has_the_same_interval() -> None:
 
 def test_importing_the_sums_brings_no_heavy_library() -> None:
     modules = ", ".join(
-        f"kizu_inspect.sums.{name}" for name in ("agreement", "audit_sample", "control_charts", "intervals", "pareto", "yields")
+        f"kizu_inspect.sums.{name}"
+        for name in ("agreement", "audit_sample", "calibration", "control_charts", "intervals", "pareto", "yields")
     )
     heavy = "{'torch', 'sklearn', 'statsmodels', 'pandas', 'scipy.stats'}"
     code = f"import sys, {modules}; sys.exit(bool({heavy} & set(sys.modules)))"

@@ -25,14 +25,14 @@ import numpy.typing as npt
 from board_crops import boxes_of, touched
 
 from kizu_inspect.bundle import Bundle
-from kizu_inspect.devices import pick_device
 from kizu_inspect.evaluation.detection import Detected, compare, detection_figures
 from kizu_inspect.evaluation.figures import wilson
 from kizu_inspect.inspector import Inspector
+from kizu_inspect.labelled.dataset import read_labelled
+from kizu_inspect.labelled.picture_files import read_picture
+from kizu_inspect.network.devices import pick_device
 from kizu_inspect.recipe import ExplanationSettings, Recipe
 from kizu_inspect.results import Verdict
-from kizu_inspect.training.dataset import read_labelled
-from kizu_inspect.training.pictures import read_picture
 
 COLUMNS = ("path", "label", "split", "group", "boxes", "mask", "reference")
 TILE_PX = 160

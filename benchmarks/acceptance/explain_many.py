@@ -20,7 +20,8 @@ import torch
 
 from kizu_inspect.errors import MethodError
 from kizu_inspect.explain import EXPLAINERS, explainer
-from kizu_inspect.model import Architecture, Classifier, HeadSettings, InputSettings, build_classifier
+from kizu_inspect.network.model import Architecture, Classifier, HeadSettings, build_classifier
+from kizu_inspect.picture.inputs import InputSettings
 
 LIMIT_MIB = 64
 MISTAKE_EVERY = 19  # not a divisor of heads times methods: every pair has its turn

@@ -30,7 +30,7 @@ from kizu_db.migrations import upgrade
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
 from kizu_db.values import ExplanationState
-from kizu_inspect.images import encode_png
+from kizu_inspect.picture.images import encode_png
 from kizu_inspect.synth import KINDS, draw_part
 
 STATION = "kill-9"
@@ -71,7 +71,8 @@ def untrained_bundle(path: Path) -> Path:
     import torch
 
     from kizu_inspect import bundle as bundles
-    from kizu_inspect.model import Architecture, InputSettings, build_classifier
+    from kizu_inspect.network.model import Architecture, build_classifier
+    from kizu_inspect.picture.inputs import InputSettings
 
     torch.manual_seed(0)
     inputs = InputSettings(height_px=64, width_px=64)

@@ -35,8 +35,8 @@ from kizu_db.settings import DatabaseSettings
 from kizu_inspect.bundle import Bundle
 from kizu_inspect.evaluation.classification import classification_figures
 from kizu_inspect.evaluation.figures import Figure, bootstrap
+from kizu_inspect.labelled.dataset import read_as_trained
 from kizu_inspect.results import Judgement, Verdict
-from kizu_inspect.training.dataset import read_as_trained
 
 
 def kizu(*arguments: str) -> None:

@@ -22,13 +22,13 @@ from typing import Any
 from labelled_pictures import at_dashes, kizu
 
 from kizu_inspect.bundle import Bundle
-from kizu_inspect.devices import pick_device
 from kizu_inspect.evaluation.figures import wilson
 from kizu_inspect.inspector import Inspector
+from kizu_inspect.labelled.dataset import Sample, read_labelled
+from kizu_inspect.labelled.picture_files import read_picture
+from kizu_inspect.network.devices import pick_device
 from kizu_inspect.recipe import Recipe
 from kizu_inspect.results import Judgement, Verdict
-from kizu_inspect.training.dataset import Sample, read_labelled
-from kizu_inspect.training.pictures import read_picture
 
 BATCH = 64
 

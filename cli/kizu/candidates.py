@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import ValidationError
 
 from kizu_inspect.errors import ConfigError
+from kizu_inspect.labelled.dataset import LabelledSet
 from kizu_inspect.settings import describe_invalid
-from kizu_inspect.training.dataset import LabelledSet
 
 if TYPE_CHECKING:
     from kizu_inspect.training.train import TrainingSettings
@@ -26,7 +26,7 @@ LEAST_STEPS = 24
 
 def backbones_for(named: Sequence[str], *, compare: bool) -> tuple[str, ...]:
     """The backbones to train. Raises ConfigError for an unknown one, and for several without `compare`."""
-    from kizu_inspect.backbones import BACKBONES
+    from kizu_inspect.network.backbones import BACKBONES
 
     known = ["local", *BACKBONES]
     unknown = [name for name in named if name not in known]

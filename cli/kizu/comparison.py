@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from kizu_inspect.comparing.compare import Comparison
     from kizu_inspect.evaluation.figures import Figure
-    from kizu_inspect.training.compare import Comparison
 
 __all__ = ["cautions", "comparison_table"]
 

@@ -14,8 +14,8 @@ import yaml
 from kizu.commands.line import run_config
 from kizu.config import KizuConfig, load_config
 from kizu_inspect.errors import ConfigError
+from kizu_inspect.labelled.dataset import read_labelled
 from kizu_inspect.synth import write_set
-from kizu_inspect.training.dataset import read_labelled
 from kizu_pipeline.summary import RunSummary
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def train_demo(
     seed: int = 0,
 ) -> Trained:
     """Draws the training parts and trains for about two minutes, at least 400 steps."""
-    from kizu_inspect.model import InputSettings
+    from kizu_inspect.picture.inputs import InputSettings
     from kizu_inspect.training.fit import FitSettings
     from kizu_inspect.training.report import write_report
     from kizu_inspect.training.train import TrainingSettings, train

@@ -12,9 +12,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from kizu_inspect.errors import BundleError
-from kizu_inspect.model import Architecture, Classifier, InputSettings, build_classifier
-from kizu_inspect.novelty import Novelty
-from kizu_inspect.profile import COMPARING
+from kizu_inspect.network.model import Architecture, Classifier, build_classifier
+from kizu_inspect.network.novelty import Novelty
+from kizu_inspect.network.profile import COMPARING
+from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.recipe import ExplanationSettings
 from kizu_inspect.results import ModelInfo
 from kizu_inspect.settings import Settings, describe_invalid

@@ -12,17 +12,18 @@ import torch
 
 from kizu_inspect.bundle import Bundle
 from kizu_inspect.decide import decide, likely, probabilities_of
-from kizu_inspect.devices import device_name, pick_device
 from kizu_inspect.errors import BundleError, ConfigError, ImageError
-from kizu_inspect.explain import Forward, explainer
-from kizu_inspect.explain.picture_map import PictureMap, ViewMap, picture_map
+from kizu_inspect.explain import explainer
 from kizu_inspect.explain.region_check import without_and_only
-from kizu_inspect.images import input_geometry
+from kizu_inspect.network.devices import device_name, pick_device
+from kizu_inspect.network.forward import Forward
+from kizu_inspect.picture.images import input_geometry
+from kizu_inspect.picture.reference import Aligned, References, align, grey_of
+from kizu_inspect.picture.tiles import merge_probabilities
+from kizu_inspect.picture.views import Sight, look_at, stacked
+from kizu_inspect.picture_map import PictureMap, ViewMap, picture_map
 from kizu_inspect.recipe import Device, Recipe
-from kizu_inspect.reference import Aligned, References, align, grey_of
 from kizu_inspect.results import Explanation, ImageRGB, Judgement, RegionCheck, Verdict
-from kizu_inspect.tiles import merge_probabilities
-from kizu_inspect.views import Sight, look_at, stacked
 
 __all__ = ["Inspector", "JudgedBatch"]
 

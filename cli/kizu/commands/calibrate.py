@@ -10,7 +10,7 @@ from rich.table import Table
 
 from kizu.console import JsonOption, progress_bar, screen, write_json
 from kizu_inspect.errors import ConfigError
-from kizu_inspect.training.dataset import read_as_trained
+from kizu_inspect.labelled.dataset import read_as_trained
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,13 +12,13 @@ from rich.table import Table
 
 from kizu.console import JsonOption, progress_bar, screen, write_json, write_text
 from kizu_inspect.errors import ConfigError
-from kizu_inspect.training.findings import refuse
-from kizu_inspect.training.readers import EXPECTED, Splits, read_samples
-from kizu_inspect.training.readers.manifest import write_manifest
-from kizu_inspect.training.samples import SPLITS
+from kizu_inspect.labelled.findings import refuse
+from kizu_inspect.labelled.readers import EXPECTED, Splits, read_samples
+from kizu_inspect.labelled.readers.manifest import write_manifest
+from kizu_inspect.labelled.samples import SPLITS
 
 if TYPE_CHECKING:
-    from kizu_inspect.training.checking.check import Checked
+    from kizu_inspect.labelled.checking.check import Checked
 
 __all__ = ["check_command", "convert_command"]
 
@@ -39,8 +39,8 @@ def check_command(
     json: JsonOption = None,
 ) -> None:
     """List all that is wrong with a set; exit code 1 where training refuses it. Example: kizu data check parts"""
-    from kizu_inspect.training.checking.check import check_set
-    from kizu_inspect.training.checking.page import page
+    from kizu_inspect.labelled.checking.check import check_set
+    from kizu_inspect.labelled.checking.page import page
 
     with progress_bar("Looking", None) as bar:
         checked = check_set(

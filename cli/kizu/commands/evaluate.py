@@ -10,8 +10,8 @@ from rich.table import Table
 
 from kizu.console import JsonOption, progress_bar, screen, write_json
 from kizu_inspect.errors import DataError
+from kizu_inspect.labelled.dataset import read_as_trained
 from kizu_inspect.recipe import ExplanationSettings, Masked, Target
-from kizu_inspect.training.dataset import read_as_trained
 
 __all__ = ["evaluate_command"]
 

@@ -44,9 +44,9 @@ def inspect_command(
     """Judge pictures. Example: kizu inspect bundles/plates part.png --out shown"""
     import cv2
 
-    from kizu_inspect.heatmap import overlay
-    from kizu_inspect.images import decode_image, encode_png
     from kizu_inspect.inspector import Inspector
+    from kizu_inspect.picture.heatmap import overlay
+    from kizu_inspect.picture.images import decode_image, encode_png
 
     if fail_on not in (None, "reject"):
         raise typer.BadParameter(f"found {fail_on}; expected reject", param_hint="--fail-on")

@@ -14,7 +14,7 @@ from kizu.commands.calibrate import trade_off_table
 from kizu.comparison import cautions, comparison_table
 from kizu.console import JsonOption, progress_bar, screen, write_json
 from kizu_inspect.errors import ConfigError
-from kizu_inspect.training.dataset import read_labelled
+from kizu_inspect.labelled.dataset import read_labelled
 
 __all__ = ["train_command"]
 
@@ -97,7 +97,7 @@ def train_command(
     json: JsonOption = None,
 ) -> None:
     """Train, calibrate and set thresholds. Example: kizu train parts --out bundles/plates"""
-    from kizu_inspect.training.compare import compare as train_and_compare
+    from kizu_inspect.comparing.compare import compare as train_and_compare
     from kizu_inspect.training.likely_profiles import likely_profiles
     from kizu_inspect.training.report import write_report
     from kizu_inspect.training.thresholds import trade_off

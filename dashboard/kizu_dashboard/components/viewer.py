@@ -11,7 +11,7 @@ import streamlit as st
 from kizu_dashboard.components.assets import read_asset
 from kizu_dashboard.wording import map_subject, method_name, no_map_reason
 from kizu_db.values import InspectionRecord
-from kizu_inspect.heatmap import COLOUR_TABLE
+from kizu_inspect.picture.heatmap import COLOUR_TABLE
 
 __all__ = ["draw_viewer", "viewer_data"]
 

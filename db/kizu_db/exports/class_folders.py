@@ -13,7 +13,7 @@ from kizu_db.exports.told import Told
 from kizu_db.image_store import ImageStore
 from kizu_db.values import InspectionRecord
 from kizu_inspect.errors import DataError
-from kizu_inspect.training.samples import GOOD, SPLITS
+from kizu_inspect.labelled.samples import GOOD, SPLITS
 
 __all__ = ["export_class_folders"]
 

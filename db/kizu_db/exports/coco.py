@@ -16,8 +16,8 @@ from kizu_db.exports.reviewed import Reviewed, each_reviewed
 from kizu_db.exports.told import LeftOut, Told
 from kizu_db.image_store import ImageStore
 from kizu_db.values import InspectionRecord
+from kizu_inspect.labelled.samples import GOOD
 from kizu_inspect.results import Region
-from kizu_inspect.training.samples import GOOD
 
 __all__ = ["export_coco"]
 

@@ -10,7 +10,7 @@ from kizu_db.exports.told import LeftOut, Told
 from kizu_db.image_store import ImageStore
 from kizu_db.values import InspectionRecord
 from kizu_inspect.errors import DataError, RecordError
-from kizu_inspect.training.samples import GOOD_NAMES, PICTURES
+from kizu_inspect.labelled.samples import GOOD_NAMES, PICTURES
 
 __all__ = ["Reviewed", "each_reviewed"]
 

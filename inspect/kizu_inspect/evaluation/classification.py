@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from kizu_inspect.decide import likely
 from kizu_inspect.evaluation.figures import Figure, bootstrap, wilson
 from kizu_inspect.results import Judgement, Verdict
-from kizu_inspect.training.calibrate import expected_calibration_error
+from kizu_inspect.sums.calibration import expected_calibration_error
 
 __all__ = ["classification_figures"]
 

@@ -10,13 +10,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from kizu_inspect.bundle import Bundle
-from kizu_inspect.devices import pick_device
-from kizu_inspect.heatmap import overlay
 from kizu_inspect.inspector import Inspector
+from kizu_inspect.labelled.dataset import Sample
+from kizu_inspect.labelled.picture_files import read_picture
+from kizu_inspect.labelled.places import truth_of
+from kizu_inspect.network.devices import pick_device
+from kizu_inspect.picture.heatmap import overlay
 from kizu_inspect.recipe import Device, ExplanationSettings, Recipe
-from kizu_inspect.training.dataset import Sample
-from kizu_inspect.training.pictures import read_picture
-from kizu_inspect.training.places import truth_of
 
 __all__ = ["write_contact_sheet"]
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kizu_inspect.evaluation.figures import Figure, bootstrap, wilson
+from kizu_inspect.labelled.dataset import Box
 from kizu_inspect.results import Region
-from kizu_inspect.training.dataset import Box
 
 __all__ = ["Detected", "compare", "detection_figures"]
 

@@ -13,7 +13,6 @@ import numpy.typing as npt
 import torch
 
 from kizu_inspect.bundle import Bundle
-from kizu_inspect.devices import pick_device
 from kizu_inspect.errors import BundleError, MethodError
 from kizu_inspect.evaluation.classification import classification_figures
 from kizu_inspect.evaluation.detection import Detected, compare, detection_figures
@@ -27,16 +26,18 @@ from kizu_inspect.evaluation.faithfulness import (
 )
 from kizu_inspect.evaluation.figures import Figure, wilson
 from kizu_inspect.evaluation.pointing import Located, comparison_maps, explanation_figures, locate, map_of
-from kizu_inspect.explain import EXPLAINERS, Explainer, Forward, explainer
-from kizu_inspect.heatmap import sample_grid
-from kizu_inspect.images import input_geometry
+from kizu_inspect.explain import EXPLAINERS, Explainer, explainer
 from kizu_inspect.inspector import Inspector
-from kizu_inspect.model import Classifier
+from kizu_inspect.labelled.dataset import Sample
+from kizu_inspect.labelled.picture_files import read_picture
+from kizu_inspect.labelled.places import truth_of
+from kizu_inspect.network.devices import pick_device
+from kizu_inspect.network.forward import Forward
+from kizu_inspect.network.model import Classifier
+from kizu_inspect.picture.heatmap import sample_grid
+from kizu_inspect.picture.images import input_geometry
 from kizu_inspect.recipe import Device, ExplanationSettings, Recipe
 from kizu_inspect.results import Heatmap, Judgement
-from kizu_inspect.training.dataset import Sample
-from kizu_inspect.training.pictures import read_picture
-from kizu_inspect.training.places import truth_of
 
 __all__ = ["Evaluation", "evaluate"]
 

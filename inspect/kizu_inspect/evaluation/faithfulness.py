@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from kizu_inspect.evaluation.figures import Figure, bootstrap, wilson
-from kizu_inspect.heads import LfiHead
-from kizu_inspect.model import Classifier
+from kizu_inspect.network.heads import LfiHead
+from kizu_inspect.network.model import Classifier
 
 __all__ = ["Answers", "ask", "faithfulness_figures", "mean_correlation", "median_rank_correlation", "with_fresh_head"]
 

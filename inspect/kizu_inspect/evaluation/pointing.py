@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kizu_inspect.evaluation.figures import Figure, bootstrap, wilson
-from kizu_inspect.heatmap import sample_grid
+from kizu_inspect.picture.heatmap import sample_grid
 from kizu_inspect.results import Heatmap
 
 __all__ = ["Located", "comparison_maps", "explanation_figures", "locate", "map_of"]

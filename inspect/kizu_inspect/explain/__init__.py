@@ -10,11 +10,12 @@ from torch import Tensor
 
 from kizu_inspect.errors import MethodError
 from kizu_inspect.explain.cam import cam
-from kizu_inspect.explain.contract import Explainer, Forward, Maps, check_targets
+from kizu_inspect.explain.contract import Explainer, Maps, check_targets
 from kizu_inspect.explain.grad_cam import grad_cam
 from kizu_inspect.explain.grad_cam_pp import grad_cam_pp
 from kizu_inspect.explain.lfi_cam import lfi_cam
 from kizu_inspect.explain.score_cam import score_cam
+from kizu_inspect.network.forward import Forward
 from kizu_inspect.recipe import ExplanationSettings
 
 __all__ = ["EXPLAINERS", "Explainer", "Forward", "Maps", "explainer"]

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from kizu_inspect.errors import MethodError
-from kizu_inspect.explain.contract import Forward, Maps, finish
+from kizu_inspect.explain.contract import Maps, finish
 from kizu_inspect.explain.gradients import readout_weights
-from kizu_inspect.heads import ReadoutHead
+from kizu_inspect.network.forward import Forward
+from kizu_inspect.network.heads import ReadoutHead
 
 __all__ = ["cam"]
 

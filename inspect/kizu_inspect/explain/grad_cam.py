@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from kizu_inspect.explain.contract import Forward, Maps, finish
+from kizu_inspect.explain.contract import Maps, finish
 from kizu_inspect.explain.gradients import mean_gradient
+from kizu_inspect.network.forward import Forward
 
 __all__ = ["grad_cam"]
 

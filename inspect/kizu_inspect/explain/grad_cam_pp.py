@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from kizu_inspect.explain.contract import Forward, Maps, finish
+from kizu_inspect.explain.contract import Maps, finish
 from kizu_inspect.explain.gradients import gradient_of_head, readout_weights
-from kizu_inspect.heads import ReadoutHead
+from kizu_inspect.network.forward import Forward
+from kizu_inspect.network.heads import ReadoutHead
 
 __all__ = ["grad_cam_pp"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from kizu_inspect.explain.contract import Forward
-from kizu_inspect.heads import ReadoutHead
+from kizu_inspect.network.forward import Forward
+from kizu_inspect.network.heads import ReadoutHead
 
 __all__ = ["gradient_of_head", "mean_gradient", "readout_weights"]
 

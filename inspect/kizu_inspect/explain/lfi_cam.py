@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from kizu_inspect.errors import MethodError
-from kizu_inspect.explain.contract import Forward, Maps, finish
+from kizu_inspect.explain.contract import Maps, finish
+from kizu_inspect.network.forward import Forward
 
 __all__ = ["lfi_cam"]
 

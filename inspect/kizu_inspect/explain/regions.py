@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from kizu_inspect.heatmap import sample_grid
+from kizu_inspect.picture.heatmap import sample_grid
 from kizu_inspect.results import GridGeometry, Heatmap, Region
 
 __all__ = ["find_regions"]

@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from kizu_inspect.explain.contract import Forward, Maps, finish
+from kizu_inspect.explain.contract import Maps, finish
 from kizu_inspect.explain.gradients import mean_gradient
-from kizu_inspect.images import CellGeometry
+from kizu_inspect.network.forward import Forward
+from kizu_inspect.picture.images import CellGeometry
 from kizu_inspect.recipe import Masked
 
 __all__ = ["score_cam"]

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kizu_inspect.errors import DataError
+from kizu_inspect.labelled.readers.manifest import write_rows
 from kizu_inspect.synth.parts import KINDS, draw_part
-from kizu_inspect.training.readers.manifest import write_rows
 
 __all__ = ["DEFAULT_SPLITS", "write_set"]
 

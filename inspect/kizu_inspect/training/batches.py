@@ -10,10 +10,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kizu_inspect.profile import InputProfile
+from kizu_inspect.network.profile import InputProfile
+from kizu_inspect.picture.views import to_input
 from kizu_inspect.training.augment import Augmentation
 from kizu_inspect.training.pictures import Pictures
-from kizu_inspect.views import to_input
 
 __all__ = ["Batch", "Batches"]
 

@@ -1,4 +1,4 @@
-"""Temperature and calibration error, from the validation split."""
+"""Temperature, from the validation split."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy.optimize import minimize_scalar
 from kizu_inspect.decide import probabilities_of
 from kizu_inspect.errors import DataError
 
-__all__ = ["expected_calibration_error", "fit_temperature", "split_by_group"]
+__all__ = ["fit_temperature", "split_by_group"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -46,16 +46,3 @@ def fit_temperature(logits: Floats, marks: Bools, *, good: int | None = None, se
         return float(-np.log(np.maximum(p[marks], 1e-300)).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
-
-
-def expected_calibration_error(probabilities: Floats, labels: Ints, *, bins: int = 15) -> float:
-    """Mean distance of confidence and accuracy over equal-width bins of confidence, weighted by their counts (Guo et al.)."""
-    confidence = probabilities.max(axis=1)
-    correct = probabilities.argmax(axis=1) == labels
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
-    return float(
-        sum(
-            abs(float(confidence[which == b].mean()) - float(correct[which == b].mean())) * float((which == b).mean())
-            for b in np.unique(which)
-        )
-    )

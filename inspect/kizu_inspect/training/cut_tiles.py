@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from kizu_inspect.errors import DataError, ImageError
-from kizu_inspect.model import InputSettings
-from kizu_inspect.tiles import Corner
-from kizu_inspect.training.dataset import Box, Sample
-from kizu_inspect.training.pictures import Pictures, on_disk, read_picture, read_reference
-from kizu_inspect.training.places import defects_of, places_of
-from kizu_inspect.training.readers.files import picture_size, unreadable
+from kizu_inspect.labelled.dataset import Box, Sample
+from kizu_inspect.labelled.picture_files import read_picture, read_reference
+from kizu_inspect.labelled.places import defects_of, places_of
+from kizu_inspect.labelled.readers.files import picture_size, unreadable
+from kizu_inspect.picture.inputs import InputSettings
+from kizu_inspect.picture.tiles import Corner
+from kizu_inspect.training.pictures import Pictures, on_disk
 
 __all__ = ["cut_tiles"]
 

@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from kizu_inspect.decide import likely, probabilities_of
-from kizu_inspect.model import Classifier
+from kizu_inspect.network.model import Classifier
 from kizu_inspect.settings import Settings
 from kizu_inspect.training.batches import Batches
 from kizu_inspect.training.losses import ClassLoss, class_weights, evidence_loss

@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from kizu_inspect.profile import ProfileName
-from kizu_inspect.training.dataset import LabelledSet
-from kizu_inspect.training.pictures import read_picture
+from kizu_inspect.labelled.dataset import LabelledSet
+from kizu_inspect.labelled.picture_files import read_picture
+from kizu_inspect.picture.inputs import ProfileName
 
 __all__ = ["likely_profiles", "likeness"]
 

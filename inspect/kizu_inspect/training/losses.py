@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from kizu_inspect.heads import EvidenceHead
-from kizu_inspect.model import Classifier
+from kizu_inspect.labelled.places import UNSURE
+from kizu_inspect.network.heads import EvidenceHead
+from kizu_inspect.network.model import Classifier
 from kizu_inspect.training.pictures import Pictures
-from kizu_inspect.training.places import UNSURE
 
 __all__ = ["ClassLoss", "class_weights", "evidence_loss"]
 

@@ -6,23 +6,20 @@ import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kizu_inspect.errors import DataError, ImageError
-from kizu_inspect.images import decode_image, fit_image
-from kizu_inspect.model import InputSettings
-from kizu_inspect.recipe import AlignmentSettings
-from kizu_inspect.reference import Grey, align, grey_of
-from kizu_inspect.training.dataset import Sample
-from kizu_inspect.training.places import UNSURE, Places, defects_of, places_of
-from kizu_inspect.views import stacked, to_input
+from kizu_inspect.labelled.dataset import Sample
+from kizu_inspect.labelled.picture_files import read_picture, read_reference
+from kizu_inspect.labelled.places import UNSURE, Places, defects_of, places_of
+from kizu_inspect.picture.images import fit_image
+from kizu_inspect.picture.inputs import InputSettings
+from kizu_inspect.picture.views import stacked, to_input
 
-__all__ = ["Pictures", "load_pictures", "on_disk", "read_picture", "read_reference"]
+__all__ = ["Pictures", "load_pictures", "on_disk"]
 
 
 @dataclass(frozen=True)
@@ -116,27 +113,3 @@ def on_disk(shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     with tempfile.TemporaryFile() as file:  # unlinked at once: gone with the array, also after a kill
         file.truncate(max(1, int(np.prod(shape))))
         return np.memmap(file, dtype=np.uint8, mode="r+", shape=shape)
-
-
-def read_reference(sample: Sample, picture: npt.NDArray[np.uint8], alignment: AlignmentSettings) -> Grey:
-    """The sample's reference (H, W), laid over its picture (H, W, 3). Raises DataError."""
-    if sample.reference is None:
-        raise DataError(
-            f"picture {sample.path} has no reference", found="an empty reference column", expected="a picture without a defect",
-            next_step="Name one in the manifest, or train with another profile.",
-        )  # fmt: skip
-    try:
-        return align(picture, grey_of(read_picture(sample.reference)), alignment).reference
-    except ImageError as error:
-        raise DataError(f"picture {sample.path} cannot be compared with {sample.reference}", found=str(error)) from None
-
-
-def read_picture(path: Path) -> npt.NDArray[np.uint8]:
-    """The picture in the file, (H, W, 3) RGB. Raises DataError."""
-    try:
-        return decode_image(path.read_bytes())
-    except (OSError, ImageError) as error:
-        raise DataError(
-            f"picture {path} cannot be read", found=str(error), expected="a picture",
-            next_step="Mend or remove it, then train again.",
-        ) from None  # fmt: skip

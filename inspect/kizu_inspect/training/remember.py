@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from kizu_inspect.model import Classifier
-from kizu_inspect.novelty import Novelty
+from kizu_inspect.network.model import Classifier
+from kizu_inspect.network.novelty import Novelty
 from kizu_inspect.training.pictures import Pictures
 
 __all__ = ["remember"]

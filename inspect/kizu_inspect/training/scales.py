@@ -14,14 +14,16 @@ from torch import Tensor
 from kizu_inspect.bundle import ExplanationScales, Scale
 from kizu_inspect.errors import MethodError
 from kizu_inspect.explain import EXPLAINERS, explainer
-from kizu_inspect.explain.contract import Predict
-from kizu_inspect.heatmap import sample_grid
-from kizu_inspect.images import grid_geometry, place
-from kizu_inspect.model import Classifier, InputSettings
-from kizu_inspect.profile import COMPARING
+from kizu_inspect.labelled.picture_files import read_picture
+from kizu_inspect.labelled.places import UNSURE, truth_of
+from kizu_inspect.network.forward import Predict
+from kizu_inspect.network.model import Classifier
+from kizu_inspect.network.profile import COMPARING
+from kizu_inspect.picture.heatmap import sample_grid
+from kizu_inspect.picture.images import grid_geometry, place
+from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.recipe import ExplanationSettings, Target
-from kizu_inspect.training.pictures import Pictures, read_picture
-from kizu_inspect.training.places import UNSURE, truth_of
+from kizu_inspect.training.pictures import Pictures
 
 __all__ = ["fit_region_threshold", "fit_scales"]
 

@@ -14,17 +14,17 @@ from matplotlib.figure import Figure
 from scipy.special import expit, logit
 
 from kizu_inspect.bundle import Bundle, NoveltyLimit, Promise, Thresholds
-from kizu_inspect.devices import pick_device
 from kizu_inspect.errors import DataError
 from kizu_inspect.inspector import Inspector
+from kizu_inspect.labelled.dataset import Sample
+from kizu_inspect.labelled.picture_files import read_picture
+from kizu_inspect.network.devices import pick_device
 from kizu_inspect.recipe import Device, Recipe
-from kizu_inspect.sums.intervals import CONFIDENCE, clopper_pearson_upper
-from kizu_inspect.training.dataset import Sample
-from kizu_inspect.training.pictures import read_picture
+from kizu_inspect.sums.intervals import clopper_pearson_upper, parts_needed
 
 __all__ = [
     "PROMISES", "Scored", "ThresholdChoice", "TradeOff", "choose_thresholds", "draw_trade_off", "judge_samples", "most_missed",
-    "novelty_limit", "parts_needed", "trade_off", "write_trade_off",
+    "novelty_limit", "trade_off", "write_trade_off",
 ]  # fmt: skip
 
 PROMISES = (0.10, 0.05, 0.02, 0.01, 0.005)
@@ -67,11 +67,6 @@ def judge_samples(
     good = bundle.spec.good
     defective = np.array([sample.label != good for sample in samples], np.bool_)
     return Scored(np.array(scores), defective, np.array(novelties) if novelties else None)
-
-
-def parts_needed(miss_rate: float) -> int:
-    """Defective parts, none of them missed, that a promise of `miss_rate` takes: 59 for 5 %, 149 for 2 %, 299 for 1 %."""
-    return int(np.ceil(np.log(1 - CONFIDENCE) / np.log(1 - miss_rate)))
 
 
 def most_missed(defective: int, miss_rate: float) -> int | None:

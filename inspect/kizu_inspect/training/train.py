@@ -14,15 +14,17 @@ from pydantic import Field
 
 from kizu_inspect.bundle import Bundle, BundleSpec, Calibration, Provenance, Thresholds
 from kizu_inspect.decide import probabilities_of
-from kizu_inspect.devices import device_name, pick_device
 from kizu_inspect.errors import DataError
 from kizu_inspect.explain import EXPLAINERS
-from kizu_inspect.model import Architecture, InputSettings, build_classifier
+from kizu_inspect.labelled.dataset import LabelledSet, Sample
+from kizu_inspect.network.devices import device_name, pick_device
+from kizu_inspect.network.model import Architecture, build_classifier
+from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.recipe import Device
 from kizu_inspect.settings import Settings
-from kizu_inspect.training.calibrate import expected_calibration_error, fit_temperature, split_by_group
+from kizu_inspect.sums.calibration import expected_calibration_error
+from kizu_inspect.training.calibrate import fit_temperature, split_by_group
 from kizu_inspect.training.cut_tiles import cut_tiles
-from kizu_inspect.training.dataset import LabelledSet, Sample
 from kizu_inspect.training.fit import FitSettings, History, exactly_right, fit, logits_of, prepare_profile, seconds_a_step
 from kizu_inspect.training.pictures import Pictures, load_pictures
 from kizu_inspect.training.remember import remember

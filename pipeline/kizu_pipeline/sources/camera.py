@@ -17,7 +17,7 @@ import numpy as np
 import structlog
 
 from kizu_inspect.errors import SourceError
-from kizu_inspect.images import encode_png
+from kizu_inspect.picture.images import encode_png
 from kizu_inspect.results import ImageRGB
 from kizu_pipeline.naming import PartIdentity, printable
 from kizu_pipeline.settings import CameraSource

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kizu_inspect.training.findings import Finding, Report, a_few
-from kizu_inspect.training.readers.files import GroupOf, picture_files, relative_name
-from kizu_inspect.training.samples import GOOD, Sample
+from kizu_inspect.labelled.findings import Finding, Report, a_few
+from kizu_inspect.labelled.readers.files import GroupOf, picture_files, relative_name
+from kizu_inspect.labelled.samples import GOOD, Sample
 
 __all__ = ["is_mvtec", "read_mvtec"]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from kizu_inspect.errors import DataError
-from kizu_inspect.training.readers.coco import coco_files
-from kizu_inspect.training.readers.mvtec import is_mvtec
-from kizu_inspect.training.readers.voc import is_voc
-from kizu_inspect.training.readers.yolo import yolo_files
+from kizu_inspect.labelled.readers.coco import coco_files
+from kizu_inspect.labelled.readers.mvtec import is_mvtec
+from kizu_inspect.labelled.readers.voc import is_voc
+from kizu_inspect.labelled.readers.yolo import yolo_files
 
 __all__ = ["EXPECTED", "Format", "Recognised", "recognise"]
 

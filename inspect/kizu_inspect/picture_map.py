@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from kizu_inspect.bundle import Scale
 from kizu_inspect.explain.regions import find_regions
-from kizu_inspect.heatmap import sample_grid
-from kizu_inspect.images import CellGeometry
+from kizu_inspect.picture.heatmap import sample_grid
+from kizu_inspect.picture.images import CellGeometry
+from kizu_inspect.picture.tiles import confined, merge_maps
+from kizu_inspect.picture.views import Sight
 from kizu_inspect.results import GridGeometry, Heatmap, MapStatus, Region
-from kizu_inspect.tiles import confined, merge_maps
-from kizu_inspect.views import Sight
 
 __all__ = ["PictureMap", "ViewMap", "picture_map"]
 

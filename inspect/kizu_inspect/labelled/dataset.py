@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kizu_inspect.training.findings import Finding, Report, a_few, refuse
-from kizu_inspect.training.readers import EXPECTED, read_samples
-from kizu_inspect.training.readers.files import relative_name
-from kizu_inspect.training.samples import GOOD_NAMES, SPLITS, Box, Sample
+from kizu_inspect.labelled.findings import Finding, Report, a_few, refuse
+from kizu_inspect.labelled.readers import EXPECTED, read_samples
+from kizu_inspect.labelled.readers.files import relative_name
+from kizu_inspect.labelled.samples import GOOD_NAMES, SPLITS, Box, Sample
 
 if TYPE_CHECKING:
     from kizu_inspect.bundle import BundleSpec  # torch is heavy, and a list of pictures needs none

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from kizu_inspect.errors import ConfigError
-from kizu_inspect.images import CellGeometry
+from kizu_inspect.picture.images import CellGeometry
 
 __all__ = ["BACKBONES", "LocalBackbone", "build_backbone", "cell_geometry"]
 

@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 
 from kizu_inspect.errors import ImageError
-from kizu_inspect.images import decode_image
+from kizu_inspect.labelled.checking.check import Checked
+from kizu_inspect.labelled.findings import Finding
+from kizu_inspect.labelled.places import DEFECT_ABOVE, read_mask
+from kizu_inspect.labelled.samples import SPLITS, Sample
+from kizu_inspect.picture.images import decode_image
 from kizu_inspect.results import ImageRGB
-from kizu_inspect.training.checking.check import Checked
-from kizu_inspect.training.findings import Finding
-from kizu_inspect.training.places import DEFECT_ABOVE, read_mask
-from kizu_inspect.training.samples import SPLITS, Sample
 
 __all__ = ["page", "thumbnail"]
 

@@ -8,64 +8,20 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor, fx, nn
 from torch.fx.experimental.optimization import fuse
 
-from kizu_inspect.backbones import build_backbone, cell_geometry
-from kizu_inspect.explain.contract import Forward, Predict
-from kizu_inspect.heads import EvidenceHead, HeadName, LfiHead, Readout, build_head
-from kizu_inspect.images import CellGeometry
-from kizu_inspect.novelty import Novelty
-from kizu_inspect.profile import InputProfile, ProfileName
-from kizu_inspect.recipe import AlignmentSettings
+from kizu_inspect.network.backbones import build_backbone, cell_geometry
+from kizu_inspect.network.forward import Forward, Predict
+from kizu_inspect.network.heads import EvidenceHead, HeadName, LfiHead, Readout, build_head
+from kizu_inspect.network.novelty import Novelty
+from kizu_inspect.network.profile import InputProfile
+from kizu_inspect.picture.images import CellGeometry
+from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.settings import Settings
 
-__all__ = ["Architecture", "Classifier", "HeadSettings", "InputSettings", "TilingSettings", "build_classifier"]
-
-
-class TilingSettings(Settings):
-    """A picture is judged in tiles of the input's size, at its own resolution."""
-
-    stride_px: int = Field(
-        ge=8, title="Stride", description="From one tile to the next; what is left of a tile is their overlap."
-    )
-
-
-class InputSettings(Settings):
-    """What the network is given."""
-
-    height_px: int = Field(default=160, ge=32, le=2048, title="Height", description="Height of the network's input.")
-    width_px: int = Field(default=160, ge=32, le=2048, title="Width", description="Width of the network's input.")
-    resize: Literal["letterbox", "stretch"] = Field(
-        default="letterbox", title="Resize", description="Keep the aspect ratio and reflect the rest, or stretch."
-    )
-    profile: ProfileName = Field(
-        default="part", title="Profile",
-        description="part (fixed geometry), surface (texture), reference (compares with another picture) or plain (ImageNet).",
-    )  # fmt: skip
-    tiling: TilingSettings | None = Field(
-        default=None, title="Tiling", description="Judge a picture in overlapping tiles of this height and width; null: whole."
-    )
-
-    alignment: AlignmentSettings = AlignmentSettings()
-
-    @model_validator(mode="after")
-    def _tiles_overlap(self) -> InputSettings:
-        if self.tiling is None:
-            return self
-        if self.tiling.stride_px > min(self.height_px, self.width_px):
-            raise ValueError(
-                f"a stride of {self.tiling.stride_px} px leaves gaps between tiles of {self.width_px} × {self.height_px} px"
-            )
-        if self.profile == "part":
-            raise ValueError("the part profile compares whole pictures of one size: tiles take surface, reference or plain")
-        return self
-
-    @property
-    def size_px(self) -> tuple[int, int]:
-        """(height, width) of the network's input."""
-        return self.height_px, self.width_px
+__all__ = ["Architecture", "Classifier", "HeadSettings", "build_classifier"]
 
 
 class HeadSettings(Settings):

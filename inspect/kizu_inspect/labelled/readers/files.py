@@ -10,9 +10,9 @@ from pathlib import Path
 from PIL import Image
 
 from kizu_inspect.errors import DataError
-from kizu_inspect.images import decode_image
-from kizu_inspect.training.findings import Finding, a_few
-from kizu_inspect.training.samples import PICTURES
+from kizu_inspect.labelled.findings import Finding, a_few
+from kizu_inspect.labelled.samples import PICTURES
+from kizu_inspect.picture.images import decode_image
 
 __all__ = [
     "GroupOf",

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from kizu_inspect.errors import DataError
-from kizu_inspect.training.findings import Finding, Report
-from kizu_inspect.training.readers.files import GroupOf, absent_files, is_there, relative_name
-from kizu_inspect.training.readers.folders import mask_beside
-from kizu_inspect.training.samples import SPLITS, Box, Sample, outward
+from kizu_inspect.labelled.findings import Finding, Report
+from kizu_inspect.labelled.readers.files import GroupOf, absent_files, is_there, relative_name
+from kizu_inspect.labelled.readers.folders import mask_beside
+from kizu_inspect.labelled.samples import SPLITS, Box, Sample, outward
 
 __all__ = ["COLUMNS", "read_manifest", "write_manifest", "write_rows"]
 

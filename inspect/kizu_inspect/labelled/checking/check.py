@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from kizu_inspect.training.checking.alike import clusters, nearest_alike
-from kizu_inspect.training.checking.looks import Look, look_at
-from kizu_inspect.training.dataset import Arranged, arrange
-from kizu_inspect.training.findings import Finding, a_few
-from kizu_inspect.training.readers import Format, read_samples
-from kizu_inspect.training.samples import GOOD_NAMES, SPLITS, Sample
-from kizu_inspect.training.thresholds import parts_needed
+from kizu_inspect.labelled.checking.alike import clusters, nearest_alike
+from kizu_inspect.labelled.checking.looks import Look, look_at
+from kizu_inspect.labelled.dataset import Arranged, arrange
+from kizu_inspect.labelled.findings import Finding, a_few
+from kizu_inspect.labelled.readers import Format, read_samples
+from kizu_inspect.labelled.samples import GOOD_NAMES, SPLITS, Sample
+from kizu_inspect.sums.intervals import parts_needed
 
 __all__ = ["Checked", "check_set"]
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["COMPARING", "InputProfile", "ProfileName"]
+from kizu_inspect.picture.inputs import ProfileName
 
-ProfileName = Literal["part", "surface", "reference", "plain"]
+__all__ = ["COMPARING", "InputProfile"]
+
 COMPARING: Final = frozenset({"part", "reference"})
 """Profiles that know a picture without a defect: what a mask or a check shows in a defect's place."""
 SURFACE_MEAN_PX = 25

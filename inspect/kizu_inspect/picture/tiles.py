@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kizu_inspect.errors import ImageError
-from kizu_inspect.images import CellGeometry
+from kizu_inspect.picture.images import CellGeometry
 from kizu_inspect.results import GridGeometry
 
 __all__ = ["Box", "Corner", "confined", "merge_maps", "merge_probabilities", "tile_corners"]

@@ -8,9 +8,9 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import parse
 
-from kizu_inspect.training.findings import Finding, Report, a_few
-from kizu_inspect.training.readers.files import GroupOf, absent_files, picture_files, relative_name, unannotated
-from kizu_inspect.training.samples import SPLITS, Box, Sample, boxed_sample, outward
+from kizu_inspect.labelled.findings import Finding, Report, a_few
+from kizu_inspect.labelled.readers.files import GroupOf, absent_files, picture_files, relative_name, unannotated
+from kizu_inspect.labelled.samples import SPLITS, Box, Sample, boxed_sample, outward
 
 __all__ = ["is_voc", "read_voc"]
 

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 
 from kizu_inspect.bundle import Bundle
-from kizu_inspect.devices import device_name, pick_device
+from kizu_inspect.comparing.recommend import RULE, AtPromise, Measured, Recommendation, at_promise, recommend
 from kizu_inspect.errors import DataError, KizuError
 from kizu_inspect.evaluation.evaluate import evaluate
 from kizu_inspect.evaluation.figures import Figure
+from kizu_inspect.labelled.dataset import LabelledSet
+from kizu_inspect.network.devices import device_name, pick_device
 from kizu_inspect.recipe import ExplanationSettings
-from kizu_inspect.training.dataset import LabelledSet
-from kizu_inspect.training.recommend import RULE, AtPromise, Measured, Recommendation, at_promise, recommend
 from kizu_inspect.training.scales import fit_scales
 from kizu_inspect.training.train import Trained, TrainingSettings, pictures_of, train
 

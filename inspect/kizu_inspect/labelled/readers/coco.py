@@ -11,10 +11,10 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, Field, FiniteFloat, ValidationError
 
 from kizu_inspect.errors import DataError
+from kizu_inspect.labelled.findings import Finding, Report
+from kizu_inspect.labelled.readers.files import GroupOf, absent_files, is_there, relative_name
+from kizu_inspect.labelled.samples import Box, Sample, boxed_sample, outward
 from kizu_inspect.settings import describe_invalid
-from kizu_inspect.training.findings import Finding, Report
-from kizu_inspect.training.readers.files import GroupOf, absent_files, is_there, relative_name
-from kizu_inspect.training.samples import Box, Sample, boxed_sample, outward
 
 __all__ = ["coco_files", "read_coco"]
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from kizu_inspect.training.findings import Finding, Report
-from kizu_inspect.training.readers.coco import read_coco
-from kizu_inspect.training.readers.files import GroupOf, group_finder
-from kizu_inspect.training.readers.folders import read_folders
-from kizu_inspect.training.readers.manifest import read_manifest
-from kizu_inspect.training.readers.mvtec import read_mvtec
-from kizu_inspect.training.readers.recognise import EXPECTED, Format, recognise
-from kizu_inspect.training.readers.voc import read_voc
-from kizu_inspect.training.readers.yolo import read_yolo
-from kizu_inspect.training.samples import Sample
+from kizu_inspect.labelled.findings import Finding, Report
+from kizu_inspect.labelled.readers.coco import read_coco
+from kizu_inspect.labelled.readers.files import GroupOf, group_finder
+from kizu_inspect.labelled.readers.folders import read_folders
+from kizu_inspect.labelled.readers.manifest import read_manifest
+from kizu_inspect.labelled.readers.mvtec import read_mvtec
+from kizu_inspect.labelled.readers.recognise import EXPECTED, Format, recognise
+from kizu_inspect.labelled.readers.voc import read_voc
+from kizu_inspect.labelled.readers.yolo import read_yolo
+from kizu_inspect.labelled.samples import Sample
 
 __all__ = ["EXPECTED", "READERS", "Format", "ReadSet", "Splits", "read_samples"]
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kizu_inspect.errors import ImageError
-from kizu_inspect.images import decode_image
-from kizu_inspect.training.checking.alike import Floats, look_of
-from kizu_inspect.training.findings import Finding
-from kizu_inspect.training.places import DEFECT_ABOVE, box_findings, listed, mask_finding, read_mask
-from kizu_inspect.training.readers.files import unreadable
-from kizu_inspect.training.samples import Sample
+from kizu_inspect.labelled.checking.alike import Floats, look_of
+from kizu_inspect.labelled.findings import Finding
+from kizu_inspect.labelled.places import DEFECT_ABOVE, box_findings, listed, mask_finding, read_mask
+from kizu_inspect.labelled.readers.files import unreadable
+from kizu_inspect.labelled.samples import Sample
+from kizu_inspect.picture.images import decode_image
 
 __all__ = ["Look", "look_at"]
 

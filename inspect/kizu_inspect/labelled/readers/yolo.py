@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from kizu_inspect.errors import DataError, ImageError
-from kizu_inspect.training.findings import Finding, Report
-from kizu_inspect.training.readers.files import (
+from kizu_inspect.labelled.findings import Finding, Report
+from kizu_inspect.labelled.readers.files import (
     GroupOf,
     absent_files,
     is_there,
@@ -20,7 +20,7 @@ from kizu_inspect.training.readers.files import (
     unannotated,
     unreadable,
 )
-from kizu_inspect.training.samples import SPLITS, Box, Sample, boxed_sample, outward
+from kizu_inspect.labelled.samples import SPLITS, Box, Sample, boxed_sample, outward
 
 __all__ = ["read_yolo", "yolo_files"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kizu_inspect.training.findings import Report
-from kizu_inspect.training.readers.files import GroupOf, picture_files, relative_name
-from kizu_inspect.training.samples import SPLITS, Sample
+from kizu_inspect.labelled.findings import Report
+from kizu_inspect.labelled.readers.files import GroupOf, picture_files, relative_name
+from kizu_inspect.labelled.samples import SPLITS, Sample
 
 __all__ = ["mask_beside", "read_folders"]
 

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from kizu_inspect.training.findings import Finding
-from kizu_inspect.training.samples import Box, Sample
+from kizu_inspect.labelled.findings import Finding
+from kizu_inspect.labelled.samples import Box, Sample
 
 __all__ = [
     "DEFECT_ABOVE", "UNSURE", "Places", "box_findings", "defects_of", "listed", "mask_finding", "places_of", "read_mask",

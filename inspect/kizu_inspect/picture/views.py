@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from kizu_inspect.errors import ImageError
-from kizu_inspect.images import CellGeometry, fit_image, grid_geometry, place
-from kizu_inspect.model import InputSettings
-from kizu_inspect.reference import Grey
+from kizu_inspect.picture.images import CellGeometry, fit_image, grid_geometry, place
+from kizu_inspect.picture.inputs import InputSettings
+from kizu_inspect.picture.reference import Grey
+from kizu_inspect.picture.tiles import Box, Corner, tile_corners
 from kizu_inspect.results import GridGeometry, ImageRGB
-from kizu_inspect.tiles import Box, Corner, tile_corners
 
 __all__ = ["Sight", "look_at", "stacked", "to_input"]
 

@@ -1,0 +1,1 @@
+"""Training several candidates and keeping the one to recommend."""

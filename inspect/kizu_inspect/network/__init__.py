@@ -1,0 +1,1 @@
+"""The classifier: input profile, backbones, heads, and what one forward pass leaves."""
