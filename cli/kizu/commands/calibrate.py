@@ -63,6 +63,7 @@ def calibrate_command(
             {
                 "model": made.hash,
                 "thresholds": choice.thresholds.model_dump(),
+                "cautions": list(choice.cautions),
                 "trade_off": [
                     {
                         "promise": row.promised_miss_rate,
@@ -78,7 +79,7 @@ def calibrate_command(
     if str(json) == "-":
         return
     screen.print(trade_off_table(rows))
-    screen.print(choice.said)
+    screen.print(choice.lines)
     screen.print(f"bundle {out} ({made.hash[:12]}), drawn in {out / 'trade_off.png'}")
 
 

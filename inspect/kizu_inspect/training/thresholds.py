@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from kizu_inspect.labelled.picture_files import read_picture
 from kizu_inspect.network.devices import pick_device
 from kizu_inspect.recipe import Device, Recipe
 from kizu_inspect.sums.intervals import clopper_pearson_upper, parts_needed
+from kizu_inspect.training.limit_support import cautions_of, resting_on
 
 __all__ = [
     "PROMISES", "Scored", "ThresholdChoice", "TradeOff", "choose_thresholds", "draw_trade_off", "judge_samples", "most_missed",
@@ -44,6 +46,8 @@ class Scored:
     """(N,)"""
     novelty: Floats | None = None
     """(N,) how unlike anything in training; None where the model does not tell."""
+    names: tuple[str, ...] = ()
+    """(N,) what people call the pictures; () where nobody asks."""
 
 
 def judge_samples(
@@ -66,9 +70,11 @@ def judge_samples(
             progress(len(scores))
     good = bundle.spec.good
     defective = np.array([sample.label != good for sample in samples], np.bool_)
-    return Scored(np.array(scores), defective, np.array(novelties) if novelties else None)
+    names = tuple(str(sample.path) for sample in samples)
+    return Scored(np.array(scores), defective, np.array(novelties) if novelties else None, names)
 
 
+@cache
 def most_missed(defective: int, miss_rate: float) -> int | None:
     """How many of so many defective parts may pass while a promise of `miss_rate` holds; None where not even 0 keeps it."""
     return max((k for k in range(defective) if clopper_pearson_upper(k, defective) <= miss_rate), default=None)
@@ -80,6 +86,13 @@ class ThresholdChoice:
 
     thresholds: Thresholds
     said: str
+    cautions: tuple[str, ...] = ()
+    """What is doubtful about them, a line each."""
+
+    @property
+    def lines(self) -> str:
+        """All that there is to say."""
+        return "\n".join([self.said, *self.cautions])
 
 
 def choose_thresholds(scored: Scored, *, promised_miss_rate: float, overkill_limit: float) -> ThresholdChoice:
@@ -87,21 +100,41 @@ def choose_thresholds(scored: Scored, *, promised_miss_rate: float, overkill_lim
 
     Where no good picture scores between that limit and fainter defects, the PASS limit moves below these, to the middle (of
     log-odds) of their gap to the good ones: it costs nothing, and a defect a little fainter than those of the set is found too.
-    Where the set is too small for the promise, both limits are the threshold of best accuracy and promise nothing.
+    Where the set is too small for the promise, both limits are the threshold of best accuracy and promise nothing. A picture
+    that decides the PASS limit alone is named in the choice's cautions.
     """
+    chosen = _choose(scored, promised_miss_rate=promised_miss_rate, overkill_limit=overkill_limit)
+    promises = chosen.thresholds.promise is not None
+
+    def pass_limit(scores: Floats, defective: npt.NDArray[np.bool_]) -> float:
+        return _pass_limit(scores, defective, promised_miss_rate) if promises else _best_accuracy(scores, defective)
+
+    names = scored.names or tuple(f"picture {number}" for number in range(len(scored.scores)))
+    resting = resting_on(scored.scores, scored.defective, pass_limit)
+    return replace(chosen, cautions=cautions_of(chosen.thresholds, resting, names))
+
+
+def _pass_limit(scores: Floats, defective: npt.NDArray[np.bool_], promised_miss_rate: float) -> float:
+    """The PASS limit of a set that is large enough for the promise, or was before a picture was taken out of it."""
+    bad, good = np.sort(scores[defective]), scores[~defective]
+    if len(bad) == 0 or len(good) == 0:
+        return 1.0 if len(bad) == 0 else 0.0
+    return _lowered(float(bad[most_missed(len(bad), promised_miss_rate) or 0]), good, bad)
+
+
+def _choose(scored: Scored, *, promised_miss_rate: float, overkill_limit: float) -> ThresholdChoice:
     scores, defective = scored.scores, scored.defective
     bad = np.sort(scores[defective])
     good = scores[~defective]
     n = len(bad)
-    allowed = most_missed(n, promised_miss_rate)
-    if allowed is None or len(good) == 0:
+    if most_missed(n, promised_miss_rate) is None or len(good) == 0:
         limit = _best_accuracy(scores, defective)
         said = (
             f"no promise: {n} defective and {len(good)} good validation pictures are too few for a miss rate of "
             f"{promised_miss_rate:.1%}, {parts_needed(promised_miss_rate)} defective ones without a miss are needed"
         )
         return ThresholdChoice(Thresholds(pass_below=limit, reject_from=limit), said)
-    pass_below = _lowered(float(bad[allowed]), good, bad)  # the parts below it, `allowed` or fewer, pass
+    pass_below = _pass_limit(scores, defective, promised_miss_rate)  # no more parts lie below it than may be missed
     missed = int((bad < pass_below).sum())
     overkill = sorted({pass_below, *(float(np.nextafter(score, 2)) for score in good if score >= pass_below)})
     reject_from = min(1.0, next(t for t in overkill if float((good >= t).mean()) <= overkill_limit))
@@ -134,8 +167,9 @@ def _best_accuracy(scores: Floats, defective: npt.NDArray[np.bool_]) -> float:
     """The threshold on the score that decides most pictures right; in the middle of its gap."""
     values = np.unique(scores)
     edges = np.concatenate([[0.0], (values[1:] + values[:-1]) / 2, [1.0]])
-    right = [int(((scores >= edge) == defective).sum()) for edge in edges]
-    best = [float(edge) for edge, count in zip(edges, right, strict=True) if count == max(right)]
+    bad, good = np.sort(scores[defective]), np.sort(scores[~defective])
+    right = len(bad) - np.searchsorted(bad, edges) + np.searchsorted(good, edges)
+    best = [float(edge) for edge in edges[right == right.max()]]
     return best[(len(best) - 1) // 2]  # of two the lower: 1 is as good as the gap's middle where all defects score 1
 
 
@@ -159,7 +193,7 @@ def trade_off(scored: Scored, *, overkill_limit: float, promises: Sequence[float
     rows = []
     good = scored.scores[~scored.defective]
     for promise in promises:
-        limits = choose_thresholds(scored, promised_miss_rate=promise, overkill_limit=overkill_limit).thresholds
+        limits = _choose(scored, promised_miss_rate=promise, overkill_limit=overkill_limit).thresholds
         if limits.promise is None:
             rows.append(TradeOff(promise, parts_needed(promise), None, None, None))
             continue
