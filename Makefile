@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 export NO_ALBUMENTATIONS_UPDATE := 1
 
+# Tests whose models are trained: once more in bfloat16, which some processors take by themselves.
+TRAINED := $(addprefix tests/test_,inspect_fit.py inspect_tiled.py inspect_several.py pipeline_service.py)
+
 .PHONY: demo test system-packages
 .DEFAULT_GOAL := help
 
@@ -43,4 +46,5 @@ test: system-packages .venv/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	KIZU_TEST_PRECISION=bfloat16 $(BIN)/pytest -n 2 --dist loadfile $(TRAINED)
 	$(BIN)/pytest -n 2 --dist loadfile

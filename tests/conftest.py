@@ -20,12 +20,14 @@ from boards_world import write_boards
 from kizu_db.migrations import upgrade
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
+from kizu_inspect.bundle import Bundle
 from kizu_inspect.labelled.dataset import read_labelled
 from kizu_inspect.network.model import Architecture
 from kizu_inspect.picture.inputs import InputSettings, TilingSettings
 from kizu_inspect.synth import write_set
 from kizu_inspect.training.fit import FitSettings
 from kizu_inspect.training.train import TrainingSettings, train
+from precision import PRECISION
 
 # The tests' networks are too small to share out: a second thread only waits for the first, at the cost of a whole core.
 torch.set_num_threads(1)
@@ -116,10 +118,21 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         name="tiny",
         input=InputSettings(height_px=64, width_px=64),
         architecture=Architecture(width=8),
-        fit=FitSettings(steps=60),
+        fit=FitSettings(steps=60, precision=PRECISION),
         device="cpu",
     )
     return train(data, folder / "bundle", settings).bundle.path
+
+
+@pytest.fixture(scope="session")
+def line_bundle(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, for tests of verdicts."""
+    return _without_novelty(Bundle.load(tiny_bundle), tmp_path_factory.mktemp("line") / "bundle")
+
+
+def _without_novelty(bundle: Bundle, path: Path) -> Path:
+    """Saved without a limit of novelty: what so small a model finds unlike its training hangs on the machine."""
+    return Bundle.save(path, bundle.spec.model_copy(update={"novelty": None}), bundle.model).path
 
 
 @pytest.fixture(scope="session")
@@ -135,7 +148,8 @@ def boards_bundle(boards_set: Path, tmp_path_factory: pytest.TempPathFactory) ->
         name="boards",
         input=InputSettings(height_px=64, width_px=64, profile="reference", tiling=TilingSettings(stride_px=48)),
         architecture=Architecture(width=8),
-        fit=FitSettings(steps=150, batch_size=16),
+        fit=FitSettings(steps=150, batch_size=16, precision=PRECISION),
         device="cpu",
     )
-    return train(read_labelled(boards_set), tmp_path_factory.mktemp("tiled") / "bundle", settings).bundle.path
+    folder = tmp_path_factory.mktemp("tiled")
+    return _without_novelty(train(read_labelled(boards_set), folder / "trained", settings).bundle, folder / "bundle")

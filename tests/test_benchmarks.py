@@ -31,6 +31,16 @@ def test_what_an_explanation_costs_is_measured_beside_the_peers(tmp_path: Path) 
     assert all(isinstance(value, float) and value > 0 for value in values), dict(zip(named, values, strict=True))
 
 
+def test_what_maps_are_worth_is_measured_seed_by_seed(tmp_path: Path) -> None:
+    options = ("--set", "surfaces", "--truth", "boxes", "--seeds", "1", "--steps", "2", "--explain", "cam", "--pictures", "360")
+    found = figures_of("acceptance/evidence.py", str(tmp_path / "work"), *options, tmp_path=tmp_path)
+    seeds = found["seeds"]
+    assert isinstance(seeds, dict)
+    assert {"cam", "centre", "random"} <= set(seeds)
+    least, mean, most = (seeds["centre"]["pointing"][place] for place in (1, 0, 2))
+    assert 0 <= least == mean == most <= 1
+
+
 def test_many_explanations_leave_nothing_behind(tmp_path: Path) -> None:
     found = figures_of("acceptance/explain_many.py", "--explanations", "200", tmp_path=tmp_path)
     assert found["model_unchanged"] is True

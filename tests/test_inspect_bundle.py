@@ -19,6 +19,7 @@ from kizu_inspect.recipe import ClassRule, ExplanationSettings, Recipe
 from kizu_inspect.synth import KINDS, draw_part, write_set
 from kizu_inspect.training.fit import FitSettings
 from kizu_inspect.training.train import TrainingSettings, train
+from precision import PRECISION
 
 PARTS = [draw_part(KINDS[seed % len(KINDS)], seed, size_px=64).image for seed in range(21)]
 
@@ -47,7 +48,7 @@ def test_the_same_seed_and_threads_give_the_same_weights(tmp_path: Path) -> None
     settings = TrainingSettings(
         input=InputSettings(height_px=64, width_px=64),
         architecture=Architecture(width=8),
-        fit=FitSettings(steps=12),
+        fit=FitSettings(steps=12, precision=PRECISION),
         device="cpu",
     )
     weights = [(train(data, tmp_path / name, settings).bundle.path / "weights.safetensors").read_bytes() for name in "ab"]
@@ -81,7 +82,7 @@ def test_an_unknown_key_in_the_description_is_refused(tiny_bundle: Path, tmp_pat
 def test_wrong_recipes_are_told_at_once(tiny_bundle: Path) -> None:
     with pytest.raises(MethodError, match="unknown explanation method: found heat; expected one of cam, grad-cam"):
         inspector(tiny_bundle, method="heat")
-    with pytest.raises(BundleError, match=r"has no display scale for lfi-cam: .* Train one with `kizu train --head lfi`"):
+    with pytest.raises(BundleError, match=r"has no display scale for lfi-cam: .* Choose one of those methods"):
         inspector(tiny_bundle, method="lfi-cam")
     with pytest.raises(ConfigError, match="pass_below lies above"):
         Inspector.load(Recipe(bundle=tiny_bundle, pass_below=0.9, reject_from=0.1), device="cpu")

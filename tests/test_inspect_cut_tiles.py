@@ -22,7 +22,7 @@ PLAIN = INPUTS.model_copy(update={"profile": "plain"})
 
 def test_a_tile_shows_its_class_and_no_other(boards_set: Path) -> None:
     samples = read_labelled(boards_set).split("train")
-    tiles = cut_tiles(samples, CLASSES, INPUTS, good="good", seed=0)
+    tiles = cut_tiles(samples, CLASSES, INPUTS, good="good", ring_px=5, seed=0)
     assert tiles.truths is not None
     assert tiles.references is not None
     assert (tiles.images.shape[1:], tiles.references.shape[1:]) == ((64, 64, 3), (64, 64))
@@ -36,7 +36,7 @@ def test_a_tile_shows_its_class_and_no_other(boards_set: Path) -> None:
     clean = tiles.labels == 1
     off = np.abs(tiles.images[clean][..., 0].astype(int) - tiles.references[clean]).mean()
     assert off < 6
-    again = cut_tiles(samples, CLASSES, INPUTS, good="good", seed=0)
+    again = cut_tiles(samples, CLASSES, INPUTS, good="good", ring_px=5, seed=0)
     assert np.array_equal(tiles.images, again.images)
 
 
@@ -51,7 +51,7 @@ def write(tmp_path: Path, *, mask: bool = True) -> Sample:
 
 
 def test_each_piece_of_a_mask_gives_tiles(tmp_path: Path) -> None:
-    tiles = cut_tiles([write(tmp_path)], CLASSES, PLAIN, good="good", seed=0)
+    tiles = cut_tiles([write(tmp_path)], CLASSES, PLAIN, good="good", ring_px=5, seed=0)
     assert tiles.truths is not None
     marked = [
         (truth == CLASSES.index("hole") + 1).sum() for truth, label in zip(tiles.truths, tiles.labels, strict=True) if label
@@ -63,7 +63,7 @@ def test_each_piece_of_a_mask_gives_tiles(tmp_path: Path) -> None:
 
 def test_what_does_not_fit_is_told(tmp_path: Path) -> None:
     sample = write(tmp_path)
-    where = {"good": "good", "seed": 0}
+    where = {"good": "good", "ring_px": 5, "seed": 0}
     with pytest.raises(DataError, match="smaller than a tile: found 150 × 100 px; expected at least 104 × 104 px"):
         cut_tiles([sample], CLASSES, PLAIN.model_copy(update={"height_px": 104, "width_px": 104}), **where)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="does not say where its defect lies"):

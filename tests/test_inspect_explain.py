@@ -280,7 +280,7 @@ def test_the_mean_of_the_raw_cam_and_the_bias_are_the_logit() -> None:
 
 
 def test_cam_on_an_mlp_head_names_the_method_that_works() -> None:
-    with pytest.raises(MethodError, match=r"found MlpHead; expected an evidence or linear head\. Choose grad-cam"):
+    with pytest.raises(MethodError, match=r"found MlpHead; expected an evidence, linear or lfi head\. Choose grad-cam"):
         explainer("cam")(forward_of(MlpHead(K, C), activations()), TARGETS)
 
 
@@ -291,7 +291,7 @@ def test_an_unknown_name_lists_those_that_are_known() -> None:
 
 
 def test_lfi_cam_on_another_head_says_how_to_train_one() -> None:
-    with pytest.raises(MethodError, match=r"found LinearHead; expected LfiHead\. Train one with `kizu train --head lfi`"):
+    with pytest.raises(MethodError, match=r"found LinearHead; expected LfiHead\. Train it again with `kizu train`"):
         explainer("lfi-cam")(forward_of(LinearHead(K, C), activations()), TARGETS)
 
 

@@ -23,6 +23,7 @@ from kizu_inspect.synth import write_set
 from kizu_inspect.training.fit import FitSettings, fit, logits_of, prepare_profile
 from kizu_inspect.training.losses import class_weights, evidence_loss
 from kizu_inspect.training.pictures import Pictures, load_pictures
+from precision import PRECISION
 
 CPU = torch.device("cpu")
 INPUT = InputSettings(height_px=64, width_px=64)
@@ -46,7 +47,7 @@ def test_the_weights_kept_are_those_of_lowest_validation_loss(tmp_path: Path) ->
     torch.manual_seed(0)
     model = build_classifier(Architecture(width=8), INPUT, classes=5, good=data.classes.index("good"))
     prepare_profile(model, train, good=data.classes.index("good"))
-    settings = FitSettings(steps=60, batch_size=16, learning_rate=2e-2, class_weights="none")
+    settings = FitSettings(steps=60, batch_size=16, learning_rate=2e-2, class_weights="none", precision=PRECISION)
     history = fit(model, train, val, settings, good=data.classes.index("good"), several=False, device=CPU)
     best = int(np.argmin(history.val_loss))
     assert history.steps[-1] == 60
@@ -102,6 +103,40 @@ def test_a_cell_learns_what_its_centre_shows() -> None:
     assert float(evidence_loss(cells, nothing, model)) == 0.0
 
 
+def test_without_a_good_class_what_lies_outside_the_defects_has_no_class() -> None:
+    """By hand: one cell shows class 1 of three, twelve show nothing, three are unsure."""
+    model = build_classifier(Architecture(), InputSettings(height_px=32, width_px=32, profile="plain"), classes=3, good=None)
+    cells = torch.zeros(1, 3, 4, 4)
+    cells[0, 1, 0, 0] = 2.0
+    cells[0, 2, 3, 3] = -1.0
+    truth = np.zeros((1, 32, 32), np.uint8)
+    truth[0, :8, :8] = 2
+    truth[0, 24:, :24] = UNSURE
+    inside = -np.log(np.exp(2) / (np.exp(2) + 2)) + np.log1p(np.exp(-2))
+    outside = 2 * (11 * 3 * np.log(2) + 2 * np.log(2) + np.log1p(np.exp(-1))) / 12
+    loss = evidence_loss(cells, torch.from_numpy(truth), model).detach()
+    assert float(loss) == pytest.approx((inside + outside) / 2, abs=1e-6)
+
+
+def test_a_map_that_is_hottest_beside_the_defect_costs() -> None:
+    """By hand: the share of the softmax over the sure cells that lies on the two cells of class 1."""
+    model = build_classifier(Architecture(), InputSettings(height_px=32, width_px=32, profile="plain"), classes=3, good=0)
+    truth = np.zeros((1, 32, 32), np.uint8)
+    truth[0, :8, :16] = 2
+    truth[0, 24:] = UNSURE
+    cells = torch.zeros(1, 3, 4, 4)
+    cells[0, 1, 0, 0], cells[0, 1, 2, 2], cells[0, 1, 3, 3] = 3.0, 4.0, 9.0  # on it, beside it, where nobody knows
+    plain, pointing = (
+        float(evidence_loss(cells, torch.from_numpy(truth), model, pointing_weight=weight)) for weight in (0.0, 0.5)
+    )
+    share = (np.exp(3) + 1) / (np.exp(3) + 1 + np.exp(4) + 9)
+    assert pointing - plain == pytest.approx(-0.5 * np.log(share), abs=1e-5)
+    cells.requires_grad_()  # classes that a picture does not show have no share: they must not spoil the gradient
+    evidence_loss(cells, torch.from_numpy(truth), model, pointing_weight=0.5).backward()  # type: ignore[no-untyped-call]
+    assert cells.grad is not None
+    assert bool(torch.isfinite(cells.grad).all())
+
+
 def test_the_cells_own_logits_pool_to_the_heads() -> None:
     """With one cell in the pool the head's logit of a defect is that of its strongest cell."""
     torch.manual_seed(3)
@@ -116,7 +151,7 @@ def test_whole_pictures_may_show_where_their_defects_lie(tmp_path: Path) -> None
     data = read_labelled(tmp_path)
     inputs = InputSettings(height_px=32, width_px=48)
     unmarked = replace(next(one for one in data.samples if one.label != data.good), mask=None, boxes=())
-    loaded = load_pictures([*data.samples, unmarked], data.classes, inputs, good=data.good, places=True)
+    loaded = load_pictures([*data.samples, unmarked], data.classes, inputs, good=data.good, ring_px=3)
     assert loaded.truths is not None
     for sample, truth in zip(data.samples, loaded.truths, strict=False):
         shown = set(np.unique(truth)) - {UNSURE}

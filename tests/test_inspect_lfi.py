@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from kizu_inspect.bundle import Bundle
 from kizu_inspect.evaluation.evaluate import evaluate
-from kizu_inspect.explain import explainer
+from kizu_inspect.explain import EXPLAINERS, explainer
 from kizu_inspect.labelled.dataset import read_labelled
+from kizu_inspect.network.forward import Forward
 from kizu_inspect.network.heads import EvidenceHead, LfiHead, LinearHead
 from kizu_inspect.network.model import Architecture, Classifier, HeadSettings, build_classifier
 from kizu_inspect.picture.inputs import InputSettings
@@ -21,6 +22,7 @@ from kizu_inspect.results import MapStatus
 from kizu_inspect.synth import KINDS, draw_part, write_set
 from kizu_inspect.training.fit import FitSettings
 from kizu_inspect.training.train import TrainingSettings, train
+from precision import PRECISION
 
 K, C = 5, 3
 
@@ -62,6 +64,33 @@ def test_the_head_is_the_papers(activations: Tensor, grey: Tensor) -> None:
         expected_logits, expected = by_hand(lfi, activations[index], grey[index])
         assert torch.allclose(logits[index], expected_logits, atol=1e-12)
         assert torch.allclose(attention[index], expected, atol=1e-12)
+
+
+def test_a_gated_readout_sees_nothing_beside_the_attention(activations: Tensor, grey: Tensor) -> None:
+    added, gated = head(), head(gated=True)
+    assert torch.allclose(gated.attended(activations, grey)[1], added.attended(activations, grey)[1] - activations, atol=1e-12)
+
+
+def test_a_coarse_importance_network_weighs_the_same_features(activations: Tensor, grey: Tensor) -> None:
+    """The attention map stays as fine as A, with the weights of the strongest of each 2 × 2 cells."""
+    lfi = head(coarse=2)
+    attention, _ = lfi.attended(activations, grey)
+    strongest = nn.functional.max_pool2d(activations, 2, ceil_mode=True)
+    light = nn.functional.interpolate(grey, size=(3, 4), mode="area")
+    low, high = (edge(strongest, dim=(2, 3), keepdim=True) for edge in (torch.amin, torch.amax))
+    importance = lfi.importance((strongest - low) / (high - low) * light).mean(dim=(2, 3)).softmax(dim=1)
+    expected = torch.relu((importance[:, :, None, None] * activations).sum(dim=1))
+    assert torch.allclose(attention, expected, atol=1e-12)
+
+
+def test_cam_reads_what_the_lfi_head_reads(activations: Tensor, grey: Tensor) -> None:
+    """The mean of a class's map over all cells, with its bias, is its logit: the readout is linear in A + A ∘ attention."""
+    lfi = head()
+    logits, attention = lfi.judge(activations, grey)
+    forward = Forward(torch.zeros(2, 3, 6, 7), None, activations, logits, lfi, lambda _: None, grey, attention)  # type: ignore[arg-type,return-value]
+    signed = torch.einsum("k,nkhw->nhw", lfi.readout.channel_weights(torch.tensor([1]))[0], lfi.attended(activations, grey)[1])
+    assert torch.allclose(signed.mean(dim=(1, 2)) + lfi.readout.linear.bias[1], logits[:, 1], atol=1e-12)  # type: ignore[union-attr,operator,index]
+    assert torch.allclose(explainer("cam")(forward, torch.tensor([1, 1])).values, torch.relu(signed), atol=1e-12)
 
 
 def test_without_attention_the_readout_sees_the_features_alone(activations: Tensor, grey: Tensor) -> None:
@@ -172,11 +201,14 @@ def test_a_trained_bundle_has_all_methods_that_fit_it(tmp_path: Path) -> None:
     data = read_labelled(write_set(tmp_path / "parts", count=120, seed=2, size_px=64))
     architecture = Architecture(width=8, head=HeadSettings(kind="lfi"))
     settings = TrainingSettings(
-        input=InputSettings(height_px=64, width_px=64), architecture=architecture, fit=FitSettings(steps=10), device="cpu"
+        input=InputSettings(height_px=64, width_px=64),
+        architecture=architecture,
+        fit=FitSettings(steps=10, precision=PRECISION),
+        device="cpu",
     )
     bundle = train(data, tmp_path / "bundle", settings).bundle
-    assert set(Bundle.load(bundle.path).spec.explanation) == {"grad-cam", "grad-cam++", "score-cam", "lfi-cam"}
+    assert set(Bundle.load(bundle.path).spec.explanation) == set(EXPLAINERS)
     samples = [replace(sample, split="test") for sample in data.samples[:12]]
     result = evaluate(bundle, samples, methods=("cam", "lfi-cam"), device="cpu")
-    assert "lfi-cam" in result.explanation
-    assert "cam" in result.skipped
+    assert {"cam", "lfi-cam"} <= set(result.explanation)
+    assert not result.skipped

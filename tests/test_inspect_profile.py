@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.ndimage
 import torch
 from scipy.ndimage import uniform_filter
 from scipy.stats import zscore
 
-from kizu_inspect.network.profile import InputProfile
+from kizu_inspect.explain import explainer
+from kizu_inspect.network.model import Architecture, build_classifier
+from kizu_inspect.network.profile import InputProfile, local_mean
+from kizu_inspect.picture.inputs import InputSettings
+from kizu_inspect.recipe import ExplanationSettings
 
 
 @pytest.fixture
@@ -65,3 +70,29 @@ def test_light_that_is_doubled_changes_no_surface(name: str, images: torch.Tenso
     profile = InputProfile(name, height_px=48, width_px=64)  # type: ignore[arg-type]
     dark, bright = profile(images / 2), profile(images)
     assert torch.allclose(dark, bright, atol=5e-3) == (name == "surface")
+
+
+def test_the_local_mean_is_that_of_a_box() -> None:
+    images = torch.rand(2, 3, 40, 60, dtype=torch.float64)
+    expected = scipy.ndimage.uniform_filter(images.numpy(), (0, 0, 25, 25), mode="mirror")
+    assert np.allclose(local_mean(images).numpy(), expected, atol=1e-12)
+
+
+def test_score_cam_hides_each_texture_behind_its_own_local_mean() -> None:
+    """A batch gives what its pictures give alone, black is another map, and a model of before has black."""
+    torch.manual_seed(0)
+    inputs = InputSettings(height_px=48, width_px=64, profile="surface")
+    model = build_classifier(Architecture(width=4, cell_px=4, soft_masks=True), inputs, classes=3, good=None).eval()
+    images, targets = torch.rand(3, 3, 48, 64), torch.tensor([0, 1, 2])
+    forward = model.explainable(images)
+    assert forward.neutral is None  # what the check of a region is filled with stays as it was
+    assert forward.softened is not None
+    assert torch.allclose(forward.softened, local_mean(images))
+    together = explainer("score-cam")(forward, targets).values
+    for index in range(3):
+        alone = explainer("score-cam")(model.explainable(images[index : index + 1]), targets[index : index + 1]).values[0]
+        assert torch.allclose(together[index], alone, atol=1e-5 * float(together.max()))
+    black = explainer("score-cam", ExplanationSettings(method="score-cam", masked="black"))(forward, targets).values
+    assert not torch.allclose(together, black)
+    model.soft_masks = False
+    assert torch.allclose(explainer("score-cam")(model.explainable(images), targets).values, black)

@@ -25,6 +25,7 @@ from kizu_inspect.recipe import Recipe
 from kizu_inspect.results import Verdict
 from kizu_inspect.training.fit import FitSettings
 from kizu_inspect.training.train import TrainingSettings, train
+from precision import PRECISION
 
 SIDE = 48
 
@@ -69,7 +70,7 @@ def test_a_model_finds_all_defects_of_a_part_and_shows_each(tmp_path: Path) -> N
     settings = TrainingSettings(
         input=InputSettings(height_px=SIDE, width_px=SIDE, profile="surface"),
         architecture=Architecture(width=8, context=1, head=HeadSettings(labels="several", top_share=0.06)),
-        fit=FitSettings(steps=60, batch_size=16),
+        fit=FitSettings(steps=60, batch_size=16, precision=PRECISION),
         learn_places=True,
         device="cpu",
     )

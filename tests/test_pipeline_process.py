@@ -52,9 +52,9 @@ def kill_nine(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.mark.parametrize("once", [pytest.param(False, id="watching"), pytest.param(True, id="once")])
 def test_killed_at_random_moments_and_restarted_gives_one_row_a_file(
-    once: bool, kill_nine: ModuleType, tmp_path: Path, tiny_bundle: Path
+    once: bool, kill_nine: ModuleType, tmp_path: Path, line_bundle: Path
 ) -> None:
-    outcome = kill_nine.kill_and_restart(tmp_path, files=60, kills=2, seed=1, once=once, bundle=tiny_bundle)
+    outcome = kill_nine.kill_and_restart(tmp_path, files=60, kills=2, seed=1, once=once, bundle=line_bundle)
     assert outcome.passed, outcome
     assert len(outcome.killed_after_files) == 2
 
@@ -70,7 +70,7 @@ def parsed(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
 
 @pytest.mark.parametrize("asked_by", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_finishes_what_is_in_work_and_ends_cleanly(
-    tmp_path: Path, tiny_bundle: Path, asked_by: signal.Signals
+    tmp_path: Path, line_bundle: Path, asked_by: signal.Signals
 ) -> None:
     incoming = tmp_path / "line" / "incoming"
     (tmp_path / "line").mkdir()
@@ -78,7 +78,7 @@ def test_a_signal_finishes_what_is_in_work_and_ends_cleanly(
     waiting.mkdir()
     for number in range(40):
         (waiting / f"P{number}.png").write_bytes(drawn_png(number))
-    command = [sys.executable, "-c", LINE_THAT_RUNS_ON, str(tmp_path / "line"), str(tiny_bundle)]
+    command = [sys.executable, "-c", LINE_THAT_RUNS_ON, str(tmp_path / "line"), str(line_bundle)]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as line:
         assert line.stderr is not None
@@ -136,8 +136,8 @@ def test_log_outlives_a_replaced_standard_error() -> None:
     assert json.loads(current.getvalue())["event"] == "inspected"
 
 
-def test_two_lines_in_one_database_do_not_disturb_each_other(tmp_path: Path, tiny_bundle: Path) -> None:
-    with LineWorld(tmp_path, tiny_bundle) as world:
+def test_two_lines_in_one_database_do_not_disturb_each_other(tmp_path: Path, line_bundle: Path) -> None:
+    with LineWorld(tmp_path, line_bundle) as world:
         folders = [tmp_path / name for name in ("left", "right")]
         for folder in folders:
             folder.mkdir()

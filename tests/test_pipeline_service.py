@@ -30,8 +30,8 @@ from line_world import ALL_PASS, ALL_REJECT, ALL_REVIEW, LineWorld, drawn_png, n
 
 
 @pytest.fixture
-def world(tmp_path: Path, tiny_bundle: Path) -> Iterator[LineWorld]:
-    with LineWorld(tmp_path, tiny_bundle) as made:
+def world(tmp_path: Path, line_bundle: Path) -> Iterator[LineWorld]:
+    with LineWorld(tmp_path, line_bundle) as made:
         yield made
 
 
@@ -366,8 +366,8 @@ def test_what_is_wrong_from_the_start_judges_nothing(
     assert names_in(world.incoming) == ["a.png"]
 
 
-def test_the_same_line_on_postgresql(tmp_path: Path, tiny_bundle: Path, new_postgresql: Callable[[], DatabaseSettings]) -> None:
-    with LineWorld(tmp_path, tiny_bundle, database=new_postgresql()) as world:
+def test_the_same_line_on_postgresql(tmp_path: Path, line_bundle: Path, new_postgresql: Callable[[], DatabaseSettings]) -> None:
+    with LineWorld(tmp_path, line_bundle, database=new_postgresql()) as world:
         for number in range(6):
             world.drop(f"P{number}.png", b"bad" if number == 3 else None, seed=number)
         summary = world.run(**ALL_REJECT)

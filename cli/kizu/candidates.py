@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-import cv2
 import numpy as np
 from pydantic import ValidationError
 
-from kizu_inspect.errors import ConfigError
+from kizu_inspect.errors import ConfigError, ImageError
 from kizu_inspect.labelled.dataset import LabelledSet
+from kizu_inspect.labelled.readers.files import picture_size
 from kizu_inspect.settings import describe_invalid
 
 if TYPE_CHECKING:
@@ -46,9 +46,10 @@ def settings_of(
 ) -> dict[str, TrainingSettings]:
     """Settings by candidate, `backbone/profile`; `minutes` are shared out evenly.
 
-    `common` is what all have in common: TrainingSettings as a mapping, whose input and architecture lack profile, backbone and
-    what follows from the profile. Raises ConfigError where an option is not understood.
+    `common` is what all have in common: TrainingSettings as a mapping, whose input lacks the profile, and whose architecture
+    has the options of `standard_architecture` alone. Raises ConfigError where an option is not understood.
     """
+    from kizu_inspect.training.standard import standard_architecture
     from kizu_inspect.training.train import TrainingSettings
 
     count = len(backbones) * len(profiles)
@@ -65,14 +66,15 @@ def settings_of(
     candidates = {}
     for backbone in backbones:
         for profile in profiles:
-            surface = profile == "surface"
-            head = {**common["architecture"]["head"], "top_share": 0.04 if surface else 0.03}
-            own = {
-                "input": {**common["input"], "profile": profile},
-                "architecture": {"backbone": backbone, "context": 1 if surface else 3, "head": head},
-            }
             try:
-                candidates[f"{backbone}/{profile}"] = TrainingSettings.model_validate({**common, **shared, **own})
+                candidates[f"{backbone}/{profile}"] = TrainingSettings.model_validate(
+                    {
+                        **common,
+                        **shared,
+                        "input": {**common["input"], "profile": profile},
+                        "architecture": standard_architecture(backbone, profile, **common["architecture"]),
+                    }
+                )
             except ValidationError as error:
                 raise ConfigError("options are not understood", found=describe_invalid(error)) from None
     return candidates
@@ -81,10 +83,15 @@ def settings_of(
 def input_size(labelled: LabelledSet, *, longest: int | None) -> tuple[int, int]:
     """Height and width of the input: the median picture, its longer side at most `longest` (224), in multiples of 8."""
     chosen = labelled.samples[:: max(1, len(labelled.samples) // 50)]
-    shapes = [picture.shape[:2] for sample in chosen if (picture := cv2.imread(str(sample.path))) is not None]
-    if not shapes:
+    sizes = []
+    for sample in chosen:
+        try:
+            sizes.append(picture_size(sample.path))
+        except (OSError, ImageError):
+            continue  # training names it
+    if not sizes:
         raise ConfigError("no picture can be read", found=str(chosen[0].path), expected="a PNG, JPEG, BMP or TIFF")
-    height, width = np.median(shapes, axis=0)
+    width, height = np.median(sizes, axis=0)
     scale = (longest or min(224.0, max(height, width))) / max(height, width)
     sides = [max(32, round(side * scale / 8) * 8) for side in (height, width)]
     return sides[0], sides[1]

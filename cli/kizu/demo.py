@@ -98,6 +98,7 @@ def train_demo(
     from kizu_inspect.picture.inputs import InputSettings
     from kizu_inspect.training.fit import FitSettings
     from kizu_inspect.training.report import write_report
+    from kizu_inspect.training.standard import standard_architecture
     from kizu_inspect.training.train import TrainingSettings, train
 
     drawn = write_set(
@@ -108,7 +109,10 @@ def train_demo(
     # fewer large ones miss.
     fitting = FitSettings(batch_size=16, hard_share=0.75, seed=seed)
     inputs = InputSettings(height_px=scale.size_px, width_px=scale.size_px)
-    settings = TrainingSettings(name="demo-plates", input=inputs, fit=fitting, seconds=scale.training_s)
+    settings = TrainingSettings(
+        name="demo-plates", input=inputs, architecture=standard_architecture("local", inputs.profile), fit=fitting,
+        seconds=scale.training_s, learn_places=True,
+    )  # fmt: skip
     trained = train(read_labelled(drawn), folders.bundle, settings, on_steps=on_steps, progress=progress)
     write_report(trained, folders.bundle)
     return trained

@@ -14,7 +14,6 @@ from safetensors.torch import load_file, save_file
 from kizu_inspect.errors import BundleError
 from kizu_inspect.network.model import Architecture, Classifier, build_classifier
 from kizu_inspect.network.novelty import Novelty
-from kizu_inspect.network.profile import COMPARING
 from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.recipe import ExplanationSettings
 from kizu_inspect.results import ModelInfo
@@ -153,16 +152,14 @@ class Bundle:
 
     def scale_of(self, options: ExplanationSettings) -> Scale:
         """The display scale and region threshold of the options' method. Raises BundleError where none was learned."""
-        variant = options.variant(neutral=self.spec.input.profile in COMPARING)
+        variant = options.variant(neutral=self.spec.architecture.knows_neutral(self.spec.input.profile))
         learned = self.spec.explanation.get(options.method)
         if learned is None:
             raise BundleError(
                 f"bundle {self.path} has no display scale for {options.method}",
                 found=f"scales for {', '.join(self.spec.explanation) or 'no method'}",
                 expected=options.method,
-                next_step="Train one with `kizu train --head lfi`, or choose another method."
-                if options.method == "lfi-cam"
-                else "Choose one of those methods in explanation.method, or train the bundle again.",
+                next_step="Choose one of those methods in explanation.method, or train the bundle again.",
             )
         if variant and variant not in learned.variants:
             raise BundleError(

@@ -51,7 +51,7 @@ class ExplanationSettings(Settings):
     masked: Masked = Field(
         default="neutral",
         title="Masked",
-        description="What Score-CAM's masks hide behind: the golden picture where the model has one (neutral), or black.",
+        description="What Score-CAM's masks hide behind: the golden picture or a texture's local mean (neutral), or black.",
     )
     aligned_masks: bool = Field(
         default=False,
@@ -72,7 +72,7 @@ class ExplanationSettings(Settings):
     def variant(self, *, neutral: bool) -> str:
         """The options of this method that change what a raw map value means, joined by +; empty under default options.
 
-        `neutral`: the model has a golden picture. Without one, masks hide behind black whatever is asked.
+        `neutral`: the model knows a picture in which it finds nothing. Without one, masks hide behind black whatever is asked.
         """
         method = self.method
         changed = {

@@ -77,7 +77,9 @@ def train_command(
             "figures on validation pictures, and keep the one to recommend.",
         ),
     ] = False,
-    head: Annotated[str, typer.Option(help="evidence, linear, mlp or lfi (LFI-CAM's attention).")] = "evidence",
+    head: Annotated[
+        str, typer.Option(help="evidence, linear, mlp or lfi (the verdict through LFI-CAM's attention).")
+    ] = "evidence",
     labels: Annotated[
         str, typer.Option(help="one class a part, or several: each defect class is then judged for itself.")
     ] = "one",
@@ -87,6 +89,18 @@ def train_command(
     bottleneck: Annotated[int | None, typer.Option(help="Inner channels of the LFI head's importance network.", min=1)] = None,
     attention: Annotated[
         bool, typer.Option("--attention/--no-attention", help="Train the LFI head with its attention, or without to compare.")
+    ] = True,
+    cells: Annotated[
+        int,
+        typer.Option(
+            help="Side of the map's cells in px: 4, 8 or 16, from the network's stages fused; 0: its last map as it is."
+        ),
+    ] = 4,
+    branch: Annotated[
+        bool,
+        typer.Option(
+            "--branch/--no-branch", help="Train an LFI-CAM branch beside the evidence head, so that all five methods fit."
+        ),
     ] = True,
     weights: Annotated[Path | None, typer.Option(help="torchvision weights to start from.")] = None,
     group_pattern: Annotated[
@@ -125,7 +139,13 @@ def train_command(
             "alignment": {"kind": alignment, "least_correlation": least_correlation},
         },
         "architecture": {
-            "head": {"kind": head, "labels": labels, "readout": readout, "bottleneck": bottleneck, "attends": attention}
+            "cell_px": cells or None,
+            "branch": branch,
+            "kind": head,
+            "labels": labels,
+            "readout": readout,
+            "bottleneck": bottleneck,
+            "attends": attention,
         },
         "fit": {"steps": steps or ENOUGH_STEPS, "seed": seed},
         "most_steps": ENOUGH_STEPS if minutes is None else steps,

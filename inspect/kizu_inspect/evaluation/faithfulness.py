@@ -79,7 +79,8 @@ def faithfulness_figures(answers: list[Answers]) -> dict[str, Figure]:
 def with_fresh_head(model: Classifier, method: str, *, seed: int) -> Classifier:
     """A copy whose head's weights are drawn anew: for LFI-CAM those of the importance network, which alone make its map."""
     fresh = copy.deepcopy(model)
-    part = fresh.head.importance if method == "lfi-cam" and isinstance(fresh.head, LfiHead) else fresh.head
+    attending = fresh.branch or fresh.head
+    part = attending.importance if method == "lfi-cam" and isinstance(attending, LfiHead) else fresh.head
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in part.parameters():

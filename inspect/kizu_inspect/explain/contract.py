@@ -39,10 +39,11 @@ def check_targets(forward: Forward, targets: Tensor) -> None:
         raise MethodError("a target is no class of the model", found=str(wrong[0].item()), expected=expected)
 
 
-def finish(forward: Forward, targets: Tensor, signed: Tensor, *, misfit: Tensor | None = None) -> Maps:
+def finish(forward: Forward, targets: Tensor, signed: Tensor, *, misfit: Tensor | None = None, of_class: bool = True) -> Maps:
     """Signed maps (N, h, w) as they are stored: ReLU, float32, non-finite values 0, each with its status.
 
-    `misfit` (N,) marks pictures in some of whose channels the method's formula does not apply to negative activations.
+    `misfit` (N,) marks pictures in some of whose channels the method's formula does not apply to negative activations. A
+    map that is not `of_class` is the same for all classes, also for one without evidence of its own.
     """
     signed = signed.detach()
     signed = signed if signed.dtype == torch.float64 else signed.float()  # double precision is for comparison with references
@@ -55,7 +56,7 @@ def finish(forward: Forward, targets: Tensor, signed: Tensor, *, misfit: Tensor 
     for target, (finite, positive, varied, negative, misfits) in zip(
         targets.tolist(), torch.stack(marks, dim=1).tolist(), strict=True
     ):
-        if isinstance(forward.head, ReadoutHead) and not forward.head.has_map(target):
+        if of_class and isinstance(forward.head, ReadoutHead) and not forward.head.has_map(target):
             status.append(MapStatus.NO_EVIDENCE_MAP)
         elif not finite:
             status.append(MapStatus.NON_FINITE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from kizu_inspect.errors import MethodError
@@ -12,15 +13,19 @@ __all__ = ["lfi_cam"]
 
 
 def lfi_cam(forward: Forward, targets: Tensor, *, against: int | None = None) -> Maps:  # noqa: ARG001
-    """L = ReLU Σ_k w_k A^k with the learned importance w: one map a picture, whatever the class, as the forward pass left it.
+    """L = ReLU Σ_k w_k A^k with the learned importance w: one map a picture, whatever the class.
 
-    Raises MethodError for a model without the LFI head.
+    The map that the forward pass left, where the LFI head gives the verdict; where it stands beside another head, its
+    importance network is asked now. Raises MethodError for a model that has none.
     """
+    if forward.branch is not None and forward.grey is not None:
+        with torch.no_grad():
+            return finish(forward, targets, forward.branch.attended(forward.activations, forward.grey)[0], of_class=False)
     if forward.attention is None:
         raise MethodError(
             "lfi-cam needs a model trained with the LFI head",
             found=type(forward.head).__name__,
             expected="LfiHead",
-            next_step="Train one with `kizu train --head lfi`, or choose another method.",
+            next_step="Train it again with `kizu train`, or choose another method.",
         )
-    return finish(forward, targets, forward.attention)
+    return finish(forward, targets, forward.attention, of_class=False)

@@ -38,7 +38,8 @@ def score_cam(
     """L = ReLU Σ_k w_k A^k with w_k = f_c(X seen through s(Up(A^k))) − f_c(X_b): f the class probability, s min-max.
 
     In the paper X_b is black, and so is what a mask hides. A model that knows a golden picture finds a black place more
-    striking than any defect: there a mask hides by showing the golden picture, unless `masked` says black.
+    striking than any defect: there a mask hides by showing the golden picture, and one of textures the picture's own local
+    mean (`Forward.hidden`), unless `masked` says black.
 
     A forward pass for each channel of each picture, `masks_at_once` of them together whatever picture they belong to (default:
     8 of 224 × 224 px, 24 of 128 × 128 px, so that memory stays bounded). The mask of a constant channel hides all and its
@@ -68,12 +69,12 @@ def score_cam(
             p = p.expand(len(of), -1)  # one picture serves all targets
             return p.gather(1, of[:, None])[:, 0] - (0 if against is None else p[:, against])
 
-        blank = torch.zeros_like(forward.images[:1])  # (1, 3, H, W), or (N, 3, H, W) with references
-        if masked == "neutral" and forward.neutral is not None and not compat:
-            blank = blank + forward.neutral
+        blank = torch.zeros_like(forward.images[:1])  # (1, 3, H, W), or (N, 3, H, W) where each picture has its own
+        if masked == "neutral" and forward.hidden is not None and not compat:
+            blank = blank + forward.hidden
         size = forward.images.shape[2:]
         together = masks_at_once or max(1, PIXELS_AT_ONCE // (size[0] * size[1]))
-        if forward.references is None:
+        if forward.references is None and len(blank) == 1:
             hidden = probability(blank, targets, None)  # (N,)
         else:
             blank = blank.expand(len(forward.images), -1, -1, -1)

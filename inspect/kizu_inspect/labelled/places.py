@@ -20,8 +20,6 @@ __all__ = [
 UNSURE = 255
 DEFECT_ABOVE = 127
 """A mask's grey value above which a pixel is the defect's."""
-BORDER_PX = 8
-"""So far beside a defect's box it is not sure what a pixel shows."""
 Places = npt.NDArray[np.uint8]
 """(H, W) what each pixel shows: 1 + its class, 0 without a defect, UNSURE near a defect's border or where it is not known."""
 
@@ -38,16 +36,40 @@ def defects_of(sample: Sample, size_px: tuple[int, int]) -> tuple[Box, ...]:
     )
 
 
-def places_of(sample: Sample, defects: Sequence[Box], classes: Sequence[str], size_px: tuple[int, int]) -> Places:
-    """What each pixel of the picture shows, for defects as `defects_of` gives them. Raises DataError."""
+def places_of(
+    sample: Sample, defects: Sequence[Box], classes: Sequence[str], size_px: tuple[int, int], *, ring_px: float
+) -> Places:
+    """What each pixel of the picture shows, for defects as `defects_of` gives them (none of a good picture). Raises DataError.
+
+    A mask says it pixel by pixel, and where there is one a box only names the class of what the mask shows in it; without a
+    mask a box counts as filled. Within `ring_px` of a defect it is not sure what a pixel shows: no outline is exact. Nor is it
+    anywhere outside the marks where one of the picture's classes has none: what nobody marked is not good for that.
+    """
     places = np.zeros(size_px, np.uint8)
-    for x1, y1, x2, y2, _ in defects:
-        places[max(0, y1 - BORDER_PX) : y2 + BORDER_PX, max(0, x1 - BORDER_PX) : x2 + BORDER_PX] = UNSURE
-    if sample.boxes or not defects:
-        for x1, y1, x2, y2, name in defects:
+    if not defects:
+        return places
+    named = {name for *_, name in defects}
+    by_size = sorted(defects, key=lambda box: (box[3] - box[1]) * (box[2] - box[0]), reverse=True)  # the smallest wins
+    if sample.mask is None:
+        for x1, y1, x2, y2, name in by_size:
             places[y1:y2, x1:x2] = classes.index(name) + 1
     else:
-        places[_marked(sample, size_px)] = classes.index(sample.label) + 1
+        marked = _marked(sample, size_px)
+        places[marked] = UNSURE if sample.others else classes.index(sample.label) + 1
+        for x1, y1, x2, y2, name in by_size if sample.boxes else ():
+            inside = marked[y1:y2, x1:x2]
+            if inside.any():
+                places[y1:y2, x1:x2][inside] = classes.index(name) + 1
+            else:
+                places[y1:y2, x1:x2] = UNSURE  # the box says that there is something, the mask does not say where
+    shown = places > 0
+    reach = int(np.ceil(ring_px))
+    rows, columns = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    disk = (np.hypot(rows, columns) <= ring_px).astype(np.uint8)
+    near = cv2.dilate(shown.astype(np.uint8), disk) > 0
+    places[near & ~shown] = UNSURE
+    if not named.issuperset(sample.labels):
+        places[places == 0] = UNSURE
     return places
 
 

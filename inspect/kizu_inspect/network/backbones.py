@@ -11,9 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from kizu_inspect.errors import ConfigError
+from kizu_inspect.network.fused import FusedBackbone
 from kizu_inspect.picture.images import CellGeometry
 
 __all__ = ["BACKBONES", "LocalBackbone", "build_backbone", "cell_geometry"]
+
+
+FUSED_CHANNELS: Final = 64
 
 
 @fx.wrap
@@ -78,6 +82,10 @@ class LocalBackbone(nn.Module):
             _Block(4 * w, 4 * w, kernel=context),
             _Block(4 * w, 4 * w, kernel=1),
         )
+
+    def in_order(self) -> list[nn.Module]:
+        """Its layers, one after the other."""
+        return [nn.Sequential(self.stem, self.stem_norm, nn.ReLU()), *self.blocks]
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.blocks(F.relu(self.stem_norm(self.stem(x))))
@@ -157,20 +165,79 @@ def _strided_layers(module: nn.Module) -> Iterator[tuple[int, int, int]]:
 
 def cell_geometry(backbone: nn.Module) -> CellGeometry:
     """Where the backbone's cells lie in its input, folded over its convolution and pooling layers."""
-    cells = CellGeometry()
-    for kernel, stride, padding in _strided_layers(backbone):
+    if isinstance(backbone, FusedBackbone):
+        return backbone.cells
+    return _through(CellGeometry(), backbone)
+
+
+def _through(cells: CellGeometry, layers: nn.Module) -> CellGeometry:
+    """The cells' geometry after `layers`."""
+    if isinstance(layers, (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)):
+        layers = nn.Sequential(layers)
+    for kernel, stride, padding in _strided_layers(layers):
         cells = cells.through(kernel=kernel, stride=stride, padding=padding)
     return cells
 
 
 def build_backbone(
-    name: str, channels_in: int, *, width: int = 16, context: int = 3, late_stride: int = 2, weights: Path | None = None
+    name: str,
+    channels_in: int,
+    *,
+    width: int = 16,
+    context: int = 3,
+    late_stride: int = 2,
+    cell_px: int | None = None,
+    weights: Path | None = None,
 ) -> tuple[nn.Module, int]:
     """The backbone called `name` and its number of output channels K.
 
-    `width` and `context` shape `local`; `late_stride=1` keeps the last stage of a ResNet at stride 16; `weights` is a local
-    torchvision state dict (.pth or .safetensors), never fetched. Raises ConfigError.
+    `width` and `context` shape `local`; `late_stride=1` keeps the last stage of a ResNet at stride 16; with `cell_px` the
+    maps of all stages from that stride on are fused into one of its cells (64 channels); `weights` is a local torchvision
+    state dict (.pth or .safetensors), never fetched. Raises ConfigError.
     """
+    backbone, channels = _plain_backbone(
+        name, channels_in, width=width, context=context, late_stride=late_stride, weights=weights
+    )
+    if cell_px is None:
+        return backbone, channels
+    fused = _fused(name, backbone, cell_px)
+    return fused, fused.channels
+
+
+def _fused(name: str, backbone: nn.Module, cell_px: int) -> FusedBackbone:
+    """The backbone with its stages' maps fused at cells of `cell_px`. Raises ConfigError where no stage has such cells."""
+    layers: list[nn.Module] = backbone.in_order() if isinstance(backbone, LocalBackbone) else list(backbone.children())
+    ends: list[tuple[int, CellGeometry]] = []  # by growing stride: behind its last layer, and the cells there
+    cells = CellGeometry()
+    for end, layer in enumerate(layers, start=1):
+        cells = _through(cells, layer)
+        if ends and ends[-1][1].step_px == cells.step_px:
+            ends.pop()
+        ends.append((end, cells))
+    taken = [(end, one) for end, one in ends if one.step_px >= cell_px]
+    if not taken or taken[0][1].step_px != cell_px:
+        expected = ", ".join(f"{one.step_px:.0f}" for _, one in ends if one.step_px > 1)
+        raise ConfigError(f"{name} has no stage with cells of this size", found=f"{cell_px} px", expected=expected)
+    starts = [0, *(end for end, _ in taken[:-1])]
+    stages = [nn.Sequential(*layers[start:end]) for start, (end, _) in zip(starts, taken, strict=True)]
+    return FusedBackbone(stages, [_channels_of(stage) for stage in stages], [one for _, one in taken], FUSED_CHANNELS)
+
+
+def _channels_of(stage: nn.Module) -> int:
+    """Channels of a stage's map: those of its last batch norm or layer norm, else of its last convolution."""
+    for module in reversed(list(stage.modules())):
+        if isinstance(module, nn.BatchNorm2d):
+            return module.num_features
+        if isinstance(module, nn.Conv2d):
+            return module.out_channels
+        if isinstance(module, nn.Linear):
+            return module.out_features
+    raise ValueError("a stage without layers")
+
+
+def _plain_backbone(
+    name: str, channels_in: int, *, width: int, context: int, late_stride: int, weights: Path | None
+) -> tuple[nn.Module, int]:
     if name == "local":
         local = LocalBackbone(channels_in, width=width, context=context)
         return local, local.channels

@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from kizu_inspect.network.heads import LfiHead
 from kizu_inspect.picture.images import CellGeometry
 
 __all__ = ["Forward", "Predict"]
@@ -36,7 +37,8 @@ class Forward:
     predictor: Callable[[torch.dtype | None], Predict]
     """precision (None: the model's own) -> Predict."""
     grey: Tensor | None = None
-    """(N, 1, h, w): the channel mean of the backbone's input at the size of a map, where the head asks for it (LFI)."""
+    """(N, 1, h, w): the channel mean of the backbone's input at the size of a map, where the head or the
+    branch asks for it (LFI)."""
     attention: Tensor | None = None
     """(N, h, w): the LFI head's attention map of this pass, before its normalisation."""
     neutral: Tensor | None = None
@@ -44,10 +46,19 @@ class Forward:
     (N, 3, H, W), or None where it has none."""
     cells: CellGeometry | None = None
     """Where the cells of A lie in the network's input."""
+    branch: LfiHead | None = None
+    """The LFI head beside the head, which is asked only where its map is."""
+    softened: Tensor | None = None
+    """(N, 3, H, W): the pictures without their details, for masks to hide behind where there is no neutral one."""
+
+    @property
+    def hidden(self) -> Tensor | None:
+        """What a mask hides a picture behind: (3, H, W), or (N, 3, H, W), or None for black."""
+        return self.softened if self.neutral is None else self.neutral
 
     def head_on(self, activations: Tensor) -> Tensor:
         """The logits (N, C) that the head gives other activations of these pictures."""
-        logits: Tensor = self.head(activations) if self.grey is None else self.head(activations, self.grey)
+        logits: Tensor = self.head(activations, self.grey) if isinstance(self.head, LfiHead) else self.head(activations)
         return logits
 
     def subset(self, indices: Tensor) -> Forward:
@@ -59,6 +70,7 @@ class Forward:
             activations=self.activations[indices],
             logits=self.logits[indices],
             grey=None if self.grey is None else self.grey[indices],
+            softened=None if self.softened is None else self.softened[indices],
             attention=None if self.attention is None else self.attention[indices],
             neutral=self.neutral if self.neutral is None or self.neutral.ndim == 3 else self.neutral[indices],
         )

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 __all__ = ["EvidenceHead", "HeadName", "LfiHead", "LinearHead", "MlpHead", "Readout", "ReadoutHead", "build_head"]
@@ -114,11 +115,22 @@ class LfiHead(nn.Module):
     normalised, times the input's grey; four times 3×3 convolution, batch norm, ReLU; global average pooling and a softmax
     over the channels give the importance w. The attention map is ReLU(Σ_k w_k A^k), one a picture, whatever the class. The
     readout sees A + A ∘ attention (min-max normalised per picture): global average pooling and a linear layer as published, or
-    an evidence readout. One cross-entropy trains both. `bottleneck` narrows the importance network's inner layers;
-    without `attends` the readout sees A alone, which tells what the attention is worth.
+    an evidence readout. One cross-entropy trains both. `bottleneck` narrows the importance network's inner layers, and it sees
+    the strongest of each `coarse` × `coarse` cells: what a channel is worth shows in a coarse map too, at a fraction of the
+    cost. `gated` shows the readout A ∘ attention alone: added to A, the attention may lie anywhere and the class is told all
+    the same. Without `attends` the readout sees A alone, which tells what the attention is worth.
     """
 
-    def __init__(self, readout: ReadoutHead, channels: int, *, bottleneck: int | None = None, attends: bool = True) -> None:
+    def __init__(
+        self,
+        readout: ReadoutHead,
+        channels: int,
+        *,
+        bottleneck: int | None = None,
+        coarse: int = 1,
+        gated: bool = False,
+        attends: bool = True,
+    ) -> None:
         super().__init__()
         inner = bottleneck or channels
         widths = [channels, inner, inner, inner, channels]
@@ -127,6 +139,8 @@ class LfiHead(nn.Module):
             layers += [nn.Conv2d(width_in, width_out, 3, padding=1, bias=False), nn.BatchNorm2d(width_out), nn.ReLU()]
         self.importance = nn.Sequential(*layers)
         self.readout = readout
+        self.coarse = coarse
+        self.gated = gated
         self.attends = attends
 
     def forward(self, activations: Tensor, grey: Tensor) -> Tensor:
@@ -135,7 +149,17 @@ class LfiHead(nn.Module):
 
     def judge(self, activations: Tensor, grey: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (N, C), and the attention map (N, h, w) before its normalisation, so that a good part's stays faint."""
-        importance = self.importance(_channels_scaled(activations) * grey).mean(dim=(2, 3)).softmax(dim=1)  # (N, K)
+        attention, seen = self.attended(activations, grey)
+        logits: Tensor = self.readout(seen)
+        return logits, attention
+
+    def attended(self, activations: Tensor, grey: Tensor) -> tuple[Tensor, Tensor]:
+        """The attention map (N, h, w), and what the readout sees (N, K, h, w)."""
+        looked_at = activations
+        if self.coarse > 1:
+            looked_at = F.max_pool2d(activations, self.coarse, ceil_mode=True)
+            grey = F.interpolate(grey, size=looked_at.shape[2:], mode="area")
+        importance = self.importance(_channels_scaled(looked_at) * grey).mean(dim=(2, 3)).softmax(dim=1)  # (N, K)
         attention = torch.relu(torch.einsum("nk,nkhw->nhw", importance, activations))
         seen = activations
         if self.attends:
@@ -144,9 +168,9 @@ class LfiHead(nn.Module):
             least = FLAT * activations.detach().abs().mean(dim=(1, 2, 3)) + torch.finfo(attention.dtype).tiny
             spread = torch.maximum(high - low, least)
             normalised = (attention - low[:, None, None]) / spread[:, None, None]
-            seen = activations + activations * normalised[:, None]
-        logits: Tensor = self.readout(seen)
-        return logits, attention
+            attended = activations * normalised[:, None]
+            seen = attended if self.gated else activations + attended
+        return attention, seen
 
 
 def _channels_scaled(activations: Tensor) -> Tensor:
@@ -166,13 +190,17 @@ def build_head(
     top_share: float,
     readout: Readout = "evidence",
     bottleneck: int | None = None,
+    coarse: int = 1,
+    gated: bool = False,
     attends: bool = True,
 ) -> nn.Module:
-    """The head called `name`, with fresh weights; the last three are the LFI head's."""
+    """The head called `name`, with fresh weights; the last five are the LFI head's."""
     if name == "mlp":
         return MlpHead(channels, classes)
     if name == "linear" or (name == "lfi" and readout == "published"):
         reading: ReadoutHead = LinearHead(channels, classes)
     else:
         reading = EvidenceHead(channels, classes, good=good, top_share=top_share)
-    return LfiHead(reading, channels, bottleneck=bottleneck, attends=attends) if name == "lfi" else reading
+    if name != "lfi":
+        return reading
+    return LfiHead(reading, channels, bottleneck=bottleneck, coarse=coarse, gated=gated, attends=attends)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -16,12 +17,12 @@ from kizu_inspect.network.backbones import build_backbone, cell_geometry
 from kizu_inspect.network.forward import Forward, Predict
 from kizu_inspect.network.heads import EvidenceHead, HeadName, LfiHead, Readout, build_head
 from kizu_inspect.network.novelty import Novelty
-from kizu_inspect.network.profile import InputProfile
+from kizu_inspect.network.profile import COMPARING, InputProfile, local_mean
 from kizu_inspect.picture.images import CellGeometry
-from kizu_inspect.picture.inputs import InputSettings
+from kizu_inspect.picture.inputs import InputSettings, ProfileName
 from kizu_inspect.settings import Settings
 
-__all__ = ["Architecture", "Classifier", "HeadSettings", "build_classifier"]
+__all__ = ["Answers", "Architecture", "Classifier", "HeadSettings", "build_classifier"]
 
 
 class HeadSettings(Settings):
@@ -43,6 +44,18 @@ class HeadSettings(Settings):
         default=None, ge=1, title="Bottleneck",
         description="Inner channels of the LFI head's importance network (default: as many as the feature map has).",
     )  # fmt: skip
+    coarse: int = Field(
+        default=1, ge=1, le=16, title="Coarse",
+        description="The LFI head's importance network sees the strongest of each so many × so many cells.",
+    )  # fmt: skip
+    branch: bool = Field(
+        default=False, title="Branch",
+        description="An LFI head beside the head: it gives LFI-CAM's map, the verdict stays the head's.",
+    )  # fmt: skip
+    gated: bool = Field(
+        default=False, title="Gated",
+        description="The LFI head's readout sees the features times the attention alone, instead of the features and that.",
+    )  # fmt: skip
     attends: bool = Field(
         default=True, title="Attends", description="False trains the LFI head without its attention, for comparison."
     )
@@ -57,17 +70,46 @@ class Architecture(Settings):
         default=3, title="Context", description="Kernel of the late blocks of `local`: receptive field 34 px (1) or 50 px (3)."
     )
     late_stride: Literal[1, 2] = Field(default=2, title="Late stride", description="Stride of a ResNet's last stage.")
+    cell_px: Literal[4, 8, 16] | None = Field(
+        default=None, title="Cells",
+        description="Fuse the maps of the stages into one of cells of so many px; null: the last stage's map as it is.",
+    )  # fmt: skip
+    soft_masks: bool = Field(
+        default=False, title="Soft masks",
+        description="Score-CAM's masks hide a surface behind its own local mean instead of black, which is a defect itself.",
+    )  # fmt: skip
     head: HeadSettings = HeadSettings()
+
+    def knows_neutral(self, profile: ProfileName) -> bool:
+        """Whether there is a picture in which the model finds nothing, for Score-CAM's masks to hide behind."""
+        return profile in COMPARING or self.soft_masks
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What training holds against the truth."""
+
+    logits: Tensor
+    """(N, C)."""
+    cells: Tensor | None
+    """(N, C, h, w): each cell's logits, where the head judges cells before it pools them."""
+    branch: Tensor | None
+    """(N, C): the LFI branch's logits, where there is one."""
+    attention: Tensor | None
+    """(N, h, w): the attention map of the LFI head or branch."""
 
 
 class Classifier(nn.Module):
     """A network that judges a picture and leaves what the explanations need."""
 
-    def __init__(self, profile: InputProfile, backbone: nn.Module, head: nn.Module) -> None:
+    def __init__(self, profile: InputProfile, backbone: nn.Module, head: nn.Module, branch: LfiHead | None = None) -> None:
         super().__init__()
         self.profile = profile
         self.backbone = backbone
         self.head = head
+        self.branch = branch
+        self.soft_masks = False
+        """Whether Score-CAM's masks hide a picture behind its own local mean, where the model knows no other neutral one."""
         self.novelty: Novelty | None = None
         """What it remembers of its training; a bundle without one judges by its classes alone."""
 
@@ -75,34 +117,53 @@ class Classifier(nn.Module):
         """The logits (N, C)."""
         seen = self.profile(images, references)
         activations = self.backbone(seen)
-        grey = self._grey(seen, activations)
-        logits: Tensor = self.head(activations) if grey is None else self.head(activations, grey)
-        return logits
+        return self._judged(seen, activations)
 
-    def with_evidence(self, images: Tensor, references: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """The logits (N, C), and those of each cell (N, C, h, w) where the head judges cells before it pools them."""
-        if not isinstance(self.head, EvidenceHead):
-            return self(images, references), None
-        activations = self.backbone(self.profile(images, references))
-        return self.head(activations), self.head.cell_logits(activations)
+    def answers(self, images: Tensor, references: Tensor | None = None, *, detached: bool = True) -> Answers:
+        """All that training holds against the truth; a `detached` branch learns on the features and does not change them."""
+        seen = self.profile(images, references)
+        activations = self.backbone(seen)
+        if isinstance(self.head, LfiHead):
+            logits, looked_at = self.head.judge(activations, _grey(seen, activations))
+            return Answers(logits, None, None, looked_at)
+        branch: Tensor | None = None
+        attention = None
+        if self.branch is not None:
+            features = activations.detach() if detached else activations
+            branch, attention = self.branch.judge(features, _grey(seen, activations))
+        cells = self.head.cell_logits(activations) if isinstance(self.head, EvidenceHead) else None
+        return Answers(self.head(activations), cells, branch, attention)
 
     def explainable(self, images: Tensor, references: Tensor | None = None) -> Forward:
         """One forward pass, without gradients, and all that it leaves to explain it from."""
         with torch.no_grad():
             seen = self.profile(images, references)
             activations = self.backbone(seen)
-            grey, attention = self._grey(seen, activations), None
-            if isinstance(self.head, LfiHead) and grey is not None:
+            grey, attention = None, None
+            if isinstance(self.head, LfiHead):
+                grey = _grey(seen, activations)
                 logits, attention = self.head.judge(activations, grey)
             else:
                 logits = self.head(activations)
+                grey = None if self.branch is None else _grey(seen, activations)
         neutral = None
         if self.profile.name == "part":
             neutral = self.profile.golden.expand(3, -1, -1)
         elif self.profile.name == "reference" and references is not None:
             neutral = references.expand(-1, 3, -1, -1)
         return Forward(
-            images, references, activations, logits, self.head, self._predictor, grey, attention, neutral, self.cells
+            images,
+            references,
+            activations,
+            logits,
+            self.head,
+            self._predictor,
+            grey,
+            attention,
+            neutral,
+            self.cells,
+            self.branch,
+            None if neutral is not None or not self.soft_masks else local_mean(images),
         )
 
     def _predictor(self, precision: torch.dtype | None) -> Predict:
@@ -113,22 +174,25 @@ class Classifier(nn.Module):
             with torch.no_grad():
                 seen = self.profile(images, references)
                 activations = backbone(seen.to(dtype=precision or seen.dtype, memory_format=torch.channels_last)).to(seen.dtype)
-                grey = self._grey(seen, activations)
-                logits: Tensor = self.head(activations) if grey is None else self.head(activations, grey)
-                return logits
+                return self._judged(seen, activations)
 
         return predict
 
-    def _grey(self, seen: Tensor, activations: Tensor) -> Tensor | None:
-        """The channel mean of the backbone's input at the size of a map (N, 1, h, w), where the head asks for it."""
-        if not isinstance(self.head, LfiHead):
-            return None
-        return F.interpolate(seen.mean(dim=1, keepdim=True), size=activations.shape[2:], mode="bilinear", align_corners=False)
+    def _judged(self, seen: Tensor, activations: Tensor) -> Tensor:
+        """The head's logits (N, C)."""
+        by_grey = isinstance(self.head, LfiHead)
+        logits: Tensor = self.head(activations, _grey(seen, activations)) if by_grey else self.head(activations)
+        return logits
 
     @property
     def cells(self) -> CellGeometry:
         """Where the cells of A lie in the network's input."""
         return cell_geometry(self.backbone)
+
+
+def _grey(seen: Tensor, activations: Tensor) -> Tensor:
+    """The channel mean of the backbone's input at the size of a map (N, 1, h, w)."""
+    return F.interpolate(seen.mean(dim=1, keepdim=True), size=activations.shape[2:], mode="bilinear", align_corners=False)
 
 
 def _folded(backbone: nn.Module) -> nn.Module:
@@ -156,17 +220,19 @@ def build_classifier(
         width=architecture.width,
         context=architecture.context,
         late_stride=architecture.late_stride,
+        cell_px=architecture.cell_px,
         weights=weights,
     )
-    head = build_head(
-        architecture.head.kind,
-        channels,
-        classes,
-        good=good,
-        top_share=architecture.head.top_share,
-        readout=architecture.head.readout,
-        bottleneck=architecture.head.bottleneck,
-        attends=architecture.head.attends,
-    )
-    model = Classifier(profile, backbone, head)
+    own = architecture.head
+
+    def head_called(kind: HeadName) -> nn.Module:
+        return build_head(
+            kind, channels, classes, good=good, top_share=own.top_share, readout=own.readout, bottleneck=own.bottleneck,
+            coarse=own.coarse, gated=own.gated, attends=own.attends,
+        )  # fmt: skip
+
+    head, branch = head_called(own.kind), head_called("lfi") if own.branch and own.kind != "lfi" else None
+    assert branch is None or isinstance(branch, LfiHead)
+    model = Classifier(profile, backbone, head, branch)
+    model.soft_masks = architecture.soft_masks
     return model.to(memory_format=torch.channels_last)

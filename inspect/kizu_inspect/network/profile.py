@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from kizu_inspect.picture.inputs import ProfileName
 
-__all__ = ["COMPARING", "InputProfile"]
+__all__ = ["COMPARING", "InputProfile", "local_mean"]
 
 COMPARING: Final = frozenset({"part", "reference"})
 """Profiles that know a picture without a defect: what a mask or a check shows in a defect's place."""
@@ -73,6 +73,14 @@ class InputProfile(nn.Module):
     def _surface(images: Tensor) -> Tensor:
         u = _local_contrast(images, SURFACE_MEAN_PX)
         return torch.sign(u) * torch.clamp(u.abs() - CORE, min=0)
+
+
+def local_mean(images: Tensor) -> Tensor:
+    """The pictures (N, 3, H, W) without the details that `surface` sees: each pixel the mean of the 25 × 25 around it."""
+    reach = SURFACE_MEAN_PX // 2
+    padded = F.pad(images, (reach,) * 4, mode="reflect")
+    total = _run_sum(_run_sum(padded, SURFACE_MEAN_PX, dim=2), SURFACE_MEAN_PX, dim=3)
+    return total / SURFACE_MEAN_PX**2
 
 
 def _grey(images: Tensor) -> Tensor:

@@ -40,10 +40,11 @@ def cut_tiles(
     inputs: InputSettings,
     *,
     good: str | None,
+    ring_px: float,
     seed: int,
     progress: Callable[[int], None] | None = None,
 ) -> Pictures:
-    """Tiles of the input's size from pictures of any size, at random places by `seed`.
+    """Tiles of the input's size from pictures of any size, at random places by `seed`, with `ring_px` as `places_of` has it.
 
     Each defect gives two tiles that hold it and no defect of another class; as many are taken from where the picture shows
     none, four from a picture without defects. Raises DataError: a picture that cannot be read or is smaller than a tile, a box
@@ -62,7 +63,7 @@ def cut_tiles(
         if not plan.tiles:
             return
         picture = read_picture(plan.sample.path)
-        places = places_of(plan.sample, plan.defects, classes, (picture.shape[0], picture.shape[1]))
+        places = places_of(plan.sample, plan.defects, classes, (picture.shape[0], picture.shape[1]), ring_px=ring_px)
         reference = read_reference(plan.sample, picture, inputs.alignment) if references is not None else None
         for offset, ((x, y), _) in enumerate(plan.tiles):
             inside = slice(y, y + inputs.height_px), slice(x, x + inputs.width_px)

@@ -11,15 +11,14 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
 from kizu_inspect.decide import likely, probabilities_of
 from kizu_inspect.network.model import Classifier
 from kizu_inspect.settings import Settings
-from kizu_inspect.training.batches import Batches
-from kizu_inspect.training.losses import ClassLoss, class_weights, evidence_loss
+from kizu_inspect.training.batches import Batch, Batches
+from kizu_inspect.training.losses import ClassLoss, attention_loss, class_weights, evidence_loss
 from kizu_inspect.training.muon import Muon
 from kizu_inspect.training.pictures import Pictures
 
@@ -45,11 +44,22 @@ class FitSettings(Settings):
         default=1.0, ge=0, title="Evidence weight",
         description="What it counts that a map's cells show the class that lies there, where boxes or masks are learned from.",
     )  # fmt: skip
+    pointing_weight: float = Field(
+        default=1.0, ge=0, title="Pointing weight",
+        description="Of the same, what it counts that each class's map is hottest on its defect, and attention on any.",
+    )  # fmt: skip
+    branch: Literal["detached", "joint"] = Field(
+        default="detached", title="Branch",
+        description="Whether an LFI branch learns on the features alone, or changes them too.",
+    )  # fmt: skip
     shift_px: int = Field(default=8, ge=0, title="Shift", description="Largest random shift in training.")
     hard_share: float = Field(
         default=0.0, ge=0, lt=1, title="Hard share",
         description="Share of a batch that is drawn by the last loss of each picture; the rest is drawn evenly.",
     )  # fmt: skip
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", title="Precision", description="Of the forward passes; auto: bfloat16 where processor or card has it."
+    )
     seed: int = Field(default=0, ge=0, title="Seed", description="Of every random draw.")
 
 
@@ -103,7 +113,7 @@ def fit(
         )
         for optimiser in optimisers
     ]  # fmt: skip
-    scaler = torch.amp.GradScaler(enabled=_precision(device) is torch.float16)
+    scaler = torch.amp.GradScaler(enabled=_precision(device, settings) is torch.float16)
     weights = class_weights(train, balanced=settings.class_weights == "balanced").to(device)
     loss_of = ClassLoss(several, good, weights, settings.label_smoothing)
     batches = _batches(model, train, settings, device)
@@ -113,13 +123,8 @@ def fit(
     curve: list[tuple[int, float, float, float]] = []
     for step in range(1, settings.steps + 1):
         batch = batches.draw()
-        model.train()
-        with torch.autocast(device.type, dtype=_precision(device), enabled=_precision(device) is not torch.float32):
-            logits, cells = model.with_evidence(batch.images, batch.references)
-        loss = loss_of.mean(logits.float(), batch.labels, batch.marks)
-        if batch.truths is not None and cells is not None and settings.evidence_weight > 0:
-            loss = loss + settings.evidence_weight * evidence_loss(cells.float(), batch.truths, model)
-        batches.learned(batch.rows, loss_of.plain(logits.detach().float(), batch.labels, batch.marks))
+        logits, loss = _loss(model, batch, loss_of, settings, device)
+        batches.learned(batch.rows, loss_of.plain(logits.detach(), batch.labels, batch.marks))
         model.zero_grad()
         torch.autograd.backward(scaler.scale(loss))
         for optimiser, schedule in zip(optimisers, schedules, strict=True):
@@ -143,6 +148,26 @@ def fit(
     return History(steps, train_loss, val_losses, accuracies, best_step)
 
 
+def _loss(
+    model: Classifier, batch: Batch, loss_of: ClassLoss, settings: FitSettings, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """The logits (N, C) of a batch, float32, and its loss."""
+    model.train()
+    with _autocast(device, _precision(device, settings)):
+        answers = model.answers(batch.images, batch.references, detached=settings.branch == "detached")
+    logits = answers.logits.float()
+    loss = loss_of.mean(logits, batch.labels, batch.marks)
+    if batch.truths is not None and answers.cells is not None and settings.evidence_weight > 0:
+        places = evidence_loss(answers.cells.float(), batch.truths, model, pointing_weight=settings.pointing_weight)
+        loss = loss + settings.evidence_weight * places
+    if batch.truths is not None and answers.attention is not None and settings.pointing_weight > 0:
+        told = attention_loss(answers.attention.float(), batch.truths, model)
+        loss = loss + settings.evidence_weight * settings.pointing_weight * told
+    if answers.branch is not None:
+        loss = loss + loss_of.mean(answers.branch.float(), batch.labels, batch.marks)
+    return logits, loss
+
+
 def exactly_right(
     logits: npt.NDArray[np.float64], pictures: Pictures, *, good: int | None, several: bool
 ) -> npt.NDArray[np.bool_]:
@@ -154,22 +179,28 @@ def exactly_right(
     return np.asarray(np.delete(right, [] if good is None else good, axis=1).all(axis=1))
 
 
-def logits_of(model: Classifier, pictures: Pictures, *, device: torch.device, batch_size: int = 64) -> Tensor:
-    """The logits (N, C) of all pictures, float32, on the processor; the model is left in evaluation mode."""
+def logits_of(
+    model: Classifier,
+    pictures: Pictures,
+    *,
+    device: torch.device,
+    batch_size: int = 64,
+) -> Tensor:
+    """The logits (N, C) of all pictures, in the line's float32, on the processor; the model is left in evaluation mode."""
     model.eval()
     rows = []
     for start in range(0, len(pictures), batch_size):
         images, references = pictures.as_input(slice(start, start + batch_size), device)
-        with (
-            torch.no_grad(),
-            torch.autocast(device.type, dtype=_precision(device), enabled=_precision(device) is not torch.float32),
-        ):
+        with torch.no_grad():
             rows.append(model(images, references).float().cpu())
     return torch.cat(rows)
 
 
-def seconds_a_step(model: Classifier, train: Pictures, settings: FitSettings, *, device: torch.device) -> float:
+def seconds_a_step(
+    model: Classifier, train: Pictures, settings: FitSettings, *, good: int | None, several: bool, device: torch.device
+) -> float:
     """What one optimiser step takes here: the median over a few real steps. The model's weights are as before."""
+    loss_of = ClassLoss(several, good, class_weights(train, balanced=False).to(device), settings.label_smoothing)
     before = _snapshot(model)
     random_state = torch.get_rng_state()
     optimisers = _optimisers(model, settings)
@@ -177,11 +208,7 @@ def seconds_a_step(model: Classifier, train: Pictures, settings: FitSettings, *,
     times = []
     for _ in range(PROBE_STEPS):
         start = time.monotonic()
-        batch = batches.draw()
-        model.train()
-        with torch.autocast(device.type, dtype=_precision(device), enabled=_precision(device) is not torch.float32):
-            logits = model(batch.images, batch.references)
-        loss = F.cross_entropy(logits.float(), batch.labels)
+        _, loss = _loss(model, batches.draw(), loss_of, settings, device)
         model.zero_grad()
         torch.autograd.backward(loss)
         for optimiser in optimisers:
@@ -206,8 +233,14 @@ def _batches(model: Classifier, train: Pictures, settings: FitSettings, device: 
     )
 
 
-def _precision(device: torch.device) -> torch.dtype:
-    """bfloat16 where the processor or card has it, float16 on older cards, else float32."""
+def _autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
+    return torch.autocast(device.type, dtype=precision, enabled=precision is not torch.float32)
+
+
+def _precision(device: torch.device, settings: FitSettings) -> torch.dtype:
+    """As the settings say, or bfloat16 where the processor or card has it, float16 on older cards, else float32."""
+    if settings.precision != "auto":
+        return torch.float32 if settings.precision == "float32" else torch.bfloat16
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32

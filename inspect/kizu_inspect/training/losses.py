@@ -14,7 +14,11 @@ from kizu_inspect.network.heads import EvidenceHead
 from kizu_inspect.network.model import Classifier
 from kizu_inspect.training.pictures import Pictures
 
-__all__ = ["ClassLoss", "class_weights", "evidence_loss"]
+__all__ = ["ClassLoss", "attention_loss", "class_weights", "evidence_loss"]
+
+LEAST_ATTENTION = 1e-4
+OUTSIDE_WEIGHT = 2.0
+"""Of what lies outside all defects where no class is good; found on drawn textures."""
 
 
 @dataclass(frozen=True)
@@ -64,24 +68,69 @@ def class_weights(pictures: Pictures, *, balanced: bool) -> Tensor:
     return torch.tensor(weights / weights.mean(), dtype=torch.float32)
 
 
-def evidence_loss(cells: Tensor, truths: Tensor, model: Classifier) -> Tensor:
-    """The cross-entropy of each cell's class, the mean over defects' cells and that over all others in equal parts.
+def evidence_loss(cells: Tensor, truths: Tensor, model: Classifier, *, pointing_weight: float = 0.0) -> Tensor:
+    """What the cells' classes lack of the truth, the mean over defects' places and that over all others in equal parts.
 
-    `cells` (N, C, h, w) are the classes' logits in each cell, `truths` (N, H, W) what each pixel shows. A cell's class is that
-    of its centre; cells of unsure pixels do not count.
+    `cells` (N, C, h, w) are the classes' logits in each cell, `truths` (N, H, W) what each pixel shows. Each cell is held
+    against what its centre shows, by cross-entropy; unsure pixels do not count. Without a good class no logit stands for
+    "nothing here": there the evidence of every class is pushed below 0 outside the defects (softplus), and above it inside
+    those of the class. `pointing_weight` adds so much of `_beside`, which asks each map to be hottest on the defect.
     """
+    head = model.head
+    assert isinstance(head, EvidenceHead)  # no other head judges cells
+    shown = _at_cells(truths, model, cells)
+    sure, defect = shown != UNSURE, (shown > 0) & (shown != UNSURE)
+    labels = torch.where(defect, shown - 1, 0 if head.good is None else head.good)
+    inside = outside = F.cross_entropy(cells, labels, reduction="none")
+    if head.good is None:
+        evidence = cells - head.bias.to(cells.dtype)[None, :, None, None]
+        inside = inside + F.softplus(-evidence.gather(1, labels[:, None])[:, 0])
+        outside = OUTSIDE_WEIGHT * F.softplus(evidence).sum(dim=1)
+    parts = [losses[sure & chosen] for losses, chosen in ((inside, defect), (outside, ~defect))]
+    means = [part.mean() for part in parts if len(part)]
+    loss = torch.stack(means).mean() if means else cells.sum() * 0
+    return loss + pointing_weight * _beside(cells, shown) if pointing_weight > 0 else loss
+
+
+def attention_loss(attention: Tensor, truths: Tensor, model: Classifier) -> Tensor:
+    """How much of the attention maps (N, h, w) lies beside the defects: the mean of -log of the share of a map's sum on them.
+
+    Its one cross-entropy lets an attention map lie anywhere as long as the class is told; pictures that say where their
+    defects lie can say it to the map. Those without a defect, or without places, do not count.
+    """
+    shown = _at_cells(truths, model, attention)
+    sure = (shown != UNSURE).flatten(1)
+    on_defect = sure & (shown > 0).flatten(1)
+    marked = on_defect.any(dim=1)
+    if not marked.any():
+        return attention.sum() * 0
+    weight = attention.flatten(1)[marked] + LEAST_ATTENTION
+    everywhere, inside = ((weight * cells[marked]).sum(dim=1) for cells in (sure, on_defect))
+    return (everywhere.log() - inside.log()).mean()
+
+
+def _at_cells(truths: Tensor, model: Classifier, cells: Tensor) -> Tensor:
+    """What the pixels at the centres of `cells` (…, h, w) show: (N, h, w) int64."""
     where = model.cells
     rows, columns = (
         (where.start_px + where.step_px * torch.arange(count, device=cells.device)).round().long().clamp(0, side - 1)
-        for count, side in zip(cells.shape[2:], truths.shape[1:], strict=True)
+        for count, side in zip(cells.shape[-2:], truths.shape[1:], strict=True)
     )
-    shown = truths[:, rows[:, None], columns[None]].long()  # (N, h, w)
-    good = model.head.good if isinstance(model.head, EvidenceHead) else None
-    sure = shown != UNSURE
-    if good is None:
-        sure = sure & (shown > 0)
-    labels = torch.where(shown > 0, shown - 1, 0 if good is None else good)
-    losses = F.cross_entropy(cells, labels.masked_fill(~sure, 0), reduction="none")
-    parts = [losses[sure & chosen] for chosen in (shown > 0, shown == 0)]
-    means = [part.mean() for part in parts if len(part)]
-    return torch.stack(means).mean() if means else losses.sum() * 0
+    return truths[:, rows[:, None], columns[None]].long()
+
+
+def _beside(cells: Tensor, shown: Tensor) -> Tensor:
+    """How much of a class's map lies beside its defect: the mean of -log of its share on it, softmax over the sure cells.
+
+    A map's maximum is one cell among hundreds, and the mean over cells hardly feels it: a map may be right nearly everywhere
+    and hottest beside a scratch. `cells` (N, C, h, w) are the classes' logits, `shown` (N, h, w) what each cell shows.
+    """
+    evidence = cells.flatten(2)  # (N, C, Z)
+    of_class = shown.flatten(1)[:, None] == torch.arange(1, cells.shape[1] + 1, device=cells.device)[None, :, None]
+    sure = (shown != UNSURE).flatten(1)[:, None]
+    marked = of_class.any(dim=2)  # (N, C)
+    if not marked.any():
+        return cells.sum() * 0
+    everywhere = evidence.masked_fill(~sure, -torch.inf).logsumexp(dim=2)
+    on_defect = evidence.masked_fill(~of_class, -torch.inf).logsumexp(dim=2)
+    return (everywhere - on_defect)[marked].mean()

@@ -15,11 +15,14 @@ from torch import Tensor
 from kizu_inspect.labelled.dataset import Sample
 from kizu_inspect.labelled.picture_files import read_picture, read_reference
 from kizu_inspect.labelled.places import UNSURE, Places, defects_of, places_of
-from kizu_inspect.picture.images import fit_image
+from kizu_inspect.picture.images import fit_image, place
 from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.picture.views import stacked, to_input
 
 __all__ = ["Pictures", "load_pictures", "on_disk"]
+
+COVERED = 0.3
+"""A pixel of the input shows a defect that covers so large a share of it."""
 
 
 @dataclass(frozen=True)
@@ -67,15 +70,16 @@ def load_pictures(
     inputs: InputSettings,
     *,
     good: str | None,
-    places: bool = False,
+    ring_px: float | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Pictures:
-    """Reads and fits the pictures of `samples`, with `places` also where their defects lie.
+    """Reads and fits the pictures of `samples`, with `ring_px` also where their defects lie.
 
+    `ring_px` are the pixels of the network's input around a defect of which it is not sure what they show.
     Raises DataError naming the first that cannot be read, or whose boxes or mask do not fit.
     """
     images = on_disk((len(samples), *inputs.size_px, 3))
-    truths = on_disk((len(samples), *inputs.size_px)) if places else None
+    truths = on_disk((len(samples), *inputs.size_px)) if ring_px is not None else None
     references = on_disk((len(samples), *inputs.size_px)) if inputs.profile == "reference" else None
 
     def read(index: int) -> None:
@@ -84,8 +88,8 @@ def load_pictures(
         if references is not None:
             reference = read_reference(samples[index], picture, inputs.alignment)
             references[index] = fit_image(reference, input_px=inputs.size_px, policy=inputs.resize)
-        if truths is not None:
-            truths[index] = _fitted_places(samples[index], picture.shape[:2], classes, inputs, good=good)
+        if truths is not None and ring_px is not None:
+            truths[index] = _fitted_places(samples[index], picture.shape[:2], classes, inputs, good=good, ring_px=ring_px)
 
     with ThreadPoolExecutor() as pool:
         for done, _ in enumerate(pool.map(read, range(len(samples))), start=1):
@@ -97,15 +101,31 @@ def load_pictures(
 
 
 def _fitted_places(
-    sample: Sample, size_px: tuple[int, ...], classes: Sequence[str], inputs: InputSettings, *, good: str | None
+    sample: Sample,
+    size_px: tuple[int, ...],
+    classes: Sequence[str],
+    inputs: InputSettings,
+    *,
+    good: str | None,
+    ring_px: float,
 ) -> Places:
     """What each pixel of the network's input shows; of a defective picture without boxes or mask that is not known."""
     size = (size_px[0], size_px[1])
     defects = () if sample.label == good else defects_of(sample, size)
     if sample.label != good and not defects:
         return np.full(inputs.size_px, UNSURE, np.uint8)
-    places = places_of(sample, defects, classes, size)
-    return np.asarray(fit_image(places, input_px=inputs.size_px, policy=inputs.resize, nearest=True))
+    placed = place(size[1], size[0], input_px=inputs.size_px, policy=inputs.resize)
+    shrunk = min(placed.scale_x, placed.scale_y)
+    places = places_of(sample, defects, classes, size, ring_px=ring_px / shrunk)
+    fitted = np.array(fit_image(places, input_px=inputs.size_px, policy=inputs.resize, nearest=True))
+    for value in np.unique(places) if shrunk < 1 else ():
+        if value in (0, UNSURE):
+            continue
+        # What is thinner than a pixel of the input would come out as dots.
+        covered = fit_image(np.where(places == value, 255, 0).astype(np.uint8), input_px=inputs.size_px, policy=inputs.resize)
+        fitted[(covered > 0) & (fitted == 0)] = UNSURE
+        fitted[covered >= COVERED * 255] = value
+    return fitted
 
 
 def on_disk(shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:

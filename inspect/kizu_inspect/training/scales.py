@@ -54,7 +54,7 @@ def fit_scales(
     """
     if len(val) > SCALED_PICTURES:  # evenly from all of them
         val = val.subset(np.linspace(0, len(val) - 1, SCALED_PICTURES).astype(np.int64))
-    choices = _choices(methods, good=good is not None, neutral=model.profile.name in COMPARING)
+    choices = _choices(methods, good=good is not None, neutral=model.profile.name in COMPARING or model.soft_masks)
     maps: dict[tuple[str, str], dict[int, npt.NDArray[np.float32]]] = {key: {} for key in choices}
     masked_before = 0
     for start in range(0, len(val), 64):

@@ -33,6 +33,9 @@ from kizu_inspect.training.thresholds import Scored, choose_thresholds, judge_sa
 
 __all__ = ["Trained", "TrainingSettings", "pictures_of", "train"]
 
+COARSE_PX = 8
+"""The cells of `local` where no stages are fused; coarser ones could not tell a defect's border at all."""
+
 
 class TrainingSettings(Settings):
     """Everything that `kizu train` lets one choose."""
@@ -110,7 +113,8 @@ def train(
     ).to(device)
     prepare_profile(model, pictures["train"], good=good)
     fitting = settings.fit
-    probed = seconds_a_step(model, pictures["train"], fitting, device=device)
+    several = settings.architecture.head.labels == "several"
+    probed = seconds_a_step(model, pictures["train"], fitting, good=good, several=several, device=device)
     if settings.seconds is not None:
         fitting_in = max(settings.least_steps, int(settings.seconds / probed))
         fitting = fitting.model_copy(update={"steps": min(fitting_in, settings.most_steps or fitting_in)})
@@ -118,7 +122,6 @@ def train(
         on_steps(fitting.steps, probed)
     halves = split_by_group(pictures["val"].groups, seed=fitting.seed)
     scheduling, limiting = (pictures["val"].subset(half) for half in halves)
-    several = settings.architecture.head.labels == "several"
     history = fit(
         model, pictures["train"], scheduling, fitting, good=good, several=several, device=device, progress=progress
     )  # fmt: skip
@@ -166,7 +169,7 @@ def train(
         return Trained(bundle, history, confusion, "no class is good: every part is rejected with its class", None, samples)
     chosen = choose_thresholds(scored, promised_miss_rate=settings.promised_miss_rate, overkill_limit=settings.overkill_limit)
     bundle = Bundle.save(out, spec.model_copy(update={"thresholds": chosen.thresholds}), model)
-    return Trained(bundle, history, confusion, chosen.said, scored, samples)
+    return Trained(bundle, history, confusion, chosen.lines, scored, samples)
 
 
 def _calibration_error(p: npt.NDArray[np.float64], pictures: Pictures, *, good: int | None, several: bool) -> float:
@@ -180,8 +183,10 @@ def _calibration_error(p: npt.NDArray[np.float64], pictures: Pictures, *, good: 
 
 def pictures_of(data: LabelledSet, split: str, settings: TrainingSettings) -> Pictures:
     """What is learned from in one split: whole pictures, or tiles of them. Raises DataError."""
-    if settings.input.tiling is None:
+    ring_px = (settings.architecture.cell_px or COARSE_PX) / 2 + 1
+    samples, inputs = data.split(split), settings.input
+    if inputs.tiling is None:
         return load_pictures(
-            data.split(split), data.classes, settings.input, good=data.good, places=settings.learn_places
+            samples, data.classes, inputs, good=data.good, ring_px=ring_px if settings.learn_places else None
         )  # fmt: skip
-    return cut_tiles(data.split(split), data.classes, settings.input, good=data.good, seed=settings.fit.seed)
+    return cut_tiles(samples, data.classes, inputs, good=data.good, ring_px=ring_px, seed=settings.fit.seed)
