@@ -102,13 +102,13 @@ def test_the_dashboard_answers_at_the_address_that_it_prints(line: Path) -> None
 def test_evaluate_names_its_figures_as_programs_expect(tiny_bundle: Path, tmp_path: Path) -> None:
     assert run(app, ["synth", str(tmp_path / "parts"), "--count", "60", "--size", "64"]).exit_code == 0
     sheet = tmp_path / "sheet.png"
-    options = ["--json", "-", "--device", "cpu", "--faithful", "3", "--sheet", str(sheet)]
+    options = ["--explain", "all", "--json", "-", "--device", "cpu", "--faithful", "3", "--sheet", str(sheet)]
     done = run(app, ["evaluate", str(tiny_bundle), str(tmp_path / "parts"), *options])
     assert done.exit_code == 0, done.output
     figures = json.loads(done.stdout)
     assert {"accuracy", "balanced_accuracy", "auroc", "miss_rate", "overkill_rate", "ece"} <= set(figures["classification"])
     assert set(figures["explanation"]) == {"cam", "grad-cam", "grad-cam++", "score-cam", "random", "centre", "empty", "ones"}
-    assert "kizu train --head lfi" in figures["explanation_skipped"]["lfi-cam"]
+    assert "train the bundle again" in figures["explanation_skipped"]["lfi-cam"]
     asked = {"average_drop", "increase", "deletion", "insertion"}
     compared = {"pointing", "pointing_tolerant", "energy", "enrichment", "iou"}
     assert asked | compared | {"sanity", "cost"} <= set(figures["explanation"]["cam"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,21 @@ import pytest
 import scipy.ndimage
 import torch
 
-from kizu_inspect.explain.region_check import without_and_only
+from kizu_inspect.decide import defect_log_odds, probabilities_of
+from kizu_inspect.explain.region_check import elsewhere, without_and_only
 from kizu_inspect.inspector import Inspector
+from kizu_inspect.judged import JudgedBatch
+from kizu_inspect.labelled.dataset import read_labelled
+from kizu_inspect.map_check import Removed
 from kizu_inspect.network.backbones import build_backbone, cell_geometry
+from kizu_inspect.network.model import Architecture
+from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.recipe import Recipe
-from kizu_inspect.synth import KINDS, draw_part
+from kizu_inspect.results import Verdict
+from kizu_inspect.synth import KINDS, draw_part, write_set
+from kizu_inspect.training.fit import FitSettings
+from kizu_inspect.training.train import TrainingSettings, train
+from precision import PRECISION
 
 FIELD = 24.0
 
@@ -86,6 +97,103 @@ def test_no_pixel_beyond_the_field_matters(context: int, field: int) -> None:
     assert rows.max() - rows.min() >= field - 8
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_as_much_is_taken_elsewhere_where_the_map_is_cold(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    y, x = rng.integers(5, 40, 2)
+    hot = np.zeros((60, 80), np.bool_)
+    hot[y : y + 9, x : x + 14] = True
+    hot[y, x] = False
+    seen = rng.random((60, 80), dtype=np.float32) * 0.1 + hot
+    cold = elsewhere(hot, seen)
+    assert cold.sum() == hot.sum()
+    assert not (cold & hot).any()
+    assert seen[cold].max() < 0.2
+
+
+def test_a_region_without_room_beside_it_has_less_elsewhere() -> None:
+    hot = np.zeros((40, 40), np.bool_)
+    hot[:30] = True
+    cold = elsewhere(hot, hot.astype(np.float32))
+    assert not (cold & hot).any()
+    assert 0 < cold.sum() <= (~hot).sum()
+    assert not elsewhere(~np.zeros((4, 4), np.bool_), np.ones((4, 4), np.float32)).any()
+
+
+ODDS = {"score_without": 0.5, "score_only": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("before", "without", "other", "explained"),
+    [
+        (8.0, -5.0, 7.9, True),  # the region carries the verdict
+        (8.0, 7.5, 8.0, False),  # it carries hardly anything
+        (8.0, 4.0, 8.2, True),  # half of the evidence: there is more of it elsewhere, and it is still evidence
+        (8.0, 4.0, 4.1, False),  # as much went elsewhere: the model minds the filling, not the place
+        (0.2, -0.5, 0.2, True),  # near even odds a quarter of a nat is asked
+        (0.2, 0.1, 0.2, False),
+        (-11.0, -16.0, -11.0, True),  # flagged by a PASS limit of 1e-5
+        (-11.0, -11.2, -11.0, False),
+    ],
+)
+def test_a_map_explains_where_its_region_carries_the_evidence(
+    before: float, without: float, other: float, explained: bool
+) -> None:
+    assert Removed(before, without, other, **ODDS).explained is explained
+
+
+def test_the_evidence_of_a_sure_verdict_does_not_run_into_one() -> None:
+    """Two classes, by hand: their log-odds are the difference of logits, however sure."""
+    for several in (False, True):
+        for margin in (-700.0, -40.0, -1.0, 0.0, 3.0, 40.0, 700.0):
+            p = probabilities_of(np.array([[0.0, margin]]), temperature=1.0, good=0, several=several)
+            assert float(defect_log_odds(p, good=0, several=several)[0]) == pytest.approx(margin, abs=1e-9)
+    p = probabilities_of(np.array([[0.0, 2.0, -30.0]]), temperature=1.0, good=0, several=True)
+    assert float(defect_log_odds(p, good=0, several=True)[0]) == pytest.approx(2.0, abs=1e-6)
+
+
+@pytest.fixture(scope="module")
+def knowing_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that has learned from masks to find missing holes and dents, so that its maps lie on them."""
+    folder = tmp_path_factory.mktemp("knowing")
+    data = read_labelled(write_set(folder / "parts", count=300, seed=4, size_px=64))
+    settings = TrainingSettings(
+        input=InputSettings(height_px=64, width_px=64),
+        architecture=Architecture(width=8, cell_px=4),
+        fit=FitSettings(steps=120, batch_size=16, precision=PRECISION),
+        learn_places=True,
+        device="cpu",
+    )
+    return train(data, folder / "bundle", settings).bundle.path
+
+
+def found_parts(inspector: Inspector, kind: str) -> tuple[JudgedBatch, list[int]]:
+    """Drawn parts of a kind, and which of them the model rejects for it."""
+    batch = inspector.judge([draw_part(kind, seed, size_px=64).image for seed in range(500, 530)])
+    sure = [i for i, one in enumerate(batch.judgements) if one.verdict is Verdict.REJECT and one.predicted == kind]
+    return batch, sure
+
+
+def test_a_tiny_limit_makes_no_conflict_of_a_true_map(knowing_bundle: Path) -> None:
+    """A PASS limit of 1e-9 once marked every part: no filling scores below it."""
+    inspector = Inspector.load(Recipe(bundle=knowing_bundle, pass_below=1e-9, reject_from=1e-9), device="cpu")
+    batch, sure = found_parts(inspector, "missing_hole")
+    assert len(sure) >= 20
+    checks = [one.check for one in inspector.explain(batch, sure)]
+    assert sum(check is not None and check.conflict for check in checks) <= 1
+    assert all(check is not None and check.score_without >= 1e-9 for check in checks)
+
+
+def test_a_map_that_lies_elsewhere_is_in_conflict(knowing_bundle: Path) -> None:
+    inspector = Inspector.load(Recipe(bundle=knowing_bundle, pass_below=0.5, reject_from=0.5), device="cpu")
+    batch, sure = found_parts(inspector, "missing_hole")
+    maps = inspector.maps(batch, sure)
+    moved = {index: replace(one, whole=np.ascontiguousarray(one.whole[::-1])) for index, one in maps.items()}
+    assert inspector.check is not None
+    marked = [one.conflict for one in inspector.check.check(batch, moved).values()]
+    assert np.mean(marked) >= 0.9
+
+
 def test_an_explanation_says_what_the_model_says_without_its_region(tiny_bundle: Path) -> None:
     limits = {"pass_below": 0.3, "reject_from": 0.7}
     inspector = Inspector.load(Recipe(bundle=tiny_bundle, **limits), device="cpu")
@@ -100,7 +208,7 @@ def test_an_explanation_says_what_the_model_says_without_its_region(tiny_bundle:
         assert judgement.score is not None
         assert 0 <= check.score_without <= 1
         assert 0 <= check.score_only <= 1
-        assert check.conflict == (judgement.verdict.flagged and check.score_without >= limits["pass_below"])
+        assert judgement.verdict.flagged or not check.conflict
         if explanation.heatmap.peak < inspector.bundle.spec.explanation["grad-cam"].region_threshold:
             assert check.score_without == pytest.approx(judgement.score, abs=1e-5)  # nothing was taken away
         changed += abs(check.score_without - judgement.score) > 1e-3
@@ -108,7 +216,7 @@ def test_an_explanation_says_what_the_model_says_without_its_region(tiny_bundle:
 
 
 @pytest.mark.parametrize("max_batch", [16, 2])
-def test_a_check_is_two_forward_passes(tiny_bundle: Path, max_batch: int) -> None:
+def test_a_check_is_three_forward_passes(tiny_bundle: Path, max_batch: int) -> None:
     inspector = Inspector.load(Recipe(bundle=tiny_bundle), device="cpu", max_batch=max_batch)  # 2: they lie in two batches
     batch = inspector.judge([draw_part("dent", seed, size_px=64).image for seed in range(3)])
     seen: list[int] = []
@@ -116,4 +224,4 @@ def test_a_check_is_two_forward_passes(tiny_bundle: Path, max_batch: int) -> Non
     handle = backbone.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
     inspector.explain(batch, [0, 2])
     handle.remove()
-    assert sum(seen) == 2 * 2
+    assert sum(seen) == 3 * 2

@@ -23,7 +23,9 @@ __all__ = [
 
 FOOT_SENTENCE: Final = "The heatmap shows what drove the model's decision. It is indicative, not a measurement."
 
-CONFLICT_SENTENCE: Final = "The heatmap does not explain this verdict: without its region the part would not pass either."
+CONFLICT_SENTENCE: Final = (
+    "The heatmap does not explain this verdict: with its region taken out nearly all of the evidence is left."
+)
 
 METHOD_NAMES: Final = {
     "cam": "CAM",

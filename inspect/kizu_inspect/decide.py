@@ -13,7 +13,11 @@ from scipy.special import expit, softmax
 from kizu_inspect.recipe import ClassRule
 from kizu_inspect.results import Judgement, Verdict
 
-__all__ = ["decide", "likely", "probabilities_of"]
+__all__ = ["decide", "defect_log_odds", "likely", "probabilities_of"]
+
+SMALLEST = float(np.finfo(np.float64).tiny)
+"""Below it a probability counts as this, 2.2e-308: log-odds end at ±708."""
+BELOW_ONE = float(np.nextafter(1.0, 0.0))
 
 
 def probabilities_of(
@@ -26,8 +30,19 @@ def probabilities_of(
         return np.asarray(softmax(scaled, axis=1), np.float64)
     p = expit(scaled if good is None else scaled - scaled[:, good, None])
     if good is not None:
-        p[:, good] = np.delete(1 - p, good, axis=1).prod(axis=1)
+        # Not 1 - p, which is 0 from a logit of 37: a sure verdict would lose how sure it is.
+        p[:, good] = expit(np.delete(scaled[:, good, None] - scaled, good, axis=1)).prod(axis=1)
     return np.asarray(p, np.float64)
+
+
+def defect_log_odds(probabilities: npt.NDArray[np.float64], *, good: int, several: bool) -> npt.NDArray[np.float64]:
+    """log(p(defect) / p(good)) of calibrated probabilities (N, C): (N,), the evidence for a defect in nats.
+
+    Unlike the score, 1 − p(good), it does not run into 1: the last digits of a sure verdict still tell how much speaks for it.
+    """
+    p = np.delete(probabilities, good, axis=1)
+    defective = -np.expm1(np.log1p(-np.minimum(p, BELOW_ONE)).sum(axis=1)) if several else p.sum(axis=1)
+    return np.asarray(np.log(np.maximum(defective, SMALLEST)) - np.log(np.maximum(probabilities[:, good], SMALLEST)))
 
 
 def likely(probabilities: npt.NDArray[np.float64], *, good: int | None, several: bool) -> npt.NDArray[np.bool_]:

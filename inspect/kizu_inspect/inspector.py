@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
@@ -14,44 +14,21 @@ from kizu_inspect.bundle import Bundle
 from kizu_inspect.decide import decide, likely, probabilities_of
 from kizu_inspect.errors import BundleError, ConfigError, ImageError
 from kizu_inspect.explain import explainer
-from kizu_inspect.explain.region_check import without_and_only
+from kizu_inspect.judged import JudgedBatch
+from kizu_inspect.map_check import MapCheck
 from kizu_inspect.network.devices import device_name, pick_device
 from kizu_inspect.network.forward import Forward
-from kizu_inspect.picture.images import input_geometry
 from kizu_inspect.picture.reference import Aligned, References, align, grey_of
 from kizu_inspect.picture.tiles import merge_probabilities
 from kizu_inspect.picture.views import Sight, look_at, stacked
 from kizu_inspect.picture_map import PictureMap, ViewMap, picture_map
 from kizu_inspect.recipe import Device, Recipe
-from kizu_inspect.results import Explanation, ImageRGB, Judgement, RegionCheck, Verdict
+from kizu_inspect.results import Explanation, ImageRGB, Judgement, Verdict
 
-__all__ = ["Inspector", "JudgedBatch"]
+__all__ = ["Inspector"]
 
 KEPT_PX = 16e6
 """Forward passes are kept for the explanations up to so many input pixels in all; beyond, they are made again."""
-
-
-@dataclass(frozen=True)
-class JudgedBatch:
-    """Judgements of some pictures, in their order, and what is needed to explain them."""
-
-    judgements: tuple[Judgement, ...]
-    sights: tuple[Sight | None, ...]
-    """What the model saw of each picture; None where it could not be judged."""
-    probabilities: npt.NDArray[np.float64]
-    """(V, C) of every view, picture by picture."""
-    starts: tuple[int, ...]
-    """Each picture's first view."""
-    chunks: tuple[Forward | None, ...]
-    """The forward passes of `chunk_size` views each but the last; None for one that was not kept."""
-    chunk_size: int
-
-    def view(self, number: int) -> tuple[Sight, int]:
-        """The picture of a view, and the view's number within it."""
-        picture = int(np.searchsorted(self.starts, number, side="right")) - 1
-        sight = self.sights[picture]
-        assert sight is not None  # a picture that was not judged has no views
-        return sight, number - self.starts[picture]
 
 
 class Inspector:
@@ -90,6 +67,12 @@ class Inspector:
         self._max_batch = max_batch
         self._device = device
         self._network = bundle.model.to(device).eval()
+        self.check = None
+        if bundle.good_index is not None:
+            self.check = MapCheck(
+                self._network, region_threshold=self._scale.region_threshold, good=bundle.good_index, several=self._several,
+                device=device, rows_of=self._rows_of, probabilities=self._probabilities,
+            )  # fmt: skip
 
     @classmethod
     def load(cls, recipe: Recipe, *, device: Device = "auto", max_batch: int = 16, model_hash: str | None = None) -> Inspector:
@@ -157,13 +140,19 @@ class Inspector:
         """Where the evidence lies in the pictures of `batch` at `indices`, in that order.
 
         A picture in one view shows the evidence for its most probable defect; one in tiles, or of a model that judges each
-        class for itself, the evidence for every class that is found. `checked` asks the model again, with two forward passes
-        a view that shows something, whether the map's region carries the verdict. The map itself needs no further forward
-        pass, unless the method is Score-CAM or the batch was too large to keep what it left.
+        class for itself, the evidence for every class that is found. `checked` asks the model again, with three forward
+        passes a view that shows something, whether the map's region carries the verdict. The map itself needs no further
+        forward pass, unless the method is Score-CAM or the batch was too large to keep what it left.
         """
+        maps = self.maps(batch, indices)
+        checks = self.check.check(batch, maps) if checked and self.check is not None else {}
+        return [Explanation(maps[index].heatmap, maps[index].regions, checks.get(index)) for index in indices]
+
+    def maps(self, batch: JudgedBatch, indices: Sequence[int]) -> dict[int, PictureMap]:
+        """The pictures' maps, by index."""
         asked = {index: self._asked(batch, index) for index in dict.fromkeys(indices)}
         made = self._view_maps(batch, [pair for pairs in asked.values() for pair in pairs])
-        maps = {
+        return {
             index: picture_map(
                 batch.sights[index],
                 {(view - batch.starts[index], name): made[view, name] for view, name in pairs},
@@ -175,8 +164,6 @@ class Inspector:
             )
             for index, pairs in asked.items()
         }
-        checks = self._checks(batch, maps) if checked else {}
-        return [Explanation(maps[index].heatmap, maps[index].regions, checks.get(index)) for index in indices]
 
     def _look_at(self, image: ImageRGB, name: str | None, given: ImageRGB | None) -> Sight:
         aligned: Aligned | None = None
@@ -250,58 +237,6 @@ class Inspector:
                 values = maps.values.cpu().numpy()
                 made.update(zip(some, map(ViewMap, values, maps.status), strict=True))
         return made
-
-    def _checks(self, batch: JudgedBatch, maps: dict[int, PictureMap]) -> dict[int, RegionCheck]:
-        """The check of each picture's region; none for what was not judged, and where no class is good."""
-        good = self.bundle.good_index
-        judged = {index: one for index, one in maps.items() if batch.judgements[index].score is not None}
-        if good is None:
-            return {}
-        threshold = np.float32(self._scale.region_threshold)
-        hot: dict[int, npt.NDArray[np.bool_]] = {}
-        for index, one in judged.items():
-            sight = batch.sights[index]
-            assert sight is not None
-            for number in range(sight.views):
-                seen = one.in_view(number, input_geometry(self._network.cells, input_px=sight.inputs.size_px))
-                if sight.corners is None or (seen >= threshold).any():
-                    hot[batch.starts[index] + number] = seen >= threshold
-        answers: dict[int, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]] = {}
-        for _, of_one_chunk in groupby(sorted(hot), key=lambda view: view // batch.chunk_size):
-            some = list(of_one_chunk)
-            forward = self._rows_of(batch, some)
-            changed = without_and_only(
-                forward.images,
-                torch.from_numpy(np.stack([hot[view] for view in some])).to(self._device),
-                field_px=self._network.cells.field_px,
-                neutral=forward.neutral,
-            )
-            both = [self._probabilities(self._network.explainable(images, forward.references).logits) for images in changed]
-            answers.update(zip(some, zip(*both, strict=True), strict=True))
-        checks = {}
-        for index in judged:
-            checked = self._check(batch, index, answers, good)
-            if checked is not None:
-                checks[index] = checked
-        return checks
-
-    def _check(
-        self,
-        batch: JudgedBatch,
-        index: int,
-        answers: dict[int, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]],
-        good: int,
-    ) -> RegionCheck | None:
-        """A picture's check from its views': one without a hot cell is as it was, and shows nothing of the region."""
-        sight, start = batch.sights[index], batch.starts[index]
-        assert sight is not None
-        views = range(start, start + sight.views)
-        less = max(1 - (answers[view][0] if view in answers else batch.probabilities[view])[good] for view in views)
-        alone = max((1 - answers[view][1][good] for view in views if view in answers), default=0.0)
-        if not np.isfinite([less, alone]).all():
-            return None
-        conflict = batch.judgements[index].verdict.flagged and bool(less >= self.pass_below)
-        return RegionCheck(float(less), float(alone), conflict)
 
     def _rows_of(self, batch: JudgedBatch, views: Sequence[int]) -> Forward:
         """The forward pass of some views of one chunk, a row each: what was kept of it, else made again."""

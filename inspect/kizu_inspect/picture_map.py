@@ -37,12 +37,12 @@ class PictureMap:
     heatmap: Heatmap
     regions: tuple[Region, ...]
     _sight: Sight | None
-    _whole: Floats
+    whole: Floats
     """The raw map: a view's own where the picture has one view, else the merged one on the fixed scale's unit."""
 
     def in_view(self, number: int, geometry: GridGeometry) -> Floats:
         """The map on the fixed scale, not clipped, at every pixel of a view's input; `geometry` is that of a view's own map."""
-        on_scale = self._whole / np.float32(self.heatmap.scale)
+        on_scale = self.whole / np.float32(self.heatmap.scale)
         if self._sight is None or self._sight.corners is None:
             return sample_grid(on_scale, geometry)
         x, y = self._sight.corners[number]

@@ -134,7 +134,7 @@ class RegionCheck:
     score_only: float
     """The defect score of the region alone, 0 to 1."""
     conflict: bool
-    """A flagged part that would not pass without its region either: the map does not explain the verdict."""
+    """A flagged part whose region carries too little of the evidence: the map does not explain the verdict."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from kizu_inspect.results import Explanation, ImageRGB
 from kizu_pipeline.settings import RuntimeSettings
 
 if TYPE_CHECKING:
-    from kizu_inspect.inspector import Inspector, JudgedBatch
+    from kizu_inspect.inspector import Inspector
+from kizu_inspect.judged import JudgedBatch
 
 __all__ = ["ExplanationStep", "Outcome"]
 

@@ -31,7 +31,8 @@ from kizu_pipeline.sources import Intake, Picture, Work, open_intake
 from kizu_pipeline.summary import RunSummary
 
 if TYPE_CHECKING:
-    from kizu_inspect.inspector import Inspector, JudgedBatch
+    from kizu_inspect.inspector import Inspector
+from kizu_inspect.judged import JudgedBatch
 
 __all__ = ["run_station"]
 

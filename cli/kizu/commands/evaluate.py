@@ -22,15 +22,22 @@ def evaluate_command(
         Path, typer.Argument(help="Class folders, a manifest CSV, or a set as MVTec AD, Pascal VOC, COCO or YOLO lay it out.")
     ],
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
-    explain: Annotated[str, typer.Option(help="Methods, separated by commas, or all.")] = "all",
+    explain: Annotated[
+        str | None, typer.Option(help="Methods, separated by commas, or all (default: the one that the line takes).")
+    ] = None,
     faithful: Annotated[
         int, typer.Option(help="Ask the model again about so many defective pictures: some sixty forward passes a map.", min=0)
+    ] = 40,
+    checked: Annotated[
+        int,
+        typer.Option(help="Check the maps of so many defective pictures as the line does, as they are and moved away.", min=0),
     ] = 40,
     target: Annotated[
         Target, typer.Option(help="Explain the defect's logit, or how far it lies above the good class.")
     ] = "class",
     masked: Annotated[
-        Masked, typer.Option(help="What Score-CAM's masks hide behind: neutral (the golden picture), or black as in the paper.")
+        Masked,
+        typer.Option(help="What Score-CAM's masks hide behind: neutral (golden picture, or a texture's local mean) or black."),
     ] = "neutral",
     aligned_masks: Annotated[
         bool, typer.Option("--aligned-masks", help="Score-CAM's masks lie where the network's cells look.")
@@ -43,11 +50,13 @@ def evaluate_command(
     from kizu_inspect.bundle import Bundle
     from kizu_inspect.evaluation.contact_sheet import write_contact_sheet
     from kizu_inspect.evaluation.evaluate import evaluate
+    from kizu_inspect.evaluation.outlook import seconds_for
     from kizu_inspect.explain import EXPLAINERS, explainer
 
     options = ExplanationSettings(target=target, masked=masked, aligned_masks=aligned_masks)
     loaded = Bundle.load(bundle)
-    methods = list(EXPLAINERS) if explain == "all" else explain.split(",")
+    line = ExplanationSettings().method
+    methods = list(EXPLAINERS) if explain == "all" else (explain or line).split(",")
     for method in methods:
         explainer(method)
     labelled = read_as_trained(data, loaded.spec)
@@ -66,7 +75,7 @@ def evaluate_command(
         )  # fmt: skip
     with progress_bar("Evaluating", len(samples)) as bar:
         result = evaluate(
-            loaded, samples, methods=methods, faithful=faithful, options=options, device=device,  # type: ignore[arg-type]  # pick_device refuses other words
+            loaded, samples, methods=methods, faithful=faithful, checked=checked, options=options, device=device,  # type: ignore[arg-type]  # pick_device refuses other words
             progress=lambda done: bar.update(bar.task_ids[0], completed=done),
         )  # fmt: skip
     if sheet is not None:
@@ -94,5 +103,14 @@ def evaluate_command(
         for name, figure in figures.items():
             table.add_row(f"{method}: {name.replace('_', ' ')}", str(figure))
     screen.print(table)
+    if explain is None:
+        others = [method for method in EXPLAINERS if method not in methods]
+        taken = seconds_for(loaded, samples, others, options=options, device=device)  # type: ignore[arg-type]
+        said = ", ".join(f"{method} about {_duration(seconds)}" for method, seconds in taken.items())
+        screen.print(f"Only {methods[0]}, the line's method. Maps of the others would take: {said} (--explain all).")
     for method, reason in result.skipped.items():
         screen.print(f"{method} left out: {reason}")
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

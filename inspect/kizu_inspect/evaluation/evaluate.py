@@ -25,6 +25,7 @@ from kizu_inspect.evaluation.faithfulness import (
     with_fresh_head,
 )
 from kizu_inspect.evaluation.figures import Figure, wilson
+from kizu_inspect.evaluation.map_checks import CheckedMaps
 from kizu_inspect.evaluation.pointing import Located, comparison_maps, explanation_figures, locate, map_of
 from kizu_inspect.explain import EXPLAINERS, Explainer, explainer
 from kizu_inspect.inspector import Inspector
@@ -72,6 +73,7 @@ class _Tally:
     detected: list[Detected] = field(default_factory=list)
     cold: list[bool] = field(default_factory=list)
     answers: list[Answers] = field(default_factory=list)
+    checked: CheckedMaps = field(default_factory=CheckedMaps)
 
     def figures(self, within_px: float) -> dict[str, Figure]:
         figures = explanation_figures(self.located, within_px=within_px)
@@ -79,6 +81,8 @@ class _Tally:
             figures["cold"] = wilson(sum(self.cold), len(self.cold))
         if self.detected:
             figures |= detection_figures(self.detected)
+        if self.checked.on_defect or self.checked.moved:
+            figures |= self.checked.figures()
         return figures | (faithfulness_figures(self.answers) if self.answers else {})
 
 
@@ -91,6 +95,7 @@ def evaluate(
     max_batch: int = 16,
     within_px: float = 5.0,
     faithful: int = 0,
+    checked: int = 0,
     options: ExplanationSettings | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
@@ -99,7 +104,9 @@ def evaluate(
     `cold` is the share of good pictures whose map's maximum (target: the most probable defect) stays below a quarter of the
     fixed scale. The first `faithful` defective samples also give the figures for which the model is asked again (some sixty
     forward passes a map): average_drop, increase, deletion, insertion, and sanity and cost; and how much of Score-CAM's map a
-    budget of channels keeps. `options` are those of the methods; its own method plays no part.
+    budget of channels keeps. The maps of the first `checked` defective samples that say where their defect lies are checked as
+    on the line, as they are and moved elsewhere: `conflict_false` and `conflict_true`. `options` are those of the methods; its
+    own method plays no part.
 
     Raises KizuError for a picture that cannot be read.
     """
@@ -122,6 +129,7 @@ def evaluate(
     judgements: list[Judgement] = []
     tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
     asked: list[tuple[Forward, int, int]] = []
+    with_truth = 0
     for start in range(0, len(samples), max_batch):
         some = samples[start : start + max_batch]
         pictures = [read_picture(sample.path) for sample in some]
@@ -129,6 +137,7 @@ def evaluate(
         batch = judge.judge(pictures, references=beside)
         judgements += batch.judgements
         explained = {name: one.explain(batch, range(len(some)), checked=False) for name, one in judges.items()}
+        truths: dict[int, npt.NDArray[np.bool_]] = {}
         for offset, sample in enumerate(some):
             heatmaps = {name: explanations[offset].heatmap for name, explanations in explained.items()}
             if sample.label == bundle.spec.good:
@@ -141,6 +150,7 @@ def evaluate(
                     tallies[name].detected.append(compare(explanations[offset].regions, sample.boxes))
             truth = truth_of(sample, pictures[offset].shape[:2])
             if truth is not None:
+                truths[offset] = truth
                 thresholds = {
                     name: bundle.scale_of(options.model_copy(update={"method": name})).region_threshold for name in heatmaps
                 }
@@ -151,6 +161,10 @@ def evaluate(
                 forward = kept.subset(torch.tensor([batch.starts[offset]], device=kept.logits.device))
                 asked.append((forward, bundle.spec.classes.index(target), seed))
                 _ask(tallies, bundle.model, heatmaps, *asked[-1])
+        wanted = dict(list(truths.items())[: max(0, checked - with_truth)])
+        with_truth += len(truths)
+        for name, one in judges.items() if wanted else ():
+            tallies[name].checked.add(one, batch, wanted)
         if progress is not None:
             progress(start + len(some))
     figures = {name: tally.figures(within_px) for name, tally in tallies.items()}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["without_and_only"]
+__all__ = ["elsewhere", "without_and_only"]
 
 
 def without_and_only(images: Tensor, hot: Tensor, *, field_px: float, neutral: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -30,6 +32,21 @@ def without_and_only(images: Tensor, hot: Tensor, *, field_px: float, neutral: T
     details = torch.zeros_like(images[:1]) if neutral is None else neutral
     filling = details + _blur(images - details, field / 2)
     return torch.lerp(images, filling, soft), torch.lerp(filling, images, soft)
+
+
+def elsewhere(hot: npt.NDArray[np.bool_], seen: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """As much of the picture as `hot` (H, W), where the map `seen` (H, W) is coldest: the region moved by a half of the picture
+    along one side or both, and turned about. What leaves on one side comes in on the other, so that the area is the same;
+    only of a region that leaves no room for that it is what lies beside it."""
+    height, width = hot.shape
+    moved = [
+        np.roll(hot[::down, ::across], (rows, columns), axis=(0, 1))
+        for down, across in ((1, 1), (-1, 1), (1, -1), (-1, -1))
+        for rows in (0, height // 2)
+        for columns in (0, width // 2)
+    ]
+    best = min(moved, key=lambda one: (int((one & hot).sum()), float(seen[one].sum())))
+    return np.asarray(best & ~hot)
 
 
 def _blur(pictures: Tensor, sigma_px: float) -> Tensor:
