@@ -86,8 +86,8 @@ def test_score_cam_hides_each_texture_behind_its_own_local_mean() -> None:
     images, targets = torch.rand(3, 3, 48, 64), torch.tensor([0, 1, 2])
     forward = model.explainable(images)
     assert forward.neutral is None  # what the check of a region is filled with stays as it was
-    assert forward.softened is not None
-    assert torch.allclose(forward.softened, local_mean(images))
+    assert forward.hidden is not None
+    assert torch.allclose(forward.hidden, local_mean(images))
     together = explainer("score-cam")(forward, targets).values
     for index in range(3):
         alone = explainer("score-cam")(model.explainable(images[index : index + 1]), targets[index : index + 1]).values[0]

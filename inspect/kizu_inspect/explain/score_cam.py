@@ -70,8 +70,9 @@ def score_cam(
             return p.gather(1, of[:, None])[:, 0] - (0 if against is None else p[:, against])
 
         blank = torch.zeros_like(forward.images[:1])  # (1, 3, H, W), or (N, 3, H, W) where each picture has its own
-        if masked == "neutral" and forward.hidden is not None and not compat:
-            blank = blank + forward.hidden
+        shown_instead = forward.hidden if masked == "neutral" and not compat else None
+        if shown_instead is not None:
+            blank = blank + shown_instead
         size = forward.images.shape[2:]
         together = masks_at_once or max(1, PIXELS_AT_ONCE // (size[0] * size[1]))
         if forward.references is None and len(blank) == 1:

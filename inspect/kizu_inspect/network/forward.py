@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from kizu_inspect.network.heads import LfiHead
+from kizu_inspect.network.profile import local_mean
 from kizu_inspect.picture.images import CellGeometry
 
 __all__ = ["Forward", "Predict"]
@@ -48,13 +49,13 @@ class Forward:
     """Where the cells of A lie in the network's input."""
     branch: LfiHead | None = None
     """The LFI head beside the head, which is asked only where its map is."""
-    softened: Tensor | None = None
-    """(N, 3, H, W): the pictures without their details, for masks to hide behind where there is no neutral one."""
+    soft_masks: bool = False
+    """Whether masks hide a picture behind its own local mean, where there is no neutral one."""
 
     @property
     def hidden(self) -> Tensor | None:
         """What a mask hides a picture behind: (3, H, W), or (N, 3, H, W), or None for black."""
-        return self.softened if self.neutral is None else self.neutral
+        return local_mean(self.images) if self.neutral is None and self.soft_masks else self.neutral
 
     def head_on(self, activations: Tensor) -> Tensor:
         """The logits (N, C) that the head gives other activations of these pictures."""
@@ -70,7 +71,6 @@ class Forward:
             activations=self.activations[indices],
             logits=self.logits[indices],
             grey=None if self.grey is None else self.grey[indices],
-            softened=None if self.softened is None else self.softened[indices],
             attention=None if self.attention is None else self.attention[indices],
             neutral=self.neutral if self.neutral is None or self.neutral.ndim == 3 else self.neutral[indices],
         )

@@ -17,7 +17,7 @@ from kizu_inspect.network.backbones import build_backbone, cell_geometry
 from kizu_inspect.network.forward import Forward, Predict
 from kizu_inspect.network.heads import EvidenceHead, HeadName, LfiHead, Readout, build_head
 from kizu_inspect.network.novelty import Novelty
-from kizu_inspect.network.profile import COMPARING, InputProfile, local_mean
+from kizu_inspect.network.profile import COMPARING, InputProfile
 from kizu_inspect.picture.images import CellGeometry
 from kizu_inspect.picture.inputs import InputSettings, ProfileName
 from kizu_inspect.settings import Settings
@@ -163,7 +163,7 @@ class Classifier(nn.Module):
             neutral,
             self.cells,
             self.branch,
-            None if neutral is not None or not self.soft_masks else local_mean(images),
+            self.soft_masks,
         )
 
     def _predictor(self, precision: torch.dtype | None) -> Predict:
