@@ -16,6 +16,7 @@ from kizu_inspect.network.model import Architecture, HeadSettings, build_classif
 from kizu_inspect.picture.images import CellGeometry
 from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.results import MapStatus
+from kizu_inspect.training.standard import standard_architecture
 
 
 def fused(name: str, cell_px: int = 4) -> FusedBackbone:
@@ -128,3 +129,16 @@ def test_a_detached_branch_does_not_change_the_features() -> None:
         assert all(p.grad is not None for p in model.branch.importance.parameters())
         reached = any(p.grad is not None and bool(p.grad.abs().max() > 0) for p in model.backbone.parameters())
         assert reached is not detached
+
+
+def test_the_standard_network_suits_what_is_learned_from() -> None:
+    labels, places = standard_architecture("local", "part"), standard_architecture("resnet18", "surface", marked=True)
+    assert (labels.cell_px, labels.context, labels.soft_masks) == (4, 3, False)
+    assert (places.cell_px, places.context, places.soft_masks) == (4, 1, True)
+    assert labels.head.branch
+    assert labels.head.gated  # nothing but the readout ties the attention to the defect
+    assert not places.head.gated
+    pooled = standard_architecture("resnet18", "plain", kind="linear")
+    assert (pooled.cell_px, pooled.head.branch) == (None, False)
+    judged = standard_architecture("local", "part", kind="lfi")
+    assert (judged.cell_px, judged.head.branch, judged.head.coarse) == (4, False, 4)

@@ -64,7 +64,7 @@ def measure(out: Path, manifest: Path, given: argparse.Namespace, seed: int) -> 
     settings = TrainingSettings(
         name=f"{given.set}-{given.truth}-{seed}",
         input=InputSettings(height_px=side, width_px=side, profile=profile),
-        architecture=standard_architecture("local", profile),
+        architecture=standard_architecture("local", profile, marked=given.truth != "labels"),
         fit=FitSettings(steps=given.steps, seed=seed),
         learn_places=given.truth != "labels",
         device=given.device,

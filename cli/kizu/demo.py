@@ -110,7 +110,7 @@ def train_demo(
     fitting = FitSettings(batch_size=16, hard_share=0.75, seed=seed)
     inputs = InputSettings(height_px=scale.size_px, width_px=scale.size_px)
     settings = TrainingSettings(
-        name="demo-plates", input=inputs, architecture=standard_architecture("local", inputs.profile), fit=fitting,
+        name="demo-plates", input=inputs, architecture=standard_architecture("local", inputs.profile, marked=True), fit=fitting,
         seconds=scale.training_s, learn_places=True,
     )  # fmt: skip
     trained = train(read_labelled(drawn), folders.bundle, settings, on_steps=on_steps, progress=progress)

@@ -18,9 +18,12 @@ IMPORTANCE_CELLS, IMPORTANCE_CHANNELS = 4, 32
 
 
 def standard_architecture(
-    backbone: str, profile: str, *, cell_px: int | None = CELL_PX, branch: bool = True, **head: Any
+    backbone: str, profile: str, *, cell_px: int | None = CELL_PX, branch: bool = True, marked: bool = False, **head: Any
 ) -> Architecture:
     """What suits a backbone and an input profile; `head` are fields of HeadSettings.
+
+    `marked`: places of defects are learned, which teach the branch's attention too. Where they are not, the branch's readout
+    sees what it attends to alone, since nothing else ties the attention to the defect.
 
     A head that pools before it classifies (linear, mlp) reads the backbone's last map as it is, without a branch: its classes
     have no evidence of their own in a cell. Raises pydantic's ValidationError for what is not understood.
@@ -33,7 +36,7 @@ def standard_architecture(
     if cell_px is not None and (attention["branch"] or kind == "lfi"):
         attention["coarse"] = max(1, IMPORTANCE_CELLS * CELL_PX // cell_px)
     if attention["branch"]:
-        attention |= {"bottleneck": IMPORTANCE_CHANNELS, "gated": True}
+        attention |= {"bottleneck": IMPORTANCE_CHANNELS, "gated": not marked}
     given = {name: value for name, value in head.items() if value is not None}
     return Architecture.model_validate(
         {
