@@ -46,7 +46,14 @@ def cautions_of(thresholds: Thresholds, resting: Sequence[tuple[int, float, floa
     lines = []
     if resting:
         without = "; ".join(f"without {names[index]} it would be {limit:.2g}" for index, limit, _ in resting[:NAMED])
-        more = f" (and {len(resting) - NAMED} more)" if len(resting) > NAMED else ""
+        moved = [limit for _, limit, _ in resting]
+        # Where one picture fewer changes how many may be missed, or whether anything can be promised, nearly all move it.
+        more = (
+            f". In all {len(resting)} pictures do, each by itself, to between {min(moved):.2g} and {max(moved):.2g}: so many "
+            "are at the edge of what the promise takes"
+            if len(resting) > NAMED
+            else ""
+        )
         lines.append(
             f"look at these pictures: the PASS limit {thresholds.pass_below:.2g} hangs on single ones: {without}{more}. "
             "A wrong label, or too few validation pictures."

@@ -104,10 +104,9 @@ def choose_thresholds(scored: Scored, *, promised_miss_rate: float, overkill_lim
     that decides the PASS limit alone is named in the choice's cautions.
     """
     chosen = _choose(scored, promised_miss_rate=promised_miss_rate, overkill_limit=overkill_limit)
-    promises = chosen.thresholds.promise is not None
 
     def pass_limit(scores: Floats, defective: npt.NDArray[np.bool_]) -> float:
-        return _pass_limit(scores, defective, promised_miss_rate) if promises else _best_accuracy(scores, defective)
+        return _pass_limit(scores, defective, promised_miss_rate)
 
     names = scored.names or tuple(f"picture {number}" for number in range(len(scored.scores)))
     resting = resting_on(scored.scores, scored.defective, pass_limit)
@@ -115,11 +114,12 @@ def choose_thresholds(scored: Scored, *, promised_miss_rate: float, overkill_lim
 
 
 def _pass_limit(scores: Floats, defective: npt.NDArray[np.bool_], promised_miss_rate: float) -> float:
-    """The PASS limit of a set that is large enough for the promise, or was before a picture was taken out of it."""
+    """The PASS limit: that of the promise, or of best accuracy where the set is too small for it."""
     bad, good = np.sort(scores[defective]), scores[~defective]
-    if len(bad) == 0 or len(good) == 0:
-        return 1.0 if len(bad) == 0 else 0.0
-    return _lowered(float(bad[most_missed(len(bad), promised_miss_rate) or 0]), good, bad)
+    allowed = most_missed(len(bad), promised_miss_rate)
+    if allowed is None or len(good) == 0:
+        return _best_accuracy(scores, defective)
+    return _lowered(float(bad[allowed]), good, bad)
 
 
 def _choose(scored: Scored, *, promised_miss_rate: float, overkill_limit: float) -> ThresholdChoice:
