@@ -10,7 +10,9 @@ import pytest
 import scipy.ndimage
 import torch
 
+from kizu_inspect.bundle import Bundle
 from kizu_inspect.decide import defect_log_odds, probabilities_of
+from kizu_inspect.evaluation.evaluate import evaluate
 from kizu_inspect.explain.region_check import elsewhere, without_and_only
 from kizu_inspect.inspector import Inspector
 from kizu_inspect.judged import JudgedBatch
@@ -192,6 +194,20 @@ def test_a_map_that_lies_elsewhere_is_in_conflict(knowing_bundle: Path) -> None:
     assert inspector.check is not None
     marked = [one.conflict for one in inspector.check.check(batch, moved).values()]
     assert np.mean(marked) >= 0.9
+
+
+def test_evaluation_measures_the_check(knowing_bundle: Path, tmp_path: Path) -> None:
+    """Of the first twenty defective pictures, as many as are flagged: their maps as they are, and moved off the defect."""
+    samples = read_labelled(write_set(tmp_path / "parts", count=60, seed=9, size_px=64, splits={"test": 1})).samples
+    bundle = Bundle.load(knowing_bundle)
+    figures = evaluate(bundle, samples, methods=("cam",), device="cpu", checked=20).explanation["cam"]
+    assert 10 <= figures["conflict_true"].n <= 20
+    assert 10 <= figures["conflict_false"].n <= 20
+    assert figures["conflict_true"].value is not None
+    assert figures["conflict_false"].value is not None
+    assert figures["conflict_true"].value >= 0.9
+    assert figures["conflict_false"].value <= 0.2
+    assert "conflict_true" not in evaluate(bundle, samples[:8], methods=("cam",), device="cpu").explanation["cam"]
 
 
 def test_an_explanation_says_what_the_model_says_without_its_region(tiny_bundle: Path) -> None:

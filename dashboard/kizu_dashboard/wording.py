@@ -23,9 +23,7 @@ __all__ = [
 
 FOOT_SENTENCE: Final = "The heatmap shows what drove the model's decision. It is indicative, not a measurement."
 
-CONFLICT_SENTENCE: Final = (
-    "The heatmap does not explain this verdict: with its region taken out nearly all of the evidence is left."
-)
+CONFLICT_SENTENCE: Final = "The heatmap does not explain this verdict: its region carries too little of the evidence."
 
 METHOD_NAMES: Final = {
     "cam": "CAM",

@@ -141,7 +141,7 @@ def train_command(
         "architecture": {
             "cell_px": cells or None,
             "branch": branch,
-            "marked": places and any(sample.boxes or sample.mask for sample in labelled.samples),
+            "marked": (places or tile is not None) and any(sample.boxes or sample.mask for sample in labelled.samples),
             "kind": head,
             "labels": labels,
             "readout": readout,

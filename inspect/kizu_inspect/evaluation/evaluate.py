@@ -136,18 +136,18 @@ def evaluate(
         beside = [None if sample.reference is None else read_picture(sample.reference) for sample in some]
         batch = judge.judge(pictures, references=beside)
         judgements += batch.judgements
-        explained = {name: one.explain(batch, range(len(some)), checked=False) for name, one in judges.items()}
+        made = {name: one.maps(batch, range(len(some))) for name, one in judges.items()}
         truths: dict[int, npt.NDArray[np.bool_]] = {}
         for offset, sample in enumerate(some):
-            heatmaps = {name: explanations[offset].heatmap for name, explanations in explained.items()}
+            heatmaps = {name: maps[offset].heatmap for name, maps in made.items()}
             if sample.label == bundle.spec.good:
                 for name, heatmap in heatmaps.items():
                     tallies[name].cold.append(heatmap.peak < QUARTER)
                 continue
             seed = start + offset
             if sample.boxes:
-                for name, explanations in explained.items():
-                    tallies[name].detected.append(compare(explanations[offset].regions, sample.boxes))
+                for name, maps in made.items():
+                    tallies[name].detected.append(compare(maps[offset].regions, sample.boxes))
             truth = truth_of(sample, pictures[offset].shape[:2])
             if truth is not None:
                 truths[offset] = truth
@@ -164,7 +164,7 @@ def evaluate(
         wanted = dict(list(truths.items())[: max(0, checked - with_truth)])
         with_truth += len(truths)
         for name, one in judges.items() if wanted else ():
-            tallies[name].checked.add(one, batch, wanted)
+            tallies[name].checked.add(one, batch, made[name], wanted)
         if progress is not None:
             progress(start + len(some))
     figures = {name: tally.figures(within_px) for name, tally in tallies.items()}

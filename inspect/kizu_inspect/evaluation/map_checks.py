@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kizu_inspect.evaluation.figures import Figure, wilson
-from kizu_inspect.evaluation.pointing import map_of
+from kizu_inspect.evaluation.pointing import locate, map_of
 from kizu_inspect.inspector import Inspector
 from kizu_inspect.judged import JudgedBatch
 from kizu_inspect.picture.heatmap import sample_grid
@@ -29,17 +29,18 @@ class CheckedMaps:
     moved: list[bool] = field(default_factory=list)
     """Of the same maps moved so that no region touches the defect."""
 
-    def add(self, inspector: Inspector, batch: JudgedBatch, truths: Mapping[int, Bools]) -> None:
-        """Checks the maps of the flagged pictures of `batch` whose defects' pixels (H, W) `truths` knows, by index.
+    def add(
+        self, inspector: Inspector, batch: JudgedBatch, made: Mapping[int, PictureMap], truths: Mapping[int, Bools]
+    ) -> None:
+        """Checks the maps `made` of the flagged pictures of `batch` whose defects' pixels (H, W) `truths` knows, by index.
 
         Six forward passes a view. Nothing is added where no class is good.
         """
         if inspector.check is None:
             return
-        flagged = [index for index in truths if batch.judgements[index].verdict.flagged]
-        maps = inspector.maps(batch, flagged)
-        lying = {index: one for index, one in maps.items() if _on(one, truths[index])}
+        maps = {index: made[index] for index in truths if batch.judgements[index].verdict.flagged}
         threshold = inspector.check.region_threshold
+        lying = {index: one for index, one in maps.items() if _on(one, truths[index], threshold)}
         away = {index: moved for index, one in maps.items() if (moved := _moved(one, truths[index], threshold)) is not None}
         self.on_defect += [one.conflict for one in inspector.check.check(batch, lying).values()]
         self.moved += [one.conflict for one in inspector.check.check(batch, away).values()]
@@ -52,14 +53,10 @@ class CheckedMaps:
         }
 
 
-def _on(one: PictureMap, truth: Bools) -> bool:
-    shown = map_of(one.heatmap)
-    if shown.max() <= 0:
-        return False
-    row, column = np.unravel_index(int(shown.argmax()), shown.shape)
-    half = int(np.ceil(max(one.heatmap.geometry.step_x_px, one.heatmap.geometry.step_y_px) / 2))
-    near = truth[max(0, row - half) : row + half + 1, max(0, column - half) : column + half + 1]
-    return bool(near.any())
+def _on(one: PictureMap, truth: Bools, threshold: float) -> bool:
+    cell_px = max(one.heatmap.geometry.step_x_px, one.heatmap.geometry.step_y_px)
+    found = locate(map_of(one.heatmap), truth, cell_px=cell_px, hot_from=threshold * one.heatmap.scale, seed=0)
+    return found.distance_px <= found.tolerance_px
 
 
 def _moved(one: PictureMap, truth: Bools, threshold: float) -> PictureMap | None:

@@ -47,10 +47,10 @@ def cautions_of(thresholds: Thresholds, resting: Sequence[tuple[int, float, floa
     if resting:
         without = "; ".join(f"without {names[index]} it would be {limit:.2g}" for index, limit, _ in resting[:NAMED])
         moved = [limit for _, limit, _ in resting]
-        # Where one picture fewer changes how many may be missed, or whether anything can be promised, nearly all move it.
+        # Where one picture fewer changes how many may be missed, or whether anything can be promised, nearly all of them do.
         more = (
-            f". In all {len(resting)} pictures do, each by itself, to between {min(moved):.2g} and {max(moved):.2g}: so many "
-            "are at the edge of what the promise takes"
+            f". In all {len(resting)} pictures do, each by itself, to between {min(moved):.2g} and {max(moved):.2g}: the set "
+            "is too small to carry this limit"
             if len(resting) > NAMED
             else ""
         )

@@ -17,8 +17,9 @@ from kizu_inspect.training.pictures import Pictures
 __all__ = ["ClassLoss", "attention_loss", "class_weights", "evidence_loss"]
 
 LEAST_ATTENTION = 1e-4
+"""Added to every cell, so that a map that is 0 on a defect still has a share there, and a gradient."""
 OUTSIDE_WEIGHT = 2.0
-"""Of what lies outside all defects where no class is good; found on drawn textures."""
+"""Of what lies outside all defects where no class is good, over what lies inside."""
 
 
 @dataclass(frozen=True)
