@@ -138,7 +138,7 @@ def _without_novelty(bundle: Bundle, path: Path) -> Path:
 @pytest.fixture(scope="session")
 def boards_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A manifest of small boards with two defects or none, each beside its design."""
-    return write_boards(tmp_path_factory.mktemp("boards"), count=90, good=60)
+    return write_boards(tmp_path_factory.mktemp("boards"), count=120, good=80)
 
 
 @pytest.fixture(scope="session")

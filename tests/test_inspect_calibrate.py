@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kizu_inspect.decide import decide, probabilities_of
+from kizu_inspect.decide import decide, most_log_odds, picture_probabilities, probabilities_of
 from kizu_inspect.errors import DataError
 from kizu_inspect.evaluation.pointing import explanation_figures, locate
 from kizu_inspect.recipe import ClassRule
 from kizu_inspect.results import Verdict
 from kizu_inspect.sums.calibration import expected_calibration_error
 from kizu_inspect.sums.intervals import clopper_pearson_upper, parts_needed
-from kizu_inspect.training.calibrate import fit_temperature, split_by_group
+from kizu_inspect.training.calibrate import fit_picture_calibration, fit_temperature, split_by_group
 from kizu_inspect.training.thresholds import Scored, choose_thresholds, trade_off
 
 
@@ -158,3 +158,57 @@ def test_pointing_of_hand_made_maps() -> None:
     assert figures["energy"].value == pytest.approx(1 / 3)
     assert figures["iou"].value == pytest.approx(1 / 25 / 3)
     assert figures["enrichment"].value == pytest.approx(1 / 3 / (25 / 400))
+
+
+def test_the_most_log_odds_of_views_against_a_hand_made_case() -> None:
+    views = np.array([[0.8, 0.15, 0.05], [0.2, 0.1, 0.7]])
+    assert most_log_odds(views, good=0, several=False) == pytest.approx([0, np.log(0.1 / 0.2 / 2), np.log(0.7 / 0.2 / 2)])
+    assert most_log_odds(views, good=0, several=True) == pytest.approx([0, np.log(0.15 / 0.85 / 2), np.log(0.7 / 0.3 / 2)])
+    sure = np.array([[0.0, 1.0]])
+    assert np.isfinite(most_log_odds(sure, good=0, several=False)).all()
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_picture_is_as_sure_as_its_tiles_together_make_it(several: bool) -> None:
+    """Forty tiles a picture, each overconfident by itself: the highest of them says "defective" of nearly every good part."""
+
+    def pictures(seed: int, tiles: int) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(seed)
+        most, marks = [], []
+        for number in range(600):
+            odds = rng.normal(-3.0, 2.0, (tiles, 2))  # of two defect classes; the truth would be -5 and a deviation of 1
+            if number % 2:
+                odds[0, number % 4 // 2] += rng.normal(9.0, 2.0)
+            views = probabilities_of(np.c_[np.zeros(tiles), odds], temperature=1.0, good=0, several=several)
+            most.append(most_log_odds(views, good=0, several=several))
+            marks.append([number % 2 == 0, number % 4 == 1, number % 4 == 3])
+        return np.array(most), np.array(marks)
+
+    def lost(p: np.ndarray, marks: np.ndarray) -> float:
+        return float(-np.log(p[marks]).mean())
+
+    fitted = fit_picture_calibration(*pictures(1, 40), good=0, several=several)
+    assert fitted is not None
+    for tiles in (40, 10):  # cut in fewer tiles, the same numbers hold
+        most, marks = pictures(2, tiles)
+        how = {"good": 0, "several": several}
+        p = picture_probabilities(most, **how, temperature=fitted.temperature, offset=fitted.offset)
+        worst = picture_probabilities(most + np.log(tiles), **how, temperature=1.0, offset=0.0)
+        labels = marks.argmax(axis=1)
+        assert expected_calibration_error(p, labels) < 0.08
+        assert expected_calibration_error(p, labels) < expected_calibration_error(worst, labels) / 2
+        assert (p.argmax(axis=1) == labels).mean() > (worst.argmax(axis=1) == labels).mean()
+        assert lost(p, marks) < lost(worst, marks) / 2
+
+
+def test_too_few_pictures_or_one_kind_alone_set_no_calibration_of_pictures() -> None:
+    most, good = np.zeros((40, 2)), np.arange(40) < 20
+    marks = np.c_[good, ~good]
+    assert fit_picture_calibration(most[11:30], marks[11:30], good=0, several=False) is None
+    assert fit_picture_calibration(most[:20], marks[:20], good=0, several=False) is None
+    even = fit_picture_calibration(most, marks, good=0, several=False)
+    assert even is not None
+    assert even.offset == pytest.approx(0, abs=0.01)  # half of them are defective, whatever the tiles say
+    separated = fit_picture_calibration(np.c_[np.zeros(40), np.where(good, -5.0, 5.0)], marks, good=0, several=False)
+    assert separated is not None
+    assert abs(separated.offset) < 1

@@ -11,6 +11,7 @@ import torch
 from boards_world import HEIGHT, WIDTH, design, photo, spoil
 from kizu_inspect import inspector as inspector_module
 from kizu_inspect.bundle import Bundle
+from kizu_inspect.decide import defect_log_odds, most_log_odds, picture_probabilities
 from kizu_inspect.errors import ConfigError
 from kizu_inspect.evaluation.evaluate import evaluate
 from kizu_inspect.explain import EXPLAINERS
@@ -65,6 +66,26 @@ def test_defects_of_several_classes_are_all_reported_where_they_are(boards_bundl
     assert explanation.check is not None
     assert explanation.check.score_without < judge.pass_below < explanation.check.score_only
     assert not explanation.check.conflict
+
+
+def test_the_picture_has_a_calibration_of_its_own_and_the_verdict_its_score(boards_bundle: Path) -> None:
+    """Half of the validation boards set it; a region taken away is told on the same scale."""
+    judge = judge_of(boards_bundle)
+    calibration = judge.bundle.spec.calibration.picture
+    assert calibration is not None
+    picture, reference = both_defects()
+    batch = judge.judge([picture], references=[reference])
+    several = judge.bundle.spec.architecture.head.labels == "several"
+    most = most_log_odds(batch.views_of(0), good=judge.bundle.good_index or 0, several=several)
+    p = picture_probabilities(
+        most[None], good=judge.bundle.good_index or 0, several=several,
+        temperature=calibration.temperature, offset=calibration.offset,
+    )  # fmt: skip
+    assert list(batch.judgements[0].probabilities.values()) == pytest.approx(p[0].tolist())
+    assert judge.check is not None
+    assert judge.check.removed(batch, judge.maps(batch, [0]))[0].before == pytest.approx(
+        defect_log_odds(p, good=judge.bundle.good_index or 0, several=several)[0]
+    )
 
 
 def test_a_board_like_its_design_passes_and_stays_cold(boards_bundle: Path) -> None:

@@ -25,6 +25,7 @@ __all__ = [
     "Calibration",
     "ExplanationScales",
     "NoveltyLimit",
+    "PictureCalibration",
     "Promise",
     "Provenance",
     "Scale",
@@ -35,12 +36,25 @@ SPEC_FILE = "bundle.yaml"
 WEIGHTS_FILE = "weights.safetensors"
 
 
+class PictureCalibration(Settings):
+    """How the log-odds of a picture in tiles, the most that any tile has, become the picture's own."""
+
+    temperature: float = Field(gt=0, title="Temperature", description="The picture's log-odds are divided by it.")
+    offset: float = Field(
+        title="Offset", description="Added to the log-odds of every defect before: the most of many tiles is high by chance."
+    )
+    pictures: int = Field(gt=0, title="n", description="Validation pictures that it rests on.")
+
+
 class Calibration(Settings):
     """How logits become probabilities."""
 
     temperature: float = Field(default=1.0, gt=0, title="Temperature", description="Logits are divided by it.")
     expected_calibration_error: float | None = Field(
         default=None, ge=0, le=1, title="Expected calibration error", description="On the validation split, 15 bins."
+    )
+    picture: PictureCalibration | None = Field(
+        default=None, title="Picture", description="Of pictures in tiles; null: a picture is as defective as its worst tile."
     )
 
 

@@ -13,7 +13,7 @@ from scipy.special import expit, softmax
 from kizu_inspect.recipe import ClassRule
 from kizu_inspect.results import Judgement, Verdict
 
-__all__ = ["decide", "defect_log_odds", "likely", "probabilities_of"]
+__all__ = ["decide", "defect_log_odds", "likely", "most_log_odds", "picture_probabilities", "probabilities_of"]
 
 SMALLEST = float(np.finfo(np.float64).tiny)
 """Below it a probability counts as this, 2.2e-308: log-odds end at ±708."""
@@ -33,6 +33,32 @@ def probabilities_of(
         # Not 1 - p, which is 0 from a logit of 37: a sure verdict would lose how sure it is.
         p[:, good] = expit(np.delete(scaled[:, good, None] - scaled, good, axis=1)).prod(axis=1)
     return np.asarray(p, np.float64)
+
+
+def most_log_odds(views: npt.NDArray[np.float64], *, good: int, several: bool) -> npt.NDArray[np.float64]:
+    """The most that any view of a picture has for each class: (C,) log-odds over good, from calibrated probabilities (V, C).
+
+    Less the log of the number of views: so much more often one of them is high by chance. For good itself 0. Where a part may
+    have `several` classes, each one's own odds.
+    """
+    p = np.maximum(views, SMALLEST)
+    against = np.maximum(1 - views, SMALLEST) if several else p[:, good, None]
+    most: npt.NDArray[np.float64] = (np.log(p) - np.log(against)).max(axis=0) - np.log(len(views))
+    most[good] = 0.0
+    return most
+
+
+def picture_probabilities(
+    most: npt.NDArray[np.float64], *, good: int, several: bool, temperature: float, offset: float
+) -> npt.NDArray[np.float64]:
+    """The probabilities (N, C) of pictures from the most log-odds (N, C) that any of their views has.
+
+    What a view's log-odds mean is not what a picture's do. Every defect's are moved by `offset` and divided by `temperature`,
+    both fitted on whole pictures (Platt, 1999).
+    """
+    moved = most + offset
+    moved[:, good] = 0.0
+    return probabilities_of(moved, temperature=temperature, good=good, several=several)
 
 
 def defect_log_odds(probabilities: npt.NDArray[np.float64], *, good: int, several: bool) -> npt.NDArray[np.float64]:

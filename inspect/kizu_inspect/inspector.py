@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from kizu_inspect.bundle import Bundle
-from kizu_inspect.decide import decide, likely, probabilities_of
+from kizu_inspect.decide import decide, likely, most_log_odds, picture_probabilities, probabilities_of
 from kizu_inspect.errors import BundleError, ConfigError, ImageError
 from kizu_inspect.explain import explainer
 from kizu_inspect.judged import JudgedBatch
@@ -71,7 +71,7 @@ class Inspector:
         if bundle.good_index is not None:
             self.check = MapCheck(
                 self._network, region_threshold=self._scale.region_threshold, good=bundle.good_index, several=self._several,
-                device=device, rows_of=self._rows_of, probabilities=self._probabilities,
+                device=device, rows_of=self._rows_of, probabilities=self._probabilities, whole=self._whole,
             )  # fmt: skip
 
     @classmethod
@@ -184,7 +184,7 @@ class Inspector:
         spec, (height, width) = self.bundle.spec, sight.size_px
         tiled = sight.corners is not None
         judgement = decide(
-            merge_probabilities(views, good=self.bundle.good_index, exclusive=not self._several) if tiled else views[0],
+            self._whole(views),
             spec.classes,
             spec.good,
             pass_below=self.pass_below,
@@ -198,6 +198,18 @@ class Inspector:
             rules=self._recipe.classes,
         )
         return replace(judgement, reference_correlation=sight.correlation)
+
+    def _whole(self, views: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """A picture's probabilities (C,) from those of its views (V, C)."""
+        good, calibration = self.bundle.good_index, self.bundle.spec.calibration.picture
+        if self.bundle.spec.input.tiling is None:
+            return views[0]
+        if calibration is None or good is None or not np.isfinite(views).all():
+            return merge_probabilities(views, good=good, exclusive=not self._several)
+        most = most_log_odds(views, good=good, several=self._several)
+        return picture_probabilities(
+            most[None], good=good, several=self._several, temperature=calibration.temperature, offset=calibration.offset
+        )[0]
 
     def _found(self, views: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.int64]]:
         """By defect class the views (V, C) that find it; the surest class first."""

@@ -29,6 +29,12 @@ class JudgedBatch:
     """The forward passes of `chunk_size` views each but the last; None for one that was not kept."""
     chunk_size: int
 
+    def views_of(self, index: int) -> npt.NDArray[np.float64]:
+        """The probabilities (V, C) of a judged picture's views."""
+        sight = self.sights[index]
+        assert sight is not None  # a picture that was not judged has no views
+        return self.probabilities[self.starts[index] : self.starts[index] + sight.views]
+
     def view(self, number: int) -> tuple[Sight, int]:
         """The picture of a view, and the view's number within it."""
         picture = int(np.searchsorted(self.starts, number, side="right")) - 1

@@ -64,8 +64,12 @@ class MapCheck:
         device: torch.device,
         rows_of: Callable[[JudgedBatch, Sequence[int]], Forward],
         probabilities: Callable[[torch.Tensor], Floats],
+        whole: Callable[[Floats], Floats],
     ) -> None:
-        """`rows_of` gives the forward pass of some views of one chunk, `probabilities` those (N, C) of logits, calibrated."""
+        """`rows_of` gives the forward pass of some views of one chunk, `probabilities` those (N, C) of logits, calibrated.
+
+        `whole` gives a picture's (C,) from its views' (V, C).
+        """
         self._network = network
         self.region_threshold = region_threshold
         self._good = good
@@ -73,6 +77,7 @@ class MapCheck:
         self._device = device
         self._rows_of = rows_of
         self._probabilities = probabilities
+        self._whole = whole
 
     def check(self, batch: JudgedBatch, maps: Mapping[int, PictureMap]) -> dict[int, RegionCheck]:
         """The check of each picture's map; none where nothing was judged, or the answers are no numbers.
@@ -127,7 +132,7 @@ class MapCheck:
         return answers
 
     def _of_picture(self, batch: JudgedBatch, index: int, answers: Mapping[int, tuple[Floats, ...]]) -> Removed | None:
-        """From a picture's views: it is as defective as its worst, and one without a hot cell is as it was."""
+        """From a picture's views, of which one without a hot cell is as it was."""
         sight, start = batch.sights[index], batch.starts[index]
         assert sight is not None
         views = range(start, start + sight.views)
@@ -136,13 +141,15 @@ class MapCheck:
             np.stack([answers[view][which] if view in answers else batch.probabilities[view] for view in views])
             for which in (0, 2)
         )
-        alone = [1 - answers[view][1][self._good] for view in views if view in answers]
-        score_without, score_only = float(1 - without[:, self._good].min()), float(max(alone, default=0.0))
+        alone = [answers[view][1] for view in views if view in answers]
         removed = Removed(
             before=self._log_odds(before), without=self._log_odds(without), elsewhere=self._log_odds(other),
-            score_without=score_without, score_only=score_only,
+            score_without=self._score(without), score_only=self._score(np.stack(alone)) if alone else 0.0,
         )  # fmt: skip
         return removed if np.isfinite(list(vars(removed).values())).all() else None
 
     def _log_odds(self, views: Floats) -> float:
-        return float(defect_log_odds(views, good=self._good, several=self._several).max())
+        return float(defect_log_odds(self._whole(views)[None], good=self._good, several=self._several)[0])
+
+    def _score(self, views: Floats) -> float:
+        return float(1 - self._whole(views)[self._good])

@@ -1,4 +1,4 @@
-"""Temperature, from the validation split."""
+"""Temperature, and of pictures in tiles the picture's own, from the validation split."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 
-from kizu_inspect.decide import probabilities_of
+from kizu_inspect.bundle import PictureCalibration
+from kizu_inspect.decide import picture_probabilities, probabilities_of
 from kizu_inspect.errors import DataError
 
-__all__ = ["fit_temperature", "split_by_group"]
+__all__ = ["fit_picture_calibration", "fit_temperature", "split_by_group"]
+
+LEAST_PICTURES = 20
+"""Two numbers fitted on fewer pictures would say more of these pictures than of the model."""
+WIDEST_OFFSET = 10.0
+"""Where any offset would do, one near 0 is taken: those of this size cost half a picture's nat."""
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -40,9 +46,31 @@ def fit_temperature(logits: Floats, marks: Bools, *, good: int | None = None, se
 
     def loss(log_temperature: float) -> float:
         p = probabilities_of(logits, temperature=float(np.exp(log_temperature)), good=good, several=several)
-        if several:
-            p = np.delete(np.where(marks, p, 1 - p), [] if good is None else good, axis=1)
-            return float(-np.log(np.maximum(p, 1e-300)).sum(axis=1).mean())
-        return float(-np.log(np.maximum(p[marks], 1e-300)).mean())
+        return _log_loss(p, marks, good=good, several=several)
 
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
+
+
+def fit_picture_calibration(most: Floats, marks: Bools, *, good: int, several: bool) -> PictureCalibration | None:
+    """What turns the most log-odds that any tile of a picture has, (N, C), into the picture's: least log-likelihood lost.
+
+    `marks` (N, C) are the pictures' classes. None where there are too few pictures, or only good or only defective ones.
+    """
+    if len(most) < LEAST_PICTURES or len(np.unique(marks[:, good])) < 2:
+        return None
+
+    def loss(at: Floats) -> float:
+        p = picture_probabilities(most, good=good, several=several, temperature=float(np.exp(at[0])), offset=float(at[1]))
+        return _log_loss(p, marks, good=good, several=several) + (at[1] / WIDEST_OFFSET) ** 2 / (2 * len(most))
+
+    bounds = [(np.log(0.05), np.log(20)), (-5 * WIDEST_OFFSET, 5 * WIDEST_OFFSET)]
+    found = minimize(loss, np.zeros(2), method="Nelder-Mead", bounds=bounds).x
+    return PictureCalibration(temperature=float(np.exp(found[0])), offset=float(found[1]), pictures=len(most))
+
+
+def _log_loss(p: Floats, marks: Bools, *, good: int | None, several: bool) -> float:
+    """The mean negative log-likelihood of classes `marks` (N, C) under probabilities (N, C)."""
+    if several:
+        p = np.delete(np.where(marks, p, 1 - p), [] if good is None else good, axis=1)
+        return float(-np.log(np.maximum(p, 1e-300)).sum(axis=1).mean())
+    return float(-np.log(np.maximum(p[marks], 1e-300)).mean())

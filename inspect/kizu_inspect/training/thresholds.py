@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from scipy.special import expit, logit
 
 from kizu_inspect.bundle import Bundle, NoveltyLimit, Promise, Thresholds
+from kizu_inspect.decide import most_log_odds
 from kizu_inspect.errors import DataError
 from kizu_inspect.inspector import Inspector
 from kizu_inspect.labelled.dataset import Sample
@@ -48,6 +49,8 @@ class Scored:
     """(N,) how unlike anything in training; None where the model does not tell."""
     names: tuple[str, ...] = ()
     """(N,) what people call the pictures; () where nobody asks."""
+    most_log_odds: Floats | None = None
+    """(N, C) the most that any view of a picture has for each class, see decide; None where no class is good."""
 
 
 def judge_samples(
@@ -55,23 +58,27 @@ def judge_samples(
 ) -> Scored:
     """Scores whole pictures as the line will, in tiles or beside references. Raises DataError where one cannot be judged."""
     inspector = Inspector(bundle, Recipe(bundle=bundle.path), device=pick_device(device), max_batch=BATCH)
-    scores, novelties = [], []
+    good, several = bundle.good_index, bundle.spec.architecture.head.labels == "several"
+    scores, novelties, most = [], [], []
     for start in range(0, len(samples), BATCH):
         some = samples[start : start + BATCH]
         references = [None if sample.reference is None else read_picture(sample.reference) for sample in some]
         batch = inspector.judge([read_picture(sample.path) for sample in some], references=references)
-        for sample, judgement in zip(some, batch.judgements, strict=True):
+        for index, (sample, judgement) in enumerate(zip(some, batch.judgements, strict=True)):
             if judgement.score is None:
                 raise DataError(f"picture {sample.path} cannot be judged", found=judgement.reason, expected="a verdict")
+            if good is not None:
+                most.append(most_log_odds(batch.views_of(index), good=good, several=several))
             scores.append(judgement.score)
             if judgement.novelty is not None:
                 novelties.append(judgement.novelty)
         if progress is not None:
             progress(len(scores))
-    good = bundle.spec.good
-    defective = np.array([sample.label != good for sample in samples], np.bool_)
+    defective = np.array([sample.label != bundle.spec.good for sample in samples], np.bool_)
     names = tuple(str(sample.path) for sample in samples)
-    return Scored(np.array(scores), defective, np.array(novelties) if novelties else None, names)
+    return Scored(
+        np.array(scores), defective, np.array(novelties) if novelties else None, names, np.array(most) if most else None
+    )
 
 
 @cache

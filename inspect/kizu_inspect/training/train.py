@@ -23,7 +23,7 @@ from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.recipe import Device
 from kizu_inspect.settings import Settings
 from kizu_inspect.sums.calibration import expected_calibration_error
-from kizu_inspect.training.calibrate import fit_temperature, split_by_group
+from kizu_inspect.training.calibrate import fit_picture_calibration, fit_temperature, split_by_group
 from kizu_inspect.training.cut_tiles import cut_tiles
 from kizu_inspect.training.fit import FitSettings, History, exactly_right, fit, logits_of, prepare_profile, seconds_a_step
 from kizu_inspect.training.pictures import Pictures, load_pictures
@@ -162,6 +162,14 @@ def train(
     bundle = Bundle.save(out, spec, model)
     kept = set(limiting.groups)
     samples = tuple(sample for sample in data.split("val") if sample.group in kept)
+    if good is not None and settings.input.tiling is not None:
+        others = [sample for sample in data.split("val") if sample.group not in kept]
+        whole = judge_samples(bundle, others, settings.device).most_log_odds
+        assert whole is not None  # a class is good
+        marks = np.array([[name in one.labels for name in data.classes] for one in others])
+        picture = fit_picture_calibration(whole, marks, good=good, several=several)
+        spec = spec.model_copy(update={"calibration": spec.calibration.model_copy(update={"picture": picture})})
+        bundle = Bundle.save(out, spec, model)
     scored = judge_samples(bundle, samples, settings.device)
     spec = spec.model_copy(update={"novelty": novelty_limit(scored)})
     if good is None:
