@@ -31,6 +31,14 @@ def test_what_an_explanation_costs_is_measured_beside_the_peers(tmp_path: Path) 
     assert all(isinstance(value, float) and value > 0 for value in values), dict(zip(named, values, strict=True))
 
 
+def test_what_finer_cells_cost_is_measured_beside_the_network_without_them(tmp_path: Path) -> None:
+    found = figures_of("cells.py", "--rounds", "1", "--steps", "2", tmp_path=tmp_path)
+    maps = [f"map.{method}.b{batch}" for method in ("cam", "grad-cam", "grad-cam++", "lfi-cam") for batch in (1, 16)]
+    named = ["forward.b1", "forward.b16", "training", *maps]
+    values = [found.get(name) for name in named]
+    assert all(isinstance(value, float) and value > 0 for value in values), dict(zip(named, values, strict=True))
+
+
 def test_what_maps_are_worth_is_measured_seed_by_seed(tmp_path: Path) -> None:
     options = ("--set", "surfaces", "--truth", "boxes", "--seeds", "1", "--steps", "2", "--explain", "cam", "--pictures", "360")
     found = figures_of("acceptance/evidence.py", str(tmp_path / "work"), *options, tmp_path=tmp_path)

@@ -203,13 +203,14 @@ class Inspector:
         """A picture's probabilities (C,) from those of its views (V, C)."""
         good, calibration = self.bundle.good_index, self.bundle.spec.calibration.picture
         if self.bundle.spec.input.tiling is None:
-            return views[0]
+            return np.asarray(views[0], np.float64)
         if calibration is None or good is None or not np.isfinite(views).all():
             return merge_probabilities(views, good=good, exclusive=not self._several)
         most = most_log_odds(views, good=good, several=self._several)
-        return picture_probabilities(
+        p = picture_probabilities(
             most[None], good=good, several=self._several, temperature=calibration.temperature, offset=calibration.offset
-        )[0]
+        )
+        return np.asarray(p[0], np.float64)
 
     def _found(self, views: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.int64]]:
         """By defect class the views (V, C) that find it; the surest class first."""

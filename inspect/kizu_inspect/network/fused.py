@@ -31,23 +31,8 @@ def _weights(count: int, cells: int, step: float, offset: float, like: Tensor) -
     return (1 - (place[:, None] - each[None]).abs()).clamp(min=0).to(like.dtype)
 
 
-class _PointwiseBlock(nn.Module):
-    """conv 1×1, BN, ReLU, conv 1×1, BN, plus its input, ReLU; the last BN's gain starts at 0, so it starts as its input."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 1, bias=False)
-        self.norm = nn.BatchNorm2d(channels)
-        self.mix = nn.Conv2d(channels, channels, 1, bias=False)
-        self.mix_norm = nn.BatchNorm2d(channels)
-        nn.init.zeros_(self.mix_norm.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(x + self.mix_norm(self.mix(F.relu(self.norm(self.conv(x))))))
-
-
 class FusedBackbone(nn.Module):
-    """A = block(ReLU(Σ BN(1×1 of a stage's map), drawn on the cells of the earliest)): K = `channels`, in the earliest's cells.
+    """A = ReLU(Σ BN(1×1 of a stage's map), drawn on the cells of the earliest): K = `channels`, in the earliest's cells.
 
     Late maps know what a thing is, early ones where it lies (Lin et al., feature pyramid networks, CVPR 2017,
     https://arxiv.org/abs/1612.03144). Only 1×1 kernels come after the stages, so a cell sees hardly farther than
@@ -64,7 +49,6 @@ class FusedBackbone(nn.Module):
         self.laterals = nn.ModuleList(
             nn.Sequential(nn.Conv2d(width, channels, 1, bias=False), nn.BatchNorm2d(channels)) for width in widths
         )
-        self.block = _PointwiseBlock(channels)
         self.channels = channels
         first = cells[0]
         self._places = [(first.step_px / one.step_px, (first.start_px - one.start_px) / one.step_px) for one in cells]
@@ -78,7 +62,6 @@ class FusedBackbone(nn.Module):
         for stage, lateral, (step, offset) in zip(self.stages, self.laterals, self._places, strict=True):
             x = stage(x)
             drawn = lateral(x)
-            total = drawn if total is None else total + _drawn_on(drawn, total, step, offset)
+            total = drawn if total is None else total.add_(_drawn_on(drawn, total, step, offset))
         assert total is not None
-        out: Tensor = self.block(F.relu(total))
-        return out
+        return F.relu(total, inplace=True)

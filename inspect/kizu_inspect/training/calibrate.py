@@ -61,7 +61,8 @@ def fit_picture_calibration(most: Floats, marks: Bools, *, good: int, several: b
 
     def loss(at: Floats) -> float:
         p = picture_probabilities(most, good=good, several=several, temperature=float(np.exp(at[0])), offset=float(at[1]))
-        return _log_loss(p, marks, good=good, several=several) + (at[1] / WIDEST_OFFSET) ** 2 / (2 * len(most))
+        far = float(at[1]) / WIDEST_OFFSET
+        return _log_loss(p, marks, good=good, several=several) + far**2 / (2 * len(most))
 
     bounds = [(np.log(0.05), np.log(20)), (-5 * WIDEST_OFFSET, 5 * WIDEST_OFFSET)]
     found = minimize(loss, np.zeros(2), method="Nelder-Mead", bounds=bounds).x
