@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from kizu.commands.adopt import adopt_command
 from kizu.commands.backup import db_backup, db_restore
 from kizu.commands.calibrate import calibrate_command
 from kizu.commands.data import check_command, convert_command
@@ -41,6 +42,7 @@ app.add_typer(data, name="data")
 app.command("demo")(demo_command)
 app.command("synth")(synth_command)
 app.command("train")(train_command)
+app.command("adopt")(adopt_command)
 app.command("calibrate")(calibrate_command)
 app.command("evaluate")(evaluate_command)
 app.command("inspect")(inspect_command)

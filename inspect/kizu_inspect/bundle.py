@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -252,13 +253,22 @@ class Bundle:
 
     @classmethod
     def save(cls, path: Path, spec: BundleSpec, model: Classifier) -> Bundle:
-        """Writes the bundle into the folder `path` (made where missing) and returns it as loaded."""
+        """Writes the bundle into the folder `path` (made where missing) and returns it as loaded.
+
+        Each file is written beside its place and moved there whole. Killed between the two moves, an older bundle of that
+        folder has weights that it does not describe, which loading refuses.
+        """
         path.mkdir(parents=True, exist_ok=True)
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-        save_file(state, path / WEIGHTS_FILE)
-        described = spec.model_copy(update={"weights_sha256": _sha256(path / WEIGHTS_FILE)})
-        content: dict[str, Any] = described.model_dump(mode="json")
-        (path / SPEC_FILE).write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        weights, described = path / f".{WEIGHTS_FILE}.new", path / f".{SPEC_FILE}.new"
+        save_file(state, weights)
+        content: dict[str, Any] = spec.model_copy(update={"weights_sha256": _sha256(weights)}).model_dump(mode="json")
+        described.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        for written in (weights, described):
+            with written.open("rb") as file:
+                os.fsync(file.fileno())
+        weights.replace(path / WEIGHTS_FILE)
+        described.replace(path / SPEC_FILE)
         return cls.load(path)
 
 

@@ -14,7 +14,7 @@ from kizu_inspect.errors import ConfigError
 from kizu_inspect.network.fused import FusedBackbone
 from kizu_inspect.picture.images import CellGeometry
 
-__all__ = ["BACKBONES", "LocalBackbone", "build_backbone", "cell_geometry"]
+__all__ = ["BACKBONES", "LocalBackbone", "build_backbone", "cell_geometry", "read_weights"]
 
 
 FUSED_CHANNELS: Final = 64
@@ -250,7 +250,7 @@ def _plain_backbone(
             expected="a state dict as torchvision publishes it",
             next_step=f"Fetch torchvision's weights of {name} where there is a network and put them at {weights}.",
         )
-    body, channels = BACKBONES[name](_read_weights(weights) if weights else None)
+    body, channels = BACKBONES[name](read_weights(weights) if weights else None)
     if late_stride == 1:
         if not name.startswith("resnet"):
             raise ConfigError("late_stride=1 is not known for this backbone", found=name, expected="a resnet or late_stride=2")
@@ -262,7 +262,8 @@ def _plain_backbone(
     return body, channels
 
 
-def _read_weights(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """A state dict from .pth or .safetensors; a pickle that holds more than tensors is refused by torch."""
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 

@@ -35,8 +35,8 @@ class FusedBackbone(nn.Module):
     """A = ReLU(Σ BN(1×1 of a stage's map), drawn on the cells of the earliest): K = `channels`, in the earliest's cells.
 
     Late maps know what a thing is, early ones where it lies (Lin et al., feature pyramid networks, CVPR 2017,
-    https://arxiv.org/abs/1612.03144). Only 1×1 kernels come after the stages, so a cell sees hardly farther than
-    the last stage's did, and the explanations start from A as from any other last map. Each late map is drawn where its cells
+    https://arxiv.org/abs/1612.03144). No kernel wider than 1×1 comes after the stages, so a cell sees hardly farther
+    than the last stage's did, and the explanations start from A as from any other last map. Each late map is drawn where its cells
     look, which for kernels of odd size is not where a plain resize draws it.
     """
 
