@@ -110,7 +110,7 @@ def test_evaluate_names_its_figures_as_programs_expect(tiny_bundle: Path, tmp_pa
     assert set(figures["explanation"]) == {"cam", "grad-cam", "grad-cam++", "score-cam", "random", "centre", "empty", "ones"}
     assert "train the bundle again" in figures["explanation_skipped"]["lfi-cam"]
     asked = {"average_drop", "increase", "deletion", "insertion"}
-    compared = {"pointing", "pointing_tolerant", "energy", "enrichment", "iou"}
+    compared = {"pointing", "pointing_tolerant", "energy", "enrichment", "iou", "pixel_ap", "aupro"}
     assert asked | compared | {"sanity", "cost"} <= set(figures["explanation"]["cam"])
     assert asked | compared <= set(figures["explanation"]["ones"])
     assert 0 < figures["explanation"]["score-cam"]["channels_16"]["value"] <= 1

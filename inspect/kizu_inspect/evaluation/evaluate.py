@@ -26,6 +26,7 @@ from kizu_inspect.evaluation.faithfulness import (
 )
 from kizu_inspect.evaluation.figures import Figure, wilson
 from kizu_inspect.evaluation.map_checks import CheckedMaps
+from kizu_inspect.evaluation.pixels import PixelScores
 from kizu_inspect.evaluation.pointing import Located, comparison_maps, explanation_figures, locate, map_of
 from kizu_inspect.explain import EXPLAINERS, Explainer, explainer
 from kizu_inspect.inspector import Inspector
@@ -74,6 +75,8 @@ class _Tally:
     cold: list[bool] = field(default_factory=list)
     answers: list[Answers] = field(default_factory=list)
     checked: CheckedMaps = field(default_factory=CheckedMaps)
+    pixels: PixelScores | None = None
+    """None where no picture has a mask."""
 
     def figures(self, within_px: float) -> dict[str, Figure]:
         figures = explanation_figures(self.located, within_px=within_px)
@@ -81,6 +84,8 @@ class _Tally:
             figures["cold"] = wilson(sum(self.cold), len(self.cold))
         if self.detected:
             figures |= detection_figures(self.detected)
+        if self.pixels is not None:
+            figures |= self.pixels.figures()
         if self.checked.on_defect or self.checked.moved:
             figures |= self.checked.figures()
         return figures | (faithfulness_figures(self.answers) if self.answers else {})
@@ -102,11 +107,12 @@ def evaluate(
     """Judges every sample; maps are compared with the truth where a defective sample has boxes or a mask.
 
     `cold` is the share of good pictures whose map's maximum (target: the most probable defect) stays below a quarter of the
-    fixed scale. The first `faithful` defective samples also give the figures for which the model is asked again (some sixty
-    forward passes a map): average_drop, increase, deletion, insertion, and sanity and cost; and how much of Score-CAM's map a
-    budget of channels keeps. The maps of the first `checked` defective samples that say where their defect lies are checked as
-    on the line, as they are and moved elsewhere: `conflict_false` and `conflict_true`. `options` are those of the methods; its
-    own method plays no part.
+    fixed scale. Where there are masks, `pixel_ap` and `aupro` hold every pixel of the masked and the good pictures against the
+    maps on their fixed scale. The first `faithful` defective samples also give the figures for which the model is asked again
+    (some sixty forward passes a map): average_drop, increase, deletion, insertion, and sanity and cost; and how much of
+    Score-CAM's map a budget of channels keeps. The maps of the first `checked` defective samples that say where their defect
+    lies are checked as on the line, as they are and moved elsewhere: `conflict_false` and `conflict_true`. `options` are those
+    of the methods; its own method plays no part.
 
     Raises KizuError for a picture that cannot be read.
     """
@@ -130,6 +136,7 @@ def evaluate(
     tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
     asked: list[tuple[Forward, int, int]] = []
     with_truth = 0
+    masked = any(sample.mask is not None for sample in samples)
     for start in range(0, len(samples), max_batch):
         some = samples[start : start + max_batch]
         pictures = [read_picture(sample.path) for sample in some]
@@ -140,6 +147,8 @@ def evaluate(
         truths: dict[int, npt.NDArray[np.bool_]] = {}
         for offset, sample in enumerate(some):
             heatmaps = {name: maps[offset].heatmap for name, maps in made.items()}
+            if masked:
+                _add_pixels(tallies, heatmaps, sample, pictures[offset].shape[:2], good=bundle.spec.good, seed=start + offset)
             if sample.label == bundle.spec.good:
                 for name, heatmap in heatmaps.items():
                     tallies[name].cold.append(heatmap.peak < QUARTER)
@@ -200,6 +209,28 @@ def _compare(
         tallies[name].located.append(locate(map_of(heatmap), truth, cell_px=cell_px, hot_from=hot_from, seed=seed))
     for name, drawn in comparison_maps(*truth.shape, seed=seed).items():
         tallies[name].located.append(locate(drawn, truth, cell_px=cell_px, hot_from=threshold, seed=seed))
+
+
+def _add_pixels(
+    tallies: defaultdict[str, _Tally],
+    heatmaps: dict[str, Heatmap],
+    sample: Sample,
+    size_px: tuple[int, int],
+    *,
+    good: str | None,
+    seed: int,
+) -> None:
+    """Holds each map on its fixed scale against every pixel, where a mask, or that the part is good, tells them all."""
+    truth = None
+    if sample.label != good:
+        truth = truth_of(sample, size_px) if sample.mask is not None else None
+        if truth is None:
+            return
+    on_scale = {name: map_of(heatmap) / np.float32(heatmap.scale) for name, heatmap in heatmaps.items()}
+    for name, drawn in (on_scale | comparison_maps(*size_px, seed=seed)).items():
+        tally = tallies[name]
+        tally.pixels = tally.pixels or PixelScores()
+        tally.pixels.add(drawn, truth)
 
 
 def _ask(

@@ -36,8 +36,8 @@ class FusedBackbone(nn.Module):
 
     Late maps know what a thing is, early ones where it lies (Lin et al., feature pyramid networks, CVPR 2017,
     https://arxiv.org/abs/1612.03144). No kernel wider than 1×1 comes after the stages, so a cell sees hardly farther
-    than the last stage's did, and the explanations start from A as from any other last map. Each late map is drawn where its cells
-    look, which for kernels of odd size is not where a plain resize draws it.
+    than the last stage's did, and the explanations start from A as from any other last map. Each late map is drawn where its
+    cells look, which for kernels of odd size is not where a plain resize draws it.
     """
 
     def __init__(
