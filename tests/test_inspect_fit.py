@@ -57,6 +57,27 @@ def test_the_weights_kept_are_those_of_lowest_validation_loss(tmp_path: Path) ->
     assert not model.training
 
 
+@pytest.mark.parametrize("optimiser", ["muon", "adamw"])
+def test_kernels_take_the_steps_of_the_optimiser_that_is_named(tmp_path: Path, optimiser: str) -> None:
+    """AdamW's first step moves every weight equally far, the schedule's first rate; Muon's does not."""
+    data = read_labelled(write_set(tmp_path / "parts", count=60, seed=2, size_px=64, splits={"train": 0.6, "val": 0.4}))
+    train, val = (load_pictures(data.split(name), data.classes, INPUT, good=data.good) for name in ("train", "val"))
+    torch.manual_seed(0)
+    model = build_classifier(Architecture(width=8), INPUT, classes=5, good=data.classes.index("good"))
+    prepare_profile(model, train, good=data.classes.index("good"))
+    kernel = model.backbone.get_parameter("stem.weight")
+    before = kernel.detach().clone()
+    settings = FitSettings.model_validate(
+        {"steps": 1, "batch_size": 16, "weight_decay": 0, "optimiser": optimiser, "learning_rate": 1e-2, "precision": PRECISION}
+    )
+    fit(model, train, val, settings, good=data.classes.index("good"), several=False, device=CPU)
+    moved = (kernel.detach() - before).abs()
+    learned = moved[moved > 0]
+    equally = bool((learned - learned.median()).abs().max() < 1e-3 * learned.median())
+    assert learned.numel() > kernel.numel() / 2
+    assert equally == (optimiser == "adamw")
+
+
 def test_a_network_starts_from_torchvisions_weights(tmp_path: Path) -> None:
     torch.manual_seed(3)
     net = models.resnet18(weights=None)

@@ -65,7 +65,7 @@ def measure(out: Path, manifest: Path, given: argparse.Namespace, seed: int) -> 
         name=f"{given.set}-{given.truth}-{seed}",
         input=InputSettings(height_px=side, width_px=side, profile=profile),
         architecture=standard_architecture("local", profile, marked=given.truth != "labels"),
-        fit=FitSettings(steps=given.steps, seed=seed),
+        fit=FitSettings(steps=given.steps, seed=seed, optimiser=given.optimiser, learning_rate=given.learning_rate),
         learn_places=given.truth != "labels",
         device=given.device,
     )
@@ -104,6 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--truth", choices=("masks", "boxes", "labels"), default="masks")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--optimiser", choices=("muon", "adamw"), default="muon")
+    parser.add_argument("--learning-rate", type=float, default=1e-2)
     parser.add_argument("--explain", default=",".join(EXPLAINERS))
     parser.add_argument("--checked", type=int, default=600)
     parser.add_argument("--pictures", type=int, help="so many in all, to try it out")

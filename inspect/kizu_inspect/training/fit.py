@@ -34,6 +34,9 @@ class FitSettings(Settings):
 
     steps: int = Field(default=800, ge=1, title="Steps", description="Optimiser steps.")
     batch_size: int = Field(default=32, ge=2, title="Batch size", description="Pictures a step.")
+    optimiser: Literal["muon", "adamw"] = Field(
+        default="muon", title="Optimiser", description="muon: its steps for kernels that mix channels, AdamW's for the rest."
+    )
     learning_rate: float = Field(default=1e-2, gt=0, title="Learning rate", description="The one-cycle schedule's peak.")
     weight_decay: float = Field(default=0.05, ge=0, title="Weight decay", description="Not on norms and biases.")
     label_smoothing: float = Field(default=0.1, ge=0, lt=1, title="Label smoothing", description="Of the cross-entropy.")
@@ -247,20 +250,21 @@ def _precision(device: torch.device, settings: FitSettings) -> torch.dtype:
 
 
 def _optimisers(model: nn.Module, settings: FitSettings) -> tuple[torch.optim.Optimizer, ...]:
-    """Muon for the kernels that mix channels; AdamW for the rest: readouts, kernels of single channels, norms and biases."""
+    """Muon for the kernels that mix channels; AdamW for the rest: readouts, kernels of single channels, norms and biases.
+
+    Or AdamW for all.
+    """
     kernels: list[nn.Parameter] = []
     decayed: list[nn.Parameter] = []
     free: list[nn.Parameter] = []
     for parameter in model.parameters():
-        mixes_channels = parameter.ndim == 4 and parameter.shape[1] > 1
+        mixes_channels = settings.optimiser == "muon" and parameter.ndim == 4 and parameter.shape[1] > 1
         (kernels if mixes_channels else decayed if parameter.ndim > 1 else free).append(parameter)
-    return (
-        Muon(kernels, lr=settings.learning_rate, weight_decay=settings.weight_decay),
-        torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": free, "weight_decay": 0.0}],
-            lr=settings.learning_rate,
-        ),
+    rest = torch.optim.AdamW(
+        [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": free, "weight_decay": 0.0}],
+        lr=settings.learning_rate,
     )
+    return (Muon(kernels, lr=settings.learning_rate, weight_decay=settings.weight_decay), rest) if kernels else (rest,)
 
 
 def _snapshot(model: nn.Module) -> dict[str, Tensor]:
