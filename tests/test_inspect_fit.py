@@ -72,10 +72,9 @@ def test_kernels_take_the_steps_of_the_optimiser_that_is_named(tmp_path: Path, o
     )
     fit(model, train, val, settings, good=data.classes.index("good"), several=False, device=CPU)
     moved = (kernel.detach() - before).abs()
-    learned = moved[moved > 0]
-    equally = bool((learned - learned.median()).abs().max() < 1e-3 * learned.median())
-    assert learned.numel() > kernel.numel() / 2
-    assert equally == (optimiser == "adamw")
+    least, most = (float(moved.flatten().quantile(share)) for share in (0.1, 0.9))
+    assert least > 0
+    assert (most < 1.01 * least) == (optimiser == "adamw")
 
 
 def test_a_network_starts_from_torchvisions_weights(tmp_path: Path) -> None:
