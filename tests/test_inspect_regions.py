@@ -103,3 +103,33 @@ def test_regions_are_those_of_the_whole_map_at_every_pixel() -> None:
 @pytest.mark.parametrize("status", [MapStatus.FLAT, MapStatus.ALL_NEGATIVE, MapStatus.NON_FINITE, MapStatus.NO_EVIDENCE_MAP])
 def test_what_is_no_map_has_no_regions(status: MapStatus) -> None:
     assert find_regions(heatmap(two_pieces(), status=status), threshold=0.3) == ()
+
+
+def test_a_region_has_its_piece_contour_and_sizes() -> None:
+    shown = heatmap(two_pieces())
+    hot = sample_grid(shown.grid.astype(np.float32) * np.float32(shown.peak), shown.geometry) >= 0.3
+    for region in find_regions(shown, threshold=0.3):
+        box = (slice(region.y1, region.y2), slice(region.x1, region.x2))
+        drawn = np.zeros(hot.shape, np.uint8)
+        cv2.fillPoly(drawn, [np.array(region.contour, np.int32)], 1)
+        assert np.count_nonzero(drawn[box] != hot[box]) <= 0.03 * region.area_px
+        assert region.area_px == np.count_nonzero(hot[box])
+        xs, ys = zip(*region.contour, strict=True)
+        assert (min(xs), min(ys), max(xs) + 1, max(ys) + 1) == (region.x1, region.y1, region.x2, region.y2)
+        # Two cells and the way between their centres, and on each side to where the threshold is crossed.
+        assert (region.length_px, region.width_px) == pytest.approx((region.x2 - region.x1, region.y2 - region.y1), abs=1)
+
+
+def test_a_diagonal_and_a_bent_scratch_get_their_true_length() -> None:
+    grid = np.zeros((60, 60))
+    np.fill_diagonal(grid[10:50, 10:50], 2.0)
+    (diagonal,) = find_regions(heatmap(grid), threshold=0.4)
+    assert diagonal.length_px == pytest.approx(39 * STEP * 2**0.5, rel=0.03)
+    rows, columns = np.mgrid[:60, :60]
+    turns = np.linspace(0, np.pi / 2, 500)  # a quarter of a circle
+    away = np.min([np.hypot(rows - 45 + 30 * np.cos(turn), columns - 10 - 30 * np.sin(turn)) for turn in turns], axis=0)
+    (bent,) = find_regions(heatmap(np.clip(2 - away, 0, 2)), threshold=0.4)
+    # Where a map falls from 1 of the scale by 0.5 a cell, 0.4 is crossed 1.2 cells away: what is measured is the warm region.
+    around = 2 * 1.2 * STEP
+    assert bent.length_px == pytest.approx(30 * STEP * np.pi / 2 + around, rel=0.03)
+    assert bent.width_px == pytest.approx(around, abs=1)

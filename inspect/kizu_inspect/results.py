@@ -110,7 +110,11 @@ class Heatmap:
 
 @dataclass(frozen=True)
 class Region:
-    """One connected piece of a map above the region threshold, as a box in pixels of the original picture."""
+    """One connected piece of a map at or above the region threshold, in pixels of the original picture.
+
+    Its sizes are those of the piece: a map is wider than the defect that it shows. Those of regions that were recorded
+    before there were any are None, and their contour is empty.
+    """
 
     x1: int
     y1: int
@@ -123,6 +127,14 @@ class Region:
     """The piece's peak on the fixed scale, not clipped."""
     share: float
     """Its share of the map's sum, 0 to 1."""
+    contour: tuple[tuple[int, int], ...] = ()
+    """Its outer polygon: the centres (x, y) of its outermost pixels, in order, simplified to 64 vertices at most."""
+    length_px: float | None = None
+    """Along its middle, with its ends, also around curves."""
+    width_px: float | None = None
+    """At its widest place: the diameter of the largest circle that lies in it."""
+    area_px: int | None = None
+    """Number of its pixels."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""From a map to boxes: its connected pieces above a threshold on the fixed scale."""
+"""From a map to regions: its connected pieces above a threshold on the fixed scale, with boxes, contours and sizes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from kizu_inspect.explain.measuring import measure
 from kizu_inspect.picture.heatmap import sample_grid
 from kizu_inspect.results import GridGeometry, Heatmap, Region
 
@@ -20,10 +21,10 @@ of DeepPCB this leaves 0.016 false regions a board of 0.041, and 0.992 of the de
 
 
 def find_regions(heatmap: Heatmap, *, threshold: float, smallest_px: int = 4) -> tuple[Region, ...]:
-    """One box for each connected piece of the map at or above `threshold` (0 to 1, on the fixed scale), strongest first.
+    """One region for each connected piece of the map at or above `threshold` (0 to 1, on the fixed scale), strongest first.
 
-    Boxes are in pixels of the original picture; pieces of fewer than `smallest_px` pixels are left out, and those that hardly
-    rise above the threshold.
+    Boxes, contours and sizes are in pixels of the original picture; pieces of fewer than `smallest_px` pixels are left out, and
+    those that hardly rise above the threshold.
     """
     if not heatmap.status.has_map or heatmap.peak < threshold * LEAST_PEAK:
         return ()
@@ -36,9 +37,11 @@ def find_regions(heatmap: Heatmap, *, threshold: float, smallest_px: int = 4) ->
             x, y, width, height, area = (int(value) for value in stats[index])
             if area < smallest_px:
                 continue
-            inside = hot[y : y + height, x : x + width][labels[y : y + height, x : x + width] == index]
+            piece = labels[y : y + height, x : x + width] == index
+            inside = hot[y : y + height, x : x + width][piece]
             if inside.max() < threshold * LEAST_PEAK:
                 continue
+            measured = measure(piece)
             regions.append(
                 Region(
                     x1=x0 + x,
@@ -48,6 +51,10 @@ def find_regions(heatmap: Heatmap, *, threshold: float, smallest_px: int = 4) ->
                     label=heatmap.target,
                     score=float(inside.max()),
                     share=float(inside.sum()) / total,
+                    contour=tuple((x0 + x + across, y0 + y + down) for across, down in measured.contour),
+                    length_px=measured.length_px,
+                    width_px=measured.width_px,
+                    area_px=measured.area_px,
                 )
             )
     return tuple(sorted(regions, key=lambda region: (-region.score, -region.share)))
