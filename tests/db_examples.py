@@ -31,6 +31,11 @@ from kizu_inspect.results import (
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 _numbers = itertools.count(1)
 
+SCRATCH = Region(
+    10, 20, 30, 40, "scratch", 1.2, 0.625,
+    contour=((10, 20), (29, 37), (29, 39), (27, 39)), length_px=26.375, width_px=3.1415926535, area_px=81,
+)  # fmt: skip
+
 
 @contextmanager
 def raw(settings: DatabaseSettings) -> Iterator[Connection]:
@@ -89,7 +94,9 @@ def inspection(verdict: Verdict = Verdict.REJECT, **changes: Any) -> NewInspecti
 
 
 def explanation(method: str = "grad-cam", *, cells: tuple[int, int] = (10, 13), seed: int = 0) -> Explanation:
-    """A map of random cells, the smallest and largest float16 of [0, 1] among them, with two regions."""
+    """A map of random cells, the smallest and largest float16 of [0, 1] among them, with two regions, the second as of
+    before there were contours and sizes.
+    """
     grid = np.random.default_rng(seed).random(cells).astype(np.float16)
     grid.flat[:4] = [0.0, 1.0, np.finfo(np.float16).smallest_subnormal, np.nextafter(np.float16(1), np.float16(0))]
     heatmap = Heatmap(
@@ -103,7 +110,7 @@ def explanation(method: str = "grad-cam", *, cells: tuple[int, int] = (10, 13), 
     )
     return Explanation(
         heatmap=heatmap,
-        regions=(Region(10, 20, 30, 40, "scratch", 1.2, 0.625), Region(0, 0, 4, 5, "scratch", 0.3, 0.1)),
+        regions=(SCRATCH, Region(0, 0, 4, 5, "scratch", 0.3, 0.1)),
         check=RegionCheck(0.0625, 0.75, conflict=False),
     )
 

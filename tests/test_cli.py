@@ -46,7 +46,9 @@ def line(tmp_path: Path, tiny_bundle: Path) -> Path:
                 "kind": "folder", "path": str(incoming), "done": str(tmp_path / "done"),
                 "quarantine": str(tmp_path / "quarantine"), "settle_s": 0, "part_pattern": "(?P<part>[^_]+)_(?P<view>.+)",
             },
-            "recipe": {"bundle": str(tiny_bundle), "allow_no_promise": True, "explanation": {"policy": "all"}},
+            "recipe": {
+                "bundle": str(tiny_bundle), "allow_no_promise": True, "explanation": {"policy": "all"}, "mm_per_px": 0.2,
+            },
         },
         "runtime": {"device": "cpu"},
     }  # fmt: skip
@@ -76,6 +78,7 @@ def test_a_folder_becomes_rows_a_report_and_the_same_answer_as_inspect(line: Pat
     assert record.probabilities == pytest.approx(image["probabilities"], abs=1e-5)
     grid = np.array(image["explanation"]["grid"])
     assert np.abs(record.explanation.heatmap.grid.astype(float) - grid).max() <= 1e-3
+    assert record.mm_per_px == 0.2
 
     for name in ("week.csv", "week.pdf"):
         made = run(app, ["report", str(tmp_path / name), "--config", str(line)])
@@ -168,6 +171,29 @@ def test_pictures_of_one_name_keep_their_own_heatmaps(tiny_bundle: Path, tmp_pat
     done = run(app, ["inspect", str(tiny_bundle), *map(str, pictures), "--out", str(shown), "--device", "cpu"])
     assert done.exit_code == 0, done.output
     assert {path.name for path in shown.iterdir()} == {"P7.grad-cam.png", "P7-2.grad-cam.png"}
+
+
+def test_inspect_tells_contours_and_sizes_in_mm_where_a_pixel_is_known(tiny_bundle: Path, tmp_path: Path) -> None:
+    pictures = [tmp_path / f"{seed}.png" for seed in range(3)]
+    for seed, picture in enumerate(pictures):
+        picture.write_bytes(encode_png(draw_part("missing_hole", seed, size_px=64).image))
+
+    def regions(*options: str) -> list[dict[str, float]]:
+        arguments = ["inspect", str(tiny_bundle), *map(str, pictures), "--json", "-", "--device", "cpu", *options]
+        done = run(app, arguments)
+        assert done.exit_code == 0, done.output
+        return [region for image in json.loads(done.stdout)["images"] for region in image["explanation"]["regions"]]
+
+    plain, scaled = regions(), regions("--mm-per-px", "0.25")
+    assert len(plain) > 0
+    for before, region in zip(plain, scaled, strict=True):
+        assert region["area_px"] >= cv2.contourArea(np.array(region["contour"], np.int32)) > 0
+        assert region == before | {
+            "length_mm": region["length_px"] / 4, "width_mm": region["width_px"] / 4, "area_mm2": region["area_px"] / 16
+        }  # fmt: skip
+    wrong = run(app, ["inspect", str(tiny_bundle), str(pictures[0]), "--mm-per-px", "0"])
+    assert isinstance(wrong.exception, ConfigError)
+    assert "mm_per_px" in str(wrong.exception)
 
 
 def test_evaluate_says_where_training_pictures_may_stand_among_the_tested(tiny_bundle: Path, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def told(records: Records) -> list[InspectionRecord]:
     """Records of every kind that the tables must hold, oldest first."""
     with records.unit() as unit:
         unit.models.register(model())
-        recipe = unit.recipes.register("press-3", {"bundle": "bundles/plates"}, model().hash)
+        recipe = unit.recipes.register("press-3", {"bundle": "bundles/plates", "mm_per_px": 0.05}, model().hash)
         full = inspection(
             part='=HYPERLINK("x")', view="top", lot="-L7", part_generated=True, image_sha256="cd" * 32, model_hash=model().hash,
             recipe_id=recipe.id, device="cpu", timings_ms={"decode": 0.1 + 0.2, "judge": 7.0},
@@ -87,6 +87,12 @@ def expected_rows(found: list[InspectionRecord]) -> dict[str, list[dict[str, Any
                 "ordinal": i,
             }
             | vars(region)
+            | {"contour": str([list(corner) for corner in region.contour]) if region.contour else None}
+            | {
+                "length_mm": None if region.length_px is None else region.length_px * 0.05,
+                "width_mm": None if region.width_px is None else region.width_px * 0.05,
+                "area_mm2": None if region.area_px is None else region.area_px * 0.05**2,
+            }
             for each in record.explanations
             for i, region in enumerate(each.regions)
         ]

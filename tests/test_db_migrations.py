@@ -21,7 +21,7 @@ from sqlalchemy import DateTime, LargeBinary, bindparam, text
 from sqlalchemy import inspect as look_into
 from sqlalchemy.exc import DBAPIError
 
-from db_examples import explanation, inspection, model, raw, review
+from db_examples import SCRATCH, explanation, inspection, model, raw, review
 from kizu_db.migrations import current_version, downgrade, head_version, upgrade
 from kizu_db.permissions import Role
 from kizu_db.records import Records
@@ -30,7 +30,7 @@ from kizu_db.tables import Base
 from kizu_db.values import AuditStratum
 from kizu_db.verifying import verify
 from kizu_inspect.errors import RecordError, SchemaError
-from kizu_inspect.results import Verdict
+from kizu_inspect.results import Region, Verdict
 
 TABLES = set(Base.metadata.tables)
 FIRST_TABLES = {"part", "inspection", "region", "heatmap", "model", "recipe", "review"}
@@ -134,7 +134,8 @@ def test_records_of_the_first_version_are_carried_over(database: DatabaseSetting
         assert [uid for uid, row in rows.items() if row.explanation_conflict] == ["uid-1"]
         record = unit.inspections.get("uid-1")
         assert record is not None
-        assert record.explanations[0].regions[0].label == "scratch"
+        assert record.explanations[0].regions == (Region(1, 2, 3, 4, "scratch", 1.5, 0.5),)
+        assert (record.mm_per_px, record.explanations[0].regions[0].in_mm(0.1)) == (None, None)
         assert [(one.reviewer, one.supersedes) for one in record.reviews] == [("Mina", None), ("Mina", 1)]
         assert [row.uid for row in unit.inspections.latest(part="ab-2")] == ["uid-5", "uid-4", "uid-3"]
         assert [row.uid for row in unit.inspections.latest(part="B-1")] == ["uid-2", "uid-1"]
@@ -164,6 +165,28 @@ def test_records_of_the_first_version_are_carried_over(database: DatabaseSetting
         with pytest.raises(DBAPIError, match="append-only"), connection.begin_nested():
             connection.execute(text("DELETE FROM review"))
     upgrade(database)
+    assert verify(database).findings == ()
+
+
+def test_boxes_outlive_a_step_back_from_contours(database: DatabaseSettings) -> None:
+    upgrade(database)
+    uid = fill(database)
+    downgrade(database, "0002")
+    with raw(database) as connection:
+        assert len(look_into(connection).get_columns("region")) == 9
+        assert connection.execute(text("SELECT x1, y1, x2, y2, label, score, share FROM region ORDER BY ordinal")).all() == [
+            (10, 20, 30, 40, "scratch", 1.2, 0.625), (0, 0, 4, 5, "scratch", 0.3, 0.1),
+        ]  # fmt: skip
+    upgrade(database)
+    with Records.open(database) as records, records.unit() as unit:
+        record = unit.inspections.get(uid)
+        assert record is not None
+        without = Region(10, 20, 30, 40, "scratch", 1.2, 0.625)
+        assert record.explanations[0].regions[0] == without
+        unit.inspections.store_explanation(uid, explanation())
+        record = unit.inspections.get(uid)
+        assert record is not None
+        assert record.explanations[0].regions[0] == SCRATCH
     assert verify(database).findings == ()
 
 

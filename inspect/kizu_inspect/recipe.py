@@ -145,6 +145,10 @@ class Recipe(Settings):
         default=None, title="Region of interest",
         description="Judge only this part of a picture: x1, y1, x2, y2 in px, right and lower edge exclusive.",
     )  # fmt: skip
+    mm_per_px: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, title="Millimetres per pixel",
+        description="What a pixel of the original picture shows of the part; sizes of regions are then told in mm and mm² too.",
+    )  # fmt: skip
     reference: ReferenceSettings | None = Field(
         default=None, title="Reference", description="What a model that compares is given to compare with."
     )

@@ -21,6 +21,7 @@ __all__ = [
     "ModelInfo",
     "Region",
     "RegionCheck",
+    "SizeMm",
     "Verdict",
 ]
 
@@ -109,6 +110,15 @@ class Heatmap:
 
 
 @dataclass(frozen=True)
+class SizeMm:
+    """What a region measures on the part."""
+
+    length_mm: float
+    width_mm: float
+    area_mm2: float
+
+
+@dataclass(frozen=True)
 class Region:
     """One connected piece of a map at or above the region threshold, in pixels of the original picture.
 
@@ -135,6 +145,12 @@ class Region:
     """At its widest place: the diameter of the largest circle that lies in it."""
     area_px: int | None = None
     """Number of its pixels."""
+
+    def in_mm(self, mm_per_px: float) -> SizeMm | None:
+        """Its sizes where a pixel shows a square of `mm_per_px`; None where it has none."""
+        if self.length_px is None or self.width_px is None or self.area_px is None:
+            return None
+        return SizeMm(self.length_px * mm_per_px, self.width_px * mm_per_px, self.area_px * mm_per_px**2)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from rich.table import Table
 from kizu.console import JsonOption, screen, write_json
 from kizu_inspect.errors import ConfigError, ImageError, SourceError
 from kizu_inspect.recipe import ExplanationSettings, Recipe, ReferenceSettings, Target
-from kizu_inspect.results import Explanation, Judgement, Verdict
+from kizu_inspect.results import Explanation, Judgement, Region, Verdict
 from kizu_inspect.settings import describe_invalid
 
 __all__ = ["inspect_command"]
@@ -36,6 +36,9 @@ def inspect_command(
         str | None, typer.Option(help="Regular expression on a picture's file name, such as '(.+)_test[.]jpg'.")
     ] = None,
     reference_name: Annotated[str, typer.Option(help="Its reference's file name, such as '\\1_temp.jpg'.")] = r"\1.png",
+    mm_per_px: Annotated[
+        float | None, typer.Option(min=0, help="What a pixel shows of the part; --json then tells sizes of regions in mm too.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="Write each picture with its heatmap and regions into this folder.")] = None,
     json: JsonOption = None,
@@ -43,6 +46,7 @@ def inspect_command(
 ) -> None:
     """Judge pictures. Example: kizu inspect bundles/plates part.png --out shown"""
     import cv2
+    import numpy as np
 
     from kizu_inspect.inspector import Inspector
     from kizu_inspect.picture.heatmap import overlay
@@ -54,6 +58,7 @@ def inspect_command(
         settings = Recipe(
             bundle=bundle,
             explanation=ExplanationSettings(method=method, target=target, channels=channels),
+            mm_per_px=mm_per_px,
             reference=None
             if reference is None
             else ReferenceSettings(path=reference, pattern=reference_pattern, name=reference_name),
@@ -81,7 +86,7 @@ def inspect_command(
             for path, picture, explanation in zip(names, pictures, explained, strict=True):
                 shown = overlay(picture, explanation.heatmap)
                 for region in explanation.regions:
-                    cv2.rectangle(shown, (region.x1, region.y1), (region.x2 - 1, region.y2 - 1), (255, 255, 255), 1)
+                    cv2.polylines(shown, [np.array(region.contour, np.int32)], isClosed=True, color=(255, 255, 255))
                 written[path.stem] += 1  # pictures of several folders may bear one name
                 name = path.stem if written[path.stem] == 1 else f"{path.stem}-{written[path.stem]}"
                 (out / f"{name}.{method}.png").write_bytes(encode_png(shown))
@@ -94,7 +99,12 @@ def inspect_command(
         table.add_row(path.name, judgement.verdict.value, judgement.predicted or "", score, count, judgement.reason)
     if json is not None:
         write_json(
-            json, {"model": inspector.model.hash, "device": inspector.device, "images": [_as_json(*one) for one in results]}
+            json,
+            {
+                "model": inspector.model.hash,
+                "device": inspector.device,
+                "images": [_as_json(*one, mm_per_px=mm_per_px) for one in results],
+            },
         )
     if str(json) != "-":
         screen.print(table)
@@ -104,7 +114,7 @@ def inspect_command(
         raise typer.Exit(1)
 
 
-def _as_json(path: Path, judgement: Judgement, explanation: Explanation | None) -> dict[str, Any]:
+def _as_json(path: Path, judgement: Judgement, explanation: Explanation | None, *, mm_per_px: float | None) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "path": str(path),
         "verdict": judgement.verdict.value,
@@ -119,7 +129,13 @@ def _as_json(path: Path, judgement: Judgement, explanation: Explanation | None) 
         shown["explanation"] = {
             "method": heatmap.method, "target": heatmap.target, "status": heatmap.status.value, "maximum": heatmap.maximum,
             "scale": heatmap.scale, "grid": heatmap.grid.astype(float).tolist(), "geometry": asdict(heatmap.geometry),
-            "regions": [asdict(region) for region in explanation.regions],
+            "regions": [_region(region, mm_per_px) for region in explanation.regions],
             "check": None if explanation.check is None else asdict(explanation.check),
         }  # fmt: skip
     return shown
+
+
+def _region(region: Region, mm_per_px: float | None) -> dict[str, Any]:
+    """Its fields, and its sizes in mm where a pixel's is known."""
+    size = None if mm_per_px is None else region.in_mm(mm_per_px)
+    return asdict(region) | ({} if size is None else asdict(size))

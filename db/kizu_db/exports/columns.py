@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any, Final
 
 import pyarrow as pa
@@ -42,7 +44,8 @@ SCHEMAS: Final[Mapping[str, pa.Schema]] = {
     ),
     "regions": _schema(
         uid="text", method="text", standing="yes", target="text", ordinal="int", x1="int", y1="int", x2="int", y2="int",
-        label="text", score="float", share="float",
+        label="text", score="float", share="float", contour="text?", length_px="float?", width_px="float?", area_px="int?",
+        length_mm="float?", width_mm="float?", area_mm2="float?",
     ),
     "reviews": _schema(
         id="int", uid="text", standing="yes", reviewer="text", disposition="text", defect_class="text?", decision="text",
@@ -56,7 +59,8 @@ inspections: `probabilities` (calibrated, by class) and `timings_ms` (millisecon
 `map_peak_of_scale` is its maximum as a share of the fixed display scale; `disposition` and `defect_class` say what the latest
 review says.
 regions: of every map, in pixels of the original picture, x2 and y2 exclusive; `standing` marks those of the standing map,
-`score` is the region's peak on the fixed scale, `share` its share of the map's sum.
+`score` is the region's peak on the fixed scale, `share` its share of the map's sum; `contour` is JSON, [[x, y], …]; contour and
+sizes are null for regions of before they were recorded, sizes in mm also where the recipe has no `mm_per_px`.
 reviews: all, also those that were corrected; `standing` marks the latest of an inspection.
 """
 
@@ -105,9 +109,13 @@ def _regions(record: InspectionRecord) -> Iterator[dict[str, Any]]:
             "target": explanation.heatmap.target,
         }  # fmt: skip
         for ordinal, region in enumerate(explanation.regions):
+            size = region.in_mm(record.mm_per_px) if record.mm_per_px is not None else None
             yield of_map | {
                 "ordinal": ordinal, "x1": region.x1, "y1": region.y1, "x2": region.x2, "y2": region.y2,
                 "label": region.label, "score": region.score, "share": region.share,
+                "contour": json.dumps(region.contour) if region.contour else None,
+                "length_px": region.length_px, "width_px": region.width_px, "area_px": region.area_px,
+                **(asdict(size) if size is not None else dict.fromkeys(("length_mm", "width_mm", "area_mm2"))),
             }  # fmt: skip
 
 

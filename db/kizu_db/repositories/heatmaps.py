@@ -61,8 +61,16 @@ def region_values(heatmap_id: int, regions: Sequence[Region]) -> list[dict[str, 
     for ordinal, region in enumerate(regions):
         box = {"x1": int(region.x1), "y1": int(region.y1), "x2": int(region.x2), "y2": int(region.y2)}
         numbers = {"score": float(region.score), "share": float(region.share)}
-        require_finite(numbers, "A region")
-        rows.append({"heatmap_id": heatmap_id, "ordinal": ordinal, "label": region.label, **box, **numbers})
+        sizes = {
+            name: None if size is None else float(size)
+            for name, size in (("length_px", region.length_px), ("width_px", region.width_px))
+        }
+        require_finite({**numbers, **sizes}, "A region")
+        outline = {
+            "contour": [[int(x), int(y)] for x, y in region.contour] or None,
+            "area_px": None if region.area_px is None else int(region.area_px),
+        }
+        rows.append({"heatmap_id": heatmap_id, "ordinal": ordinal, "label": region.label, **box, **numbers, **sizes, **outline})
     return rows
 
 
@@ -101,4 +109,8 @@ def _region_value(region: RegionTable) -> Region:
         label=region.label,
         score=region.score,
         share=region.share,
+        contour=tuple((x, y) for x, y in region.contour or ()),
+        length_px=region.length_px,
+        width_px=region.width_px,
+        area_px=region.area_px,
     )

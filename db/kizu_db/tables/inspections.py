@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     CheckConstraint,
     ForeignKey,
     ForeignKeyConstraint,
@@ -135,7 +136,7 @@ class HeatmapTable(Base):
 
 
 class RegionTable(Base):
-    """One connected piece of a map, as a box in pixels of the original picture."""
+    """One connected piece of a map, in pixels of the original picture; older rows have no contour and no sizes."""
 
     __tablename__ = "region"
 
@@ -148,6 +149,11 @@ class RegionTable(Base):
     label: Mapped[str]
     score: Mapped[float]
     share: Mapped[float]
+    contour: Mapped[list[list[int]] | None] = mapped_column(JSON(none_as_null=True))
+    """[[x, y], …]."""
+    length_px: Mapped[float | None]
+    width_px: Mapped[float | None]
+    area_px: Mapped[int | None]
 
 
 class QuarantineTable(Base):

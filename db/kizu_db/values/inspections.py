@@ -143,6 +143,12 @@ class InspectionRecord:
         return str((content.get("explanation") or {}).get("method", ExplanationSettings().method))
 
     @property
+    def mm_per_px(self) -> float | None:
+        """What a pixel shows of the part, by the recipe that judged it; None where that does not tell."""
+        told = self.recipe.content.get("mm_per_px") if self.recipe is not None else None
+        return None if told is None else float(told)
+
+    @property
     def recipe_then(self) -> Recipe:
         """The recipe by which this part was judged, with the model that judged it, whatever the station's recipe says today.
 
