@@ -18,6 +18,7 @@ from kizu_dashboard.settings import DashboardConfig, DashboardSettings, PlantSet
 from kizu_db.migrations import upgrade
 from kizu_db.settings import DatabaseSettings, ImageStoreSettings
 from kizu_db.values import ExplanationState, InspectionRecord, NewInspection, NewReview
+from kizu_inspect.explain.regions import find_regions
 from kizu_inspect.picture.images import encode_png
 from kizu_inspect.results import (
     Explanation,
@@ -26,7 +27,6 @@ from kizu_inspect.results import (
     Judgement,
     MapStatus,
     ModelInfo,
-    Region,
     RegionCheck,
     Verdict,
 )
@@ -112,7 +112,7 @@ def filled_plant(folder: Path, *, start: datetime = START) -> Iterator[Plant]:
     )
     with room.records.unit() as unit:
         unit.models.register(model)
-        recipe_id = unit.recipes.register("press-3", {"bundle": str(model.path)}, MODEL_HASH).id
+        recipe_id = unit.recipes.register("press-3", {"bundle": str(model.path), "mm_per_px": 0.05}, MODEL_HASH).id
     uids = {}
     for number, story in enumerate(_stories()):
         uids[story.part] = _add(room, story, recipe_id, start + timedelta(minutes=number), number)
@@ -134,6 +134,8 @@ class Story:
     picture: bool = True
     audit: bool = False
     check: RegionCheck | None = None
+    bare: bool = False
+    """Recorded when regions had boxes alone."""
 
 
 def _stories() -> list[Story]:
@@ -151,7 +153,7 @@ def _stories() -> list[Story]:
         Story("P-1009", "stain", reject, None, ExplanationState.FAILED),
         Story("P-1010", verdict=Verdict.ERROR, picture=False),
         Story("P-1011"),
-        Story("<b>P-1012</b>", "scratch", reject, ok, done),
+        Story("<b>P-1012</b>", "scratch", reject, ok, done, bare=True),
     ]
 
 
@@ -191,6 +193,9 @@ def _add(room: Room, story: Story, recipe_id: int, when: datetime, number: int) 
         uid = unit.inspections.add(new)
         if story.map is not None:
             explanation = replace(drawn_explanation(drawn, story.kind, story.map), check=story.check)
+            if story.bare:
+                of_then = (replace(one, contour=(), length_px=None, width_px=None, area_px=None) for one in explanation.regions)
+                explanation = replace(explanation, regions=tuple(of_then))
             unit.inspections.store_explanation(uid, explanation)
         if story.state is ExplanationState.FAILED:
             unit.inspections.fail_explanation(uid, "out of memory")
@@ -211,7 +216,7 @@ def _judgement(story: Story, size: int) -> Judgement:
 
 
 def drawn_explanation(drawn: DrawnPart, target: str, status: MapStatus = MapStatus.OK) -> Explanation:
-    """A map that is hot where the drawn defect is, on 40 × 40 cells, with the truth's boxes as regions."""
+    """A map that is hot where the drawn defect is, on 40 × 40 cells, with its regions."""
     size = drawn.image.shape[0]
     step = size / CELLS
     cells = (np.arange(CELLS) + 0.5) * step
@@ -227,8 +232,7 @@ def drawn_explanation(drawn: DrawnPart, target: str, status: MapStatus = MapStat
     heatmap = Heatmap(
         "grad-cam", target, status, grid.astype(np.float16), 3.0 if status is MapStatus.OK else 0.0, 2.5, geometry
     )
-    boxes = drawn.boxes if status is MapStatus.OK else ()
-    return Explanation(heatmap, tuple(Region(x1, y1, x2, y2, target, 1.2, 1 / len(boxes)) for x1, y1, x2, y2, _ in boxes))
+    return Explanation(heatmap, find_regions(heatmap, threshold=0.4))
 
 
 SERVER = """

@@ -111,7 +111,8 @@ def test_the_heatmap_lies_on_the_defect_with_method_and_scale(page: Page, plant:
     expect(legend).to_contain_text("Grad-CAM")
     expect(legend).to_contain_text("evidence for missing_hole")
     expect(legend).to_contain_text("Peak of this picture: 1.20 of the scale")
-    expect(page.locator(".box span")).to_have_text("1 · missing_hole · 1.20")
+    assert region.score == pytest.approx(1.2, abs=0.05)  # the cell's centre lies between pixels
+    expect(page.locator(".box span")).to_have_text(f"1 · missing_hole · {region.score:.2f}")
 
 
 def test_opacity_keys_and_zoom_work_without_the_server(page: Page, plant: Plant) -> None:
@@ -154,6 +155,34 @@ def test_boxes_lie_where_the_photo_shows_the_region(page: Page, plant: Plant) ->
     assert box["x"] == pytest.approx(photo["x"] + region.x1 * scale, abs=1)
     assert box["y"] == pytest.approx(photo["y"] + region.y1 * scale, abs=1)
     assert box["width"] == pytest.approx((region.x2 - region.x1) * scale, abs=1)
+
+
+def test_a_contour_is_drawn_around_what_is_warm(page: Page, plant: Plant) -> None:
+    open_part(page, plant, "P-1002")
+    hottest(page)
+    explanation = plant.record("P-1002").explanation
+    assert explanation is not None
+    region = explanation.regions[0]
+    photo, line = page.locator("img.photo").bounding_box(), page.locator(".box polygon.line")
+    assert photo is not None
+    drawn = line.evaluate(
+        """line => {
+            const place = line.getScreenCTM()
+            return Array.from(line.points, (point) => point.matrixTransform(place)).map(({ x, y }) => [x, y])
+        }"""
+    )
+    scale = photo["width"] / 320
+    assert len(drawn) == len(region.contour) > 8
+    for (x, y), (u, v) in zip(drawn, region.contour, strict=True):
+        assert (x, y) == pytest.approx((photo["x"] + (u + 0.5) * scale, photo["y"] + (v + 0.5) * scale), abs=1)
+    expect(page.locator(".box")).to_have_css("border-top-width", "0px")
+    page.keyboard.press("r")
+    expect(line).to_be_hidden()
+    page.keyboard.press("r")
+    # Regions of before there were contours have their boxes.
+    open_part(page, plant, "<b>P-1012</b>")
+    expect(page.locator(".box")).to_have_css("border-top-width", "2px")
+    expect(page.locator(".box polygon")).to_have_count(0)
 
 
 @pytest.mark.parametrize(

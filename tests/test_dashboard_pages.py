@@ -13,6 +13,7 @@ from dashboard_world import Plant, empty_plant, filled_plant
 from kizu_dashboard.room import close_rooms
 from kizu_dashboard.server import SCRIPT
 from kizu_dashboard.settings import DashboardConfig
+from kizu_dashboard.wording import SIZE_SENTENCE, size_texts
 
 
 def open_page(config: DashboardConfig, page: str | None = None, **query: str) -> AppTest:
@@ -133,6 +134,11 @@ def test_a_part_shows_verdict_reason_limits_probabilities_and_record(plant: Plan
     ):  # fmt: skip
         assert piece in text
     assert "320 × 320 px" in text
+    explanation = plant.record("P-1002").explanation
+    assert explanation is not None
+    (in_mm, in_px) = size_texts(explanation.regions[0], 0.05)
+    assert f"<td>{in_mm[0]}<br>{in_px[0]}</td><td>{in_mm[1]}<br>{in_px[1]}</td>" in text
+    assert SIZE_SENTENCE in text
 
 
 def test_a_name_with_markup_stays_text(plant: Plant) -> None:

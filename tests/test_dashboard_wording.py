@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from db_examples import explanation
-from kizu_dashboard.wording import map_subject
-from kizu_inspect.results import MapStatus
+from db_examples import SCRATCH, explanation
+from kizu_dashboard.markup import region_table
+from kizu_dashboard.wording import map_subject, size_texts
+from kizu_inspect.results import MapStatus, Region
 
 
 @pytest.mark.parametrize(
@@ -21,3 +22,24 @@ from kizu_inspect.results import MapStatus
 )
 def test_a_map_says_what_it_shows(method: str, status: MapStatus, said: str) -> None:
     assert map_subject(replace(explanation(method).heatmap, target="scratch", status=status)) == said
+
+
+@pytest.mark.parametrize(
+    ("mm_per_px", "said"),
+    [
+        (None, ()),
+        (0.05, (("1.32 × 0.16 mm", "0.20 mm²"),)),
+        (0.1, (("2.6 × 0.3 mm", "0.8 mm²"),)),
+        (2.0, (("53 × 6 mm", "324 mm²"),)),
+    ],
+)
+def test_sizes_are_told_in_mm_first_to_a_pixels_size(mm_per_px: float | None, said: tuple[tuple[str, str], ...]) -> None:
+    assert size_texts(SCRATCH, mm_per_px) == (*said, ("26 × 3 px", "81 px²"))
+    assert size_texts(Region(0, 0, 4, 5, "scratch", 0.3, 0.1), mm_per_px) == ()
+
+
+def test_the_table_of_regions_has_dashes_where_the_record_has_no_sizes() -> None:
+    table = region_table((SCRATCH, Region(0, 0, 4, 5, "<b>", 0.3, 0.1)), mm_per_px=0.1)
+    first, second = table.split("<tr>")[2:]
+    assert "<td>2.6 × 0.3 mm<br>26 × 3 px</td><td>0.8 mm²<br>81 px²</td>" in first
+    assert "<td>&lt;b&gt;</td><td>0.30</td><td>10 %</td><td>–</td><td>–</td>" in second

@@ -45,6 +45,15 @@ def test_a_row_says_what_was_found_by_whom_and_with_what(plant: Plant, rows: dic
     assert (row["model_hash"], row["recipe_version"], row["image_sha256"]) == (MODEL_HASH, "1", record.row.image_sha256)
     assert (row["method"], row["map_status"], float(row["map_peak_of_scale"])) == ("grad-cam", "ok", 1.2)
     assert row["regions"].startswith("scratch [")
+    assert record.explanation is not None
+    (region,) = record.explanation.regions
+    assert region.length_px is not None
+    assert float(row["regions_length_px"]) == pytest.approx(region.length_px, rel=1e-5)
+    assert float(row["regions_length_mm"]) == pytest.approx(region.length_px * 0.05, rel=1e-5)
+    assert (int(row["regions_area_px"]), row["mm_per_px"]) == (region.area_px, "0.05")
+    assert float(row["regions_area_mm2"]) == pytest.approx(int(row["regions_area_px"]) * 0.05**2, rel=1e-5)
+    assert tuple(tuple(map(int, corner.split(","))) for corner in row["regions_contour"].split()) == region.contour
+    assert {rows["<b>P-1012</b>"][f"regions_{name}"] for name in ("length_px", "area_mm2", "contour")} == {""}
     assert (float(row["score_without_regions"]), float(row["score_of_regions_only"])) == (0.031, 0.882)
     assert [rows[part]["explanation_conflict"] for part in ("P-1002", "P-1005", "P-1007")] == ["no", "yes", ""]
     assert row["captured_at"] == "2026-03-02T14:01:00.000+09:00"

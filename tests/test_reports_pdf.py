@@ -17,7 +17,7 @@ from kizu_dashboard.reports.content import DefectReport, gather_report
 from kizu_dashboard.reports.fonts import USUAL_FONTS, choose_font
 from kizu_dashboard.reports.pdf import pdf_report
 from kizu_dashboard.settings import ReportSettings
-from kizu_dashboard.wording import FOOT_SENTENCE
+from kizu_dashboard.wording import FOOT_SENTENCE, size_texts
 from kizu_inspect.errors import ConfigError
 
 MADE_AT = datetime(2026, 3, 3, 1, 2, 3, tzinfo=UTC)
@@ -82,11 +82,15 @@ def _block(pages: list[str], part: str) -> str:
 
 def test_a_part_has_evidence_probabilities_and_every_review(plant: Plant, pages: list[str]) -> None:
     block = _block(pages, "P-1002")
+    explanation = plant.record("P-1002").explanation
+    assert explanation is not None
+    regions = explanation.regions
     for text in (
         "Grad-CAM: evidence for scratch",
         "1 = full scale",
         "peak 1.20 of the scale",
         "1. scratch: x",
+        " · ".join(f"{extent}, {area}" for extent, area in size_texts(regions[0], 0.05)),
         "84.6 %",
         "Kim: override, good. Reason: 먼지 only",
         "Lee: accept, defective: scratch. Reason: only dust (corrects review",

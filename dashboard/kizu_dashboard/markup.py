@@ -7,6 +7,7 @@ from html import escape
 
 from kizu_dashboard.theme import LOOKS
 from kizu_dashboard.thresholds import Limits
+from kizu_dashboard.wording import size_texts
 from kizu_inspect.results import Region, Verdict
 from kizu_inspect.sums.intervals import Share
 
@@ -93,15 +94,24 @@ def score_scale(score: float, limits: Limits) -> str:
     )
 
 
-def region_table(regions: Sequence[Region]) -> str:
-    """The regions by the numbers they have in the picture."""
+def region_table(regions: Sequence[Region], *, mm_per_px: float | None) -> str:
+    """The regions by the numbers they have in the picture; sizes in mm too where a pixel's size is known."""
     rows = "".join(
         f"<tr><td>{number}</td><td>{escape(r.label)}</td><td>{r.score:.2f}</td><td>{100 * r.share:.0f} %</td>"
-        f"<td>{r.x1}–{r.x2}</td><td>{r.y1}–{r.y2}</td></tr>"
+        f"{_size_cells(size_texts(r, mm_per_px))}<td>{r.x1}–{r.x2}</td><td>{r.y1}–{r.y2}</td></tr>"
         for number, r in enumerate(regions, start=1)
     )
-    heads = "".join(f"<th>{name}</th>" for name in ("No.", "Evidence for", "Peak", "Share of map", "x, px", "y, px"))
+    names = ("No.", "Evidence for", "Peak", "Share of map", "Length × width", "Area", "x, px", "y, px")
+    heads = "".join(f"<th>{name}</th>" for name in names)
     return f'<table class="kz-table"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def _size_cells(sizes: Sequence[tuple[str, str]]) -> str:
+    """Length × width and area below each other in their units; dashes where the record has no sizes."""
+    if not sizes:
+        return "<td>–</td><td>–</td>"
+    columns = zip(*sizes, strict=True)
+    return "".join(f"<td>{'<br>'.join(texts)}</td>" for texts in columns)
 
 
 def facts(entries: Mapping[str, str]) -> str:

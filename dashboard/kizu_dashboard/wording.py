@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from datetime import datetime
+from math import ceil, log10
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from kizu_db.values import ExplanationState, InspectionRecord, Review
-from kizu_inspect.results import Heatmap, MapStatus, RegionCheck
+from kizu_inspect.results import Heatmap, MapStatus, Region, RegionCheck
 
 __all__ = [
     "CONFLICT_SENTENCE",
     "FOOT_SENTENCE",
     "METHOD_NAMES",
+    "SIZE_SENTENCE",
     "check_text",
     "disposition_text",
     "map_subject",
     "method_name",
     "moment",
     "no_map_reason",
+    "size_texts",
 ]
 
 FOOT_SENTENCE: Final = "The heatmap shows what drove the model's decision. It is indicative, not a measurement."
+
+SIZE_SENTENCE: Final = "Sizes are those of the heatmap's warm region, which is as a rule wider than a thin defect."
 
 CONFLICT_SENTENCE: Final = "The heatmap does not explain this verdict: its region carries too little of the evidence."
 
@@ -83,6 +88,19 @@ def no_map_reason(record: InspectionRecord, method: str | None = None) -> str | 
 def check_text(check: RegionCheck) -> str:
     """What came of asking the model again, in one sentence."""
     return f"Defect score without the heatmap's region {check.score_without:.3f}, of the region alone {check.score_only:.3f}."
+
+
+def size_texts(region: Region, mm_per_px: float | None) -> tuple[tuple[str, str], ...]:
+    """Its length × width and its area: in mm where a pixel's size is known, then in px; none where the record has no sizes."""
+    if region.length_px is None or region.width_px is None or region.area_px is None:
+        return ()
+    in_px = (f"{region.length_px:.0f} × {region.width_px:.0f} px", f"{region.area_px} px²")
+    size = None if mm_per_px is None else region.in_mm(mm_per_px)
+    if mm_per_px is None or size is None:
+        return (in_px,)
+    digits = max(0, ceil(-log10(mm_per_px)))  # a pixel's size is seen, and not much less
+    in_mm = (f"{size.length_mm:.{digits}f} × {size.width_mm:.{digits}f} mm", f"{size.area_mm2:.{digits}f} mm²")
+    return (in_mm, in_px)
 
 
 def disposition_text(review: Review) -> str:

@@ -1,6 +1,21 @@
 // The viewer keeps its own state between reruns: opacity and switches stay from part to part, zoom starts anew.
 const viewers = new WeakMap()
 const REMEMBERED = "kizu-viewer"
+const SVG = "http://www.w3.org/2000/svg"
+
+// The region's contour in the pixels of its box, which stretches it to the screen. A contour passes through centres of pixels.
+function outline(region) {
+  const svg = document.createElementNS(SVG, "svg")
+  svg.setAttribute("viewBox", `${region.x1} ${region.y1} ${region.x2 - region.x1} ${region.y2 - region.y1}`)
+  svg.setAttribute("preserveAspectRatio", "none")
+  for (const name of ["rim", "line"]) {
+    const polygon = document.createElementNS(SVG, "polygon")
+    polygon.setAttribute("points", region.contour.map(([x, y]) => `${x + 0.5},${y + 0.5}`).join(" "))
+    polygon.setAttribute("class", name)
+    svg.append(polygon)
+  }
+  return svg
+}
 
 function remembered() {
   try {
@@ -143,6 +158,10 @@ class Viewer {
       ...this.data.regions.map((region, index) => {
         const box = document.createElement("div")
         box.className = "box"
+        if (region.contour.length) {
+          box.classList.add("outlined")
+          box.append(outline(region))
+        }
         const label = document.createElement("span")
         label.textContent = `${index + 1} · ${region.label} · ${region.score.toFixed(2)}`
         box.append(label)

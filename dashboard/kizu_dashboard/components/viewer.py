@@ -12,6 +12,7 @@ from kizu_dashboard.components.assets import read_asset
 from kizu_dashboard.wording import map_subject, method_name, no_map_reason
 from kizu_db.values import InspectionRecord
 from kizu_inspect.picture.heatmap import COLOUR_TABLE
+from kizu_inspect.results import Region
 
 __all__ = ["draw_viewer", "viewer_data"]
 
@@ -42,8 +43,13 @@ def viewer_data(record: InspectionRecord, method: str) -> dict[str, Any]:
         "peak": None if heatmap is None else heatmap.peak,
         "message": why,
         "colours": base64.b64encode(COLOUR_TABLE.tobytes()).decode("ascii"),
-        "regions": [
-            {"x1": r.x1, "y1": r.y1, "x2": r.x2, "y2": r.y2, "label": r.label, "score": r.score, "share": r.share}
-            for r in (explanation.regions if explanation is not None else ())
-        ],
+        "regions": [_told(region) for region in (explanation.regions if explanation is not None else ())],
     }
+
+
+def _told(region: Region) -> dict[str, Any]:
+    """A region with its contour, [[x, y], …] in pixels; empty where the record has a box alone."""
+    return {
+        "x1": region.x1, "y1": region.y1, "x2": region.x2, "y2": region.y2,
+        "label": region.label, "score": region.score, "contour": [list(corner) for corner in region.contour],
+    }  # fmt: skip

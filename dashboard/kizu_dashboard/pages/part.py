@@ -14,7 +14,7 @@ from kizu_dashboard.pictures import parse_uid
 from kizu_dashboard.room import Room
 from kizu_dashboard.theme import LOOKS
 from kizu_dashboard.thresholds import limits_of
-from kizu_dashboard.wording import CONFLICT_SENTENCE, FOOT_SENTENCE, check_text, method_name, moment
+from kizu_dashboard.wording import CONFLICT_SENTENCE, FOOT_SENTENCE, SIZE_SENTENCE, check_text, method_name, moment
 from kizu_db.values import InspectionRecord
 from kizu_inspect.errors import KizuError
 
@@ -64,7 +64,8 @@ def _draw(room: Room, record: InspectionRecord) -> None:
         _explain_on_demand(room, record, method)
         explanation = record.explained_by(method)
         if explanation is not None and explanation.regions:
-            st.html(region_table(explanation.regions))
+            st.html(region_table(explanation.regions, mm_per_px=record.mm_per_px))
+            st.caption(SIZE_SENTENCE)
         if explanation is not None and explanation.check is not None:
             st.caption(check_text(explanation.check))
         st.caption(FOOT_SENTENCE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -17,6 +18,8 @@ __all__ = ["COLUMNS", "csv_report"]
 COLUMNS: Final = (
     "inspection", "part", "part_generated", "view", "lot", "station", "captured_at", "judged_at", "verdict", "reason",
     "predicted", "target", "score", "probabilities", "method", "map_status", "map_peak_of_scale", "regions",
+    "regions_length_px", "regions_width_px", "regions_area_px", "mm_per_px", "regions_length_mm", "regions_width_mm",
+    "regions_area_mm2", "regions_contour",
     "score_without_regions", "score_of_regions_only", "explanation_conflict",
     "disposition", "defect_class", "decision", "reviewer", "reviewed_at", "review_reason", "reviews", "image", "image_sha256",
     "model", "model_hash", "recipe_version", "device", "error",
@@ -26,7 +29,8 @@ COLUMNS: Final = (
 def csv_report(report: DefectReport) -> bytes:
     """The flagged inspections, oldest first; UTF-8 with a byte-order mark, by which Excel knows the encoding.
 
-    Times are ISO 8601 in the plant's zone with their offset.
+    Times are ISO 8601 in the plant's zone with their offset. Columns of regions have them all, strongest first, with `; `
+    between; what is not on record leaves its place empty.
     """
     out = io.StringIO()
     writer = csv.writer(out)
@@ -73,6 +77,7 @@ def _cells(report: DefectReport, record: InspectionRecord) -> dict[str, str]:
             "map_status": heatmap.status.value,
             "map_peak_of_scale": f"{heatmap.peak:.4f}",
             "regions": "; ".join(map(_region, record.explanation.regions)),
+            **_sizes(record.explanation.regions, record.mm_per_px),
         }
         check = record.explanation.check
         if check is not None:
@@ -103,3 +108,24 @@ def _cells(report: DefectReport, record: InspectionRecord) -> dict[str, str]:
 def _region(region: Region) -> str:
     """`scratch [10, 20, 40, 60] peak 0.91`, the box in pixels of the original picture."""
     return f"{region.label} [{region.x1}, {region.y1}, {region.x2}, {region.y2}] peak {region.score:.2f}"
+
+
+def _sizes(regions: Sequence[Region], mm_per_px: float | None) -> dict[str, str]:
+    """Sizes and contours of the regions, each column in their order."""
+    in_mm = [None if mm_per_px is None else region.in_mm(mm_per_px) for region in regions]
+    columns = {
+        "regions_length_px": [_figure(region.length_px) for region in regions],
+        "regions_width_px": [_figure(region.width_px) for region in regions],
+        "regions_area_px": [_figure(region.area_px) for region in regions],
+        "regions_length_mm": [_figure(None if size is None else size.length_mm) for size in in_mm],
+        "regions_width_mm": [_figure(None if size is None else size.width_mm) for size in in_mm],
+        "regions_area_mm2": [_figure(None if size is None else size.area_mm2) for size in in_mm],
+        "regions_contour": [" ".join(f"{x},{y}" for x, y in region.contour) for region in regions],
+    }
+    cells = {name: "; ".join(texts) if any(texts) else "" for name, texts in columns.items()}
+    return cells | {"mm_per_px": _figure(mm_per_px)}
+
+
+def _figure(value: float | None) -> str:
+    """Six significant digits; empty where there is none."""
+    return "" if value is None else f"{value:.6g}"

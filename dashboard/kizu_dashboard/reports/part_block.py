@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from kizu_dashboard.reports.sheet import BAND, FAINT, GREY, Sheet
 from kizu_dashboard.theme import LOOKS
-from kizu_dashboard.wording import disposition_text, map_subject, method_name, moment, no_map_reason
+from kizu_dashboard.wording import disposition_text, map_subject, method_name, moment, no_map_reason, size_texts
 from kizu_db.image_store import ImageStore
 from kizu_db.values import InspectionRecord, Review
 from kizu_inspect.errors import ImageError, RecordError
@@ -39,6 +39,7 @@ def part_texts(record: InspectionRecord, zone: ZoneInfo) -> Iterator[str]:
     if record.explanation is not None:
         yield record.explanation.heatmap.target
         yield from (region.label for region in record.explanation.regions)
+        yield from (_size_line(region, record.mm_per_px) for region in record.explanation.regions)
     for review in record.reviews:
         yield _review_line(review, zone)
 
@@ -109,7 +110,7 @@ def _evidence(sheet: Sheet, record: InspectionRecord, image: ImageRGB | str, top
         return
     heatmap = explanation.heatmap
     width, _ = sheet.picture(overlay(image, heatmap), x=x, y=top, width=FRAME_MM[0], height=height)
-    _boxes(sheet, explanation, x, top, width / image.shape[1])
+    _outlines(sheet, explanation, x, top, width / image.shape[1])
     sheet.set_xy(x - sheet.c_margin, top + height + 1)
     sheet.text_line(f"{method_name(heatmap.method)}: {map_subject(heatmap)}", 8, bold=True, height=4)
     bar = top + height + 5.4
@@ -125,8 +126,8 @@ def _evidence(sheet: Sheet, record: InspectionRecord, image: ImageRGB | str, top
     sheet.cell(32, 3.4, "same scale in all pictures")
 
 
-def _boxes(sheet: Sheet, explanation: Explanation, x: float, y: float, mm_per_px: float) -> None:
-    """The regions as numbered white boxes with a dark rim, to be seen on any photo."""
+def _outlines(sheet: Sheet, explanation: Explanation, x: float, y: float, mm_per_px: float) -> None:
+    """The regions' contours, or boxes where the record has none: numbered, white with a dark rim, to be seen on any photo."""
     for number, region in enumerate(explanation.regions[:REGIONS_SHOWN], start=1):
         frame = (
             x + region.x1 * mm_per_px,
@@ -137,7 +138,10 @@ def _boxes(sheet: Sheet, explanation: Explanation, x: float, y: float, mm_per_px
         for width, shade in ((0.7, 20), (0.3, 255)):
             sheet.set_line_width(width)
             sheet.set_draw_color(shade, shade, shade)
-            sheet.rect(*frame)
+            if region.contour:  # through centres of pixels
+                sheet.polygon([(x + (u + 0.5) * mm_per_px, y + (v + 0.5) * mm_per_px) for u, v in region.contour], style="D")
+            else:
+                sheet.rect(*frame)
         # Beside the box, so that a small defect stays to be seen.
         label_y = frame[1] - NUMBER_MM if frame[1] - NUMBER_MM >= y else frame[1] + frame[3]
         sheet.set_fill_color(20, 20, 20)
@@ -169,10 +173,12 @@ def _lists(sheet: Sheet, record: InspectionRecord) -> None:
         sheet.text_line(f"and {len(ranked) - PROBABILITIES_SHOWN} classes below these", 8, colour=GREY)
     bottom = sheet.y
     sheet.set_xy(COLUMN_MM[1] - sheet.c_margin, top)
-    sheet.text_line("Regions (pixels of the picture)", 8.5, bold=True)
+    sheet.text_line("Regions (pixels of the picture; sizes of the warm region)", 8.5, bold=True)
     regions = record.explanation.regions if record.explanation is not None else ()
     for number, region in enumerate(regions[:REGIONS_SHOWN], start=1):
         sheet.text_line(f"{number}. {_region_line(region)}", 8.5, height=4.6)
+        if sizes := _size_line(region, record.mm_per_px):
+            sheet.text_line(sizes, 7.5, colour=GREY, height=4.6)
     if not regions:
         sheet.text_line("none above the region threshold", 8.5, colour=GREY)
     elif len(regions) > REGIONS_SHOWN:
@@ -188,13 +194,19 @@ def _lists(sheet: Sheet, record: InspectionRecord) -> None:
 def _region_lines(record: InspectionRecord) -> int:
     if record.explanation is None:
         return 1
-    check = record.explanation.check
-    return max(1, min(len(record.explanation.regions), REGIONS_SHOWN + 1)) + (0 if check is None else 1 + check.conflict)
+    check, regions = record.explanation.check, record.explanation.regions
+    sized = sum(region.length_px is not None for region in regions[:REGIONS_SHOWN])
+    return max(1, min(len(regions), REGIONS_SHOWN + 1)) + sized + (0 if check is None else 1 + check.conflict)
 
 
 def _region_line(region: Region) -> str:
     box = f"x {region.x1} to {region.x2}, y {region.y1} to {region.y2}"
     return f"{region.label}: {box}, peak {region.score:.2f}"
+
+
+def _size_line(region: Region, mm_per_px: float | None) -> str:
+    """`2.10 × 0.55 mm, 0.89 mm² · 42 × 11 px, 355 px²`; empty where the record has no sizes."""
+    return " · ".join(f"{extent}, {area}" for extent, area in size_texts(region, mm_per_px))
 
 
 def _reviews(sheet: Sheet, record: InspectionRecord, zone: ZoneInfo) -> None:
