@@ -49,6 +49,16 @@ def test_what_maps_are_worth_is_measured_seed_by_seed(tmp_path: Path) -> None:
     assert 0 <= least == mean == most <= 1
 
 
+def test_sizes_of_regions_are_held_against_what_was_drawn(tiny_bundle: Path, tmp_path: Path) -> None:
+    found = figures_of("acceptance/sizes.py", str(tiny_bundle), "--parts", "3", "--size", "64", tmp_path=tmp_path)
+    holes = found["missing_hole"]
+    assert isinstance(holes, dict)
+    assert (holes["parts"], holes["one_region"]) == (3, 3)
+    for name in ("length", "width", "area"):
+        middle, (low, high) = holes[name]
+        assert 0 < low <= middle <= high
+
+
 def test_many_explanations_leave_nothing_behind(tmp_path: Path) -> None:
     found = figures_of("acceptance/explain_many.py", "--explanations", "200", tmp_path=tmp_path)
     assert found["model_unchanged"] is True
