@@ -38,6 +38,8 @@ FIGURES = (
     "cold",
     "false_regions",
     "covered",
+    "pixel_ap",
+    "aupro",
     "conflict_false",
     "conflict_true",
 )
@@ -102,7 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("out", type=Path)
     parser.add_argument("--set", choices=("plates", "surfaces"), default="plates")
     parser.add_argument("--truth", choices=("masks", "boxes", "labels"), default="masks")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=3, help="how many")
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--optimiser", choices=("muon", "adamw"), default="muon")
     parser.add_argument("--learning-rate", type=float, default=1e-2)
@@ -116,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.truth not in manifests:
         parser.error(f"{given.set} have no {given.truth}")
     runs = []
-    for seed in range(given.seeds):
+    for seed in range(given.first_seed, given.first_seed + given.seeds):
         runs.append(measure(given.out, manifests[given.truth], given, seed))
         print(json.dumps(runs[-1]), flush=True)
     text = json.dumps(
