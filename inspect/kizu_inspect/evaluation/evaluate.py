@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +32,7 @@ from kizu_inspect.inspector import Inspector
 from kizu_inspect.labelled.dataset import Sample
 from kizu_inspect.labelled.picture_files import read_picture
 from kizu_inspect.labelled.places import truth_of
-from kizu_inspect.network.devices import pick_device
+from kizu_inspect.network.devices import clock, pick_device
 from kizu_inspect.network.forward import Forward
 from kizu_inspect.network.model import Classifier
 from kizu_inspect.picture.heatmap import sample_grid
@@ -283,9 +282,9 @@ def _cost(model: Classifier, explain: Explainer, asked: Sequence[tuple[Forward, 
     targets = torch.tensor([target for _, target, _ in asked[:16]], device=images.device)
     ratios = []
     for _ in range(COST_ROUNDS):
-        begun = time.perf_counter()
+        begun = clock(images.device)
         forward = model.explainable(images, references)
-        passed = time.perf_counter()
+        passed = clock(images.device)
         explain(forward, targets).values.cpu()
-        ratios.append((time.perf_counter() - begun) / (passed - begun))
+        ratios.append((clock(images.device) - begun) / (passed - begun))
     return Figure(statistics.median(ratios), min(ratios), max(ratios), COST_ROUNDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import get_args
 
 import torch
@@ -9,7 +10,7 @@ import torch
 from kizu_inspect.errors import ConfigError
 from kizu_inspect.recipe import Device
 
-__all__ = ["device_name", "pick_device"]
+__all__ = ["clock", "device_name", "pick_device"]
 
 
 def pick_device(device: Device) -> torch.device:
@@ -27,3 +28,10 @@ def pick_device(device: Device) -> torch.device:
 def device_name(device: torch.device) -> str:
     """`cpu`, or `cuda: ` and the card's name, as it stands in the records."""
     return "cpu" if device.type == "cpu" else f"cuda: {torch.cuda.get_device_name(device)}"
+
+
+def clock(device: torch.device) -> float:
+    """Seconds, as time.perf_counter's, once `device` has done all that it was given: a card's work goes on behind a call."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()

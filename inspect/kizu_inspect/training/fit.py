@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from statistics import median
@@ -15,6 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from kizu_inspect.decide import likely, probabilities_of
+from kizu_inspect.network.devices import clock
 from kizu_inspect.network.model import Classifier
 from kizu_inspect.settings import Settings
 from kizu_inspect.training.batches import Batch, Batches
@@ -210,13 +210,13 @@ def seconds_a_step(
     batches = _batches(model, train, settings, device)
     times = []
     for _ in range(PROBE_STEPS):
-        start = time.monotonic()
+        start = clock(device)
         _, loss = _loss(model, batches.draw(), loss_of, settings, device)
         model.zero_grad()
         torch.autograd.backward(loss)
         for optimiser in optimisers:
             optimiser.step()
-        times.append(time.monotonic() - start)
+        times.append(clock(device) - start)
         if len(times) >= LEAST_PROBE_STEPS and sum(times) > PROBE_S:
             break
     model.load_state_dict(before)
