@@ -133,8 +133,8 @@ def test_a_detached_branch_does_not_change_the_features() -> None:
 
 def test_the_standard_network_suits_what_is_learned_from() -> None:
     labels, places = standard_architecture("local", "part"), standard_architecture("resnet18", "surface", marked=True)
-    assert (labels.cell_px, labels.context, labels.soft_masks) == (4, 3, False)
-    assert (places.cell_px, places.context, places.soft_masks) == (4, 1, True)
+    assert (labels.cell_px, labels.context, labels.masks) == (4, 3, "input")
+    assert (places.cell_px, places.context, places.masks) == (4, 1, "input")
     assert labels.head.branch
     assert labels.head.gated  # nothing but the readout ties the attention to the defect
     assert not places.head.gated

@@ -107,3 +107,19 @@ def test_the_interval_holds_what_other_pictures_give() -> None:
         assert figure.high is not None
         assert figure.low < (figure.value or 0) < figure.high
         assert sum(figure.low <= one[name] <= figure.high for one in others) >= 7
+
+
+def test_few_pictures_give_a_value_without_an_interval() -> None:
+    tally = PixelScores()
+    for values, truth in drawn(2, 9):
+        tally.add(values, truth)
+    for figure in tally.figures().values():
+        assert figure.value is not None
+        assert figure.low is figure.high is None
+        assert str(figure) == f"{figure.value:.3f} (n = 9)"
+
+
+def test_a_negative_zero_is_a_zero() -> None:
+    truth = np.zeros((4, 4), np.bool_)
+    truth[0, 0] = True
+    assert scores([(np.full((4, 4), -0.0, np.float32), truth)]) == scores([(np.zeros((4, 4), np.float32), truth)])

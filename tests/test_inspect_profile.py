@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import scipy.ndimage
 import torch
+import torch.nn.functional as F
 from scipy.ndimage import uniform_filter
 from scipy.stats import zscore
 
 from kizu_inspect.explain import explainer
 from kizu_inspect.network.model import Architecture, build_classifier
-from kizu_inspect.network.profile import InputProfile, local_mean
-from kizu_inspect.picture.inputs import InputSettings
+from kizu_inspect.network.profile import InputProfile
+from kizu_inspect.picture.inputs import InputSettings, ProfileName
 from kizu_inspect.recipe import ExplanationSettings
 
 
@@ -72,27 +72,59 @@ def test_light_that_is_doubled_changes_no_surface(name: str, images: torch.Tenso
     assert torch.allclose(dark, bright, atol=5e-3) == (name == "surface")
 
 
-def test_the_local_mean_is_that_of_a_box() -> None:
-    images = torch.rand(2, 3, 40, 60, dtype=torch.float64)
-    expected = scipy.ndimage.uniform_filter(images.numpy(), (0, 0, 25, 25), mode="mirror")
-    assert np.allclose(local_mean(images).numpy(), expected, atol=1e-12)
-
-
-def test_score_cam_hides_each_texture_behind_its_own_local_mean() -> None:
-    """A batch gives what its pictures give alone, black is another map, and a model of before has black."""
+@pytest.mark.parametrize("name", ["part", "surface", "reference"])
+def test_score_cam_masks_what_the_network_is_given(name: ProfileName) -> None:
+    """Against the formula written out; a batch gives what its pictures give alone, and a model of before masks the picture."""
     torch.manual_seed(0)
-    inputs = InputSettings(height_px=48, width_px=64, profile="surface")
-    model = build_classifier(Architecture(width=4, cell_px=4, soft_masks=True), inputs, classes=3, good=None).eval()
-    images, targets = torch.rand(3, 3, 48, 64), torch.tensor([0, 1, 2])
-    forward = model.explainable(images)
-    assert forward.neutral is None  # what the check of a region is filled with stays as it was
-    assert forward.hidden is not None
-    assert torch.allclose(forward.hidden, local_mean(images))
-    together = explainer("score-cam")(forward, targets).values
-    for index in range(3):
-        alone = explainer("score-cam")(model.explainable(images[index : index + 1]), targets[index : index + 1]).values[0]
+    inputs = InputSettings(height_px=48, width_px=64, profile=name)
+    good = None if name == "surface" else 0
+    model = build_classifier(Architecture(width=4, cell_px=4, masks="input"), inputs, classes=3, good=good).eval()
+    if name == "part":
+        model.profile.golden.copy_(torch.rand(1, 48, 64))
+    images, targets = torch.rand(3, 3, 48, 64), torch.tensor([0 if good is None else 1, 1, 2])
+    references = torch.rand(3, 1, 48, 64) if name == "reference" else None
+    forward = model.explainable(images, references)
+    softmax = name == "reference"  # an untrained network's weights there are all negative, and its map empty
+    options = ExplanationSettings(method="score-cam", channel_softmax=softmax)
+    explain = explainer("score-cam", options)
+    together = explain(forward, targets).values
+    for index, target in enumerate(targets.tolist()):
+        one = slice(index, index + 1)
+        beside = None if references is None else references[one]
+        alone = explain(model.explainable(images[one], beside), targets[one]).values[0]
         assert torch.allclose(together[index], alone, atol=1e-5 * float(together.max()))
-    black = explainer("score-cam", ExplanationSettings(method="score-cam", masked="black"))(forward, targets).values
+        with torch.no_grad():
+            seen = model.profile(images[one], beside)
+            without = torch.zeros_like(seen)  # of a texture the profile makes nothing
+            if name == "part":
+                without = model.profile(model.profile.golden.expand(1, 3, -1, -1))
+            elif beside is not None:
+                without = model.profile(beside.expand(-1, 3, -1, -1), beside)
+            weights, channels = [], []
+            for channel in model.backbone(seen)[0]:
+                channels.append(channel)
+                if channel.min() == channel.max():
+                    weights.append(torch.tensor(0.0))  # its mask hides all
+                    continue
+                mask = F.interpolate(channel[None, None], size=(48, 64), mode="bilinear")
+                mask = (mask - mask.min()) / (mask.max() - mask.min())
+                shown, hidden = (
+                    model.head(model.backbone(given))[0].softmax(dim=0)[target]
+                    for given in (mask * seen + (1 - mask) * without, without)
+                )
+                weights.append(shown - hidden)
+            weight = torch.stack(weights).softmax(dim=0) if softmax else torch.stack(weights)
+            expected = (weight[:, None, None] * torch.stack(channels)).sum(dim=0)
+        assert torch.allclose(together[index], expected.clamp(min=0), atol=1e-4 * float(expected.abs().max()))
+    black = explainer("score-cam", options.model_copy(update={"masked": "black"}))(forward, targets).values
     assert not torch.allclose(together, black)
-    model.soft_masks = False
-    assert torch.allclose(explainer("score-cam")(model.explainable(images), targets).values, black)
+    model.masks_input = False
+    before = explain(model.explainable(images, references), targets).values
+    assert torch.allclose(before, black) == (name == "surface")
+    # A reference's difference to the picture fades alike wherever the mask lies.
+    assert torch.allclose(before, together) == (name == "reference")
+
+
+def test_a_plain_picture_has_no_neutral_one() -> None:
+    with pytest.raises(ValueError, match="knows no picture without a defect"):
+        InputProfile("plain", height_px=48, width_px=64).neutral(torch.rand(1, 3, 48, 64))

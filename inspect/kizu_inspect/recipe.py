@@ -51,7 +51,7 @@ class ExplanationSettings(Settings):
     masked: Masked = Field(
         default="neutral",
         title="Masked",
-        description="What Score-CAM's masks hide behind: the golden picture or a texture's local mean (neutral), or black.",
+        description="What Score-CAM's masks hide behind: a picture without a defect, as the model sees it (neutral), or black.",
     )
     aligned_masks: bool = Field(
         default=False,

@@ -37,7 +37,9 @@ def evaluate_command(
     ] = "class",
     masked: Annotated[
         Masked,
-        typer.Option(help="What Score-CAM's masks hide behind: neutral (golden picture, or a texture's local mean) or black."),
+        typer.Option(
+            help="What Score-CAM's masks hide behind: neutral (a picture without a defect, as the model sees it) or black."
+        ),
     ] = "neutral",
     aligned_masks: Annotated[
         bool, typer.Option("--aligned-masks", help="Score-CAM's masks lie where the network's cells look.")

@@ -17,7 +17,10 @@ DRAWS = 1000
 
 @dataclass(frozen=True)
 class Figure:
-    """A value with its 95 % interval from n observations; all None where there was nothing to measure."""
+    """A value with its 95 % interval from n observations; all None where there was nothing to measure.
+
+    The interval alone is None where the observations are too few to tell one.
+    """
 
     value: float | None
     low: float | None
@@ -29,8 +32,10 @@ class Figure:
         return {"value": self.value, "low": self.low, "high": self.high, "n": self.n}
 
     def __str__(self) -> str:
-        if self.value is None or self.low is None or self.high is None:
+        if self.value is None:
             return f"– (n = {self.n})"
+        if self.low is None or self.high is None:
+            return f"{self.value:.3f} (n = {self.n})"
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}] (n = {self.n})"
 
 

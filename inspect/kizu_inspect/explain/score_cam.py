@@ -38,8 +38,9 @@ def score_cam(
     """L = ReLU Σ_k w_k A^k with w_k = f_c(X seen through s(Up(A^k))) − f_c(X_b): f the class probability, s min-max.
 
     In the paper X_b is black, and so is what a mask hides. A model that knows a golden picture finds a black place more
-    striking than any defect: there a mask hides by showing the golden picture, and one of textures the picture's own local
-    mean (`Forward.hidden`), unless `masked` says black.
+    striking than any defect: there a mask hides by showing the golden picture, unless `masked` says black. Where
+    `Forward.masks_input` it lies on what the input profile makes of the picture, and hides behind what that makes of a picture
+    without a defect: the profile's local contrast would otherwise see the mask's own edge, and a texture no neutral picture.
 
     A forward pass for each channel of each picture, `masks_at_once` of them together whatever picture they belong to (default:
     8 of 224 × 224 px, 24 of 128 × 128 px, so that memory stays bounded). The mask of a constant channel hides all and its
@@ -61,21 +62,34 @@ def score_cam(
             chosen = seen & torch.zeros_like(seen).scatter(1, order, True)
 
         predict = forward.predictor(precision)
+        inside = forward.masks_input and masked == "neutral" and not compat
 
-        def probability(images: Tensor, of: Tensor, pictures: Tensor | None) -> Tensor:
+        def probability(images: Tensor, of: Tensor, pictures: Tensor | None, masks: Tensor | None = None) -> Tensor:
             references = None if forward.references is None or pictures is None else forward.references[pictures]
-            logits = predict(images) if references is None else predict(images, references)
+            if masks is not None:
+                logits = predict(images, references, masks)
+            else:
+                logits = predict(images) if references is None else predict(images, references)
             p = logits.float() if compat else logits.float().softmax(dim=1)
             p = p.expand(len(of), -1)  # one picture serves all targets
             return p.gather(1, of[:, None])[:, 0] - (0 if against is None else p[:, against])
 
         blank = torch.zeros_like(forward.images[:1])  # (1, 3, H, W), or (N, 3, H, W) where each picture has its own
-        shown_instead = forward.hidden if masked == "neutral" and not compat else None
+        shown_instead = forward.neutral if masked == "neutral" and not compat else None
         if shown_instead is not None:
             blank = blank + shown_instead
         size = forward.images.shape[2:]
         together = masks_at_once or max(1, PIXELS_AT_ONCE // (size[0] * size[1]))
-        if forward.references is None and len(blank) == 1:
+        if inside:
+            every = torch.split(torch.arange(len(targets), device=blank.device), together)
+            none = torch.zeros(together, 1, *size, device=blank.device)
+            hidden = torch.cat(
+                [
+                    targets[:0].float(),
+                    *(probability(forward.images[some], targets[some], some, none[: len(some)]) for some in every),
+                ]
+            )
+        elif forward.references is None and len(blank) == 1:
             hidden = probability(blank, targets, None)  # (N,)
         else:
             blank = blank.expand(len(forward.images), -1, -1, -1)
@@ -92,9 +106,13 @@ def score_cam(
                 masks = F.interpolate(small, size=size, mode="bilinear", align_corners=bool(compat))
             least, most = (edge[:, None, None, None] for edge in masks.flatten(1).aminmax(dim=1))
             masks = (masks - least) / (most - least).clamp(min=torch.finfo(masks.dtype).tiny)  # (M, 1, H, W)
-            behind = blank if len(blank) == 1 else blank[picture]
-            shown = torch.lerp(behind, forward.images[picture], masks)
-            weights[picture, channel] = probability(shown, targets[picture], picture) - hidden[picture]
+            if inside:
+                seen_through = probability(forward.images[picture], targets[picture], picture, masks)
+            else:
+                behind = blank if len(blank) == 1 else blank[picture]
+                shown = torch.lerp(behind, forward.images[picture], masks)
+                seen_through = probability(shown, targets[picture], picture)
+            weights[picture, channel] = seen_through - hidden[picture]
         if softmax or compat:
             skipped = seen & ~chosen
             weights = weights.masked_fill(skipped, -torch.inf).softmax(dim=1)

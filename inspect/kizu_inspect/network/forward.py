@@ -10,16 +10,19 @@ import torch
 from torch import Tensor, nn
 
 from kizu_inspect.network.heads import LfiHead
-from kizu_inspect.network.profile import local_mean
 from kizu_inspect.picture.images import CellGeometry
 
 __all__ = ["Forward", "Predict"]
 
 
 class Predict(Protocol):
-    """The whole model without gradients, for many pictures: images (N, 3, H, W), references (N, 1, H, W) -> logits (N, C)."""
+    """The whole model without gradients, for many pictures: images (N, 3, H, W), references (N, 1, H, W) -> logits (N, C).
 
-    def __call__(self, images: Tensor, references: Tensor | None = None, /) -> Tensor: ...
+    Where `masks` (N, 1, H, W) in [0, 1] are given, what the backbone is given of each picture fades, where they are 0, into
+    what it is given of one without a defect.
+    """
+
+    def __call__(self, images: Tensor, references: Tensor | None = None, masks: Tensor | None = None, /) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,8 @@ class Forward:
     """Where the cells of A lie in the network's input."""
     branch: LfiHead | None = None
     """The LFI head beside the head, which is asked only where its map is."""
-    soft_masks: bool = False
-    """Whether masks hide a picture behind its own local mean, where there is no neutral one."""
-
-    @property
-    def hidden(self) -> Tensor | None:
-        """What a mask hides a picture behind: (3, H, W), or (N, 3, H, W), or None for black."""
-        return local_mean(self.images) if self.neutral is None and self.soft_masks else self.neutral
+    masks_input: bool = False
+    """Whether Score-CAM's masks lie on what the backbone is given instead of on the picture."""
 
     def head_on(self, activations: Tensor) -> Tensor:
         """The logits (N, C) that the head gives other activations of these pictures."""

@@ -74,15 +74,15 @@ class Architecture(Settings):
         default=None, title="Cells",
         description="Fuse the maps of the stages into one of cells of so many px; null: the last stage's map as it is.",
     )  # fmt: skip
-    soft_masks: bool = Field(
-        default=False, title="Soft masks",
-        description="Score-CAM's masks hide a surface behind its own local mean instead of black, which is a defect itself.",
+    masks: Literal["picture", "input"] = Field(
+        default="picture", title="Masks",
+        description="Whether Score-CAM's masks hide parts of the picture, or of what the input profile makes of it.",
     )  # fmt: skip
     head: HeadSettings = HeadSettings()
 
     def knows_neutral(self, profile: ProfileName) -> bool:
         """Whether there is a picture in which the model finds nothing, for Score-CAM's masks to hide behind."""
-        return profile in COMPARING or self.soft_masks
+        return profile in COMPARING or (profile == "surface" and self.masks == "input")
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,8 @@ class Classifier(nn.Module):
         self.backbone = backbone
         self.head = head
         self.branch = branch
-        self.soft_masks = False
-        """Whether Score-CAM's masks hide a picture behind its own local mean, where the model knows no other neutral one."""
+        self.masks_input = False
+        """Whether Score-CAM's masks lie on what the backbone is given instead of on the picture."""
         self.novelty: Novelty | None = None
         """What it remembers of its training; a bundle without one judges by its classes alone."""
 
@@ -163,16 +163,18 @@ class Classifier(nn.Module):
             neutral,
             self.cells,
             self.branch,
-            self.soft_masks,
+            self.masks_input,
         )
 
     def _predictor(self, precision: torch.dtype | None) -> Predict:
         """Images -> logits for many pictures: the backbone in `precision` with folded batch norms, and the head itself."""
         backbone = _folded(self.backbone) if precision is None else _folded(copy.deepcopy(self.backbone)).to(precision)
 
-        def predict(images: Tensor, references: Tensor | None = None, /) -> Tensor:
+        def predict(images: Tensor, references: Tensor | None = None, masks: Tensor | None = None, /) -> Tensor:
             with torch.no_grad():
                 seen = self.profile(images, references)
+                if masks is not None:
+                    seen = torch.lerp(self.profile.neutral(images, references), seen, masks)
                 activations = backbone(seen.to(dtype=precision or seen.dtype, memory_format=torch.channels_last)).to(seen.dtype)
                 return self._judged(seen, activations)
 
@@ -234,5 +236,5 @@ def build_classifier(
     head, branch = head_called(own.kind), head_called("lfi") if own.branch and own.kind != "lfi" else None
     assert branch is None or isinstance(branch, LfiHead)
     model = Classifier(profile, backbone, head, branch)
-    model.soft_masks = architecture.soft_masks
+    model.masks_input = architecture.masks == "input" and inputs.profile != "plain"
     return model.to(memory_format=torch.channels_last)

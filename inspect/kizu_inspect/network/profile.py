@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from kizu_inspect.picture.inputs import ProfileName
 
-__all__ = ["COMPARING", "InputProfile", "local_mean"]
+__all__ = ["COMPARING", "InputProfile"]
 
 COMPARING: Final = frozenset({"part", "reference"})
 """Profiles that know a picture without a defect: what a mask or a check shows in a defect's place."""
@@ -69,18 +69,24 @@ class InputProfile(nn.Module):
         seen = torch.cat([colour, golden, contrast.clamp(-4, 4), difference.clamp(max=4)], dim=1)  # (N, 6, H, W)
         return seen.contiguous(memory_format=torch.channels_last)
 
+    def neutral(self, images: Tensor, references: Tensor | None = None) -> Tensor:
+        """What the backbone is given of a picture without a defect, (N or 1, channels, H, W): of the golden picture, of each
+        reference; of a surface nothing. Raises ValueError for `plain`, which knows no such picture."""
+        if self.name == "surface":
+            return torch.zeros_like(images[:, :1])
+        if self.name == "part":
+            without = self.golden.expand(1 if references is None else len(images), 3, -1, -1)
+        elif references is not None and self.name == "reference":
+            without = references.expand(-1, 3, -1, -1)
+        else:
+            raise ValueError(f"the {self.name} profile knows no picture without a defect")
+        seen: Tensor = self(without, references)
+        return seen
+
     @staticmethod
     def _surface(images: Tensor) -> Tensor:
         u = _local_contrast(images, SURFACE_MEAN_PX)
         return torch.sign(u) * torch.clamp(u.abs() - CORE, min=0)
-
-
-def local_mean(images: Tensor) -> Tensor:
-    """The pictures (N, 3, H, W) without the details that `surface` sees: each pixel the mean of the 25 × 25 around it."""
-    reach = SURFACE_MEAN_PX // 2
-    padded = F.pad(images, (reach,) * 4, mode="reflect")
-    total = _run_sum(_run_sum(padded, SURFACE_MEAN_PX, dim=2), SURFACE_MEAN_PX, dim=3)
-    return total / SURFACE_MEAN_PX**2
 
 
 def _grey(images: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ def fit_scales(
     """
     if len(val) > SCALED_PICTURES:  # evenly from all of them
         val = val.subset(np.linspace(0, len(val) - 1, SCALED_PICTURES).astype(np.int64))
-    choices = _choices(methods, good=good is not None, neutral=model.profile.name in COMPARING or model.soft_masks)
+    choices = _choices(methods, good=good is not None, neutral=model.profile.name in COMPARING or model.masks_input)
     maps: dict[tuple[str, str], dict[int, npt.NDArray[np.float32]]] = {key: {} for key in choices}
     masked_before = 0
     for start in range(0, len(val), 64):
@@ -118,10 +118,10 @@ class _Answers:
         predict = self._predictor(precision)
         asked = count()
 
-        def answer(images: Tensor, references: Tensor | None = None, /) -> Tensor:
+        def answer(images: Tensor, references: Tensor | None = None, masks: Tensor | None = None, /) -> Tensor:
             number = next(asked)
             if number == len(self._logits):
-                self._logits.append(predict(images, references))
+                self._logits.append(predict(images, references) if masks is None else predict(images, references, masks))
             return self._logits[number]
 
         return answer

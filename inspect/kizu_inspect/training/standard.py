@@ -43,7 +43,7 @@ def standard_architecture(
             "backbone": backbone,
             "context": 1 if surface else 3,
             "cell_px": cell_px,
-            "soft_masks": surface,
+            "masks": "input",
             "head": {"top_share": SURFACE_TOP_SHARE if surface else TOP_SHARE, **attention, **given},
         }
     )
