@@ -72,7 +72,7 @@ def test_light_that_is_doubled_changes_no_surface(name: str, images: torch.Tenso
     assert torch.allclose(dark, bright, atol=5e-3) == (name == "surface")
 
 
-@pytest.mark.parametrize("name", ["part", "surface", "reference"])
+@pytest.mark.parametrize("name", ["part", "surface", "reference", "plain"])
 def test_score_cam_masks_what_the_network_is_given(name: ProfileName) -> None:
     """Against the formula written out; a batch gives what its pictures give alone, and a model of before masks the picture."""
     torch.manual_seed(0)
@@ -81,6 +81,7 @@ def test_score_cam_masks_what_the_network_is_given(name: ProfileName) -> None:
     model = build_classifier(Architecture(width=4, cell_px=4, masks="input"), inputs, classes=3, good=good).eval()
     if name == "part":
         model.profile.golden.copy_(torch.rand(1, 48, 64))
+    model.profile.mean.fill_(0.4)
     images, targets = torch.rand(3, 3, 48, 64), torch.tensor([0 if good is None else 1, 1, 2])
     references = torch.rand(3, 1, 48, 64) if name == "reference" else None
     forward = model.explainable(images, references)
@@ -95,7 +96,7 @@ def test_score_cam_masks_what_the_network_is_given(name: ProfileName) -> None:
         assert torch.allclose(together[index], alone, atol=1e-5 * float(together.max()))
         with torch.no_grad():
             seen = model.profile(images[one], beside)
-            without = torch.zeros_like(seen)  # of a texture the profile makes nothing
+            without = torch.zeros_like(seen)  # of a texture nothing, and of a plain picture the mean colour
             if name == "part":
                 without = model.profile(model.profile.golden.expand(1, 3, -1, -1))
             elif beside is not None:
@@ -120,11 +121,6 @@ def test_score_cam_masks_what_the_network_is_given(name: ProfileName) -> None:
     assert not torch.allclose(together, black)
     model.masks_input = False
     before = explain(model.explainable(images, references), targets).values
-    assert torch.allclose(before, black) == (name == "surface")
+    assert torch.allclose(before, black) == (name in ("surface", "plain"))
     # A reference's difference to the picture fades alike wherever the mask lies.
     assert torch.allclose(before, together) == (name == "reference")
-
-
-def test_a_plain_picture_has_no_neutral_one() -> None:
-    with pytest.raises(ValueError, match="knows no picture without a defect"):
-        InputProfile("plain", height_px=48, width_px=64).neutral(torch.rand(1, 3, 48, 64))

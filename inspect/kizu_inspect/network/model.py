@@ -82,7 +82,7 @@ class Architecture(Settings):
 
     def knows_neutral(self, profile: ProfileName) -> bool:
         """Whether there is a picture in which the model finds nothing, for Score-CAM's masks to hide behind."""
-        return profile in COMPARING or (profile == "surface" and self.masks == "input")
+        return profile in COMPARING or self.masks == "input"
 
 
 @dataclass(frozen=True)
@@ -236,5 +236,5 @@ def build_classifier(
     head, branch = head_called(own.kind), head_called("lfi") if own.branch and own.kind != "lfi" else None
     assert branch is None or isinstance(branch, LfiHead)
     model = Classifier(profile, backbone, head, branch)
-    model.masks_input = architecture.masks == "input" and inputs.profile != "plain"
+    model.masks_input = architecture.masks == "input"
     return model.to(memory_format=torch.channels_last)

@@ -71,15 +71,18 @@ class InputProfile(nn.Module):
 
     def neutral(self, images: Tensor, references: Tensor | None = None) -> Tensor:
         """What the backbone is given of a picture without a defect, (N or 1, channels, H, W): of the golden picture, of each
-        reference; of a surface nothing. Raises ValueError for `plain`, which knows no such picture."""
-        if self.name == "surface":
-            return torch.zeros_like(images[:, :1])
+        reference; of a surface nothing. `plain` knows no such picture: there it is the mean colour of the training pictures.
+
+        Raises ValueError where `reference` is given none.
+        """
+        if self.name in ("surface", "plain"):
+            return torch.zeros_like(images[:, : self.channels])
         if self.name == "part":
             without = self.golden.expand(1 if references is None else len(images), 3, -1, -1)
-        elif references is not None and self.name == "reference":
-            without = references.expand(-1, 3, -1, -1)
+        elif references is None:
+            raise ValueError("a model that compares needs a reference for each picture")
         else:
-            raise ValueError(f"the {self.name} profile knows no picture without a defect")
+            without = references.expand(-1, 3, -1, -1)
         seen: Tensor = self(without, references)
         return seen
 
