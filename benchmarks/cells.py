@@ -26,8 +26,8 @@ from kizu_inspect.network.model import Architecture, build_classifier
 from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.synth import write_set
 from kizu_inspect.training.fit import FitSettings, fit, prepare_profile
+from kizu_inspect.training.settings import TrainingSettings, pictures_of
 from kizu_inspect.training.standard import standard_architecture
-from kizu_inspect.training.train import TrainingSettings, pictures_of
 
 CLOSED = ("cam", "grad-cam", "grad-cam++", "lfi-cam")
 INPUTS = InputSettings(height_px=160, width_px=160)

@@ -26,7 +26,8 @@ from kizu_inspect.network.model import Architecture
 from kizu_inspect.picture.inputs import InputSettings, TilingSettings
 from kizu_inspect.synth import write_set
 from kizu_inspect.training.fit import FitSettings
-from kizu_inspect.training.train import TrainingSettings, train
+from kizu_inspect.training.settings import TrainingSettings
+from kizu_inspect.training.train import train
 from precision import PRECISION
 
 # The tests' networks are too small to share out: a second thread only waits for the first, at the cost of a whole core.

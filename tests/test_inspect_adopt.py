@@ -179,6 +179,8 @@ def test_what_does_not_fit_is_refused_with_its_reason(
     assert "run" not in capsys.readouterr().out
     (tmp_path / "text.pth").write_text("not weights", encoding="utf-8")
     assert "cannot be read" in refused(tmp_path / "text.pth")
+    (tmp_path / "empty.pth").touch()
+    assert "cannot be read" in refused(tmp_path / "empty.pth")
     torch.save([1, 2], tmp_path / "list.pth")
     assert "no state dict" in refused(tmp_path / "list.pth")
     assert not (tmp_path / "never").exists()

@@ -18,7 +18,8 @@ from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.recipe import ClassRule, ExplanationSettings, Recipe
 from kizu_inspect.synth import KINDS, draw_part, write_set
 from kizu_inspect.training.fit import FitSettings
-from kizu_inspect.training.train import TrainingSettings, train
+from kizu_inspect.training.settings import TrainingSettings
+from kizu_inspect.training.train import train
 from precision import PRECISION
 
 PARTS = [draw_part(KINDS[seed % len(KINDS)], seed, size_px=64).image for seed in range(21)]

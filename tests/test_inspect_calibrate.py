@@ -166,6 +166,7 @@ def test_the_most_log_odds_of_views_against_a_hand_made_case() -> None:
     assert most_log_odds(views, good=0, several=True) == pytest.approx([0, np.log(0.15 / 0.85 / 2), np.log(0.7 / 0.3 / 2)])
     sure = np.array([[0.0, 1.0]])
     assert np.isfinite(most_log_odds(sure, good=0, several=False)).all()
+    assert most_log_odds(sure, good=0, several=True)[1] == pytest.approx(53 * np.log(2))  # the last double before 1
 
 
 @pytest.mark.parametrize("several", [False, True])

@@ -21,7 +21,8 @@ from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.results import MapStatus
 from kizu_inspect.synth import KINDS, draw_part, write_set
 from kizu_inspect.training.fit import FitSettings
-from kizu_inspect.training.train import TrainingSettings, train
+from kizu_inspect.training.settings import TrainingSettings
+from kizu_inspect.training.train import train
 from precision import PRECISION
 
 K, C = 5, 3

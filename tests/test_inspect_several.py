@@ -24,7 +24,8 @@ from kizu_inspect.picture.tiles import merge_probabilities
 from kizu_inspect.recipe import Recipe
 from kizu_inspect.results import Verdict
 from kizu_inspect.training.fit import FitSettings
-from kizu_inspect.training.train import TrainingSettings, train
+from kizu_inspect.training.settings import TrainingSettings
+from kizu_inspect.training.train import train
 from precision import PRECISION
 
 SIDE = 48

@@ -26,8 +26,9 @@ from kizu_inspect.labelled.dataset import read_labelled
 from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.synth import write_set
 from kizu_inspect.training.fit import FitSettings
+from kizu_inspect.training.settings import TrainingSettings
 from kizu_inspect.training.standard import standard_architecture
-from kizu_inspect.training.train import TrainingSettings, train
+from kizu_inspect.training.train import train
 
 SPLITS = {"train": 2040, "val": 360, "test": 720}
 FIGURES = (

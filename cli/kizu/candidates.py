@@ -14,7 +14,7 @@ from kizu_inspect.labelled.readers.files import picture_size
 from kizu_inspect.settings import describe_invalid
 
 if TYPE_CHECKING:
-    from kizu_inspect.training.train import TrainingSettings
+    from kizu_inspect.training.settings import TrainingSettings
 
 __all__ = ["COMPARED", "backbones_for", "input_size", "settings_of"]
 
@@ -49,8 +49,8 @@ def settings_of(
     `common` is what all have in common: TrainingSettings as a mapping, whose input lacks the profile, and whose architecture
     has the options of `standard_architecture` alone. Raises ConfigError where an option is not understood.
     """
+    from kizu_inspect.training.settings import TrainingSettings
     from kizu_inspect.training.standard import standard_architecture
-    from kizu_inspect.training.train import TrainingSettings
 
     count = len(backbones) * len(profiles)
     if compare and count == 1:

@@ -98,8 +98,9 @@ def train_demo(
     from kizu_inspect.picture.inputs import InputSettings
     from kizu_inspect.training.fit import FitSettings
     from kizu_inspect.training.report import write_report
+    from kizu_inspect.training.settings import TrainingSettings
     from kizu_inspect.training.standard import standard_architecture
-    from kizu_inspect.training.train import TrainingSettings, train
+    from kizu_inspect.training.train import train
 
     drawn = write_set(
         folders.root / "parts", count=scale.training_parts, seed=TRAINING_SEED, size_px=scale.size_px,

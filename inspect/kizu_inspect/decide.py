@@ -39,10 +39,10 @@ def most_log_odds(views: npt.NDArray[np.float64], *, good: int, several: bool) -
     """The most that any view of a picture has for each class: (C,) log-odds over good, from calibrated probabilities (V, C).
 
     Less the log of the number of views: so much more often one of them is high by chance. For good itself 0. Where a part may
-    have `several` classes, each one's own odds.
+    have `several` classes, each one's own odds, which end at 37.
     """
     p = np.maximum(views, SMALLEST)
-    against = np.maximum(1 - views, SMALLEST) if several else p[:, good, None]
+    against = 1 - np.minimum(views, BELOW_ONE) if several else p[:, good, None]
     most: npt.NDArray[np.float64] = (np.log(p) - np.log(against)).max(axis=0) - np.log(len(views))
     most[good] = 0.0
     return most

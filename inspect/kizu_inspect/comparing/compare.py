@@ -22,7 +22,8 @@ from kizu_inspect.labelled.dataset import LabelledSet
 from kizu_inspect.network.devices import device_name, pick_device
 from kizu_inspect.recipe import ExplanationSettings
 from kizu_inspect.training.scales import fit_scales
-from kizu_inspect.training.train import Trained, TrainingSettings, pictures_of, train
+from kizu_inspect.training.settings import TrainingSettings, pictures_of
+from kizu_inspect.training.train import Trained, train
 
 __all__ = ["Comparison", "compare", "forward_ms"]
 

@@ -146,17 +146,18 @@ def evaluate(
         truths: dict[int, npt.NDArray[np.bool_]] = {}
         for offset, sample in enumerate(some):
             heatmaps = {name: maps[offset].heatmap for name, maps in made.items()}
-            if masked:
-                _add_pixels(tallies, heatmaps, sample, pictures[offset].shape[:2], good=bundle.spec.good, seed=start + offset)
-            if sample.label == bundle.spec.good:
+            seed, size_px = start + offset, pictures[offset].shape[:2]
+            good = sample.label == bundle.spec.good
+            truth = None if good else truth_of(sample, size_px)
+            if masked and (good or (truth is not None and sample.mask is not None)):
+                _add_pixels(tallies, heatmaps, truth, size_px, seed=seed)
+            if good:
                 for name, heatmap in heatmaps.items():
                     tallies[name].cold.append(heatmap.peak < QUARTER)
                 continue
-            seed = start + offset
             if sample.boxes:
                 for name, maps in made.items():
                     tallies[name].detected.append(compare(maps[offset].regions, sample.boxes))
-            truth = truth_of(sample, pictures[offset].shape[:2])
             if truth is not None:
                 truths[offset] = truth
                 thresholds = {
@@ -213,18 +214,12 @@ def _compare(
 def _add_pixels(
     tallies: defaultdict[str, _Tally],
     heatmaps: dict[str, Heatmap],
-    sample: Sample,
+    truth: npt.NDArray[np.bool_] | None,
     size_px: tuple[int, int],
     *,
-    good: str | None,
     seed: int,
 ) -> None:
-    """Holds each map on its fixed scale against every pixel, where a mask, or that the part is good, tells them all."""
-    truth = None
-    if sample.label != good:
-        truth = truth_of(sample, size_px) if sample.mask is not None else None
-        if truth is None:
-            return
+    """Holds each map on its fixed scale, and the maps that know nothing, pixel by pixel; `truth` None: a good part."""
     on_scale = {name: map_of(heatmap) / np.float32(heatmap.scale) for name, heatmap in heatmaps.items()}
     for name, drawn in (on_scale | comparison_maps(*size_px, seed=seed)).items():
         tally = tallies[name]

@@ -20,8 +20,8 @@ from kizu_inspect.network.devices import pick_device
 from kizu_inspect.network.heads import LinearHead
 from kizu_inspect.network.model import Architecture, Classifier, HeadSettings, build_classifier
 from kizu_inspect.training.calibrate import split_by_group
-from kizu_inspect.training.finish import Finished, finish
 from kizu_inspect.training.fit import logits_of
+from kizu_inspect.training.make_bundle import MadeBundle, make_bundle
 from kizu_inspect.training.settings import TrainingSettings, pictures_of
 
 __all__ = ["ADOPTED", "IMAGENET_MEAN", "IMAGENET_STD", "adopt", "adopted_classifier", "architecture_of"]
@@ -49,7 +49,7 @@ def adopt(
     classes: Sequence[str],
     mean: Sequence[float] = IMAGENET_MEAN,
     std: Sequence[float] = IMAGENET_STD,
-) -> Finished:
+) -> MadeBundle:
     """Writes the bundle of a torchvision classifier whose logits are those of `classes`, in that order, into `out`.
 
     Nothing is trained: the validation pictures of `data` set temperature, display scales and limits, its training pictures what
@@ -75,7 +75,7 @@ def adopt(
     halves = split_by_group(pictures["val"].groups, seed=settings.fit.seed)
     scheduling = pictures["val"].subset(halves[0])
     loss = F.cross_entropy(logits_of(model, scheduling, device=device), torch.from_numpy(scheduling.labels))
-    return finish(model, data, pictures, halves, out, settings, steps=0, validation_loss=float(loss), device=device)
+    return make_bundle(model, data, pictures, halves, out, settings, steps=0, validation_loss=float(loss), device=device)
 
 
 def adopted_classifier(
@@ -129,7 +129,7 @@ def _state_of(path: Path) -> dict[str, Tensor]:
         read: Any = read_weights(path)
     except (pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError, OSError, ValueError) as error:
         raise BundleError(
-            f"weights in {path} cannot be read", found=str(error).splitlines()[0][:200],
+            f"weights in {path} cannot be read", found=f"{type(error).__name__}: {error}".splitlines()[0][:200],
             expected="a state dict, saved by torch.save(model.state_dict(), …) or as .safetensors",
             next_step="Save the state dict alone: a whole pickled model holds code, which is not run.",
         ) from None  # fmt: skip

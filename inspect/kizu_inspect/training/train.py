@@ -14,15 +14,15 @@ from kizu_inspect.labelled.dataset import LabelledSet
 from kizu_inspect.network.devices import pick_device
 from kizu_inspect.network.model import build_classifier
 from kizu_inspect.training.calibrate import split_by_group
-from kizu_inspect.training.finish import Finished, finish
 from kizu_inspect.training.fit import History, fit, prepare_profile, seconds_a_step
+from kizu_inspect.training.make_bundle import MadeBundle, make_bundle
 from kizu_inspect.training.settings import TrainingSettings, pictures_of
 
-__all__ = ["Trained", "TrainingSettings", "pictures_of", "train"]
+__all__ = ["Trained", "train"]
 
 
 @dataclass(frozen=True)
-class Trained(Finished):
+class Trained(MadeBundle):
     """A new bundle and how it came about."""
 
     history: History
@@ -69,8 +69,8 @@ def train(
         model, pictures["train"], pictures["val"].subset(halves[0]), fitting, good=good, several=several, device=device,
         progress=progress,
     )  # fmt: skip
-    finished = finish(
+    made = make_bundle(
         model, data, pictures, halves, out, settings, steps=fitting.steps, validation_loss=min(history.val_loss),
         device=device, methods=methods,
     )  # fmt: skip
-    return Trained(**vars(finished), history=history)
+    return Trained(**vars(made), history=history)

@@ -26,11 +26,11 @@ from kizu_inspect.training.scales import fit_scales
 from kizu_inspect.training.settings import TrainingSettings
 from kizu_inspect.training.thresholds import Scored, choose_thresholds, judge_samples, novelty_limit
 
-__all__ = ["Finished", "finish"]
+__all__ = ["MadeBundle", "make_bundle"]
 
 
 @dataclass(frozen=True)
-class Finished:
+class MadeBundle:
     """A new bundle and what its limits rest on."""
 
     bundle: Bundle
@@ -44,7 +44,7 @@ class Finished:
     """Those pictures, or where no class is good the same half: neither weights nor temperature were chosen on them."""
 
 
-def finish(
+def make_bundle(
     model: Classifier,
     data: LabelledSet,
     pictures: Mapping[str, Pictures],
@@ -56,7 +56,7 @@ def finish(
     validation_loss: float,
     device: torch.device,
     methods: Sequence[str] = tuple(EXPLAINERS),
-) -> Finished:
+) -> MadeBundle:
     """Calibrates a fitted `model` and writes its bundle into `out`, at once and whole.
 
     `pictures` are those of the splits train and val; of the latter the first of `halves` sets the temperature, the second the
@@ -116,10 +116,10 @@ def finish(
     spec = spec.model_copy(update={"novelty": novelty_limit(scored)})
     if good is None:
         said = "no class is good: every part is rejected with its class"
-        return Finished(Bundle.save(out, spec, model), confusion, said, None, samples)
+        return MadeBundle(Bundle.save(out, spec, model), confusion, said, None, samples)
     chosen = choose_thresholds(scored, promised_miss_rate=settings.promised_miss_rate, overkill_limit=settings.overkill_limit)
     bundle = Bundle.save(out, spec.model_copy(update={"thresholds": chosen.thresholds}), model)
-    return Finished(bundle, confusion, chosen.lines, scored, samples)
+    return MadeBundle(bundle, confusion, chosen.lines, scored, samples)
 
 
 def _calibration_error(p: npt.NDArray[np.float64], pictures: Pictures, *, good: int | None, several: bool) -> float:
