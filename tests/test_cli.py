@@ -120,11 +120,11 @@ def test_evaluate_names_its_figures_as_programs_expect(tiny_bundle: Path, tmp_pa
     assert set(figures["explanation"]["cam"]["pointing"]) == {"value", "low", "high", "n"}
     assert figures["explanation"]["cam"]["deletion"]["n"] == 3
     assert cv2.imread(str(sheet)) is not None
-    black = run(
-        app, ["evaluate", str(tiny_bundle), str(tmp_path / "parts"), *options, "--masked", "black", "--target", "margin"]
-    )
+    otherwise = ["--masked", "black", "--target", "margin", "--refine", "none"]
+    black = run(app, ["evaluate", str(tiny_bundle), str(tmp_path / "parts"), *options, *otherwise])
     asked_otherwise = json.loads(black.stdout)["explanation"]
     assert asked_otherwise["score-cam"]["energy"] != figures["explanation"]["score-cam"]["energy"]
+    assert asked_otherwise["cam"]["energy"] != figures["explanation"]["cam"]["energy"]  # a margin alone leaves CAM's as it is
     for figure in ("pointing", "energy", "deletion"):  # IoU is taken at the threshold of the methods beside it
         assert asked_otherwise["random"][figure] == figures["explanation"]["random"][figure]
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from db_examples import SCRATCH, explanation
+from db_examples import SCRATCH, explanation, inspection, model
 from kizu_dashboard.markup import region_table
-from kizu_dashboard.wording import map_subject, size_texts
+from kizu_dashboard.wording import map_name, map_subject, size_texts
+from kizu_db.records import Records
 from kizu_inspect.results import MapStatus, Region
 
 
@@ -22,6 +23,27 @@ from kizu_inspect.results import MapStatus, Region
 )
 def test_a_map_says_what_it_shows(method: str, status: MapStatus, said: str) -> None:
     assert map_subject(replace(explanation(method).heatmap, target="scratch", status=status)) == said
+
+
+@pytest.mark.parametrize(
+    ("models", "asked", "said"),
+    [
+        ({}, {}, "Grad-CAM++"),
+        ({"refine": "pixels"}, {}, "Grad-CAM++, refined to pixels"),
+        ({"refine": "pixels"}, {"explanation": {"refine": "none"}}, "Grad-CAM++"),
+        ({"refine": "pixels"}, {"explanation": {"refine": None}}, "Grad-CAM++, refined to pixels"),
+        ({"refine": "none"}, {"explanation": {"refine": "pixels"}}, "Grad-CAM++, refined to pixels"),
+    ],
+)
+def test_a_refined_map_is_named_so(records: Records, models: dict[str, str], asked: dict[str, object], said: str) -> None:
+    with records.unit() as unit:
+        judge = replace(model(), spec={**model().spec, **models})
+        unit.models.register(judge)
+        recipe = unit.recipes.register("press-3", asked, judge.hash)
+        uid = unit.inspections.add(inspection(model_hash=judge.hash, recipe_id=recipe.id))
+        record = unit.inspections.get(uid)
+    assert record is not None
+    assert map_name(record, "grad-cam++") == said
 
 
 @pytest.mark.parametrize(

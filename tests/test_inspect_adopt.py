@@ -117,7 +117,7 @@ def test_limits_and_temperature_are_set_and_every_method_but_lfi_cam_explains(th
     assert spec.novelty is not None
     sample = next(one for one in theirs.data.split("test") if one.label != "good")
     for method in spec.explanation:
-        recipe = Recipe(bundle=bundle.path, explanation=ExplanationSettings(method=method))
+        recipe = Recipe(bundle=bundle.path, explanation=ExplanationSettings(method=method, refine="none"))
         judge = Inspector(bundle, recipe, device=CPU, max_batch=4)
         batch = judge.judge([read_picture(sample.path)])
         (explanation,) = judge.explain(batch, [0])

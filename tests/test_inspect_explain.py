@@ -247,6 +247,28 @@ def test_score_cam_with_all_channels_chosen_is_exact_and_with_few_is_near() -> N
     assert not torch.equal(weights_left_out, exact)
 
 
+def test_few_channels_are_those_that_add_most_to_the_logit() -> None:
+    """A channel that is hot all over the background speaks against the class, and no mask of it shows the defect."""
+    head = EvidenceHead(2, 2, good=0, top_share=0.1)  # of 16 cells the top two
+    with torch.no_grad():
+        head.weight.copy_(torch.tensor([[-0.1, 1.0]]))
+    a = torch.full((1, 2, 4, 4), 9.0)
+    a[0, 0, 1, 1:3] = 0
+    a[0, 1] = 0
+    a[0, 1, 1, 1:3] = torch.tensor([2.0, 3.0])
+    asked: list[Tensor] = []
+
+    def predict(images: Tensor) -> Tensor:
+        asked.extend(images)
+        return torch.zeros(len(images), 2)
+
+    forward = Forward(torch.ones(1, 3, 4, 4), None, a, head(a), head, lambda _: predict)
+    score_cam(forward, torch.tensor([1]), channels=1)
+    black, shown = asked
+    assert float(black.max()) == 0
+    assert torch.allclose(shown[0], a[0, 1] / 3)
+
+
 def test_a_constant_channel_costs_nothing_and_weighs_nothing() -> None:
     model = Seen()
     calls: list[int] = []

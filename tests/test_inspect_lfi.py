@@ -69,13 +69,15 @@ def test_the_head_is_the_papers(activations: Tensor, grey: Tensor) -> None:
 
 def test_a_gated_readout_sees_nothing_beside_the_attention(activations: Tensor, grey: Tensor) -> None:
     added, gated = head(), head(gated=True)
-    assert torch.allclose(gated.attended(activations, grey)[1], added.attended(activations, grey)[1] - activations, atol=1e-12)
+    attention = added.attention(activations, grey)
+    alone = added.attended(activations, attention) - activations
+    assert torch.allclose(gated.attended(activations, attention), alone, atol=1e-12)
 
 
 def test_a_coarse_importance_network_weighs_the_same_features(activations: Tensor, grey: Tensor) -> None:
     """The attention map stays as fine as A, with the weights of the strongest of each 2 × 2 cells."""
     lfi = head(coarse=2)
-    attention, _ = lfi.attended(activations, grey)
+    attention = lfi.attention(activations, grey)
     strongest = nn.functional.max_pool2d(activations, 2, ceil_mode=True)
     light = nn.functional.interpolate(grey, size=(3, 4), mode="area")
     low, high = (edge(strongest, dim=(2, 3), keepdim=True) for edge in (torch.amin, torch.amax))
@@ -89,7 +91,8 @@ def test_cam_reads_what_the_lfi_head_reads(activations: Tensor, grey: Tensor) ->
     lfi = head()
     logits, attention = lfi.judge(activations, grey)
     forward = Forward(torch.zeros(2, 3, 6, 7), None, activations, logits, lfi, lambda _: None, grey, attention)  # type: ignore[arg-type,return-value]
-    signed = torch.einsum("k,nkhw->nhw", lfi.readout.channel_weights(torch.tensor([1]))[0], lfi.attended(activations, grey)[1])
+    weights = lfi.readout.channel_weights(torch.tensor([1]))[0]
+    signed = torch.einsum("k,nkhw->nhw", weights, lfi.attended(activations, attention))
     assert torch.allclose(signed.mean(dim=(1, 2)) + lfi.readout.linear.bias[1], logits[:, 1], atol=1e-12)  # type: ignore[union-attr,operator,index]
     assert torch.allclose(explainer("cam")(forward, torch.tensor([1, 1])).values, torch.relu(signed), atol=1e-12)
 

@@ -21,7 +21,7 @@ from kizu_inspect.map_check import Removed
 from kizu_inspect.network.backbones import build_backbone, cell_geometry
 from kizu_inspect.network.model import Architecture
 from kizu_inspect.picture.inputs import InputSettings
-from kizu_inspect.recipe import Recipe
+from kizu_inspect.recipe import ExplanationSettings, Recipe, Refine
 from kizu_inspect.results import Verdict
 from kizu_inspect.synth import KINDS, draw_part, write_set
 from kizu_inspect.training.fit import FitSettings
@@ -226,19 +226,23 @@ def test_an_explanation_says_what_the_model_says_without_its_region(tiny_bundle:
         assert 0 <= check.score_without <= 1
         assert 0 <= check.score_only <= 1
         assert judgement.verdict.flagged or not check.conflict
-        if explanation.heatmap.peak < inspector.bundle.spec.explanation["grad-cam"].region_threshold:
+        if explanation.heatmap.peak < inspector.check.region_threshold:
             assert check.score_without == pytest.approx(judgement.score, abs=1e-5)  # nothing was taken away
         changed += abs(check.score_without - judgement.score) > 1e-3
     assert changed
 
 
-@pytest.mark.parametrize("max_batch", [16, 2])
-def test_a_check_is_three_forward_passes(tiny_bundle: Path, max_batch: int) -> None:
-    inspector = Inspector.load(Recipe(bundle=tiny_bundle), device="cpu", max_batch=max_batch)  # 2: they lie in two batches
+@pytest.mark.parametrize("max_batch", [16, 2])  # 2: they lie in two batches
+@pytest.mark.parametrize(("refine", "passes"), [("none", 3), ("pixels", 3 + 4)])
+def test_a_check_is_three_forward_passes_and_refining_four(
+    tiny_bundle: Path, max_batch: int, refine: Refine, passes: int
+) -> None:
+    recipe = Recipe(bundle=tiny_bundle, explanation=ExplanationSettings(refine=refine))
+    inspector = Inspector.load(recipe, device="cpu", max_batch=max_batch)
     batch = inspector.judge([draw_part("dent", seed, size_px=64).image for seed in range(3)])
     seen: list[int] = []
     backbone = inspector._network.backbone
     handle = backbone.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
     inspector.explain(batch, [0, 2])
     handle.remove()
-    assert sum(seen) == 3 * 2
+    assert sum(seen) == passes * 2

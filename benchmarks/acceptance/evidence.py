@@ -24,6 +24,7 @@ from kizu_inspect.evaluation.evaluate import evaluate
 from kizu_inspect.explain import EXPLAINERS
 from kizu_inspect.labelled.dataset import read_labelled
 from kizu_inspect.picture.inputs import InputSettings
+from kizu_inspect.recipe import ExplanationSettings
 from kizu_inspect.synth import write_set
 from kizu_inspect.training.fit import FitSettings
 from kizu_inspect.training.settings import TrainingSettings
@@ -65,9 +66,9 @@ def measure(out: Path, manifest: Path, given: argparse.Namespace, seed: int) -> 
     side, profile = (160, "part") if plates else (200, "surface")
     data = read_labelled(manifest)
     settings = TrainingSettings(
-        name=f"{given.set}-{given.truth}-{seed}",
+        name=f"{given.set}-{given.truth}-{given.backbone}-{given.optimiser}-{seed}",
         input=InputSettings(height_px=side, width_px=side, profile=profile),
-        architecture=standard_architecture("local", profile, marked=given.truth != "labels"),
+        architecture=standard_architecture(given.backbone, profile, marked=given.truth != "labels"),
         fit=FitSettings(steps=given.steps, seed=seed, optimiser=given.optimiser, learning_rate=given.learning_rate),
         learn_places=given.truth != "labels",
         device=given.device,
@@ -75,13 +76,19 @@ def measure(out: Path, manifest: Path, given: argparse.Namespace, seed: int) -> 
     begun = time.process_time()
     trained = train(data, out / settings.name, settings)
     seconds = time.process_time() - begun
-    result = evaluate(
-        trained.bundle, data.split("test"), methods=given.explain.split(","), checked=given.checked, device=given.device
-    )
-    figures = {
-        method: {name: figure.as_json() for name, figure in found.items() if name in FIGURES}
-        for method, found in result.explanation.items()
-    }
+    figures: dict[str, Any] = {}
+    for refine in given.refine.split(","):
+        options = ExplanationSettings.model_validate({"refine": refine})
+        result = evaluate(
+            trained.bundle, data.split("test"),
+            methods=given.explain.split(","), checked=given.checked, options=options, device=given.device,
+        )  # fmt: skip
+        figures |= {
+            method if refine == "none" else f"{method}, {refine}": {
+                name: figure.as_json() for name, figure in found.items() if name in FIGURES
+            }
+            for method, found in result.explanation.items()
+        }
     accuracy = result.classification["accuracy"].as_json()
     return {"seed": seed, "accuracy": accuracy, "training_cpu_s": seconds, "explanation": figures}
 
@@ -108,9 +115,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=3, help="how many")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--backbone", default="local", help="local, or a torchvision network, from scratch")
     parser.add_argument("--optimiser", choices=("muon", "adamw"), default="muon")
     parser.add_argument("--learning-rate", type=float, default=1e-2)
     parser.add_argument("--explain", default=",".join(EXPLAINERS))
+    parser.add_argument("--refine", default="none", help="none, pixels, or both, separated by a comma")
     parser.add_argument("--checked", type=int, default=600)
     parser.add_argument("--pictures", type=int, help="so many in all, to try it out")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")

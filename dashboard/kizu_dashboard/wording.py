@@ -17,6 +17,7 @@ __all__ = [
     "SIZE_SENTENCE",
     "check_text",
     "disposition_text",
+    "map_name",
     "map_subject",
     "method_name",
     "moment",
@@ -49,6 +50,11 @@ STATUS_TEXTS: Final = {
 def method_name(method: str) -> str:
     """The method as its paper writes it."""
     return METHOD_NAMES.get(method, method)
+
+
+def map_name(record: InspectionRecord, method: str) -> str:
+    """The method, and whether this inspection's maps are refined to pixels."""
+    return method_name(method) + (", refined to pixels" if record.refined else "")
 
 
 def map_subject(heatmap: Heatmap) -> str:

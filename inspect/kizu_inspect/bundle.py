@@ -16,7 +16,7 @@ from kizu_inspect.errors import BundleError
 from kizu_inspect.network.model import Architecture, Classifier, build_classifier
 from kizu_inspect.network.novelty import Novelty
 from kizu_inspect.picture.inputs import InputSettings
-from kizu_inspect.recipe import ExplanationSettings
+from kizu_inspect.recipe import ExplanationSettings, Refine
 from kizu_inspect.results import ModelInfo
 from kizu_inspect.settings import Settings, describe_invalid
 
@@ -146,6 +146,10 @@ class BundleSpec(Settings):
         default=None, title="Novelty", description="null: nothing goes to REVIEW because it is unlike the training pictures."
     )
     explanation: dict[str, ExplanationScales] = Field(title="Explanation", description="Scales by method.")
+    refine: Refine = Field(
+        default="none", title="Refine",
+        description="How maps are drawn unless a recipe says otherwise: pixels where no places of defects were learned.",
+    )  # fmt: skip
     provenance: Provenance
     weights_sha256: str = Field(default="", title="Weights", description="SHA-256 of weights.safetensors.")
 
@@ -165,8 +169,13 @@ class Bundle:
         self.path = path
         self.hash = spec_hash
 
+    def options(self, asked: ExplanationSettings) -> ExplanationSettings:
+        """The options with what they leave to the bundle."""
+        return asked if asked.refine is not None else asked.model_copy(update={"refine": self.spec.refine})
+
     def scale_of(self, options: ExplanationSettings) -> Scale:
         """The display scale and region threshold of the options' method. Raises BundleError where none was learned."""
+        options = self.options(options)
         variant = options.variant(neutral=self.spec.architecture.knows_neutral(self.spec.input.profile))
         learned = self.spec.explanation.get(options.method)
         if learned is None:

@@ -14,6 +14,7 @@ from kizu_inspect.bundle import Bundle
 from kizu_inspect.decide import decide, likely, most_log_odds, picture_probabilities, probabilities_of
 from kizu_inspect.errors import BundleError, ConfigError, ImageError
 from kizu_inspect.explain import explainer
+from kizu_inspect.explain.refine import map_cells
 from kizu_inspect.judged import JudgedBatch
 from kizu_inspect.map_check import MapCheck
 from kizu_inspect.network.devices import device_name, pick_device
@@ -39,8 +40,10 @@ class Inspector:
         self.model = bundle.info
         self.device = device_name(device)
         self.method = recipe.explanation.method
-        self._explain = explainer(self.method, recipe.explanation, good=bundle.good_index)
-        self._scale = bundle.scale_of(recipe.explanation)
+        options = bundle.options(recipe.explanation)
+        self._explain = explainer(self.method, options, good=bundle.good_index)
+        self._cells = map_cells(bundle.model.cells, options.refine)
+        self._scale = bundle.scale_of(options)
         thresholds = bundle.spec.thresholds
         self.pass_below = thresholds.pass_below if recipe.pass_below is None else recipe.pass_below
         self.reject_from = thresholds.reject_from if recipe.reject_from is None else recipe.reject_from
@@ -142,7 +145,7 @@ class Inspector:
         A picture in one view shows the evidence for its most probable defect; one in tiles, or of a model that judges each
         class for itself, the evidence for every class that is found. `checked` asks the model again, with three forward
         passes a view that shows something, whether the map's region carries the verdict. The map itself needs no further
-        forward pass, unless the method is Score-CAM or the batch was too large to keep what it left.
+        forward pass, unless the method is Score-CAM, it is refined to pixels or the batch was too large to keep what it left.
         """
         maps = self.maps(batch, indices)
         checks = self.check.check(batch, maps) if checked and self.check is not None else {}
@@ -158,7 +161,7 @@ class Inspector:
                 {(view - batch.starts[index], name): made[view, name] for view, name in pairs},
                 method=self.method,
                 target=batch.judgements[index].target,
-                cells=self._network.cells,
+                cells=self._cells,
                 scale=self._scale,
                 size_px=(batch.judgements[index].height_px or 1, batch.judgements[index].width_px or 1),
             )

@@ -16,7 +16,6 @@ from kizu_inspect.explain.region_check import elsewhere, without_and_only
 from kizu_inspect.judged import JudgedBatch
 from kizu_inspect.network.forward import Forward
 from kizu_inspect.network.model import Classifier
-from kizu_inspect.picture.images import input_geometry
 from kizu_inspect.picture_map import PictureMap
 from kizu_inspect.results import RegionCheck
 
@@ -99,7 +98,7 @@ class MapCheck:
             sight = batch.sights[index]
             assert sight is not None
             for number in range(sight.views):
-                seen = maps[index].in_view(number, input_geometry(self._network.cells, input_px=sight.inputs.size_px))
+                seen = maps[index].in_view(number)
                 region = seen >= np.float32(self.region_threshold)
                 if sight.corners is None or region.any():
                     view = batch.starts[index] + number

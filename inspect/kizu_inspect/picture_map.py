@@ -11,7 +11,7 @@ import numpy.typing as npt
 from kizu_inspect.bundle import Scale
 from kizu_inspect.explain.regions import find_regions
 from kizu_inspect.picture.heatmap import sample_grid
-from kizu_inspect.picture.images import CellGeometry
+from kizu_inspect.picture.images import CellGeometry, input_geometry
 from kizu_inspect.picture.tiles import confined, merge_maps
 from kizu_inspect.picture.views import Sight
 from kizu_inspect.results import GridGeometry, Heatmap, MapStatus, Region
@@ -39,11 +39,15 @@ class PictureMap:
     _sight: Sight | None
     whole: Floats
     """The raw map: a view's own where the picture has one view, else the merged one on the fixed scale's unit."""
+    _cells: CellGeometry
 
-    def in_view(self, number: int, geometry: GridGeometry) -> Floats:
-        """The map on the fixed scale, not clipped, at every pixel of a view's input; `geometry` is that of a view's own map."""
+    def in_view(self, number: int) -> Floats:
+        """The map on the fixed scale, not clipped, at every pixel of a view's input."""
         on_scale = self.whole / np.float32(self.heatmap.scale)
-        if self._sight is None or self._sight.corners is None:
+        if self._sight is None:
+            return on_scale
+        geometry = input_geometry(self._cells, input_px=self._sight.inputs.size_px)
+        if self._sight.corners is None:
             return sample_grid(on_scale, geometry)
         x, y = self._sight.corners[number]
         whole = self.heatmap.geometry
@@ -61,7 +65,7 @@ def picture_map(
     scale: Scale,
     size_px: tuple[int, int],
 ) -> PictureMap:
-    """The map of a picture of `size_px` (height, width) from those of its views, by (view, class).
+    """The map of a picture of `size_px` (height, width) from those of its views, by (view, class); `cells` are the maps'.
 
     The map shows at each place the strongest class; a region bears the name of the class that is strongest in it. A picture
     that was not judged (`sight` None) has an empty map.
@@ -69,7 +73,7 @@ def picture_map(
     if sight is None:
         nowhere = GridGeometry(0.0, 0.0, 1.0, 1.0, width_px=size_px[1], height_px=size_px[0])
         heatmap = Heatmap(method, target or "", MapStatus.NON_FINITE, np.zeros((1, 1), np.float16), 0.0, scale.scale, nowhere)
-        return PictureMap(heatmap, (), None, np.zeros((1, 1), np.float32))
+        return PictureMap(heatmap, (), None, np.zeros((1, 1), np.float32), cells)
     names = list(dict.fromkeys(name for _, name in views))
     if sight.corners is None:
         whole = np.max(np.stack([one.values for one in views.values()]), axis=0)
@@ -106,7 +110,7 @@ def picture_map(
     )
     regions = find_regions(heatmap, threshold=scale.region_threshold)
     named = tuple(replace(region, label=_name_of(region, by_class, geometry)) for region in regions)
-    return PictureMap(heatmap, named, sight, whole)
+    return PictureMap(heatmap, named, sight, whole, cells)
 
 
 def _status(found: list[MapStatus]) -> MapStatus:

@@ -12,12 +12,13 @@ from kizu_inspect.settings import Settings
 
 __all__ = [
     "Alignment", "AlignmentSettings", "ClassRule", "Device", "ExplanationSettings", "Masked", "Recipe", "ReferenceSettings",
-    "Target",
+    "Refine", "Target",
 ]  # fmt: skip
 
 Device = Literal["auto", "cpu", "cuda"]
 Target = Literal["class", "margin"]
 Masked = Literal["neutral", "black"]
+Refine = Literal["none", "pixels"]
 Alignment = Literal["none", "translation", "homography"]
 
 
@@ -58,6 +59,11 @@ class ExplanationSettings(Settings):
         title="Aligned masks",
         description="Score-CAM's masks lie where the network's cells look, not stretched over the picture as in the paper.",
     )
+    refine: Refine | None = Field(
+        default=None, title="Refine",
+        description="pixels: draw the map at every second pixel, by what the logit owes to each; none: by the network's cells. "
+        "Default: what the bundle was found to need.",
+    )  # fmt: skip
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32",
         title="Precision",
@@ -80,6 +86,7 @@ class ExplanationSettings(Settings):
             "black": method == "score-cam" and self.masked == "black" and neutral,
             "channel_softmax": method == "score-cam" and self.channel_softmax,
             "margin": method != "lfi-cam" and self.target == "margin",
+            "pixels": self.refine == "pixels",
         }
         return "+".join(name for name, is_so in changed.items() if is_so)
 

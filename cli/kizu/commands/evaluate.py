@@ -11,7 +11,7 @@ from rich.table import Table
 from kizu.console import JsonOption, progress_bar, screen, write_json
 from kizu_inspect.errors import DataError
 from kizu_inspect.labelled.dataset import read_as_trained
-from kizu_inspect.recipe import ExplanationSettings, Masked, Target
+from kizu_inspect.recipe import ExplanationSettings, Masked, Refine, Target
 
 __all__ = ["evaluate_command"]
 
@@ -44,6 +44,10 @@ def evaluate_command(
     aligned_masks: Annotated[
         bool, typer.Option("--aligned-masks", help="Score-CAM's masks lie where the network's cells look.")
     ] = False,
+    refine: Annotated[
+        Refine | None,
+        typer.Option(help="pixels: draw maps at every second pixel; none: by the network's cells. Default: the bundle's own."),
+    ] = None,
     sheet: Annotated[Path | None, typer.Option(help="Write pictures, truth and maps side by side to this PNG.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     json: JsonOption = None,
@@ -55,7 +59,7 @@ def evaluate_command(
     from kizu_inspect.evaluation.outlook import seconds_for
     from kizu_inspect.explain import EXPLAINERS, explainer
 
-    options = ExplanationSettings(target=target, masked=masked, aligned_masks=aligned_masks)
+    options = ExplanationSettings(target=target, masked=masked, aligned_masks=aligned_masks, refine=refine)
     loaded = Bundle.load(bundle)
     line = ExplanationSettings().method
     methods = list(EXPLAINERS) if explain == "all" else (explain or line).split(",")

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from kizu_dashboard.components.assets import read_asset
-from kizu_dashboard.wording import map_subject, method_name, no_map_reason
+from kizu_dashboard.wording import map_name, map_subject, no_map_reason
 from kizu_db.values import InspectionRecord
 from kizu_inspect.picture.heatmap import COLOUR_TABLE
 from kizu_inspect.results import Region
@@ -38,7 +38,7 @@ def viewer_data(record: InspectionRecord, method: str) -> dict[str, Any]:
         "heatmap": None if heatmap is None or why is not None else f"/heatmap/{uid}?{urlencode({'method': heatmap.method})}",
         "width": record.width_px or (geometry.width_px if geometry is not None else None),
         "height": record.height_px or (geometry.height_px if geometry is not None else None),
-        "method": None if heatmap is None else method_name(heatmap.method),
+        "method": None if heatmap is None else map_name(record, heatmap.method),
         "about": None if heatmap is None else map_subject(heatmap),
         "peak": None if heatmap is None else heatmap.peak,
         "message": why,

@@ -14,7 +14,7 @@ from kizu_dashboard.pictures import parse_uid
 from kizu_dashboard.room import Room
 from kizu_dashboard.theme import LOOKS
 from kizu_dashboard.thresholds import limits_of
-from kizu_dashboard.wording import CONFLICT_SENTENCE, FOOT_SENTENCE, SIZE_SENTENCE, check_text, method_name, moment
+from kizu_dashboard.wording import CONFLICT_SENTENCE, FOOT_SENTENCE, SIZE_SENTENCE, check_text, map_name, method_name, moment
 from kizu_db.values import InspectionRecord
 from kizu_inspect.errors import KizuError
 
@@ -137,7 +137,7 @@ def _record_card(room: Room, record: InspectionRecord) -> None:
         entries["Device"] = record.device
     if record.explanations:
         heatmaps = (explanation.heatmap for explanation in record.explanations)
-        entries["Heatmap"] = " · ".join(f"{method_name(one.method)}, full scale at {one.scale:.4g}" for one in heatmaps)
+        entries["Heatmap"] = " · ".join(f"{map_name(record, one.method)}, full scale at {one.scale:.4g}" for one in heatmaps)
     if record.timings_ms:
         entries["Timings"] = " · ".join(f"{name} {value:.1f} ms" for name, value in record.timings_ms.items())
     if record.width_px and record.height_px:

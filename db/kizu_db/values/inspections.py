@@ -143,6 +143,13 @@ class InspectionRecord:
         return str((content.get("explanation") or {}).get("method", ExplanationSettings().method))
 
     @property
+    def refined(self) -> bool:
+        """Whether its maps are drawn at pixels: as its recipe said, else as its model was made for."""
+        content = self.recipe.content if self.recipe is not None else {}
+        asked = (content.get("explanation") or {}).get("refine")
+        return (asked or (self.model.spec.get("refine") if self.model is not None else None)) == "pixels"
+
+    @property
     def mm_per_px(self) -> float | None:
         """What a pixel shows of the part, by the recipe that judged it; None where that does not tell."""
         told = self.recipe.content.get("mm_per_px") if self.recipe is not None else None

@@ -35,8 +35,6 @@ from kizu_inspect.labelled.places import truth_of
 from kizu_inspect.network.devices import clock, pick_device
 from kizu_inspect.network.forward import Forward
 from kizu_inspect.network.model import Classifier
-from kizu_inspect.picture.heatmap import sample_grid
-from kizu_inspect.picture.images import input_geometry
 from kizu_inspect.recipe import Device, ExplanationSettings, Recipe
 from kizu_inspect.results import Heatmap, Judgement
 
@@ -118,7 +116,7 @@ def evaluate(
     judges: dict[str, Inspector] = {}
     explainers: dict[str, Explainer] = {}
     skipped: dict[str, str] = {}
-    options = options or ExplanationSettings()
+    options = bundle.options(options or ExplanationSettings())
     for method in methods:
         settings = options.model_copy(update={"method": method})
         try:
@@ -169,7 +167,8 @@ def evaluate(
             if len(asked) < faithful and target is not None and kept is not None and not tiled:
                 forward = kept.subset(torch.tensor([batch.starts[offset]], device=kept.logits.device))
                 asked.append((forward, bundle.spec.classes.index(target), seed))
-                _ask(tallies, bundle.model, heatmaps, *asked[-1])
+                drawn = {name: maps[offset].in_view(0) for name, maps in made.items()}
+                _ask(tallies, bundle.model, drawn, *asked[-1])
         wanted = dict(list(truths.items())[: max(0, checked - with_truth)])
         with_truth += len(truths)
         for name, one in judges.items() if wanted else ():
@@ -228,12 +227,15 @@ def _add_pixels(
 
 
 def _ask(
-    tallies: defaultdict[str, _Tally], model: Classifier, heatmaps: dict[str, Heatmap], forward: Forward, target: int, seed: int
+    tallies: defaultdict[str, _Tally],
+    model: Classifier,
+    maps: dict[str, npt.NDArray[np.float32]],
+    forward: Forward,
+    target: int,
+    seed: int,
 ) -> None:
-    """Asks the model about one picture through each method's map, and through the maps that know nothing."""
+    """Asks the model about one picture through each method's map (H, W), and through the maps that know nothing."""
     height, width = forward.images.shape[2:]
-    onto_input = input_geometry(model.cells, input_px=(height, width))
-    maps = {name: sample_grid(one.grid.astype(np.float32), onto_input) for name, one in heatmaps.items()}
     whole, references = forward.predictor(None), forward.references
 
     def predict(images: torch.Tensor) -> torch.Tensor:

@@ -14,6 +14,7 @@ from kizu_inspect.explain.contract import Explainer, Maps, check_targets
 from kizu_inspect.explain.grad_cam import grad_cam
 from kizu_inspect.explain.grad_cam_pp import grad_cam_pp
 from kizu_inspect.explain.lfi_cam import lfi_cam
+from kizu_inspect.explain.refine import influence, refined
 from kizu_inspect.explain.score_cam import score_cam
 from kizu_inspect.network.forward import Forward
 from kizu_inspect.recipe import ExplanationSettings
@@ -55,10 +56,12 @@ def explainer(method: str, settings: ExplanationSettings | None = None, *, good:
         options |= {"channels": settings.channels, "softmax": settings.channel_softmax, "masked": settings.masked}
         options["aligned_masks"] = settings.aligned_masks
         options["precision"] = torch.bfloat16 if settings.precision == "bfloat16" else None
-    chosen = EXPLAINERS[method]
+    chosen, refine = EXPLAINERS[method], settings.refine == "pixels"
+    against = None if method == "lfi-cam" else options.get("against")  # its map is the same for every class
 
     def explain(forward: Forward, targets: Tensor) -> Maps:
         check_targets(forward, targets)
-        return chosen(forward, targets, **options)
+        maps = chosen(forward, targets, **options)
+        return refined(maps, forward, influence(forward, targets, against=against)) if refine else maps
 
     return explain

@@ -23,9 +23,9 @@ def cam(forward: Forward, targets: Tensor, *, against: int | None = None) -> Map
 
     Raises MethodError for a head that is no linear readout of A.
     """
-    if isinstance(forward.head, LfiHead) and forward.grey is not None:
+    if isinstance(forward.head, LfiHead) and forward.attention is not None:
         with torch.no_grad():
-            seen = forward.head.attended(forward.activations, forward.grey)[1]
+            seen = forward.head.attended(forward.activations, forward.attention)
         forward = replace(forward, head=forward.head.readout, activations=seen)
     if not isinstance(forward.head, ReadoutHead):
         raise MethodError(

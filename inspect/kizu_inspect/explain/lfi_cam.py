@@ -20,7 +20,7 @@ def lfi_cam(forward: Forward, targets: Tensor, *, against: int | None = None) ->
     """
     if forward.branch is not None and forward.grey is not None:
         with torch.no_grad():
-            return finish(forward, targets, forward.branch.attended(forward.activations, forward.grey)[0], of_class=False)
+            return finish(forward, targets, forward.branch.attention(forward.activations, forward.grey), of_class=False)
     if forward.attention is None:
         raise MethodError(
             "lfi-cam needs a model trained with the LFI head",

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from kizu_inspect.explain.smoothing import blurred
+
 __all__ = ["elsewhere", "without_and_only"]
 
 
@@ -28,9 +30,9 @@ def without_and_only(images: Tensor, hot: Tensor, *, field_px: float, neutral: T
     grown = hot[:, None].to(images.dtype)  # (N, 1, H, W)
     for side in ((2 * reach + 1, 1), (1, 2 * reach + 1)):
         grown = F.max_pool2d(grown, side, stride=1, padding=(side[0] // 2, side[1] // 2))
-    soft = torch.maximum(grown, (2 * _blur(grown, field / 8)).clamp(max=1))  # the blur of a straight border is a half on it
+    soft = torch.maximum(grown, (2 * blurred(grown, field / 8)).clamp(max=1))  # the blur of a straight border is a half on it
     details = torch.zeros_like(images[:1]) if neutral is None else neutral
-    filling = details + _blur(images - details, field / 2)
+    filling = details + blurred(images - details, field / 2)
     return torch.lerp(images, filling, soft), torch.lerp(filling, images, soft)
 
 
@@ -47,19 +49,3 @@ def elsewhere(hot: npt.NDArray[np.bool_], seen: npt.NDArray[np.float32]) -> npt.
     ]
     best = min(moved, key=lambda one: (int((one & hot).sum()), float(seen[one].sum())))
     return np.asarray(best & ~hot)
-
-
-def _blur(pictures: Tensor, sigma_px: float) -> Tensor:
-    """A Gaussian, as a matrix for each axis: a wide one as a convolution costs more than the network."""
-    height, width = pictures.shape[2:]
-    down, across = (_gaussian(side, sigma_px, pictures) for side in (height, width))
-    return down.T @ pictures @ across
-
-
-def _gaussian(side: int, sigma_px: float, like: Tensor) -> Tensor:
-    """(side, side): what each pixel of a row gives to each other one; rows are continued by reflection."""
-    reach = min(max(1, round(3 * sigma_px)), side - 1)
-    places = torch.arange(-reach, reach + 1, dtype=like.dtype, device=like.device)
-    kernel = torch.softmax(-(places**2) / (2 * sigma_px**2), dim=0)
-    points = torch.eye(side, dtype=like.dtype, device=like.device)[:, None]  # (side, 1, side): a row for each pixel
-    return F.conv1d(F.pad(points, (reach, reach), mode="reflect"), kernel[None, None])[:, 0]

@@ -11,8 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from kizu_inspect.explain.cells import sampled
 from kizu_inspect.explain.contract import Maps, finish
-from kizu_inspect.explain.gradients import mean_gradient
+from kizu_inspect.explain.gradients import gradient_of_head
 from kizu_inspect.network.forward import Forward
 from kizu_inspect.picture.images import CellGeometry
 from kizu_inspect.recipe import Masked
@@ -57,8 +58,8 @@ def score_cam(
         seen = high > low
         chosen = seen
         if channels is not None and channels < seen.shape[1]:
-            evidence = (mean_gradient(forward, targets, against=against) * activations.sum(dim=(2, 3))).abs()
-            order = evidence.masked_fill(~seen, -1).topk(channels, dim=1).indices
+            evidence = (gradient_of_head(forward, targets, against=against) * activations).sum(dim=(2, 3))
+            order = evidence.masked_fill(~seen, -torch.inf).topk(channels, dim=1).indices
             chosen = seen & torch.zeros_like(seen).scatter(1, order, True)
 
         predict = forward.predictor(precision)
@@ -101,7 +102,7 @@ def score_cam(
             picture, channel = rows.unbind(dim=1)
             small = activations[picture, channel][:, None]  # (M, 1, h, w)
             if aligned_masks and forward.cells is not None:
-                masks = _at_centres(small, forward.cells, size)
+                masks = sampled(small, forward.cells, CellGeometry(), size)
             else:
                 masks = F.interpolate(small, size=size, mode="bilinear", align_corners=bool(compat))
             least, most = (edge[:, None, None, None] for edge in masks.flatten(1).aminmax(dim=1))
@@ -117,14 +118,3 @@ def score_cam(
             skipped = seen & ~chosen
             weights = weights.masked_fill(skipped, -torch.inf).softmax(dim=1)
         return finish(forward, targets, torch.einsum("nk,nkhw->nhw", weights, activations))
-
-
-def _at_centres(maps: Tensor, cells: CellGeometry, size: torch.Size) -> Tensor:
-    """Maps (M, 1, h, w) at every pixel of the input (M, 1, H, W): bilinear between the cells' centres, border clamped."""
-    axes = []
-    for count, pixels in zip(maps.shape[2:], size, strict=True):
-        cell = (torch.arange(pixels, dtype=maps.dtype, device=maps.device) - cells.start_px) / cells.step_px
-        axes.append((2 * cell + 1) / count - 1)  # grid_sample's own unit
-    down, across = axes
-    grid = torch.stack(torch.meshgrid(across, down, indexing="xy"), dim=-1)  # (H, W, 2): x before y
-    return F.grid_sample(maps, grid.expand(len(maps), -1, -1, -1), padding_mode="border", align_corners=False)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from kizu_inspect.network.heads import LfiHead
 from kizu_inspect.picture.images import CellGeometry
 
-__all__ = ["Forward", "Predict"]
+__all__ = ["Entrance", "Forward", "Predict"]
 
 
 class Predict(Protocol):
@@ -23,6 +23,17 @@ class Predict(Protocol):
     """
 
     def __call__(self, images: Tensor, references: Tensor | None = None, masks: Tensor | None = None, /) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """The network from the backbone on, for methods that ask what a logit owes to what goes in."""
+
+    shown: Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor]]
+    """Images, references -> what the backbone is given of them (N, channels, H, W), and of pictures without a defect (N or 1,
+    channels, H, W)."""
+    judge: Callable[[Tensor], Tensor]
+    """What the backbone is given -> logits (N, C); can be differentiated."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,8 @@ class Forward:
     """The LFI head beside the head, which is asked only where its map is."""
     masks_input: bool = False
     """Whether Score-CAM's masks lie on what the backbone is given instead of on the picture."""
+    entrance: Entrance | None = None
+    """Where the backbone begins; None: the model is known by its last feature map alone."""
 
     def head_on(self, activations: Tensor) -> Tensor:
         """The logits (N, C) that the head gives other activations of these pictures."""

@@ -149,28 +149,30 @@ class LfiHead(nn.Module):
 
     def judge(self, activations: Tensor, grey: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (N, C), and the attention map (N, h, w) before its normalisation, so that a good part's stays faint."""
-        attention, seen = self.attended(activations, grey)
-        logits: Tensor = self.readout(seen)
+        attention = self.attention(activations, grey)
+        logits: Tensor = self.readout(self.attended(activations, attention))
         return logits, attention
 
-    def attended(self, activations: Tensor, grey: Tensor) -> tuple[Tensor, Tensor]:
-        """The attention map (N, h, w), and what the readout sees (N, K, h, w)."""
+    def attention(self, activations: Tensor, grey: Tensor) -> Tensor:
+        """The attention map (N, h, w) before its normalisation."""
         looked_at = activations
         if self.coarse > 1:
             looked_at = F.max_pool2d(activations, self.coarse, ceil_mode=True)
             grey = F.interpolate(grey, size=looked_at.shape[2:], mode="area")
         importance = self.importance(_channels_scaled(looked_at) * grey).mean(dim=(2, 3)).softmax(dim=1)  # (N, K)
-        attention = torch.relu(torch.einsum("nk,nkhw->nhw", importance, activations))
-        seen = activations
-        if self.attends:
-            low, high = attention.flatten(1).aminmax(dim=1)
-            # An attention map that is flat is left flat: to stretch it has no meaning, and its gradient would have no bounds.
-            least = FLAT * activations.detach().abs().mean(dim=(1, 2, 3)) + torch.finfo(attention.dtype).tiny
-            spread = torch.maximum(high - low, least)
-            normalised = (attention - low[:, None, None]) / spread[:, None, None]
-            attended = activations * normalised[:, None]
-            seen = attended if self.gated else activations + attended
-        return attention, seen
+        return torch.relu(torch.einsum("nk,nkhw->nhw", importance, activations))
+
+    def attended(self, activations: Tensor, attention: Tensor) -> Tensor:
+        """What the readout sees (N, K, h, w) of A under that attention map."""
+        if not self.attends:
+            return activations
+        low, high = attention.flatten(1).aminmax(dim=1)
+        # An attention map that is flat is left flat: to stretch it has no meaning, and its gradient would have no bounds.
+        least = FLAT * activations.detach().abs().mean(dim=(1, 2, 3)) + torch.finfo(attention.dtype).tiny
+        spread = torch.maximum(high - low, least)
+        normalised = (attention - low[:, None, None]) / spread[:, None, None]
+        attended = activations * normalised[:, None]
+        return attended if self.gated else activations + attended
 
 
 def _channels_scaled(activations: Tensor) -> Tensor:

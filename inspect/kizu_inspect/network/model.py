@@ -14,7 +14,7 @@ from torch import Tensor, fx, nn
 from torch.fx.experimental.optimization import fuse
 
 from kizu_inspect.network.backbones import build_backbone, cell_geometry
-from kizu_inspect.network.forward import Forward, Predict
+from kizu_inspect.network.forward import Entrance, Forward, Predict
 from kizu_inspect.network.heads import EvidenceHead, HeadName, LfiHead, Readout, build_head
 from kizu_inspect.network.novelty import Novelty
 from kizu_inspect.network.profile import COMPARING, InputProfile
@@ -115,9 +115,7 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor, references: Tensor | None = None) -> Tensor:
         """The logits (N, C)."""
-        seen = self.profile(images, references)
-        activations = self.backbone(seen)
-        return self._judged(seen, activations)
+        return self._judged_from(self.profile(images, references))
 
     def answers(self, images: Tensor, references: Tensor | None = None, *, detached: bool = True) -> Answers:
         """All that training holds against the truth; a `detached` branch learns on the features and does not change them."""
@@ -164,7 +162,14 @@ class Classifier(nn.Module):
             self.cells,
             self.branch,
             self.masks_input,
+            Entrance(self._shown, self._judged_from),
         )
+
+    def _shown(self, images: Tensor, references: Tensor | None) -> tuple[Tensor, Tensor]:
+        return self.profile(images, references), self.profile.neutral(images, references)
+
+    def _judged_from(self, seen: Tensor) -> Tensor:
+        return self._judged(seen, self.backbone(seen))
 
     def _predictor(self, precision: torch.dtype | None) -> Predict:
         """Images -> logits for many pictures: the backbone in `precision` with folded batch norms, and the head itself."""
@@ -194,7 +199,9 @@ class Classifier(nn.Module):
 
 def _grey(seen: Tensor, activations: Tensor) -> Tensor:
     """The channel mean of the backbone's input at the size of a map (N, 1, h, w)."""
-    return F.interpolate(seen.mean(dim=1, keepdim=True), size=activations.shape[2:], mode="bilinear", align_corners=False)
+    # Each channel first, then their mean: the same but for rounding, over a fraction of the pixels.
+    small = F.interpolate(seen, size=activations.shape[2:], mode="bilinear", align_corners=False)
+    return small.mean(dim=1, keepdim=True)
 
 
 def _folded(backbone: nn.Module) -> nn.Module:

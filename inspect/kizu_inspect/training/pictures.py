@@ -42,6 +42,11 @@ class Pictures:
     truths: npt.NDArray[np.uint8] | None = None
     """(N, H, W) `Places`; None where only the pictures' labels are learned from."""
 
+    @property
+    def located(self) -> bool:
+        """Whether any of them says where a defect lies, to learn from."""
+        return self.truths is not None and any(bool(((one > 0) & (one != UNSURE)).any()) for one in self.truths)
+
     def __len__(self) -> int:
         return len(self.labels)
 

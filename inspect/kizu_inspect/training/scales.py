@@ -13,14 +13,15 @@ from torch import Tensor
 
 from kizu_inspect.bundle import ExplanationScales, Scale
 from kizu_inspect.errors import MethodError
-from kizu_inspect.explain import EXPLAINERS, explainer
+from kizu_inspect.explain import EXPLAINERS, Maps, explainer
+from kizu_inspect.explain.refine import influence, map_cells, refined
 from kizu_inspect.labelled.picture_files import read_picture
 from kizu_inspect.labelled.places import UNSURE, truth_of
 from kizu_inspect.network.forward import Predict
 from kizu_inspect.network.model import Classifier
 from kizu_inspect.network.profile import COMPARING
 from kizu_inspect.picture.heatmap import sample_grid
-from kizu_inspect.picture.images import grid_geometry, place
+from kizu_inspect.picture.images import CellGeometry, grid_geometry, place
 from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.recipe import ExplanationSettings, Target
 from kizu_inspect.training.pictures import Pictures
@@ -34,8 +35,12 @@ SCALED_PICTURES = 1024
 """So many pictures, or tiles, are enough for a percentile."""
 MASKED_PICTURES = 24
 """On so many pictures Score-CAM's figures rest: a map takes it a forward pass a channel."""
+REFINED_PICTURES = 48
+"""The same of refined maps, which take twelve passes' time."""
 LOCATED_PICTURES = 200
 """So many pictures with known places are enough for a threshold."""
+_Key = tuple[str, str]
+"""A method, and the variant of its options."""
 
 
 def fit_scales(
@@ -54,18 +59,24 @@ def fit_scales(
     """
     if len(val) > SCALED_PICTURES:  # evenly from all of them
         val = val.subset(np.linspace(0, len(val) - 1, SCALED_PICTURES).astype(np.int64))
-    choices = _choices(methods, good=good is not None, neutral=model.profile.name in COMPARING or model.masks_input)
-    maps: dict[tuple[str, str], dict[int, npt.NDArray[np.float32]]] = {key: {} for key in choices}
-    masked_before = 0
+    neutral = model.profile.name in COMPARING or model.masks_input
+    choices = _choices(methods, good=good is not None, neutral=neutral)
+    maps: dict[_Key, dict[int, npt.NDArray[np.float32]]] = {key: {} for key in choices}
+    maps |= {_refined_key(one, neutral=neutral): {} for one in choices.values()}
+    masked_before = refined_before = 0
     for start in range(0, len(val), 64):
         labels = torch.from_numpy(val.labels[start : start + 64]).to(device)
         forward = model.explainable(*val.as_input(slice(start, start + 64), device))
         found = torch.nonzero((forward.logits.argmax(dim=1) == labels) & (labels != (-1 if good is None else good))).flatten()
         masked = found[: max(0, MASKED_PICTURES - masked_before)]
         masked_before += len(masked)
+        few_refined = found[: max(0, REFINED_PICTURES - refined_before)]
+        refined_before += len(few_refined)
         answers: dict[str, _Answers] = {}
-        for key in list(maps):
-            method, settings = key[0], choices[key]
+        some = forward.subset(few_refined)
+        owed: dict[Target, Tensor] = {}
+        for key, settings in list(choices.items()):
+            method = key[0]
             few, forward_of_few = found, forward
             if method == "score-cam":
                 few = masked
@@ -74,14 +85,24 @@ def fit_scales(
             try:
                 made = explainer(method, settings, good=good)(forward_of_few.subset(few), labels[few])
             except MethodError:
-                del maps[key]
+                del choices[key], maps[key], maps[_refined_key(settings, neutral=neutral)]
                 continue
-            for row, value, status in zip(few.tolist(), made.values.cpu().numpy(), made.status, strict=True):
-                if status.has_map:
-                    maps[key][start + row] = value
+            _keep(maps[key], start + few, made)
+            if not len(few_refined):
+                continue
+            target: Target = "class" if method == "lfi-cam" else settings.target
+            if target not in owed:
+                owed[target] = influence(some, labels[few_refined], against=good if target == "margin" else None)
+            both = min(len(few), len(few_refined))  # each of them begins as the other
+            first = torch.arange(both, device=device)
+            finer = refined(Maps(made.values[:both], made.status[:both]), some.subset(first), owed[target][:both])
+            _keep(maps[_refined_key(settings, neutral=neutral)], start + few[:both], finer)
     rows = sorted({row for found in maps.values() for row in found})[:LOCATED_PICTURES]
     truths = {row: truth for row in rows if (truth := _truth(val, row)) is not None}
-    scales = {key: _scale(model, found, truths, inputs) for key, found in maps.items()}
+    scales = {
+        key: _scale(map_cells(model.cells, "pixels" if key not in choices else "none"), found, truths, inputs)
+        for key, found in maps.items()
+    }
     return {
         method: ExplanationScales(
             **scales[method, ""].model_dump(),
@@ -92,9 +113,19 @@ def fit_scales(
     }
 
 
-def _choices(methods: Sequence[str], *, good: bool, neutral: bool) -> dict[tuple[str, str], ExplanationSettings]:
-    """The options of each method under which raw values differ, by method and variant."""
-    choices: dict[tuple[str, str], ExplanationSettings] = {}
+def _refined_key(settings: ExplanationSettings, *, neutral: bool) -> _Key:
+    return settings.method, settings.model_copy(update={"refine": "pixels"}).variant(neutral=neutral)
+
+
+def _keep(found: dict[int, npt.NDArray[np.float32]], rows: Tensor, made: Maps) -> None:
+    """Adds the maps that say something, by picture."""
+    values = zip(rows.tolist(), made.values.cpu().numpy(), made.status, strict=True)
+    found.update({row: value for row, value, status in values if status.has_map})
+
+
+def _choices(methods: Sequence[str], *, good: bool, neutral: bool) -> dict[_Key, ExplanationSettings]:
+    """The options of each method under which raw values differ, but for refining, by method and variant."""
+    choices: dict[_Key, ExplanationSettings] = {}
     targets: tuple[Target, ...] = ("class", "margin") if good else ("class",)
     for method, target, alpha_norm, masked, softmax in product(
         methods, targets, (False, True), ("neutral", "black"), (False, True)
@@ -139,7 +170,7 @@ def fit_region_threshold(maps: Sequence[npt.NDArray[np.float32]], truths: Sequen
 
 
 def _scale(
-    model: Classifier,
+    cells: CellGeometry,
     found: dict[int, npt.NDArray[np.float32]],
     truths: dict[int, npt.NDArray[np.bool_]],
     inputs: InputSettings,
@@ -151,7 +182,7 @@ def _scale(
     for row in located:
         height, width = truths[row].shape
         placed = place(width, height, input_px=(inputs.height_px, inputs.width_px), policy=inputs.resize)
-        on_scale.append(sample_grid(found[row] / np.float32(scale), grid_geometry(model.cells, placed)))
+        on_scale.append(sample_grid(found[row] / np.float32(scale), grid_geometry(cells, placed)))
     return Scale(scale=scale, region_threshold=fit_region_threshold(on_scale, [truths[row] for row in located]))
 
 
