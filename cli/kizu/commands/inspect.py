@@ -13,7 +13,7 @@ from rich.table import Table
 
 from kizu.console import JsonOption, screen, write_json
 from kizu_inspect.errors import ConfigError, ImageError, SourceError
-from kizu_inspect.recipe import ExplanationSettings, Recipe, ReferenceSettings, Target
+from kizu_inspect.recipe import ExplanationSettings, Recipe, ReferenceSettings, Refine, Target
 from kizu_inspect.results import Explanation, Judgement, Region, Verdict
 from kizu_inspect.settings import describe_invalid
 
@@ -28,6 +28,10 @@ def inspect_command(
         Target, typer.Option(help="Explain the defect's logit, or how far it lies above the good class.")
     ] = "class",
     channels: Annotated[int | None, typer.Option(min=1, help="Score-CAM on so many channels (default: all, exact).")] = None,
+    refine: Annotated[
+        Refine | None,
+        typer.Option(help="pixels: draw maps at every second pixel; none: by the network's cells. Default: the bundle's own."),
+    ] = None,
     reference: Annotated[
         Path | None,
         typer.Option(help="The defect-free picture to compare with; with --reference-pattern, the folder of such pictures."),
@@ -57,7 +61,7 @@ def inspect_command(
     try:
         settings = Recipe(
             bundle=bundle,
-            explanation=ExplanationSettings(method=method, target=target, channels=channels),
+            explanation=ExplanationSettings(method=method, target=target, channels=channels, refine=refine),
             mm_per_px=mm_per_px,
             reference=None
             if reference is None
