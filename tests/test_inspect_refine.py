@@ -18,7 +18,7 @@ from kizu_inspect.explain import explainer
 from kizu_inspect.explain.contract import Maps
 from kizu_inspect.explain.refine import influence, map_cells, refined
 from kizu_inspect.inspector import Inspector
-from kizu_inspect.labelled.dataset import read_labelled
+from kizu_inspect.labelled.dataset import Sample, read_labelled
 from kizu_inspect.labelled.picture_files import read_picture
 from kizu_inspect.network.forward import Entrance, Forward
 from kizu_inspect.network.heads import LinearHead
@@ -29,7 +29,7 @@ from kizu_inspect.recipe import ExplanationSettings, Recipe, Refine
 from kizu_inspect.results import MapStatus
 from kizu_inspect.synth import write_set
 from kizu_inspect.training.fit import FitSettings
-from kizu_inspect.training.settings import TrainingSettings
+from kizu_inspect.training.settings import TrainingSettings, pictures_of
 from kizu_inspect.training.train import train
 
 CPU = torch.device("cpu")
@@ -143,15 +143,19 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "manifest.csv"
 
 
-def trained(parts: Path, out: Path, *, places: bool, tiling: TilingSettings | None = None) -> Bundle:
+def settings_of(*, places: bool, tiling: TilingSettings | None = None) -> TrainingSettings:
     side = 96 if tiling is None else 64
-    settings = TrainingSettings(
+    return TrainingSettings(
         input=InputSettings(height_px=side, width_px=side, tiling=tiling, profile="part" if tiling is None else "surface"),
         architecture=Architecture(cell_px=4, masks="input"),
         fit=FitSettings(steps=12, batch_size=8, precision="float32"),
         learn_places=places,
         device="cpu",
     )
+
+
+def trained(parts: Path, out: Path, *, places: bool, tiling: TilingSettings | None = None) -> Bundle:
+    settings = settings_of(places=places, tiling=tiling)
     return train(read_labelled(parts), out, settings, methods=("cam", "grad-cam")).bundle
 
 
@@ -170,7 +174,25 @@ def grid_shape(bundle: Bundle, picture: Path, refine: Refine | None) -> tuple[in
     return explanation.heatmap.grid.shape
 
 
-def test_where_no_places_were_learned_maps_are_refined_unless_the_recipe_says_otherwise(
+def test_masks_that_most_marked_pictures_have_outline_the_defects(parts: Path) -> None:
+    data = read_labelled(parts)
+    marked = [sample for sample in data.split("train") if sample.boxes]
+    few = {sample.path for sample in marked[: len(marked) // 3]}
+    boxes_only = tuple(replace(sample, mask=None) for sample in data.samples)
+    some_masks = tuple(sample if sample.path in few else replace(sample, mask=None) for sample in data.samples)
+    no_boxes = tuple(replace(sample, boxes=()) for sample in data.samples)
+
+    def outlined(samples: tuple[Sample, ...], *, places: bool = True) -> bool:
+        return pictures_of(replace(data, samples=samples), "train", settings_of(places=places)).outlined
+
+    assert outlined(data.samples)
+    assert outlined(no_boxes)
+    assert not outlined(data.samples, places=False)
+    assert not outlined(boxes_only)
+    assert not outlined(some_masks)
+
+
+def test_where_no_masks_were_learned_maps_are_refined_unless_the_recipe_says_otherwise(
     labels_only: Bundle, parts: Path, tmp_path: Path
 ) -> None:
     picture = read_labelled(parts).split("test")[0].path
