@@ -174,25 +174,21 @@ def grid_shape(bundle: Bundle, picture: Path, refine: Refine | None) -> tuple[in
     return explanation.heatmap.grid.shape
 
 
-def test_masks_that_most_marked_pictures_have_outline_the_defects(parts: Path) -> None:
+def test_boxes_and_masks_say_where_and_labels_do_not(parts: Path) -> None:
     data = read_labelled(parts)
-    marked = [sample for sample in data.split("train") if sample.boxes]
-    few = {sample.path for sample in marked[: len(marked) // 3]}
-    boxes_only = tuple(replace(sample, mask=None) for sample in data.samples)
-    some_masks = tuple(sample if sample.path in few else replace(sample, mask=None) for sample in data.samples)
-    no_boxes = tuple(replace(sample, boxes=()) for sample in data.samples)
+    boxes = tuple(replace(sample, mask=None) for sample in data.samples)
+    nothing = tuple(replace(sample, mask=None, boxes=()) for sample in data.samples)
 
-    def outlined(samples: tuple[Sample, ...], *, places: bool = True) -> bool:
-        return pictures_of(replace(data, samples=samples), "train", settings_of(places=places)).outlined
+    def located(samples: tuple[Sample, ...], *, places: bool = True) -> bool:
+        return pictures_of(replace(data, samples=samples), "train", settings_of(places=places)).located
 
-    assert outlined(data.samples)
-    assert outlined(no_boxes)
-    assert not outlined(data.samples, places=False)
-    assert not outlined(boxes_only)
-    assert not outlined(some_masks)
+    assert located(data.samples)
+    assert located(boxes)
+    assert not located(data.samples, places=False)
+    assert not located(nothing)
 
 
-def test_where_no_masks_were_learned_maps_are_refined_unless_the_recipe_says_otherwise(
+def test_where_no_places_were_learned_maps_are_refined_unless_the_recipe_says_otherwise(
     labels_only: Bundle, parts: Path, tmp_path: Path
 ) -> None:
     picture = read_labelled(parts).split("test")[0].path

@@ -34,8 +34,17 @@ def test_the_threshold_is_where_regions_meet_the_defects() -> None:
     assert fit_region_threshold([cone], [disc(20)]) == pytest.approx(0.3)
 
 
+def test_of_thresholds_that_overlap_alike_the_strictest_is_taken() -> None:
+    """A step of height 0.52 and a faint skirt of 1 px at 0.33: without the skirt as good as with it."""
+    step = np.where(disc(10), np.float32(0.52), np.where(disc(10.4), np.float32(0.33), np.float32(0)))
+    assert fit_region_threshold([step], [disc(10.4)]) == pytest.approx(0.3)  # the skirt is more than 2 % of the disc
+    many = [np.where(disc(10), np.float32(0.52), np.float32(0))] * 9 + [step]
+    assert fit_region_threshold(many, [disc(10)] * 9 + [disc(10.4)]) == pytest.approx(0.5)
+
+
 def test_without_places_there_is_a_default() -> None:
     assert fit_region_threshold([], []) == 0.4
+    assert fit_region_threshold([np.zeros((60, 60), np.float32)], [disc(10)]) == 0.4
 
 
 def test_options_that_change_a_maps_values_have_a_scale_of_their_own(tiny_bundle: Path) -> None:

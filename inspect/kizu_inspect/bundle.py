@@ -148,7 +148,7 @@ class BundleSpec(Settings):
     explanation: dict[str, ExplanationScales] = Field(title="Explanation", description="Scales by method.")
     refine: Refine = Field(
         default="none", title="Refine",
-        description="How maps are drawn unless a recipe says otherwise: pixels where no masks were learned.",
+        description="How maps are drawn unless a recipe says otherwise: pixels where no places of defects were learned.",
     )  # fmt: skip
     provenance: Provenance
     weights_sha256: str = Field(default="", title="Weights", description="SHA-256 of weights.safetensors.")

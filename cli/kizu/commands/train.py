@@ -193,7 +193,7 @@ def train_command(
         say(trade_off_table(trade_off(trained.scored, overkill_limit=overkill_limit)))
     say(trained.said)
     if trained.bundle.spec.refine == "pixels":
-        say("no masks were learned from: maps are refined to pixels (explanation.refine: none stops it)")
+        say("no places of defects were learned: maps are refined to pixels (explanation.refine: none stops it)")
     say(f"bundle {out} ({trained.bundle.hash[:12]}, profile {trained.bundle.spec.input.profile}), report {report}")
     if several:
         say(f"These pictures chose it and flatter it: kizu evaluate {out} {data} says what it is worth on others.")

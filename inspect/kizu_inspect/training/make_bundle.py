@@ -83,7 +83,7 @@ def make_bundle(
         calibration=calibration,
         thresholds=Thresholds(),
         explanation=fit_scales(model, val, settings.input, good=good, device=device, methods=methods),
-        refine="none" if pictures["train"].outlined else "pixels",
+        refine="none" if pictures["train"].located else "pixels",
         provenance=Provenance(
             data_hash=data.data_hash,
             seed=settings.fit.seed,

@@ -43,12 +43,9 @@ class Pictures:
     """(N, H, W) `Places`; None where only the pictures' labels are learned from."""
 
     @property
-    def outlined(self) -> bool:
-        """Whether places are learned from masks, at least where most of the pictures that tell places have one."""
-        if self.truths is None:
-            return False
-        masked = sum(sample.mask is not None for sample in self.samples)
-        return masked > 0 and masked >= sum(bool(sample.boxes) and sample.mask is None for sample in self.samples)
+    def located(self) -> bool:
+        """Whether any of them says where a defect lies, to learn from."""
+        return self.truths is not None and any(bool(((one > 0) & (one != UNSURE)).any()) for one in self.truths)
 
     def __len__(self) -> int:
         return len(self.labels)
