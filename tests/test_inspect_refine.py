@@ -21,8 +21,8 @@ from kizu_inspect.inspector import Inspector
 from kizu_inspect.labelled.dataset import Sample, read_labelled
 from kizu_inspect.labelled.picture_files import read_picture
 from kizu_inspect.network.forward import Entrance, Forward
-from kizu_inspect.network.heads import LinearHead
-from kizu_inspect.network.model import Architecture, build_classifier
+from kizu_inspect.network.heads import HeadName, LinearHead
+from kizu_inspect.network.model import Architecture, HeadSettings, build_classifier
 from kizu_inspect.picture.images import CellGeometry
 from kizu_inspect.picture.inputs import InputSettings, TilingSettings
 from kizu_inspect.recipe import ExplanationSettings, Recipe, Refine
@@ -34,17 +34,16 @@ from kizu_inspect.training.train import train
 
 CPU = torch.device("cpu")
 SIZE = (9, 12)
+CELLS = CellGeometry(1.5, 4.0, 9.0)
 
 
-def forward_of(
-    judge: Callable[[Tensor], Tensor], images: Tensor, neutral: Tensor, *, cells: CellGeometry | None = None
-) -> Forward:
+def forward_of(judge: Callable[[Tensor], Tensor], images: Tensor, neutral: Tensor) -> Forward:
     """A network that is one formula of what it is given, which is the picture itself."""
     entrance = Entrance(lambda pictures, _: (pictures, neutral), judge)
     activations = torch.zeros(len(images), 1, 3, 4, dtype=images.dtype)
     return Forward(
         images, None, activations, judge(images), LinearHead(1, 2), lambda _: judge,  # type: ignore[arg-type,return-value]
-        cells=cells, entrance=entrance,
+        entrance=entrance,
     )  # fmt: skip
 
 
@@ -68,6 +67,23 @@ def test_of_a_linear_network_each_pixel_is_owed_what_it_adds(images: Tensor) -> 
     assert torch.allclose(influence(forward, targets, against=0)[1], margin.abs().sum(dim=0), atol=1e-12)
 
 
+def test_pictures_that_do_not_fit_together_are_asked_one_after_another(images: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def judge(pictures: Tensor) -> Tensor:
+        asked.append(len(pictures))
+        return torch.stack([pictures.sum(dim=(1, 2, 3)), pictures.square().sum(dim=(1, 2, 3))], dim=1)
+
+    forward = forward_of(judge, images, torch.zeros(1, 3, *SIZE, dtype=torch.float64))
+    targets = torch.tensor([1, 0])
+    together = influence(forward, targets)
+    monkeypatch.setattr("kizu_inspect.explain.refine.PIXELS_AT_ONCE", SIZE[0] * SIZE[1] + 1)
+    asked.clear()
+    assert torch.equal(influence(forward, targets), together)
+    assert asked == [1] * 8
+    assert influence(forward.subset(targets[:0]), targets[:0]).shape == (0, *SIZE)
+
+
 def test_of_a_curved_network_the_gradient_is_a_mean_of_four_points_on_the_way(images: Tensor) -> None:
     """Of x² from 0 they are at x/4, x/2, 3x/4 and x: 2x · 0.625, times x."""
     forward = forward_of(
@@ -81,9 +97,7 @@ def test_a_refined_map_is_the_mean_of_map_and_influence() -> None:
     """√(map at the square's middle × what is owed to the square), with scipy's Gaussian; a last odd row is a square of less."""
     rng = np.random.default_rng(0)
     owed, raw = rng.random((1, *SIZE)), rng.random((1, 3, 4))
-    forward = forward_of(lambda pictures: pictures.sum(dim=(2, 3)), torch.zeros(1, 3, *SIZE), torch.zeros(1, 3, *SIZE))
-    forward = replace(forward, cells=CellGeometry(1.5, 4.0, 9.0))
-    found = refined(Maps(torch.from_numpy(raw), (MapStatus.OK,)), forward, torch.from_numpy(owed))
+    found = refined(Maps(torch.from_numpy(raw), (MapStatus.OK,)), torch.from_numpy(owed), CELLS)
     assert found.status == (MapStatus.OK,)
     assert found.values.shape == (1, 5, 6)
     smooth = gaussian_filter(owed[0], 2.0, mode="mirror", radius=6)
@@ -98,12 +112,10 @@ def test_a_refined_map_is_the_mean_of_map_and_influence() -> None:
 
 
 def test_a_map_that_says_nothing_still_says_so() -> None:
-    forward = forward_of(lambda pictures: pictures.sum(dim=(2, 3)), torch.zeros(4, 3, *SIZE), torch.zeros(1, 3, *SIZE))
-    forward = replace(forward, cells=CellGeometry(1.5, 4.0, 9.0))
     statuses = (MapStatus.ALL_NEGATIVE, MapStatus.OK, MapStatus.OK, MapStatus.SIGNED_ACTIVATIONS)
     raw = torch.ones(4, 3, 4) * torch.tensor([0.0, 1.0, 1.0, 1.0])[:, None, None]
     owed = torch.ones(4, *SIZE) * torch.tensor([1.0, 0.0, torch.nan, 1.0])[:, None, None]
-    found = refined(Maps(raw, statuses), forward, owed)
+    found = refined(Maps(raw, statuses), owed, CELLS)
     assert found.status == (MapStatus.ALL_NEGATIVE, MapStatus.FLAT, MapStatus.NON_FINITE, MapStatus.SIGNED_ACTIVATIONS)
     assert bool(torch.isfinite(found.values).all())
 
@@ -143,19 +155,21 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "manifest.csv"
 
 
-def settings_of(*, places: bool, tiling: TilingSettings | None = None) -> TrainingSettings:
+def settings_of(*, places: bool, tiling: TilingSettings | None = None, head: HeadName = "evidence") -> TrainingSettings:
     side = 96 if tiling is None else 64
     return TrainingSettings(
         input=InputSettings(height_px=side, width_px=side, tiling=tiling, profile="part" if tiling is None else "surface"),
-        architecture=Architecture(cell_px=4, masks="input"),
+        architecture=Architecture(cell_px=4, masks="input", head=HeadSettings(kind=head)),
         fit=FitSettings(steps=12, batch_size=8, precision="float32"),
         learn_places=places,
         device="cpu",
     )
 
 
-def trained(parts: Path, out: Path, *, places: bool, tiling: TilingSettings | None = None) -> Bundle:
-    settings = settings_of(places=places, tiling=tiling)
+def trained(
+    parts: Path, out: Path, *, places: bool, tiling: TilingSettings | None = None, head: HeadName = "evidence"
+) -> Bundle:
+    settings = settings_of(places=places, tiling=tiling, head=head)
     return train(read_labelled(parts), out, settings, methods=("cam", "grad-cam")).bundle
 
 
@@ -197,6 +211,22 @@ def test_where_no_places_were_learned_maps_are_refined_unless_the_recipe_says_ot
     assert grid_shape(labels_only, picture, None) == (48, 48)
     assert grid_shape(labels_only, picture, "none") == (24, 24)
     assert trained(parts, tmp_path / "masks", places=True).spec.refine == "none"
+    deaf = trained(parts, tmp_path / "linear", places=True, head="linear")  # pools before it judges: no cell learns its place
+    assert deaf.spec.refine == "pixels"
+
+
+def test_the_scale_of_refined_maps_is_that_of_the_validation_pictures(tiny_bundle: Path) -> None:
+    bundle = Bundle.load(tiny_bundle)
+    samples = [sample for sample in read_labelled(tiny_bundle.parent / "parts").split("val") if sample.label != "good"]
+    judge = Inspector(bundle, Recipe(bundle=tiny_bundle), device=CPU, max_batch=4)
+    batch = judge.judge([read_picture(sample.path) for sample in samples])
+    found = [index for index, one in enumerate(batch.judgements) if one.predicted == samples[index].label]
+    maps = judge.maps(batch, found).values()
+    highest = [one.heatmap.maximum for one in maps if one.heatmap.status.has_map]
+    assert len(highest) > 2
+    scale = bundle.scale_of(ExplanationSettings(refine="pixels")).scale
+    assert scale == pytest.approx(np.percentile(highest, 95), rel=1e-3)
+    assert scale != pytest.approx(bundle.scale_of(ExplanationSettings(refine="none")).scale, rel=0.1)
 
 
 def test_a_bundle_of_before_draws_as_it_did_and_says_what_it_lacks(labels_only: Bundle) -> None:
@@ -217,6 +247,17 @@ def test_a_picture_in_tiles_has_one_refined_map(parts: Path, tmp_path: Path) -> 
     judge = Inspector(bundle, recipe, device=CPU, max_batch=4)
     sample = next(one for one in read_labelled(parts).split("test") if one.label != "good")
     (explanation,) = judge.explain(judge.judge([read_picture(sample.path)]), [0])
-    geometry = explanation.heatmap.geometry
-    assert (geometry.origin_x_px, geometry.step_x_px, geometry.step_y_px) == (0.5, 2.0, 2.0)
-    assert explanation.heatmap.grid.shape == (48, 48)
+    heatmap = explanation.heatmap
+    assert (heatmap.geometry.origin_x_px, heatmap.geometry.step_x_px, heatmap.geometry.step_y_px) == (0.5, 2.0, 2.0)
+    assert heatmap.grid.shape == (48, 48)
+    assert heatmap.maximum > 0
+    # In the first tile's corner, where no other reaches, it is that tile's own.
+    corner = torch.from_numpy(read_picture(sample.path)[:64, :64].copy()).permute(2, 0, 1)[None].float() / 255
+    explain = explainer("grad-cam", ExplanationSettings(refine="pixels"))
+    forward = bundle.model.explainable(corner)
+    alone = torch.stack(
+        [explain(forward, torch.tensor([bundle.spec.classes.index(one)])).values[0] for one in heatmap.target.split(", ")]
+    )
+    shown = heatmap.grid[:16, :16].astype(np.float32) * heatmap.maximum
+    if shown.any():
+        assert np.allclose(shown, alone.amax(dim=0)[:16, :16], atol=2e-3 * heatmap.maximum)

@@ -43,16 +43,16 @@ class PictureMap:
 
     def in_view(self, number: int) -> Floats:
         """The map on the fixed scale, not clipped, at every pixel of a view's input."""
-        on_scale = self.whole / np.float32(self.heatmap.scale)
+        scale = np.float32(self.heatmap.scale)
         if self._sight is None:
-            return on_scale
+            return self.whole / scale
         geometry = input_geometry(self._cells, input_px=self._sight.inputs.size_px)
         if self._sight.corners is None:
-            return sample_grid(on_scale, geometry)
+            return sample_grid(self.whole, geometry) / scale
         x, y = self._sight.corners[number]
         whole = self.heatmap.geometry
         moved = replace(geometry, origin_x_px=whole.origin_x_px - x, origin_y_px=whole.origin_y_px - y)
-        return sample_grid(on_scale, moved)
+        return sample_grid(self.whole, moved) / scale
 
 
 def picture_map(

@@ -261,7 +261,9 @@ def _budgets(options: ExplanationSettings, good: int | None, asked: Sequence[tup
     """`channels_<n>`: the mean correlation of Score-CAM's map from only n channels with the exact one."""
 
     def maps(channels: int | None) -> torch.Tensor:
-        explain = explainer("score-cam", options.model_copy(update={"method": "score-cam", "channels": channels}), good=good)
+        explain = explainer(
+            "score-cam", options.model_copy(update={"method": "score-cam", "channels": channels, "refine": "none"}), good=good
+        )
         return torch.cat(
             [explain(forward, torch.tensor([target], device=forward.logits.device)).values for forward, target, _ in asked]
         )

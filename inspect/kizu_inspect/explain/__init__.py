@@ -62,6 +62,10 @@ def explainer(method: str, settings: ExplanationSettings | None = None, *, good:
     def explain(forward: Forward, targets: Tensor) -> Maps:
         check_targets(forward, targets)
         maps = chosen(forward, targets, **options)
-        return refined(maps, forward, influence(forward, targets, against=against)) if refine else maps
+        if not refine:
+            return maps
+        if forward.cells is None:
+            raise MethodError("a map cannot be refined", found="a forward pass that does not say where its cells lie")
+        return refined(maps, influence(forward, targets, against=against), forward.cells)
 
     return explain

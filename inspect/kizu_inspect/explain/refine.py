@@ -10,7 +10,7 @@ from kizu_inspect.errors import MethodError
 from kizu_inspect.explain.cells import sampled
 from kizu_inspect.explain.contract import Maps
 from kizu_inspect.explain.smoothing import blurred
-from kizu_inspect.network.forward import Forward
+from kizu_inspect.network.forward import Entrance, Forward
 from kizu_inspect.picture.images import CellGeometry
 from kizu_inspect.recipe import Refine
 from kizu_inspect.results import MapStatus
@@ -20,6 +20,8 @@ __all__ = ["STEP_PX", "influence", "map_cells", "refined"]
 STEPS = 4
 STEP_PX = 2
 """A refined map has a cell for each square of so many pixels."""
+PIXELS_AT_ONCE = 8 * 224 * 224
+"""A backward pass keeps every layer's features: so many pixels of input together, so that memory stays bounded."""
 BLUR_PX = 2.0
 """Gradients by pixel are rough: a Gaussian of this deviation is laid over them."""
 
@@ -41,31 +43,37 @@ def influence(forward: Forward, targets: Tensor, *, against: int | None = None) 
         raise MethodError(
             "a map cannot be refined", found="a forward pass without the network's entrance", expected="a Classifier's"
         )
+    height, width = forward.images.shape[2:]
+    together = max(1, PIXELS_AT_ONCE // (height * width))
+    rows = torch.arange(len(targets), device=targets.device)
+    owed = [_owed(forward.entrance, forward.subset(some), targets[some], against) for some in torch.split(rows, together)]
+    return torch.cat(owed)
+
+
+def _owed(entrance: Entrance, forward: Forward, targets: Tensor, against: int | None) -> Tensor:
     with torch.no_grad():
-        seen, neutral = forward.entrance.shown(forward.images, forward.references)
+        seen, neutral = entrance.shown(forward.images, forward.references)
     total = torch.zeros_like(seen)
     for step in range(1, STEPS + 1):
         with torch.enable_grad():
             between = torch.lerp(neutral.expand_as(seen), seen, step / STEPS).requires_grad_()
-            logits = forward.entrance.judge(between)
+            logits = entrance.judge(between)
             score = logits.gather(1, targets[:, None]).sum() - (0 if against is None else logits[:, against].sum())
             (gradient,) = torch.autograd.grad(score, between)
         total += gradient
     return ((seen - neutral) * total / STEPS).abs().sum(dim=1)
 
 
-def refined(maps: Maps, forward: Forward, owed: Tensor) -> Maps:
-    """√(map · S), with a cell for each 2 × 2 px: S is what the logit owes to that square, smoothed; `owed` as of `influence`.
+def refined(maps: Maps, owed: Tensor, cells: CellGeometry) -> Maps:
+    """√(map · S), with a cell for each 2 × 2 px: S is what the logit owes to that square, smoothed; `owed` as of
+    `influence`, `cells` where those of the maps lie.
 
     The geometric mean of where the cells say that the evidence lies and which pixels it hangs on, as Guided Grad-CAM multiplies
     the two. A map that says nothing is left saying so; one that no pixel bears out is flat.
     """
-    assert forward.cells is not None
     smooth = blurred(owed[:, None], BLUR_PX)
     squares = F.avg_pool2d(smooth, STEP_PX, ceil_mode=True, count_include_pad=False) * STEP_PX**2
-    drawn = sampled(
-        maps.values[:, None].to(squares.dtype), forward.cells, map_cells(forward.cells, "pixels"), squares.shape[2:]
-    )
+    drawn = sampled(maps.values[:, None].to(squares.dtype), cells, map_cells(cells, "pixels"), squares.shape[2:])
     values = torch.sqrt(drawn * squares)[:, 0]
     finite = values.flatten(1).isfinite().all(dim=1)
     values = torch.where(finite[:, None, None], values, 0)

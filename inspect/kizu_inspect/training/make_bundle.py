@@ -83,7 +83,7 @@ def make_bundle(
         calibration=calibration,
         thresholds=Thresholds(),
         explanation=fit_scales(model, val, settings.input, good=good, device=device, methods=methods),
-        refine="none" if pictures["train"].located else "pixels",
+        refine="none" if _places_learned(settings, pictures["train"]) else "pixels",
         provenance=Provenance(
             data_hash=data.data_hash,
             seed=settings.fit.seed,
@@ -121,6 +121,13 @@ def make_bundle(
     chosen = choose_thresholds(scored, promised_miss_rate=settings.promised_miss_rate, overkill_limit=settings.overkill_limit)
     bundle = Bundle.save(out, spec.model_copy(update={"thresholds": chosen.thresholds}), model)
     return MadeBundle(bundle, confusion, chosen.lines, scored, samples)
+
+
+def _places_learned(settings: TrainingSettings, train: Pictures) -> bool:
+    """Whether training taught the map that the verdict rests on where defects lie."""
+    fit = settings.fit
+    weights = {"evidence": fit.evidence_weight, "lfi": fit.pointing_weight}  # other heads know no places
+    return weights.get(settings.architecture.head.kind, 0.0) > 0 and train.located
 
 
 def _calibration_error(p: npt.NDArray[np.float64], pictures: Pictures, *, good: int | None, several: bool) -> float:
