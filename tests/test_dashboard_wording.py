@@ -25,6 +25,11 @@ def test_a_map_says_what_it_shows(method: str, status: MapStatus, said: str) -> 
     assert map_subject(replace(explanation(method).heatmap, target="scratch", status=status)) == said
 
 
+def test_a_refined_attention_map_hangs_on_a_class() -> None:
+    heatmap = replace(explanation("lfi-cam").heatmap, target="scratch")
+    assert map_subject(heatmap, refined=True) == "where the network looked, and scratch hangs on it"
+
+
 @pytest.mark.parametrize(
     ("models", "asked", "said"),
     [

@@ -57,10 +57,15 @@ def map_name(record: InspectionRecord, method: str) -> str:
     return method_name(method) + (", refined to pixels" if record.refined else "")
 
 
-def map_subject(heatmap: Heatmap) -> str:
-    """What the map shows: `evidence for scratch`; an attention map knows no class, and some maps leave channels out."""
+def map_subject(heatmap: Heatmap, *, refined: bool = False) -> str:
+    """What the map shows: `evidence for scratch`; an attention map knows no class, unless it is `refined`, and some maps leave
+    channels out."""
     if heatmap.method == "lfi-cam":
-        return "where the network looked, whatever the class"
+        return (
+            f"where the network looked, and {heatmap.target} hangs on it"
+            if refined
+            else "where the network looked, whatever the class"
+        )
     left_out = " (channels with negative activations left out)" if heatmap.status is MapStatus.SIGNED_ACTIVATIONS else ""
     return f"evidence for {heatmap.target}{left_out}"
 

@@ -39,7 +39,7 @@ def viewer_data(record: InspectionRecord, method: str) -> dict[str, Any]:
         "width": record.width_px or (geometry.width_px if geometry is not None else None),
         "height": record.height_px or (geometry.height_px if geometry is not None else None),
         "method": None if heatmap is None else map_name(record, heatmap.method),
-        "about": None if heatmap is None else map_subject(heatmap),
+        "about": None if heatmap is None else map_subject(heatmap, refined=record.refined),
         "peak": None if heatmap is None else heatmap.peak,
         "message": why,
         "colours": base64.b64encode(COLOUR_TABLE.tobytes()).decode("ascii"),

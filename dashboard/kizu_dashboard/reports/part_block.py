@@ -112,7 +112,9 @@ def _evidence(sheet: Sheet, record: InspectionRecord, image: ImageRGB | str, top
     width, _ = sheet.picture(overlay(image, heatmap), x=x, y=top, width=FRAME_MM[0], height=height)
     _outlines(sheet, explanation, x, top, width / image.shape[1])
     sheet.set_xy(x - sheet.c_margin, top + height + 1)
-    sheet.text_line(f"{map_name(record, heatmap.method)}: {map_subject(heatmap)}", 8, bold=True, height=4)
+    sheet.text_line(
+        f"{map_name(record, heatmap.method)}: {map_subject(heatmap, refined=record.refined)}", 8, bold=True, height=4
+    )
     bar = top + height + 5.4
     sheet.picture(colour_legend(520, 16), x=x, y=bar, width=52, height=1.6)
     sheet.set_xy(x - sheet.c_margin, bar + 1.8)
