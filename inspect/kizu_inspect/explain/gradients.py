@@ -8,7 +8,7 @@ from torch import Tensor
 from kizu_inspect.network.forward import Forward
 from kizu_inspect.network.heads import ReadoutHead
 
-__all__ = ["gradient_of_head", "mean_gradient", "readout_weights"]
+__all__ = ["gradient_of_head", "mean_gradient", "readout_weights", "target_score"]
 
 
 def gradient_of_head(forward: Forward, targets: Tensor, *, against: int | None = None) -> Tensor:
@@ -19,10 +19,14 @@ def gradient_of_head(forward: Forward, targets: Tensor, *, against: int | None =
     with torch.enable_grad():
         # A copy made here: torch refuses gradients on what was made under inference mode.
         leaf = forward.activations.detach().clone().requires_grad_()
-        logits = forward.head_on(leaf)
-        score = logits.gather(1, targets[:, None]).sum() - (0 if against is None else logits[:, against].sum())
-        (gradient,) = torch.autograd.grad(score, leaf)
+        (gradient,) = torch.autograd.grad(target_score(forward.head_on(leaf), targets, against=against), leaf)
     return gradient
+
+
+def target_score(logits: Tensor, targets: Tensor, *, against: int | None) -> Tensor:
+    """What is differentiated: the sum over pictures of the logit of `targets` (N,), less that of `against` where given."""
+    score = logits.gather(1, targets[:, None]).sum()
+    return score if against is None else score - logits[:, against].sum()
 
 
 def mean_gradient(forward: Forward, targets: Tensor, *, against: int | None = None) -> Tensor:

@@ -9,13 +9,14 @@ from torch import Tensor
 from kizu_inspect.errors import MethodError
 from kizu_inspect.explain.cells import sampled
 from kizu_inspect.explain.contract import Maps
+from kizu_inspect.explain.gradients import target_score
 from kizu_inspect.explain.smoothing import blurred
 from kizu_inspect.network.forward import Entrance, Forward
 from kizu_inspect.picture.images import CellGeometry
 from kizu_inspect.recipe import Refine
 from kizu_inspect.results import MapStatus
 
-__all__ = ["STEP_PX", "influence", "map_cells", "refined"]
+__all__ = ["influence", "map_cells", "refined"]
 
 STEPS = 4
 STEP_PX = 2
@@ -57,9 +58,7 @@ def _owed(entrance: Entrance, forward: Forward, targets: Tensor, against: int | 
     for step in range(1, STEPS + 1):
         with torch.enable_grad():
             between = torch.lerp(neutral.expand_as(seen), seen, step / STEPS).requires_grad_()
-            logits = entrance.judge(between)
-            score = logits.gather(1, targets[:, None]).sum() - (0 if against is None else logits[:, against].sum())
-            (gradient,) = torch.autograd.grad(score, between)
+            (gradient,) = torch.autograd.grad(target_score(entrance.judge(between), targets, against=against), between)
         total += gradient
     return ((seen - neutral) * total / STEPS).abs().sum(dim=1)
 

@@ -32,7 +32,7 @@ DEFAULT_THRESHOLD, REFINED_THRESHOLD = 0.4, 0.2
 """Where no validation picture says where its defect lies. Of refined maps a smaller share of the scale meets defects best: with
 masks or boxes to fit it on it was 0.10 to 0.20 on drawn plates, drawn textures and magnetic tiles."""
 THRESHOLDS = np.round(np.arange(0.1, 0.91, 0.05), 2)
-FLAT = 0.98
+KEPT_OVERLAP = 0.98
 SCALED_PICTURES = 1024
 """So many pictures, or tiles, are enough for a percentile."""
 MASKED_PICTURES = 24
@@ -169,8 +169,8 @@ def fit_region_threshold(
     *,
     default: float = DEFAULT_THRESHOLD,
 ) -> float:
-    """The highest threshold that keeps `FLAT` of the best mean intersection over union of maps (H, W) on their fixed scale and
-    the defects' pixels.
+    """The highest threshold that keeps nearly the best mean intersection over union (`KEPT_OVERLAP` of it) of maps (H, W) on
+    their fixed scale and the defects' pixels.
 
     The optimum is flat: a stricter threshold costs next to no overlap there, and draws fewer regions where nothing is.
     """
@@ -182,7 +182,7 @@ def fit_region_threshold(
         scores += (hot & truth).sum(axis=(1, 2)) / (hot | truth).sum(axis=(1, 2))
     if not scores.any():
         return default
-    return float(THRESHOLDS[np.flatnonzero(scores >= FLAT * scores.max())[-1]])
+    return float(THRESHOLDS[np.flatnonzero(scores >= KEPT_OVERLAP * scores.max())[-1]])
 
 
 def _scale(
