@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -34,9 +35,9 @@ def check_targets(forward: Forward, targets: Tensor) -> None:
     expected = f"{pictures} class indices below {classes}, as int64"
     if targets.dtype != torch.int64 or targets.shape != (pictures,):
         raise MethodError("targets do not fit the pictures", found=f"{targets.dtype} {tuple(targets.shape)}", expected=expected)
-    wrong = targets[(targets < 0) | (targets >= classes)]
-    if len(wrong):
-        raise MethodError("a target is no class of the model", found=str(wrong[0].item()), expected=expected)
+    wrong = [target for target in targets.tolist() if not 0 <= target < classes]
+    if wrong:
+        raise MethodError("a target is no class of the model", found=str(wrong[0]), expected=expected)
 
 
 def finish(forward: Forward, targets: Tensor, signed: Tensor, *, misfit: Tensor | None = None, of_class: bool = True) -> Maps:
@@ -47,26 +48,24 @@ def finish(forward: Forward, targets: Tensor, signed: Tensor, *, misfit: Tensor 
     """
     signed = signed.detach()
     signed = signed if signed.dtype == torch.float64 else signed.float()  # double precision is for comparison with references
-    cells = signed.flatten(1)
-    low, high = cells.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).aminmax(dim=1)
-    marks = [cells.isfinite().all(dim=1), high > 0, high > low, low < 0]
-    marks.append(torch.zeros_like(marks[0]) if misfit is None else misfit)
-    one_cell = cells.shape[1] == 1
+    low, high = signed.flatten(1).aminmax(dim=1)  # NaN where a cell is NaN: one look at the map, and one copy to the host
+    misfits = torch.zeros_like(low) if misfit is None else misfit.to(low.dtype)
+    found = torch.stack([low, high, misfits], dim=1).tolist()
+    one_cell = signed.shape[1:].numel() == 1
     status = []
-    for target, (finite, positive, varied, negative, misfits) in zip(
-        targets.tolist(), torch.stack(marks, dim=1).tolist(), strict=True
-    ):
+    for target, (least, most, misfits_formula) in zip(targets.tolist(), found, strict=True):
         if of_class and isinstance(forward.head, ReadoutHead) and not forward.head.has_map(target):
             status.append(MapStatus.NO_EVIDENCE_MAP)
-        elif not finite:
+        elif not (math.isfinite(least) and math.isfinite(most)):
             status.append(MapStatus.NON_FINITE)
-        elif misfits:
+        elif misfits_formula:
             status.append(MapStatus.SIGNED_ACTIVATIONS)
-        elif positive:
-            status.append(MapStatus.OK if varied or one_cell else MapStatus.FLAT)
+        elif most > 0:
+            status.append(MapStatus.OK if most > least or one_cell else MapStatus.FLAT)
         else:
-            status.append(MapStatus.ALL_NEGATIVE if negative else MapStatus.FLAT)
-    unmapped = [s in (MapStatus.NO_EVIDENCE_MAP, MapStatus.NON_FINITE) for s in status]
-    silent = torch.tensor(unmapped, dtype=torch.bool, device=signed.device)  # the type is said because a batch may be empty
-    values = torch.relu(torch.nan_to_num(signed, nan=0.0, posinf=0.0, neginf=0.0))
-    return Maps(values.masked_fill(silent[:, None, None], 0), tuple(status))
+            status.append(MapStatus.ALL_NEGATIVE if least < 0 else MapStatus.FLAT)
+    values = torch.relu(signed)
+    silent = [i for i, one in enumerate(status) if one in (MapStatus.NO_EVIDENCE_MAP, MapStatus.NON_FINITE)]
+    if silent:
+        values[silent] = 0
+    return Maps(values, tuple(status))
