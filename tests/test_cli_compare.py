@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from kizu.main import app
 from kizu_inspect.bundle import Bundle
 from kizu_inspect.errors import ConfigError
-from kizu_inspect.picture.images import decode_image
+from kizu_inspect.picture.decoding import decode_image
 from kizu_inspect.synth import write_set
 
 run = CliRunner().invoke

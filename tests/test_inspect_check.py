@@ -16,7 +16,8 @@ from kizu_inspect.labelled.checking.page import page, thumbnail
 from kizu_inspect.labelled.dataset import read_labelled
 from kizu_inspect.labelled.findings import Finding
 from kizu_inspect.labelled.samples import Sample
-from kizu_inspect.picture.images import decode_image, encode_png
+from kizu_inspect.picture.decoding import decode_image
+from kizu_inspect.picture.images import encode_png
 from kizu_inspect.synth import draw_part
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from kizu_inspect.errors import SourceError
-from kizu_inspect.picture.images import decode_image
+from kizu_inspect.picture.decoding import decode_image
 from kizu_pipeline.settings import CameraSource
 from kizu_pipeline.sources.base import Work
 from kizu_pipeline.sources.camera import LiveCamera, VideoFile, open_camera, public_name

@@ -20,7 +20,8 @@ from kizu_db.settings import DatabaseSettings
 from kizu_db.values import ExplanationState
 from kizu_inspect.errors import BundleError, ConfigError, KizuError, MethodError, SourceError
 from kizu_inspect.inspector import Inspector
-from kizu_inspect.picture.images import decode_image, encode_png
+from kizu_inspect.picture.decoding import decode_image
+from kizu_inspect.picture.images import encode_png
 from kizu_inspect.recipe import Recipe
 from kizu_inspect.results import Verdict
 from kizu_pipeline import explaining

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from kizu_inspect.errors import ConfigError, ImageError
 from kizu_inspect.labelled.dataset import LabelledSet
-from kizu_inspect.labelled.readers.files import picture_size
+from kizu_inspect.picture.decoding import picture_size
 from kizu_inspect.settings import describe_invalid
 
 if TYPE_CHECKING:

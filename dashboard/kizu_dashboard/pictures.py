@@ -11,8 +11,9 @@ import numpy as np
 
 from kizu_dashboard.room import Room
 from kizu_db.values import InspectionRecord
+from kizu_inspect.picture.decoding import decode_image
 from kizu_inspect.picture.heatmap import upsample
-from kizu_inspect.picture.images import decode_image, encode_png
+from kizu_inspect.picture.images import encode_png
 from kizu_inspect.results import ImageRGB
 
 __all__ = ["THUMBNAIL_PX", "Picture", "heatmap_png", "parse_uid", "photo", "shrink", "stored_image", "thumbnail"]

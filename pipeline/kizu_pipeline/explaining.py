@@ -11,7 +11,7 @@ from kizu_db.image_store import ImageStore
 from kizu_db.records import Records
 from kizu_db.values import InspectionRecord
 from kizu_inspect.errors import BundleError, ConfigError, ImageError, KizuError, MethodError, RecordError
-from kizu_inspect.picture.images import decode_image
+from kizu_inspect.picture.decoding import decode_image
 from kizu_inspect.results import Explanation, ImageRGB
 from kizu_pipeline.settings import RuntimeSettings
 

@@ -53,8 +53,9 @@ def inspect_command(
     import numpy as np
 
     from kizu_inspect.inspector import Inspector
+    from kizu_inspect.picture.decoding import decode_image
     from kizu_inspect.picture.heatmap import overlay
-    from kizu_inspect.picture.images import decode_image, encode_png
+    from kizu_inspect.picture.images import encode_png
 
     if fail_on not in (None, "reject"):
         raise typer.BadParameter(f"found {fail_on}; expected reject", param_hint="--fail-on")

@@ -12,8 +12,8 @@ from kizu_dashboard.wording import disposition_text, map_name, map_subject, mome
 from kizu_db.image_store import ImageStore
 from kizu_db.values import InspectionRecord, Review
 from kizu_inspect.errors import ImageError, RecordError
+from kizu_inspect.picture.decoding import decode_image
 from kizu_inspect.picture.heatmap import colour_legend, overlay
-from kizu_inspect.picture.images import decode_image
 from kizu_inspect.results import Explanation, ImageRGB, Region
 
 __all__ = ["draw_part_block", "part_texts"]

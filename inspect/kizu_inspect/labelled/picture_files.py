@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from kizu_inspect.errors import DataError, ImageError
 from kizu_inspect.labelled.samples import Sample
-from kizu_inspect.picture.images import decode_image
+from kizu_inspect.picture.decoding import decode_image
 from kizu_inspect.picture.reference import Grey, align, grey_of
 from kizu_inspect.recipe import AlignmentSettings
 

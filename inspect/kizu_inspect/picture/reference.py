@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kizu_inspect.errors import ConfigError, ImageError
-from kizu_inspect.picture.images import decode_image
+from kizu_inspect.picture.decoding import decode_image
 from kizu_inspect.recipe import AlignmentSettings, ReferenceSettings
 from kizu_inspect.results import ImageRGB
 

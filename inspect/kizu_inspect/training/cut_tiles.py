@@ -12,7 +12,8 @@ from kizu_inspect.errors import DataError, ImageError
 from kizu_inspect.labelled.dataset import Box, Sample
 from kizu_inspect.labelled.picture_files import read_picture, read_reference
 from kizu_inspect.labelled.places import defects_of, places_of
-from kizu_inspect.labelled.readers.files import picture_size, unreadable
+from kizu_inspect.labelled.readers.files import unreadable
+from kizu_inspect.picture.decoding import picture_size
 from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.picture.tiles import Corner
 from kizu_inspect.training.pictures import Pictures, on_disk

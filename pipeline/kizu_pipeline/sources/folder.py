@@ -17,7 +17,7 @@ from pathlib import Path, PurePath
 import structlog
 
 from kizu_inspect.errors import ImageError, SourceError
-from kizu_inspect.picture.images import decode_image
+from kizu_inspect.picture.decoding import decode_image
 from kizu_pipeline.filing import move_aside, move_to_quarantine
 from kizu_pipeline.locks import folder_lock
 from kizu_pipeline.naming import PartIdentity, part_of_file, printable

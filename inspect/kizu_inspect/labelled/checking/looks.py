@@ -14,7 +14,7 @@ from kizu_inspect.labelled.findings import Finding
 from kizu_inspect.labelled.places import DEFECT_ABOVE, box_findings, listed, mask_finding, read_mask
 from kizu_inspect.labelled.readers.files import unreadable
 from kizu_inspect.labelled.samples import Sample
-from kizu_inspect.picture.images import decode_image
+from kizu_inspect.picture.decoding import decode_image
 
 __all__ = ["Look", "look_at"]
 

@@ -16,7 +16,7 @@ from kizu_inspect.labelled.checking.check import Checked
 from kizu_inspect.labelled.findings import Finding
 from kizu_inspect.labelled.places import DEFECT_ABOVE, read_mask
 from kizu_inspect.labelled.samples import SPLITS, Sample
-from kizu_inspect.picture.images import decode_image
+from kizu_inspect.picture.decoding import decode_image
 from kizu_inspect.results import ImageRGB
 
 __all__ = ["page", "thumbnail"]

@@ -7,12 +7,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from PIL import Image
-
 from kizu_inspect.errors import DataError
 from kizu_inspect.labelled.findings import Finding, a_few
 from kizu_inspect.labelled.samples import PICTURES
-from kizu_inspect.picture.images import decode_image
 
 __all__ = [
     "GroupOf",
@@ -20,7 +17,6 @@ __all__ = [
     "group_finder",
     "is_there",
     "picture_files",
-    "picture_size",
     "relative_name",
     "unannotated",
     "unreadable",
@@ -73,16 +69,6 @@ def relative_name(file: Path, root: Path) -> str:
 def is_there(file: Path) -> bool:
     """Whether it is a file; also of a name that no file can have, at which `Path.is_file` raises."""
     return os.path.isfile(file)
-
-
-def picture_size(path: Path) -> tuple[int, int]:
-    """Width and height in px, from the header where Pillow knows the format. Raises OSError or ImageError."""
-    try:
-        with Image.open(path) as picture:
-            return picture.size
-    except (OSError, SyntaxError, ValueError):
-        height, width = decode_image(path.read_bytes()).shape[:2]  # knows more formats, or tells what is wrong
-        return width, height
 
 
 def absent_files(

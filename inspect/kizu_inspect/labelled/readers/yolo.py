@@ -15,12 +15,12 @@ from kizu_inspect.labelled.readers.files import (
     absent_files,
     is_there,
     picture_files,
-    picture_size,
     relative_name,
     unannotated,
     unreadable,
 )
 from kizu_inspect.labelled.samples import SPLITS, Box, Sample, boxed_sample, outward
+from kizu_inspect.picture.decoding import picture_size
 
 __all__ = ["read_yolo", "yolo_files"]
 

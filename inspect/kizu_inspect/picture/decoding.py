@@ -1,0 +1,188 @@
+"""From a picture's bytes to its pixels, or to the reason why they are no whole picture."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import simplejpeg
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+
+from kizu_inspect.errors import ImageError
+from kizu_inspect.results import ImageRGB
+
+__all__ = ["decode_image", "picture_size"]
+
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
+Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit; ours is checked from the header, before any pixel
+
+SUBFILE_TYPE, WIDTH, HEIGHT, PHOTOMETRIC, ORIENTATION = 254, 256, 257, 262, 274  # tags of TIFF 6.0
+SMALLER_COPY_OR_MASK, WHITE_IS_0 = 1 | 4, 0
+TURNED_BACK: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+"""By TIFF's orientation: what undoes the turn that Pillow makes for it."""
+
+
+def decode_image(data: bytes, *, max_megapixels: float = 100.0) -> ImageRGB:
+    """The picture in `data`: (H, W, 3) uint8 RGB.
+
+    PNG, JPEG, BMP and TIFF; grey, palette and 16-bit pictures become 8-bit RGB (16-bit values divided by 257; white as 0 is
+    turned round), transparent pixels are laid over black. The header is read before any pixel, so that an oversized picture
+    costs nothing. The orientation of EXIF and TIFF is ignored: boxes and masks speak of the sensor's pixels.
+
+    Raises ImageError: empty, not a picture, truncated, damaged as far as the format can tell (what a decoder merely warns of
+    is an error; PNG carries a check sum, BMP, JPEG and TIFF do not), of several pages, or too large.
+    """
+    if not data:
+        raise ImageError("picture is empty", found="0 bytes", expected="a PNG, JPEG, BMP or TIFF file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of damaged EXIF data, which nothing here reads
+            with _opened(data) as picture:
+                _check_size(picture.width, picture.height, max_megapixels)
+                if isinstance(picture, TiffImagePlugin.TiffImageFile):
+                    _check_pages(picture)
+                if picture.format == "PNG":
+                    # Pillow reads as many rows as there are, and the check sums that would tell only when asked.
+                    _opened(data).verify()
+                if picture.format in ("JPEG", "MPO"):
+                    return _decode_jpeg(data, picture)
+                turn_back = None
+                if isinstance(picture, TiffImagePlugin.TiffImageFile):
+                    turn_back = TURNED_BACK.get(picture.tag_v2.get(ORIENTATION, 1))
+                picture.load()
+                pixels = _to_rgb8(picture)
+                return pixels if turn_back is None else np.asarray(Image.fromarray(pixels).transpose(turn_back))
+    except UnidentifiedImageError:
+        if data[:4] in (b"II*\0", b"MM\0*"):  # Pillow knows no TIFF with three 16-bit channels; OpenCV does
+            return _decode_deep_tiff(data, max_megapixels)
+        start = data[:8].hex(" ")
+        raise ImageError(
+            "not a picture", found=f"a file beginning with bytes {start}", expected="PNG, JPEG, BMP or TIFF"
+        ) from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise ImageError(
+            "picture is truncated or broken", found=str(error), expected="a whole file", next_step="Take it again."
+        ) from None
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Width and height in px of the pixels that `decode_image` gives, from the header where Pillow knows the format.
+
+    Raises OSError or ImageError.
+    """
+    try:
+        with Image.open(path, formats=FORMATS) as picture:
+            if isinstance(picture, TiffImagePlugin.TiffImageFile):  # whose size Pillow already turns
+                return picture.tag_v2[WIDTH], picture.tag_v2[HEIGHT]
+            return picture.size
+    except (OSError, SyntaxError, ValueError, KeyError):
+        height, width = decode_image(path.read_bytes()).shape[:2]  # knows more formats, or tells what is wrong
+        return width, height
+
+
+def _opened(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data), formats=FORMATS)
+
+
+def _check_pages(picture: TiffImagePlugin.TiffImageFile) -> None:
+    """A second page may show another side of the part, and nobody would have looked at it."""
+    pages = 0
+    for index in range(picture.n_frames):
+        picture.seek(index)
+        pages += index == 0 or not picture.tag_v2.get(SUBFILE_TYPE, 0) & SMALLER_COPY_OR_MASK
+    picture.seek(0)
+    if pages > 1:
+        raise ImageError(
+            "picture has several pages", found=f"a TIFF of {pages} pages", expected="one picture a file",
+            next_step="Have the camera write one file a view; each is inspected.",
+        )  # fmt: skip
+
+
+def _decode_jpeg(data: bytes, picture: Image.Image) -> ImageRGB:
+    """Pillow's own decoder hears the library's warnings of damaged data and goes on; this one stops."""
+    if picture.mode in ("RGB", "L"):
+        return np.asarray(simplejpeg.decode_jpeg(data, "RGB", strict=True))
+    simplejpeg.decode_jpeg(data, "CMYK", strict=True)
+    return _to_rgb8(picture)
+
+
+def _check_size(width_px: int, height_px: int, max_megapixels: float) -> None:
+    megapixels = width_px * height_px / 1e6
+    if megapixels > max_megapixels:
+        raise ImageError(
+            "picture is too large",
+            found=f"{width_px} × {height_px} px ({megapixels:.1f} megapixels)",
+            expected=f"at most {max_megapixels:g} megapixels",
+            next_step="Raise recipe.max_megapixels if such pictures are meant.",
+        )
+
+
+def _to_rgb8(picture: Image.Image) -> ImageRGB:
+    if picture.mode in ("I", "F"):
+        raise ImageError(
+            "pixel values have no known range",
+            found="whole numbers of 32 bits" if picture.mode == "I" else "floating-point numbers",
+            expected="8 or 16 bits",
+        )
+    if picture.mode.startswith("I;16"):
+        values = np.asarray(picture).astype(np.float64)
+        if isinstance(picture, TiffImagePlugin.TiffImageFile) and picture.tag_v2.get(PHOTOMETRIC) == WHITE_IS_0:
+            values = 65535 - values
+        return _grey_to_rgb(np.rint(values / 257).astype(np.uint8))
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        with_alpha = picture.convert("RGBA")
+        if not np.asarray(with_alpha)[:, :, 3].any():
+            raise ImageError(
+                "picture is wholly transparent", found="an alpha channel of 0 everywhere", expected="pixels that can be seen",
+                next_step="Have the camera write three channels: the fourth is none of its own.",
+            )  # fmt: skip
+        black = Image.new("RGBA", with_alpha.size, (0, 0, 0, 255))
+        return np.array(Image.alpha_composite(black, with_alpha).convert("RGB"), dtype=np.uint8)
+    return np.array(picture.convert("RGB"), dtype=np.uint8)
+
+
+def _grey_to_rgb(grey: npt.NDArray[np.uint8]) -> ImageRGB:
+    return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def _decode_deep_tiff(data: bytes, max_megapixels: float) -> ImageRGB:
+    broken = ImageError("picture is truncated or broken", found="a TIFF that does not decode", expected="a whole file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a directory cut short; its size is missing then
+            header = TiffImagePlugin.ImageFileDirectory_v2(data[:8])
+            stream = io.BytesIO(data)
+            stream.seek(header.next)
+            header.load(stream)
+        width_px, height_px = int(header[WIDTH]), int(header[HEIGHT])
+    except (OSError, SyntaxError, ValueError, KeyError, TypeError, struct.error):
+        raise broken from None
+    _check_size(width_px, height_px, max_megapixels)
+    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if decoded is None:
+        raise broken
+    pixels: npt.NDArray[Any] = decoded
+    if pixels.dtype == np.uint16:
+        pixels = np.rint(pixels / 257.0)
+    elif pixels.dtype != np.uint8:
+        raise ImageError("pixel values have no known range", found=str(pixels.dtype), expected="8 or 16 bit")
+    if pixels.ndim == 2:
+        return _grey_to_rgb(pixels.astype(np.uint8))
+    colour = pixels[:, :, 2::-1].astype(np.float64)
+    if pixels.shape[2] == 4:
+        colour *= pixels[:, :, 3:].astype(np.float64) / 255
+    return np.ascontiguousarray(np.rint(colour), dtype=np.uint8)
