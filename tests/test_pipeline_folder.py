@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import threading
 import time
@@ -16,6 +17,7 @@ from kizu_pipeline.locks import LOCK_NAME, folder_lock
 from kizu_pipeline.settings import FolderSource
 from kizu_pipeline.sources.base import Work
 from kizu_pipeline.sources.folder import FolderIntake, open_folder
+from kizu_pipeline.sources.writers import is_local
 from line_world import drawn_png, names_in
 
 LONG_AGO = 1_700_000_000
@@ -70,12 +72,14 @@ def test_what_is_passed_over(folder: Folder) -> None:
     assert names(folder.intake().take(10)) == ["ok.png"]
 
 
-def test_done_and_quarantine_inside_the_folder_are_not_judged_again(folder: Folder) -> None:
-    folder.drop("done/a.png")
-    folder.drop("quarantine/b.png")
-    folder.drop("c.png")
-    intake = folder.intake(done=folder.path / "done", quarantine=folder.path / "quarantine")
-    assert names(intake.take(10)) == ["c.png"]
+def test_litter_and_sidecars_are_left_where_they_lie(folder: Folder) -> None:
+    litter = ("Thumbs.db", "desktop.ini", "P1.json", "P1.XML", "~$notes.docx", "P2.png.crdownload", "P3.png.filepart")
+    for name in litter:
+        folder.drop(name)
+    folder.drop("P1.png")
+    assert names(folder.intake().take(10)) == ["P1.png"]
+    folder.drop("calibration.png")
+    assert names(folder.intake(ignored=("p1.*", "*.ini", "*.db", "~$*")).take(10)) == ["calibration.png"]
 
 
 @pytest.mark.parametrize(
@@ -95,32 +99,109 @@ def test_names_of_every_kind(folder: Folder, name: bytes, shown: str) -> None:
 
 def test_key_tells_apart_what_cameras_call_the_same(folder: Folder) -> None:
     keys = set()
-    for data, mtime in ((b"x", LONG_AGO), (b"xx", LONG_AGO), (b"x", LONG_AGO + 1e-6)):
+    for data, mtime in ((b"x", LONG_AGO), (b"xx", LONG_AGO), (b"x", LONG_AGO + 1e-6), (b"y", LONG_AGO)):
         folder.drop("image.png", data, mtime=mtime)
         (work,) = folder.intake().take(1)
         keys.add(work.key)
-    assert len(keys) == 3
+    assert len(keys) == 4
 
 
-def test_a_file_being_written_waits_until_it_settles(folder: Folder) -> None:
-    intake = folder.intake(settle_s=0.2, rescan_s=60)
-    path = folder.drop("a.png", b"1", mtime=time.time() + 3600)  # a camera whose clock is an hour fast
+def test_key_of_a_file_is_the_same_after_a_restart(folder: Folder) -> None:
+    folder.drop("image.png")
+    first, second = (folder.intake().take(1)[0].key for _ in range(2))
+    assert first == second
+
+
+def test_the_same_picture_under_the_same_name_again_is_another_piece_of_work(folder: Folder) -> None:
+    intake = folder.intake(keep="delete")
+    keys = []
+    for _ in range(3):  # a camera without a clock; deleted and made anew a file may even have its inode again
+        folder.drop("image.png", drawn_png())
+        (work,) = intake.take(1)
+        keys.append(work.key)
+        work.inspected()
+    assert len(set(keys)) == 3
+
+
+@pytest.mark.parametrize("mtime", [LONG_AGO, time.time() + 3600 * 24], ids=["long ago", "a day ahead"])
+def test_a_closed_file_counts_at_once_whatever_its_clock_says(folder: Folder, mtime: float) -> None:
+    folder.drop("a.png", mtime=mtime)
+    assert names(folder.intake(settle_s=3600).take(1)) == ["a.png"]
+
+
+def test_a_file_that_a_program_still_writes_waits_however_long_it_pauses(folder: Folder) -> None:
+    intake = folder.intake(settle_s=0)
+    path = folder.path / "a.png"
+    with path.open("wb") as writer:
+        writer.truncate(5_000)  # its space is taken before its rows come
+        os.utime(path, (LONG_AGO, LONG_AGO))
+        assert intake.take(1) == []
+        assert intake.waiting
+        writer.write(drawn_png())
+        writer.flush()
+        assert intake.take(1) == []
+    assert names(intake.take(1)) == ["a.png"]
+    assert not intake.waiting
+
+
+def test_a_file_mapped_by_its_writer_waits_too(folder: Folder) -> None:
+    intake, path = folder.intake(settle_s=0), folder.drop("a.png", bytes(5_000))
+    with path.open("r+b") as file:
+        mapped = mmap.mmap(file.fileno(), 0)
+    assert intake.take(1) == []
+    mapped.close()
+    assert names(intake.take(1)) == ["a.png"]
+
+
+@pytest.mark.parametrize("mtime", [LONG_AGO, time.time() + 3600], ids=["an old file", "a clock an hour fast"])
+def test_where_closing_says_nothing_a_file_must_be_seen_unchanged(folder: Folder, mtime: float) -> None:
+    intake = folder.intake(complete_when="settled", settle_s=0.2, rescan_s=60)
+    path = folder.drop("a.png", b"1", mtime=mtime)
     assert intake.take(1) == []
     assert intake.waiting
     started = time.monotonic()
     intake.wait()
     assert 0.1 < time.monotonic() - started < 5
-    path.write_bytes(b"12")
-    os.utime(path, (time.time() + 3600,) * 2)
+    folder.drop("a.png", b"12", mtime=mtime)
     assert intake.take(1) == []  # it grew: the wait begins again
     intake.wait()
     assert names(intake.take(1)) == ["a.png"]
     assert not intake.waiting
+    assert path.read_bytes() == b"12"
 
 
-def test_a_file_older_than_the_settle_time_counts_at_once(folder: Folder) -> None:
-    folder.drop("a.png")
-    assert names(folder.intake(settle_s=3600).take(1)) == ["a.png"]
+def test_content_that_changes_under_an_unchanged_time_begins_the_wait_again(folder: Folder) -> None:
+    intake = folder.intake(complete_when="settled", settle_s=0.2, rescan_s=60)
+    path = folder.drop("a.png", bytes(5_000))
+    with path.open("r+b") as file:
+        mapped = mmap.mmap(file.fileno(), 0)
+    assert intake.take(1) == []
+    mapped[:100] = b"x" * 100  # a mapped write may leave every time as it was until it is synced
+    intake.wait()
+    assert intake.take(1) == []
+    mapped.close()
+    intake.wait()
+    assert names(intake.take(1)) == ["a.png"]
+
+
+def test_an_empty_file_may_be_a_place_kept_for_its_picture(folder: Folder) -> None:
+    intake = folder.intake(settle_s=0.2)
+    folder.drop("a.png", b"")
+    assert intake.take(1) == []
+    folder.drop("a.png", drawn_png())
+    assert names(intake.take(1)) == ["a.png"]
+
+
+def test_a_network_drive_is_no_folder_of_this_machine_alone(tmp_path: Path) -> None:
+    mounts = tmp_path / "mountinfo"
+    line = "{} 29 0:45 / {} rw,relatime shared:1 - {} source rw\n"
+    there = tmp_path / "the share" / "in"
+    there.mkdir(parents=True)
+    escaped = str(there.parent).replace(" ", "\\040")
+    mounts.write_text(line.format(1, "/", "ext4") + line.format(2, escaped, "cifs"))
+    assert is_local(tmp_path, mounts=mounts)
+    assert not is_local(there, mounts=mounts)
+    assert not is_local(tmp_path, mounts=tmp_path / "none")
 
 
 def test_vanished_and_replaced_files_are_no_pictures(folder: Folder) -> None:
@@ -198,6 +279,20 @@ def test_one_service_a_folder(folder: Folder) -> None:
         with pytest.raises(SourceError, match=f"belongs to another running service: found {owner}"):
             folder_lock(folder.path, station="press-4").__enter__()
     assert names_in(folder.path) == []
+
+
+@pytest.mark.parametrize("other", ["..", "sub/deep"], ids=["above", "below"])
+def test_no_two_services_watch_the_same_file(folder: Folder, other: str) -> None:
+    there = (folder.path / other).resolve()
+    there.mkdir(parents=True, exist_ok=True)
+    with folder_lock(there, station="press-3"):
+        with pytest.raises(
+            SourceError, match=f"a part of the folder .* another running service: found {there}: station press-3"
+        ):
+            folder_lock(folder.path, station="press-4").__enter__()
+        assert not (folder.path / LOCK_NAME).exists()
+    with folder_lock(folder.path, station="press-4"):
+        pass
 
 
 def test_a_lock_file_left_by_a_killed_service_is_no_lock(folder: Folder) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
+import time
 from pathlib import PurePath
 
 import pytest
+import regex
 
 from kizu_pipeline.naming import PartIdentity, generated_part, part_of_file, printable
 
@@ -14,7 +15,7 @@ PART_VIEW = r"(?P<part>[^_]+)_(?P<view>.+)"
 
 
 def identity(name: str, pattern: str) -> PartIdentity:
-    return part_of_file(PurePath(name), re.compile(pattern), source="s", key=name)
+    return part_of_file(PurePath(name), regex.compile(pattern), source="s", key=name)
 
 
 @pytest.mark.parametrize(
@@ -51,3 +52,11 @@ def test_generated_parts_are_stable_and_differ() -> None:
 
 def test_bytes_that_are_no_text_are_escaped() -> None:
     assert printable(os.fsdecode(b"p\xff.png")) == r"p\xff.png"
+
+
+@pytest.mark.parametrize("pattern", ["(?P<part>(?:a+)+)b", "(?P<part>(?:.*a){25})b", "(?P<part>(?:a|aa)+)b"])
+def test_a_pattern_that_would_take_years_costs_its_name_only(pattern: str) -> None:
+    name = "a" * 200
+    started = time.monotonic()
+    assert identity(name, pattern).generated
+    assert time.monotonic() - started < 10

@@ -161,13 +161,31 @@ def test_a_file_whose_row_exists_is_only_put_away(world: LineWorld, data: bytes 
     world.run()
     before = world.only().row
     put_away = next(folder / "a.png" for folder in (world.done, world.quarantine) if (folder / "a.png").exists())
-    shutil.copy2(put_away, path)  # as after a crash between the row and the move
-    after_crash = names_in(put_away.parent)
+    after = names_in(put_away.parent)
+    put_away.rename(path)  # as after a crash between the row and the move
     summary = world.run()
     assert (summary.files, summary.only_moved) == (0, 1)
     assert world.only().row == before
     assert names_in(world.incoming) == []
-    assert names_in(put_away.parent) == after_crash
+    assert names_in(put_away.parent) == after
+
+
+def test_a_picture_that_somebody_puts_into_the_folder_again_is_inspected_again(world: LineWorld) -> None:
+    path = world.drop("a.png")
+    world.run()
+    shutil.copy2(world.done / "a.png", path)
+    assert world.run().files == 1
+    assert len(world.inspections()) == 2
+
+
+def test_a_name_used_again_by_a_camera_without_a_clock_is_another_part(world: LineWorld) -> None:
+    pictures = [encode_png(np.full((64, 64, 3), grey, np.uint8)) for grey in (90, 91)]
+    size = max(len(one) for one in pictures)
+    for picture in pictures:
+        path = world.drop("image.png", picture + bytes(size - len(picture)))
+        os.utime(path, (946684800, 946684800))
+        assert world.run(source=world.folder(keep="delete")).files == 1
+    assert len({record.row.image_sha256 for record in world.inspections()}) == 2
 
 
 def test_a_file_that_cannot_be_put_away_is_told_and_moved_later(world: LineWorld) -> None:
@@ -176,7 +194,7 @@ def test_a_file_that_cannot_be_put_away_is_told_and_moved_later(world: LineWorld
     world.done.mkdir()
     obstacle = world.done / "line 2"
     obstacle.write_text("a file where the folder should be")
-    with pytest.raises(KizuError, match=r"1 files are inspected and recorded but could not be put away: found line 2/a\.png"):
+    with pytest.raises(KizuError, match=r"1 files are inspected and recorded but could not be put away: found .*done/line 2'"):
         world.run()
     assert len(world.inspections()) == 2
     obstacle.unlink()
@@ -374,7 +392,8 @@ def test_the_same_line_on_postgresql(tmp_path: Path, line_bundle: Path, new_post
         summary = world.run(**ALL_REJECT)
         assert (summary.verdicts[Verdict.REJECT], summary.quarantined, summary.explained) == (5, 1, 5)
         assert [record.row.has_heatmap for record in world.inspections()].count(True) == 5
-        shutil.copytree(world.done, world.incoming, dirs_exist_ok=True)
+        for name in names_in(world.done):
+            (world.done / name).rename(world.incoming / name)
         assert world.run().only_moved == 5
         assert len(world.inspections()) == 6
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from kizu_dashboard.settings import DashboardConfig
 from kizu_db.settings import RetentionSettings
 from kizu_inspect.errors import ConfigError
 from kizu_inspect.settings import describe_invalid
-from kizu_pipeline.settings import RuntimeSettings, StationSettings
+from kizu_pipeline.settings import FolderSource, RuntimeSettings, StationSettings, check_apart
 
 __all__ = ["KizuConfig", "load_config"]
 
@@ -22,6 +23,14 @@ class KizuConfig(DashboardConfig):
     station: StationSettings | None = Field(default=None, title="Station", description="What `kizu run` inspects.")
     runtime: RuntimeSettings = RuntimeSettings()
     retention: RetentionSettings = RetentionSettings()
+
+    @model_validator(mode="after")
+    def _nothing_is_written_into_the_watched_folder(self) -> Self:
+        if self.station is not None and isinstance(self.station.source, FolderSource):
+            check_apart(self.station.source.path, self.images.path, "images.path")
+            if self.database.file is not None:
+                check_apart(self.station.source.path, self.database.file, "the database's file")
+        return self
 
     @property
     def for_dashboard(self) -> DashboardConfig:

@@ -21,12 +21,22 @@ LOCK_NAME = ".kizu-run.lock"
 def folder_lock(folder: Path, *, station: str) -> Iterator[None]:
     """Hold the folder for this process.
 
-    Raises SourceError, with the owner's name, when another service holds it, and when the folder cannot be written to.
-    The kernel drops the lock when its process ends, so a killed service leaves nothing to clear by hand.
+    Raises SourceError, with the owner's name, when another service holds it, a folder above it or one below, and when the
+    folder cannot be written to. The kernel drops the lock when its process ends, so a killed service leaves nothing to clear by
+    hand.
     """
     path = folder / LOCK_NAME
     descriptor = _acquire(path)
     try:
+        # Held first, looked round then: of two that start at once at least one sees the other.
+        for other in _locks_around(folder):
+            if (owner := _owner_of(other)) is not None:
+                raise SourceError(
+                    f"a part of the folder {folder} belongs to another running service",
+                    found=f"{other.parent}: {owner}",
+                    expected="no file that two services would inspect",
+                    next_step="Stop that one, or give this station a folder of its own.",
+                )
         since = datetime.now(UTC).isoformat(sep=" ", timespec="seconds")
         owner = f"station {station}, process {os.getpid()} on {socket.gethostname()}, since {since}"
         os.ftruncate(descriptor, 0)
@@ -64,6 +74,31 @@ def _acquire(path: Path) -> int:
         if _is_named(descriptor, path):
             return descriptor
         os.close(descriptor)
+
+
+def _locks_around(folder: Path) -> Iterator[Path]:
+    """Lock files in the folders above this one and below it."""
+    for above in folder.resolve().parents:
+        yield above / LOCK_NAME
+    for root, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        if LOCK_NAME in files and Path(root) != folder:
+            yield Path(root) / LOCK_NAME
+
+
+def _owner_of(path: Path) -> str | None:
+    """Who holds this lock file; None where nobody does."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:  # none there, or in a folder that is not ours to look into
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return os.pread(descriptor, 1000, 0).decode("utf-8", errors="replace") or "an unnamed process"
+    finally:
+        os.close(descriptor)
+    return None
 
 
 def _is_named(descriptor: int, path: Path) -> bool:

@@ -18,8 +18,9 @@ def configure_logging(stream: TextIO | None = None) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if on_terminal:
-        processors.append(structlog.dev.ConsoleRenderer())
+        processors.append(structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback))
     else:
-        processors += [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)  # which may hold passwords
+        processors += [structlog.processors.ExceptionRenderer(tracebacks), structlog.processors.JSONRenderer()]
     # Standard error is looked up at each line: who replaced it for a while (a test, a host program) may have closed it.
     structlog.configure(processors=processors, logger_factory=lambda *_: structlog.PrintLogger(stream or sys.stderr))

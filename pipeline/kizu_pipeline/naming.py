@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import unicodedata
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Final
+
+import regex
+import structlog
 
 __all__ = ["PartIdentity", "generated_part", "part_of_file", "printable"]
+
+MATCHING_S: Final = 0.2
+"""How long a pattern may look at one name: some patterns take years over some names."""
+
+_log = structlog.get_logger("kizu.intake")
 
 
 @dataclass(frozen=True)
@@ -32,15 +40,26 @@ def generated_part(source: str, key: str) -> str:
     return "unnamed-" + hashlib.sha256(f"{source}\0{key}".encode()).hexdigest()[:12]
 
 
-def part_of_file(relative: PurePath, pattern: re.Pattern[str], *, source: str, key: str) -> PartIdentity:
+def part_of_file(relative: PurePath, pattern: regex.Pattern[str], *, source: str, key: str) -> PartIdentity:
     """The part named by a file.
 
     `pattern` must match the whole name without its extension, or else the whole relative path without it, so that a
-    sub-folder can name the lot. A name that fits neither, or gives an empty part, gets a generated id. Names are compared
-    in Unicode's composed form: the same letters typed on another system are the same part.
+    sub-folder can name the lot. A name that fits neither, gives an empty part, or keeps the pattern busy for too long, gets
+    a generated id. Names are compared in Unicode's composed form: the same letters typed on another system are the same part.
     """
     name = PurePath(unicodedata.normalize("NFC", printable(relative)))
-    match = pattern.fullmatch(name.stem) or pattern.fullmatch(name.with_suffix("").as_posix())
+    try:
+        match = next(
+            (
+                match
+                for text in (name.stem, name.with_suffix("").as_posix())
+                if (match := pattern.fullmatch(text, timeout=MATCHING_S))
+            ),
+            None,
+        )
+    except TimeoutError:
+        _log.warning("part_pattern takes too long; the part gets a generated id", file=str(name), pattern=pattern.pattern)
+        match = None
     groups = {group: text.strip() or None for group, text in match.groupdict("").items()} if match else {}
     part = groups.get("part")
     if part is None:

@@ -143,8 +143,8 @@ class _Line:
         self._storing = storing
         self._verdicts: Counter[Verdict] = Counter()
         self._counts: Counter[str] = Counter()
-        self._stuck: set[str] = set()
-        """Keys of work that is recorded but could not be put away."""
+        self._stuck: dict[str, str] = {}
+        """Work that is recorded but could not be put away, and why, by its key."""
 
     def run(self, *, once: bool, stop: threading.Event, progress: Callable[[int], None] | None) -> RunSummary:
         """The loop: verdicts first, then what is left to explain, then wait."""
@@ -170,7 +170,7 @@ class _Line:
         if once and self._stuck and not stop.is_set():
             raise KizuError(
                 f"{len(self._stuck)} files are inspected and recorded but could not be put away",
-                found=min(self._stuck).partition("|")[0] + " and others" * (len(self._stuck) > 1),
+                found=min(self._stuck.values()) + "; and others" * (len(self._stuck) > 1),
                 expected="all in the done or quarantine folder",
                 next_step="Correct permissions or free space and start again; they will only be moved.",
             )
@@ -347,7 +347,7 @@ class _Line:
                 work.refused(error, inspection=uid)
         except OSError as failure:
             _log.error("recorded but not put away", inspection=uid, image=work.name, error=str(failure))
-            self._stuck.add(work.key)
+            self._stuck[work.key] = str(failure)
             self._intake.postpone(work)
         else:
-            self._stuck.discard(work.key)
+            self._stuck.pop(work.key, None)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+import regex
 from pydantic import Field, field_validator, model_validator
 
 from kizu_inspect.recipe import Device, Recipe
 from kizu_inspect.settings import Settings
 
-__all__ = ["CameraSource", "FolderSource", "RuntimeSettings", "StationSettings"]
+__all__ = ["CameraSource", "FolderSource", "RuntimeSettings", "StationSettings", "check_apart"]
 
 
 class FolderSource(Settings):
@@ -27,9 +27,17 @@ class FolderSource(Settings):
         title="Quarantine",
         description="Where files that cannot be read go, each beside NAME.json with the error.",
     )
+    complete_when: Literal["closed", "settled"] = Field(
+        default="closed",
+        title="Complete when",
+        description=(
+            "closed: as soon as no program of this machine holds the file open for writing; where that cannot be told (network "
+            "drives, other owners' files), settled: its size, times and content were seen unchanged for the settle time."
+        ),
+    )
     settle_s: float = Field(
         default=1.0, ge=0, le=3600, title="Settle time",
-        description="A file counts as complete when its size and modification time were stable for this many seconds.",
+        description="For how many seconds a file must be seen unchanged where nothing says that its writer is done.",
     )  # fmt: skip
     part_pattern: str = Field(
         default="(?P<part>.+)",
@@ -40,9 +48,14 @@ class FolderSource(Settings):
         ),
     )
     temporary_suffixes: tuple[str, ...] = Field(
-        default=(".tmp", ".part"),
+        default=(".tmp", ".part", ".partial", ".filepart", ".crdownload", ".download"),
         title="Temporary suffixes",
         description="Names with one of these endings, or a leading dot, are ignored until they are renamed.",
+    )
+    ignored: tuple[str, ...] = Field(
+        default=("thumbs.db", "desktop.ini", "~$*", "*.json", "*.xml", "*.txt", "*.csv", "*.ini", "*.log", "*.md5", "*.lnk"),
+        title="Ignored names",
+        description="Shell patterns of names, upper or lower case, that are never pictures: they are left where they lie.",
     )
     rescan_s: float = Field(
         default=1.0, gt=0, le=3600, title="Rescan",
@@ -58,8 +71,8 @@ class FolderSource(Settings):
     @classmethod
     def _pattern_names_the_part(cls, pattern: str) -> str:
         try:
-            groups = set(re.compile(pattern).groupindex)
-        except re.error as error:
+            groups = set(regex.compile(pattern).groupindex)
+        except regex.error as error:
             raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
         if "part" not in groups:
             raise ValueError(f"{pattern!r} has no group (?P<part>…)")
@@ -74,13 +87,30 @@ class FolderSource(Settings):
             raise ValueError("an empty suffix would ignore every file")
         return tuple(suffix.lower() for suffix in suffixes)
 
+    @field_validator("ignored")
+    @classmethod
+    def _patterns_leave_something(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        if {"", "*"} & set(patterns):
+            raise ValueError("a pattern that fits every name, or none, would ignore every picture")
+        return tuple(pattern.lower() for pattern in patterns)
+
     @model_validator(mode="after")
     def _folders_stand_apart(self) -> Self:
-        watched = self.path.resolve()
-        for name, folder in (("done", self.done.resolve()), ("quarantine", self.quarantine.resolve())):
-            if watched == folder or folder in watched.parents:
-                raise ValueError(f"{name} ({folder}) must not be the watched folder ({watched}) nor hold it")
+        for name, folder in (("done", self.done), ("quarantine", self.quarantine)):
+            check_apart(self.path, folder, name)
         return self
+
+
+def check_apart(watched: Path, other: Path, name: str) -> None:
+    """Raises ValueError where `other`, called `name`, is the watched folder, lies in it, or holds it.
+
+    What the service writes below the watched folder it would find there as new pictures: at once, or after a change of paths.
+    """
+    watched, other = watched.resolve(), other.resolve()
+    if watched == other or other in watched.parents:
+        raise ValueError(f"{name} ({other}) must not be the watched folder ({watched}) nor hold it")
+    if watched in other.parents:
+        raise ValueError(f"{name} ({other}) must not lie in the watched folder ({watched}); put it beside that folder")
 
 
 class CameraSource(Settings):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import pi
+from math import pi, sqrt
 
 import cv2
 import numpy as np
@@ -63,6 +63,8 @@ def _width(piece: npt.NDArray[np.bool_]) -> float:
     finer = 2 if piece.size <= _DOUBLED_TO_PX else 1
     shown = cv2.resize(np.pad(piece.astype(np.uint8), 1), None, fx=finer, fy=finer, interpolation=cv2.INTER_NEAREST)
     most = float(cv2.distanceTransform(shown, cv2.DIST_L2, cv2.DIST_MASK_PRECISE).max())
+    # The square of a distance between pixels is whole; OpenCV's root of it differs in its last digit from run to run.
+    most = sqrt(round(most**2))
     # At whole pixels a width of 2n − 1 and one of 2n have the same greatest distance n: the middle of both.
     return most if finer == 2 else 2 * most - 0.5
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-import re
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path, PurePath
 
+import regex
 import structlog
 
 from kizu_inspect.errors import ImageError, SourceError
@@ -23,12 +24,15 @@ from kizu_pipeline.locks import folder_lock
 from kizu_pipeline.naming import PartIdentity, part_of_file, printable
 from kizu_pipeline.settings import FolderSource
 from kizu_pipeline.sources.base import Picture, Work
-from kizu_pipeline.sources.scan import FoundFile, Oddity, scan
+from kizu_pipeline.sources.scan import FoundFile, Oddity, Version, scan, version_of
 from kizu_pipeline.sources.watch import watch_folder
+from kizu_pipeline.sources.writers import Writing, is_local, writing
 
 __all__ = ["FolderIntake", "open_folder"]
 
 _POSTPONED_S = 10.0
+_OPEN_TOO_LONG_S = 60.0
+_REMEMBERED = 4096
 _MAGIC = ((b"\x89PNG", ".png"), (b"\xff\xd8", ".jpg"), (b"BM", ".bmp"), (b"II*\0", ".tif"), (b"MM\0*", ".tif"))
 
 _log = structlog.get_logger("kizu.intake")
@@ -83,16 +87,19 @@ class FolderIntake:
         self.root = settings.path.resolve()
         self.source = f"folder:{station}:{printable(self.root)}"
         self.max_megapixels = max_megapixels
-        self.pattern = re.compile(settings.part_pattern)
+        self.pattern = regex.compile(settings.part_pattern)
         self.changed = threading.Event()
         self._batch_wait_s = batch_wait_s
         self._stop = stop
-        self._excluded = {settings.done.resolve(), settings.quarantine.resolve()}
+        # Where the kernel cannot know of every writer, a file that seems closed may only be closed here.
+        self._closing_is_known = settings.complete_when == "closed" and is_local(self.root)
         self._ready: deque[FoundFile] = deque()
-        self._unsettled: dict[PurePath, tuple[tuple[int, int], float]] = {}
-        """What was found incomplete, with its version and when that version was first seen (monotonic)."""
+        self._unsettled: dict[PurePath, _Unsettled] = {}
+        """What was found incomplete."""
         self._postponed: dict[PurePath, float] = {}
         self._warned: set[PurePath] = set()
+        self._gone: dict[str, int] = {}
+        """How often a file of this identity was put away, of the last ones."""
 
     def take(self, limit: int) -> list[Work]:
         """Up to `limit` complete files, oldest first. Raises SourceError when the folder is gone."""
@@ -108,6 +115,19 @@ class FolderIntake:
         if isinstance(work, FileWork):
             self._postponed[work.found.relative] = time.monotonic() + _POSTPONED_S
 
+    def gone(self, identity: str) -> None:
+        """Remember that the file of this identity is put away: what has it from now on is another piece of work."""
+        self._gone[identity] = self._gone.pop(identity, 0) + 1
+        if len(self._gone) > _REMEMBERED:
+            del self._gone[next(iter(self._gone))]
+
+    def numbered(self, identity: str) -> str:
+        """The key of a file: the same picture put under the same name again has a number behind it."""
+        before = self._gone.get(identity, 0)
+        if before:
+            _log.warning("the same picture again under the same name; inspected again", file=identity.partition("|")[0])
+        return f"{identity}|{before + 1}" if before else identity
+
     @property
     def waiting(self) -> bool:
         """Whether files are there that are not complete yet."""
@@ -120,10 +140,10 @@ class FolderIntake:
 
     def wait(self) -> None:
         """Until a file event, the next rescan, the moment an incomplete file may have settled, or the stop event."""
-        now = time.monotonic()
-        until = now + self.settings.rescan_s
-        if self._unsettled:
-            until = min(until, min(seen for _, seen in self._unsettled.values()) + self.settings.settle_s)
+        until = time.monotonic() + self.settings.rescan_s
+        settling = [one.since for one in self._unsettled.values() if not one.open]
+        if settling:
+            until = min(until, min(settling) + self.settings.settle_s)
         while not self._stop.is_set() and (left := until - time.monotonic()) > 0:
             if self.changed.wait(min(left, 0.1)):
                 break
@@ -132,27 +152,19 @@ class FolderIntake:
     def _rescan(self) -> None:
         """Sort what lies in the folder now into complete and incomplete."""
         now = time.monotonic()
-        wall_ns = time.time_ns()
-        settle_ns = round(self.settings.settle_s * 1e9)
         self._postponed = {path: until for path, until in self._postponed.items() if until > now}
         ready: list[FoundFile] = []
-        unsettled: dict[PurePath, tuple[tuple[int, int], float]] = {}
+        unsettled: dict[PurePath, _Unsettled] = {}
         try:
-            for found in scan(self.root, excluded=self._excluded, temporary_suffixes=self.settings.temporary_suffixes):
+            for found in scan(self.root, temporary_suffixes=self.settings.temporary_suffixes, ignored=self.settings.ignored):
                 if isinstance(found, Oddity):
                     self._warn(found)
                 elif found.relative in self._postponed:
                     continue
-                elif wall_ns - found.mtime_ns >= settle_ns:
+                elif (waits := self._incomplete(found, now)) is None:
                     ready.append(found)
                 else:
-                    version, seen = self._unsettled.get(found.relative, (found.version, now))
-                    if version != found.version:
-                        seen = now
-                    if now - seen >= self.settings.settle_s:
-                        ready.append(found)
-                    else:
-                        unsettled[found.relative] = (found.version, seen)
+                    unsettled[found.relative] = waits
         except OSError as error:
             raise SourceError(
                 f"the watched folder {self.root} cannot be read",
@@ -162,10 +174,70 @@ class FolderIntake:
         self._unsettled = unsettled
         self._ready = deque(sorted(ready, key=lambda found: (found.mtime_ns, found.relative)))
 
+    def _incomplete(self, found: FoundFile, now: float) -> _Unsettled | None:
+        """What a file still waits for; None where it is complete.
+
+        No rule compares a file's times with this machine's clock: a camera has its own, and copied files have old ones.
+        """
+        if found.is_link:
+            return None
+        path, before = self.root / found.relative, self._unsettled.get(found.relative)
+        known = Writing.UNKNOWN
+        if self._closing_is_known:
+            with suppress(OSError):  # of a file that may not be read: once it has settled that is told as its error
+                known = writing(path)
+        if known is Writing.CLOSED and found.size > 0:  # an empty one was perhaps only made to be filled
+            return None
+        since = before.since if before is not None and before.version == found.version else now
+        if known is Writing.OPEN:
+            if now - since > _OPEN_TOO_LONG_S and (before is None or not before.told):
+                _log.warning("held open for writing; not inspected yet", file=printable(found.relative))
+                return _Unsettled(found.version, since, open=True, told=True)
+            return _Unsettled(found.version, since, open=True, told=before is not None and before.told)
+        if before is None or before.open or before.version != found.version:
+            return _Unsettled(found.version, now, content=_digest(path)) if self.settings.settle_s > 0 else None
+        if now - since < self.settings.settle_s:
+            return before
+        content = _digest(path)
+        return None if content == before.content else _Unsettled(found.version, now, content=content)
+
     def _warn(self, oddity: Oddity) -> None:
         if oddity.relative not in self._warned:
             self._warned.add(oddity.relative)
             _log.warning("left alone", file=printable(oddity.relative), reason=oddity.reason)
+
+
+@dataclass(frozen=True)
+class _Unsettled:
+    """A file that is not complete yet."""
+
+    version: Version
+    since: float
+    """When this version was first seen (monotonic, s)."""
+    open: bool = False
+    """Whether a program holds it open for writing."""
+    told: bool = False
+    """Whether the log says so already."""
+    content: str = ""
+    """The digest of its content then, where it waits to settle."""
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What was read of a file; neither data nor error where it vanished or changed since it was found."""
+
+    data: bytes | None = None
+    error: ImageError | None = None
+    read_ms: float = 0.0
+
+
+def _digest(path: Path) -> str:
+    """What the file holds now, as a digest; "" where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
 
 
 @dataclass(frozen=True)
@@ -177,8 +249,18 @@ class FileWork:
 
     @cached_property
     def key(self) -> str:
-        """Relative path, size and modification time: cameras use names again."""
-        return f"{printable(self.found.relative)}|{self.found.size}|{self.found.mtime_ns}"
+        """Relative path, size, modification time, inode and content, and a number where all of these came again.
+
+        Cameras use names again, those without a clock with the same time; what differs in any of them is another piece of
+        work. The file under that name has the same key again after a restart.
+        """
+        return self.intake.numbered(self._identity)
+
+    @cached_property
+    def _identity(self) -> str:
+        found, data = self.found, self._content.data
+        digest = "unread" if data is None else hashlib.sha256(data).hexdigest()[:16]
+        return f"{printable(found.relative)}|{found.size}|{found.mtime_ns}|{found.inode}|{digest}"
 
     @property
     def name(self) -> str:
@@ -207,34 +289,41 @@ class FileWork:
 
         Raises ImageError: a link, unreadable, not a picture, broken, too large.
         """
+        content = self._content
+        if content.error is not None:
+            raise content.error
+        if content.data is None:
+            return None
         started = time.perf_counter()
         try:
-            if self.found.is_link:
-                raise ImageError(
-                    "links are refused",
-                    found=f"a link to {printable(os.readlink(self._path))}",
-                    expected="a file",
-                    next_step="Copy the picture itself into the folder.",
-                )
-            data = self._read()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise ImageError("file cannot be read", found=error.strerror) from error
-        if data is None:
-            return None
-        read = time.perf_counter()
-        try:
-            image = decode_image(data, max_megapixels=self.intake.max_megapixels)
+            image = decode_image(content.data, max_megapixels=self.intake.max_megapixels)
         except ImageError:
             raise
         except Exception as error:
             # Decoders fail in ways of their own on hostile bytes. That is one bad picture, not a dead line.
             _log.exception("decoder failed", file=self.name)
             raise ImageError("picture cannot be decoded", found=f"{type(error).__name__}: {error}") from error
-        decoded = time.perf_counter()
-        timings = {"read": (read - started) * 1e3, "decode": (decoded - read) * 1e3}
-        return Picture(data, _suffix(data), image, timings)
+        timings = {"read": content.read_ms, "decode": (time.perf_counter() - started) * 1e3}
+        return Picture(content.data, _suffix(content.data), image, timings)
+
+    @cached_property
+    def _content(self) -> _Content:
+        started = time.perf_counter()
+        try:
+            if self.found.is_link:
+                target = printable(os.readlink(self._path))
+                return _Content(
+                    error=ImageError(
+                        "links are refused", found=f"a link to {target}", expected="a file",
+                        next_step="Copy the picture itself into the folder.",
+                    )
+                )  # fmt: skip
+            data = self._read()
+        except FileNotFoundError:
+            return _Content()
+        except OSError as error:
+            return _Content(error=ImageError("file cannot be read", found=error.strerror))
+        return _Content(data, read_ms=(time.perf_counter() - started) * 1e3)
 
     def _read(self) -> bytes | None:
         """The file's bytes; None where it is another version than was found."""
@@ -242,7 +331,7 @@ class FileWork:
         with open(descriptor, "rb") as file:
             data = file.read()
             status = os.fstat(descriptor)
-        return data if (status.st_size, status.st_mtime_ns) == self.found.version and len(data) == status.st_size else None
+        return data if version_of(status) == self.found.version and len(data) == status.st_size else None
 
     def inspected(self) -> None:
         """Move the file to done, or delete it, as the settings say."""
@@ -252,6 +341,7 @@ class FileWork:
             self._path.unlink(missing_ok=True)
         else:
             move_aside(self._path, self.intake.settings.done, self.found.relative)
+        self.intake.gone(self._identity)
 
     def refused(self, error: str, *, inspection: str) -> None:
         """Move the file to quarantine beside its note."""
@@ -266,6 +356,7 @@ class FileWork:
         }
         if self._is_unchanged():
             move_to_quarantine(self._path, self.intake.settings.quarantine, self.found.relative, note)
+            self.intake.gone(self._identity)
 
     def _is_unchanged(self) -> bool:
         """Whether the name still stands for the picture that was judged: a camera may have put its next one there meanwhile.
@@ -277,7 +368,7 @@ class FileWork:
         except FileNotFoundError:
             changed = "vanished"
         else:
-            if (status.st_size, status.st_mtime_ns) == self.found.version:
+            if version_of(status) == self.found.version:
                 return True
             changed = "was replaced"
         _log.warning(f"file {changed} before it was put away", file=printable(self.found.relative))

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 
-__all__ = ["FoundFile", "Oddity", "scan"]
+__all__ = ["FoundFile", "Oddity", "Version", "scan", "version_of"]
+
+Version = tuple[int, int, int, int]
+"""Size, modification and change time (ns), inode."""
+
+
+def version_of(status: os.stat_result) -> Version:
+    """The version of a file now."""
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 @dataclass(frozen=True)
@@ -18,12 +27,14 @@ class FoundFile:
     relative: PurePath
     size: int
     mtime_ns: int
+    ctime_ns: int
+    inode: int
     is_link: bool
 
     @property
-    def version(self) -> tuple[int, int]:
-        """Changes when the file does."""
-        return self.size, self.mtime_ns
+    def version(self) -> Version:
+        """Changes when the file does, whatever its writer says of the time: nobody sets a ctime."""
+        return self.size, self.mtime_ns, self.ctime_ns, self.inode
 
 
 @dataclass(frozen=True)
@@ -31,13 +42,15 @@ class Oddity:
     """Something below the folder that is left alone, with the reason."""
 
     relative: PurePath
+    """Its path, or the pattern of such names."""
     reason: str
 
 
-def scan(root: Path, *, excluded: Collection[Path], temporary_suffixes: tuple[str, ...]) -> Iterator[FoundFile | Oddity]:
+def scan(root: Path, *, temporary_suffixes: tuple[str, ...], ignored: tuple[str, ...]) -> Iterator[FoundFile | Oddity]:
     """Every file below `root` that is not temporary, in no order, and what else lies there.
 
-    Hidden names, temporary suffixes and the `excluded` folders (resolved paths) are passed over. Links are never followed.
+    Hidden names, temporary suffixes and names like one of `ignored` (lower-case shell patterns) are passed over. Links are
+    never followed.
     What vanishes meanwhile is passed over too. Raises OSError only for `root` itself.
     """
     folders = [PurePath()]
@@ -58,8 +71,9 @@ def scan(root: Path, *, excluded: Collection[Path], temporary_suffixes: tuple[st
                 relative = folder / entry.name
                 try:
                     if entry.is_dir(follow_symlinks=False):
-                        if root / relative not in excluded:
-                            folders.append(relative)
+                        folders.append(relative)
+                    elif kind := next((one for one in ignored if fnmatchcase(entry.name.lower(), one)), None):
+                        yield Oddity(PurePath(kind), "such names are no pictures (station.source.ignored)")
                     elif not entry.name.lower().endswith(temporary_suffixes):
                         yield _found(entry, relative)
                 except FileNotFoundError:
@@ -71,7 +85,7 @@ def _found(entry: os.DirEntry[str], relative: PurePath) -> FoundFile | Oddity:
     if stat.S_ISLNK(status.st_mode):
         if entry.is_dir():
             return Oddity(relative, "a link to a folder is not followed")
-        return FoundFile(relative, status.st_size, status.st_mtime_ns, is_link=True)
+        return FoundFile(relative, *version_of(status), is_link=True)
     if stat.S_ISREG(status.st_mode):
-        return FoundFile(relative, status.st_size, status.st_mtime_ns, is_link=False)
+        return FoundFile(relative, *version_of(status), is_link=False)
     return Oddity(relative, "neither a file nor a folder")

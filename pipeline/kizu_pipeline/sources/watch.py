@@ -12,6 +12,8 @@ from watchfiles import Change, watch
 
 __all__ = ["watch_folder"]
 
+_PAUSE_S = 1.0
+
 _log = structlog.get_logger("kizu.intake")
 
 
@@ -25,18 +27,26 @@ def watch_folder(folder: Path, *, changed: threading.Event) -> Iterator[None]:
     closing = threading.Event()
 
     def run() -> None:
-        try:
-            for _ in watch(
-                folder,
-                watch_filter=lambda change, path: change is not Change.deleted and not Path(path).name.startswith("."),
-                stop_event=closing,
-                raise_interrupt=False,
-                debounce=50,
-                ignore_permission_denied=True,
-            ):
+        told = False
+        while not closing.is_set():
+            try:
+                for _ in watch(
+                    folder,
+                    watch_filter=lambda change, path: change is not Change.deleted and not Path(path).name.startswith("."),
+                    stop_event=closing,
+                    raise_interrupt=False,
+                    debounce=50,
+                    ignore_permission_denied=True,
+                ):
+                    changed.set()
+            except Exception as error:  # noqa: BLE001 - this thread only saves time; a name that is no UTF-8 ends the library's
+                if not told:
+                    _log.warning(
+                        "file events failed; the rescan goes on", folder=str(folder), error=f"{type(error).__name__}: {error}"
+                    )
+                told = True
                 changed.set()
-        except Exception:  # noqa: BLE001 - this thread only saves time; the traceback is logged
-            _log.exception("no file events; the rescan goes on", folder=str(folder))
+                closing.wait(_PAUSE_S)
 
     thread = threading.Thread(target=run, name="kizu-watch", daemon=True)
     thread.start()
