@@ -127,13 +127,13 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def line_bundle(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same, for tests of verdicts."""
-    return _without_novelty(Bundle.load(tiny_bundle), tmp_path_factory.mktemp("line") / "bundle")
+    """The same, for tests of verdicts, of any picture."""
+    return _without_novelty(Bundle.load(tiny_bundle), tmp_path_factory.mktemp("line") / "bundle", gates=None)
 
 
-def _without_novelty(bundle: Bundle, path: Path) -> Path:
+def _without_novelty(bundle: Bundle, path: Path, **changes: object) -> Path:
     """Saved without a limit of novelty: what so small a model finds unlike its training hangs on the machine."""
-    return Bundle.save(path, bundle.spec.model_copy(update={"novelty": None}), bundle.model).path
+    return Bundle.save(path, bundle.spec.model_copy(update={"novelty": None, **changes}), bundle.model).path
 
 
 @pytest.fixture(scope="session")

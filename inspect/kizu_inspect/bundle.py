@@ -145,6 +145,10 @@ class BundleSpec(Settings):
     novelty: NoveltyLimit | None = Field(
         default=None, title="Novelty", description="null: nothing goes to REVIEW because it is unlike the training pictures."
     )
+    gates: dict[str, tuple[float, float]] | None = Field(
+        default=None, title="Gates",
+        description="Least and most of each measure of a picture; outside of them it is an ERROR. null: too few pictures.",
+    )  # fmt: skip
     explanation: dict[str, ExplanationScales] = Field(title="Explanation", description="Scales by method.")
     refine: Refine = Field(
         default="none", title="Refine",

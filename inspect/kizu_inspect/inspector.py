@@ -15,10 +15,12 @@ from kizu_inspect.decide import decide, likely, most_log_odds, picture_probabili
 from kizu_inspect.errors import BundleError, ConfigError, ImageError
 from kizu_inspect.explain import explainer
 from kizu_inspect.explain.refine import map_cells
+from kizu_inspect.gates import fault_of
 from kizu_inspect.judged import JudgedBatch
 from kizu_inspect.map_check import MapCheck
 from kizu_inspect.network.devices import device_name, pick_device
 from kizu_inspect.network.forward import Forward
+from kizu_inspect.picture.quality import measure
 from kizu_inspect.picture.reference import Aligned, References, align, grey_of
 from kizu_inspect.picture.tiles import merge_probabilities
 from kizu_inspect.picture.views import Sight, look_at, stacked
@@ -61,6 +63,8 @@ class Inspector:
                 "recipe.classes names what is no defect class of the bundle", found=", ".join(unknown),
                 expected=f"some of {', '.join(defects)}", next_step="Mend recipe.classes.",
             )  # fmt: skip
+        self.gates = recipe.gates.over(bundle.spec.gates)
+        """What a picture must measure to be judged."""
         self._several = bundle.spec.architecture.head.labels == "several"
         self._recipe = recipe
         self._compares = bundle.spec.input.profile == "reference"
@@ -106,7 +110,8 @@ class Inspector:
         """Judges pictures (H, W, 3) uint8 RGB of any sizes, at most `max_batch` views in one forward pass.
 
         `names` are the pictures' file names, by which a recipe may find their references; `references` gives them outright. A
-        picture that cannot be judged (smaller than a tile, without a reference that fits) is an ERROR with its reason.
+        picture that cannot be judged (unlike any picture of the training, smaller than a tile, without a reference that fits)
+        is an ERROR with its reason.
         """
         sights: list[Sight | str] = []
         for index, image in enumerate(images):
@@ -168,7 +173,15 @@ class Inspector:
             for index, pairs in asked.items()
         }
 
+    def fault_of(self, image: ImageRGB) -> str | None:
+        """Why the picture (H, W, 3) is none of a part like those of the training; None where it is one."""
+        x1, y1, x2, y2 = self._recipe.region_of_interest or (0, 0, image.shape[1], image.shape[0])
+        inside = image[y1:y2, x1:x2]
+        return fault_of(measure(inside), self.gates) if inside.size else None  # a region beyond the picture is told elsewhere
+
     def _look_at(self, image: ImageRGB, name: str | None, given: ImageRGB | None) -> Sight:
+        if self._recipe.gates.on and (fault := self.fault_of(image)) is not None:
+            raise ImageError(fault)
         aligned: Aligned | None = None
         if self._compares:
             if given is not None:

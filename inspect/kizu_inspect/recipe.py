@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from kizu_inspect.gates import MEASURES, Limits
 from kizu_inspect.settings import Settings
 
 __all__ = [
-    "Alignment", "AlignmentSettings", "ClassRule", "Device", "ExplanationSettings", "Masked", "Recipe", "ReferenceSettings",
-    "Refine", "Target",
+    "UNGATED", "Alignment", "AlignmentSettings", "ClassRule", "Device", "ExplanationSettings", "GateSettings", "Masked",
+    "Recipe", "ReferenceSettings", "Refine", "Target",
 ]  # fmt: skip
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -140,6 +142,45 @@ class ClassRule(Settings):
     )  # fmt: skip
 
 
+class GateSettings(Settings):
+    """What a picture must look like to be judged at all."""
+
+    on: bool = Field(
+        default=True, title="On", description="False judges every picture, whatever it looks like; only for trials."
+    )
+    widen: float = Field(
+        default=1.0, gt=0, le=100, title="Widen",
+        description="How much wider the bundle's ranges are taken, around their middle: 2 twice, 0.5 half as wide.",
+    )  # fmt: skip
+    limits: dict[str, tuple[float | None, float | None]] = Field(
+        default={}, title="Limits",
+        description="Least and most of single measures, instead of the bundle's; null: none. Example: {level: [20, null]}",
+    )  # fmt: skip
+
+    @field_validator("limits")
+    @classmethod
+    def _measures_are_known(
+        cls, limits: dict[str, tuple[float | None, float | None]]
+    ) -> dict[str, tuple[float | None, float | None]]:
+        if unknown := sorted(set(limits) - set(MEASURES)):
+            raise ValueError(f"unknown measures {unknown}; known are {', '.join(MEASURES)}")
+        for name, (low, high) in limits.items():
+            if low is not None and high is not None and low > high:
+                raise ValueError(f"{name}: the least, {low}, lies above the most, {high}")
+        return limits
+
+    def over(self, learned: Mapping[str, tuple[float, float]] | None) -> Limits:
+        """The limits that hold, over those that a bundle has learned."""
+        wider: dict[str, tuple[float | None, float | None]] = {}
+        for name, (low, high) in (learned or {}).items():
+            middle, half = (low + high) / 2, (high - low) / 2 * self.widen
+            wider[name] = (middle - half, middle + half)
+        return wider | self.limits
+
+
+UNGATED = GateSettings(on=False)
+"""Of measurements: every picture is judged, whatever it looks like."""
+
 Edges = tuple[int, int, int, int]
 
 
@@ -159,6 +200,7 @@ class Recipe(Settings):
     reference: ReferenceSettings | None = Field(
         default=None, title="Reference", description="What a model that compares is given to compare with."
     )
+    gates: GateSettings = GateSettings()
     pass_below: float | None = Field(
         default=None, ge=0, le=1, title="PASS limit",
         description="PASS when 1 − p(good) is below this. Default: the bundle's own threshold.",

@@ -15,6 +15,9 @@ from kizu_inspect.recipe import ExplanationSettings, Masked, Refine, Target
 
 __all__ = ["evaluate_command"]
 
+MOST_FAULTS = 5
+"""So many pictures that the gates would stop are named."""
+
 
 def evaluate_command(
     bundle: Annotated[Path, typer.Argument(help="Folder of the trained model.")],
@@ -109,6 +112,11 @@ def evaluate_command(
         for name, figure in figures.items():
             table.add_row(f"{method}: {name.replace('_', ' ')}", str(figure))
     screen.print(table)
+    stopped = [(sample.path, fault) for sample, fault in zip(samples, result.faults, strict=True) if fault is not None]
+    for path, fault in stopped[:MOST_FAULTS]:
+        screen.print(f"The line would not judge {path}: {fault}")
+    if len(stopped) > MOST_FAULTS:
+        screen.print(f"and {len(stopped) - MOST_FAULTS} more pictures")
     if explain is None:
         others = [method for method in EXPLAINERS if method not in methods]
         taken = seconds_for(loaded, samples, others, options=options, device=device)  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from kizu_inspect.labelled.picture_files import read_picture
 from kizu_inspect.labelled.places import truth_of
 from kizu_inspect.network.devices import pick_device
 from kizu_inspect.picture.heatmap import overlay
-from kizu_inspect.recipe import Device, ExplanationSettings, Recipe
+from kizu_inspect.recipe import UNGATED, Device, ExplanationSettings, Recipe
 
 __all__ = ["write_contact_sheet"]
 
@@ -46,7 +46,7 @@ def write_contact_sheet(
         axes[row, 0].set_ylabel(sample.label)
         axes[row, 1].imshow(picture if truth is None else np.where(truth[..., None], picture, picture // 3))
     for column, method in enumerate(methods, start=2):
-        recipe = Recipe(bundle=bundle.path, explanation=options.model_copy(update={"method": method}))
+        recipe = Recipe(bundle=bundle.path, gates=UNGATED, explanation=options.model_copy(update={"method": method}))
         inspector = Inspector(bundle, recipe, device=pick_device(device), max_batch=ROWS)
         explanations = inspector.explain(inspector.judge(pictures, references=beside), range(len(pictures)))
         for row, (picture, explanation) in enumerate(zip(pictures, explanations, strict=True)):

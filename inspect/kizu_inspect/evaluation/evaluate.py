@@ -35,7 +35,7 @@ from kizu_inspect.labelled.places import truth_of
 from kizu_inspect.network.devices import clock, pick_device
 from kizu_inspect.network.forward import Forward
 from kizu_inspect.network.model import Classifier
-from kizu_inspect.recipe import Device, ExplanationSettings, Recipe
+from kizu_inspect.recipe import UNGATED, Device, ExplanationSettings, Recipe
 from kizu_inspect.results import Heatmap, Judgement
 
 __all__ = ["Evaluation", "evaluate"]
@@ -55,7 +55,9 @@ class Evaluation:
     skipped: dict[str, str]
     """Methods that do not fit the bundle, with the reason."""
     judgements: tuple[Judgement, ...]
-    """Of each picture, in their order."""
+    """Of each picture, in their order, whatever the gates say of it."""
+    faults: tuple[str | None, ...]
+    """Of each picture, why the line's gates would stop it; None where they would not."""
 
     @property
     def pictures(self) -> int:
@@ -103,6 +105,7 @@ def evaluate(
 ) -> Evaluation:
     """Judges every sample; maps are compared with the truth where a defective sample has boxes or a mask.
 
+    Also what the line's gates would stop is judged, and `stopped_by_gates` tells how many that are.
     `cold` is the share of good pictures whose map's maximum (target: the most probable defect) stays below a quarter of the
     fixed scale. Where there are masks, `pixel_ap` and `aupro` hold every pixel of the masked and the good pictures against the
     maps on their fixed scale. The first `faithful` defective samples also give the figures for which the model is asked again
@@ -121,15 +124,16 @@ def evaluate(
         settings = options.model_copy(update={"method": method})
         try:
             explainers[method] = explainer(method, settings, good=bundle.good_index)
-            recipe = Recipe(bundle=bundle.path, explanation=settings)
+            recipe = Recipe(bundle=bundle.path, gates=UNGATED, explanation=settings)
             judges[method] = Inspector(bundle, recipe, device=pick_device(device), max_batch=max_batch)
         except (BundleError, MethodError) as error:
             skipped[method] = str(error)
     judge = next(iter(judges.values()), None) or Inspector(
-        bundle, Recipe(bundle=bundle.path), device=pick_device(device), max_batch=max_batch
+        bundle, Recipe(bundle=bundle.path, gates=UNGATED), device=pick_device(device), max_batch=max_batch
     )
     tiled = bundle.spec.input.tiling is not None
     judgements: list[Judgement] = []
+    faults: list[str | None] = []
     tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
     asked: list[tuple[Forward, int, int]] = []
     with_truth = 0
@@ -140,6 +144,7 @@ def evaluate(
         beside = [None if sample.reference is None else read_picture(sample.reference) for sample in some]
         batch = judge.judge(pictures, references=beside)
         judgements += batch.judgements
+        faults += [judge.fault_of(picture) for picture in pictures]
         made = {name: one.maps(batch, range(len(some))) for name, one in judges.items()}
         truths: dict[int, npt.NDArray[np.bool_]] = {}
         for offset, sample in enumerate(some):
@@ -188,7 +193,8 @@ def evaluate(
     ]
     several = [sample.labels for sample in samples] if bundle.spec.architecture.head.labels == "several" else None
     classification = classification_figures(judgements, labels, bundle.spec.good, several=several)
-    return Evaluation(classification, figures, skipped, tuple(judgements))
+    classification["stopped_by_gates"] = wilson(sum(fault is not None for fault in faults), len(faults))
+    return Evaluation(classification, figures, skipped, tuple(judgements), tuple(faults))
 
 
 def _compare(

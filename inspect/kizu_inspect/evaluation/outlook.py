@@ -11,7 +11,7 @@ from kizu_inspect.inspector import Inspector
 from kizu_inspect.labelled.picture_files import read_picture
 from kizu_inspect.labelled.samples import Sample
 from kizu_inspect.network.devices import pick_device
-from kizu_inspect.recipe import Device, ExplanationSettings, Recipe
+from kizu_inspect.recipe import UNGATED, Device, ExplanationSettings, Recipe
 
 __all__ = ["seconds_for"]
 
@@ -25,7 +25,7 @@ def seconds_for(
     taken: dict[str, float] = {}
     for method in methods:
         try:
-            recipe = Recipe(bundle=bundle.path, explanation=options.model_copy(update={"method": method}))
+            recipe = Recipe(bundle=bundle.path, gates=UNGATED, explanation=options.model_copy(update={"method": method}))
             judge = Inspector(bundle, recipe, device=pick_device(device), max_batch=16)
         except (BundleError, MethodError):
             continue

@@ -20,6 +20,7 @@ from kizu_inspect.network.model import Classifier
 from kizu_inspect.sums.calibration import expected_calibration_error
 from kizu_inspect.training.calibrate import fit_picture_calibration, fit_temperature
 from kizu_inspect.training.fit import exactly_right, logits_of
+from kizu_inspect.training.gates import learn_gates
 from kizu_inspect.training.pictures import Pictures
 from kizu_inspect.training.remember import remember
 from kizu_inspect.training.scales import fit_scales
@@ -82,6 +83,7 @@ def make_bundle(
         architecture=settings.architecture,
         calibration=calibration,
         thresholds=Thresholds(),
+        gates=learn_gates([*data.split("train"), *data.split("val")], seed=settings.fit.seed),
         explanation=fit_scales(model, val, settings.input, good=good, device=device, methods=methods),
         refine="none" if _places_learned(settings, pictures["train"]) else "pixels",
         provenance=Provenance(

@@ -21,7 +21,7 @@ from kizu_inspect.inspector import Inspector
 from kizu_inspect.labelled.dataset import Sample
 from kizu_inspect.labelled.picture_files import read_picture
 from kizu_inspect.network.devices import pick_device
-from kizu_inspect.recipe import Device, Recipe
+from kizu_inspect.recipe import UNGATED, Device, Recipe
 from kizu_inspect.sums.intervals import clopper_pearson_upper, parts_needed
 from kizu_inspect.training.limit_support import cautions_of, resting_on
 
@@ -57,7 +57,7 @@ def judge_samples(
     bundle: Bundle, samples: Sequence[Sample], device: Device, *, progress: Callable[[int], None] | None = None
 ) -> Scored:
     """Scores whole pictures as the line will, in tiles or beside references. Raises DataError where one cannot be judged."""
-    inspector = Inspector(bundle, Recipe(bundle=bundle.path), device=pick_device(device), max_batch=BATCH)
+    inspector = Inspector(bundle, Recipe(bundle=bundle.path, gates=UNGATED), device=pick_device(device), max_batch=BATCH)
     good, several = bundle.good_index, bundle.spec.architecture.head.labels == "several"
     scores, novelties, most = [], [], []
     for start in range(0, len(samples), BATCH):
