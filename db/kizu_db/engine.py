@@ -12,11 +12,18 @@ from functools import partial
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DBAPIError,
+    DisconnectionError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+    TimeoutError,  # noqa: A004 - of a pool
+)
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from kizu_db.settings import DatabaseSettings
-from kizu_inspect.errors import RecordError
+from kizu_inspect.errors import RecordError, RecordsAway
 
 __all__ = ["WAIT_S", "Use", "connected", "make_engine", "refused"]
 
@@ -82,9 +89,16 @@ def connected(settings: DatabaseSettings, use: Use = "read") -> Iterator[Connect
 
 
 def refused(exc: SQLAlchemyError, shown_url: str) -> RecordError:
-    """What a person reads when the database says no: the driver's own words, without the statement."""
+    """What a person reads when the database says no: the driver's own words, without the statement.
+
+    A RecordsAway where the same work may succeed later: no connection, a lock, a full disk.
+    """
     cause = getattr(exc, "orig", None) or exc
-    return RecordError(
+    passing = isinstance(exc, (OperationalError, InterfaceError, DisconnectionError, TimeoutError)) or (
+        isinstance(exc, DBAPIError) and exc.connection_invalidated
+    )
+    kind = RecordsAway if passing and not str(cause).startswith("no such") else RecordError  # SQLite's word for a wrong schema
+    return kind(
         f"The database {shown_url} refused the work",
         found=str(cause).strip() or type(cause).__name__,
         next_step="Nothing of this step was kept.",

@@ -15,7 +15,7 @@ from itertools import groupby
 from pathlib import Path
 
 from kizu_db.durable import make_folder, sync
-from kizu_inspect.errors import RecordError
+from kizu_inspect.errors import RecordError, RecordsAway
 
 __all__ = ["ImageStore"]
 
@@ -37,7 +37,7 @@ class ImageStore:
         """The picture's SHA-256 (64 hex digits); when this returns, the picture survives a power cut.
 
         `suffix` is lower-case with its dot, such as ".png", or empty. Content that is here already keeps its first suffix.
-        Raises RecordError for a suffix of another form and where the disk refuses.
+        Raises RecordError for a suffix of another form, RecordsAway where the disk refuses.
         """
         if not _SUFFIX.fullmatch(suffix):
             raise RecordError("A picture cannot be stored under this ending", found=repr(suffix), expected="one like .png")
@@ -55,7 +55,7 @@ class ImageStore:
             for level in (folder, folder.parent, self.path):
                 sync(level)
         except OSError as exc:
-            raise RecordError(
+            raise RecordsAway(
                 f"A picture of {len(data)} bytes could not be stored in {self.path}",
                 found=exc.strerror or exc,
                 next_step="Check the free space and the owner of that folder.",
@@ -65,13 +65,13 @@ class ImageStore:
     def get(self, sha256: str) -> bytes:
         """The picture's bytes, as they were put.
 
-        Raises RecordError where the picture is missing, cannot be read or was changed on disk.
+        Raises RecordError where the picture is missing or was changed on disk, RecordsAway where it cannot be read now.
         """
         path = self.path_of(sha256)
         try:
             data = path.read_bytes()
         except OSError as exc:
-            raise RecordError(f"The picture {path} cannot be read", found=exc.strerror or exc) from exc
+            raise RecordsAway(f"The picture {path} cannot be read", found=exc.strerror or exc) from exc
         if (found := hashlib.sha256(data).hexdigest()) != sha256:
             raise RecordError(
                 f"The picture {path} was changed on disk", found=f"SHA-256 {found}", next_step="Restore it from a backup."
@@ -117,12 +117,16 @@ class ImageStore:
             yield first, last, found
 
     def path_of(self, sha256: str) -> Path:
-        """Where the picture lies. Raises RecordError where it is missing or the name is no SHA-256."""
+        """Where the picture lies. Raises RecordError where it is missing or the name is no SHA-256.
+
+        RecordsAway where the whole store is missing.
+        """
         if not _SHA256.fullmatch(sha256):
             raise RecordError("Not the name of a picture", found=repr(sha256), expected="a SHA-256 of 64 hex digits")
         path = self._find(sha256)
         if path is None:
-            raise RecordError(
+            kind = RecordError if self.path.is_dir() else RecordsAway  # a drive that is not mounted
+            raise kind(
                 f"The picture {sha256} is not in the image store {self.path}",
                 next_step="Check images.path in the configuration, or restore the picture from a backup.",
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -29,7 +30,7 @@ from kizu_db.repositories.rollups import Rollups
 from kizu_db.repositories.users import Users
 from kizu_db.settings import DatabaseSettings
 from kizu_db.turns import Turns
-from kizu_inspect.errors import RecordError
+from kizu_inspect.errors import RecordError, RecordsAway
 
 __all__ = ["Records", "Unit"]
 
@@ -63,6 +64,8 @@ class Records:
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self._shown_url = settings.shown
+        self._file = settings.file
+        self._file_is = None if self._file is None else _identity(self._file)
         self._writer, self._passing, self._reader = (make_engine(settings, use) for use in ("write", "pass", "read"))
         # SQLite has one writer. The threads of this program line up here, where the next one goes on at once; SQLite itself
         # would let each sleep and look again. PostgreSQL has many, but claims are so short that the threads would only take
@@ -86,9 +89,11 @@ class Records:
         """One transaction: all of it is kept, or, after an exception, nothing.
 
         A read-only unit sees one unchanging state and waits for nobody; on SQLite any other unit is the only writer
-        while it lasts, so draw pictures and pages outside of it. Raises RecordError where the database refuses or is away.
+        while it lasts, so draw pictures and pages outside of it. Raises RecordError where the database refuses, or is another
+        one than it was, RecordsAway where it cannot be had now.
         """
         engine = self._reader if read_only else self._writer
+        self._require_the_same_file()  # before SQLite makes an empty one in the place of one that is gone
         try:
             with Session(engine) as session:
                 unit = Unit(session)
@@ -98,6 +103,7 @@ class Records:
                         unit.finish()
         except SQLAlchemyError as exc:
             raise refused(exc, self._shown_url) from exc
+        self._require_the_same_file()  # what was written into a file that has lost its name is lost with it
 
     @contextmanager
     def claims(self) -> Iterator[Claims]:
@@ -111,6 +117,16 @@ class Records:
         except SQLAlchemyError as exc:
             raise refused(exc, self._shown_url) from exc
 
+    def _require_the_same_file(self) -> None:
+        """An open connection goes on in a file that was deleted or replaced, and nobody would ever see what it writes."""
+        if self._file is not None and (found := _identity(self._file)) != self._file_is:
+            raise RecordError(
+                f"The database {self._shown_url} is not the one that this program opened",
+                found="no file" if found is None else "another file under its name",
+                expected="the file of the start",
+                next_step="Put it back, or start again with the new one. Nothing of this step counts as kept.",
+            )
+
     @contextmanager
     def _turn(self, engine: Engine) -> Iterator[None]:
         with ExitStack() as held:
@@ -118,7 +134,7 @@ class Records:
                 try:
                     held.enter_context(self._turns.take(timeout_s=WAIT_S))
                 except TimeoutError:
-                    raise RecordError(
+                    raise RecordsAway(
                         f"The database {self._shown_url} is busy",
                         found=f"units of this program that have lasted {WAIT_S:.0f} s",
                         next_step="Nothing of this step was kept.",
@@ -135,3 +151,12 @@ class Records:
 
     def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
         self.close()
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """Which file it is, whatever it is called; None where there is none."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -3,7 +3,8 @@
     KizuError                    exit 1: the work failed
     ├── ImageError               one picture cannot be judged; recorded, the line goes on
     ├── RecordError              the database refused or lost a write
-    │   └── AlreadyInspected     this piece of work has its row already
+    │   ├── AlreadyInspected     this piece of work has its row already
+    │   └── RecordsAway          database or image store cannot be had now; the same may work later
     └── UserError                exit 2: a mistake in the call, the configuration or the data handed in
         ├── ConfigError          a setting
         ├── BundleError          a model bundle: missing, changed, not understood
@@ -28,6 +29,7 @@ __all__ = [
     "MethodError",
     "NotAllowed",
     "RecordError",
+    "RecordsAway",
     "SchemaError",
     "SourceError",
     "UserError",
@@ -57,6 +59,10 @@ class RecordError(KizuError):
 
 class AlreadyInspected(RecordError):  # noqa: N818 - it is a state more than a failure
     """This (source, source key) has its inspection already."""
+
+
+class RecordsAway(RecordError):  # noqa: N818 - it is a state more than a failure
+    """The database or the image store cannot be had now; the same work may succeed later, unchanged."""
 
 
 class UserError(KizuError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -10,9 +11,10 @@ import structlog
 from kizu_db.image_store import ImageStore
 from kizu_db.records import Records
 from kizu_db.values import InspectionRecord
-from kizu_inspect.errors import BundleError, ConfigError, ImageError, KizuError, MethodError, RecordError
+from kizu_inspect.errors import BundleError, ConfigError, ImageError, KizuError, MethodError, RecordError, RecordsAway
 from kizu_inspect.picture.decoding import decode_image
 from kizu_inspect.results import Explanation, ImageRGB
+from kizu_pipeline.patience import Patience
 from kizu_pipeline.settings import RuntimeSettings
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ class ExplanationStep:
         self,
         inspector: Inspector,
         runtime: RuntimeSettings,
+        patience: Patience,
         *,
         station: str,
         recipe_id: int,
@@ -41,6 +44,7 @@ class ExplanationStep:
         image_store: ImageStore,
     ) -> None:
         self._runtime = runtime
+        self._patience = patience
         self._station = station
         self._records = records
         self._image_store = image_store
@@ -59,9 +63,7 @@ class ExplanationStep:
 
         (0, 0) says that none is pending.
         """
-        with self._records.unit(read_only=True) as unit:
-            rows = unit.inspections.pending_explanations(self._station, self._runtime.max_batch)
-            pending = [record for row in rows if (record := unit.inspections.get(row.uid)) is not None]
+        pending = self._patience.kept(self._pending)
         judged_alike: dict[tuple[str, int], list[InspectionRecord]] = {}
         outcomes: dict[str, Outcome] = {}
         for record in pending:
@@ -74,6 +76,11 @@ class ExplanationStep:
         made = self._record(outcomes)
         return made, len(outcomes) - made
 
+    def _pending(self) -> list[InspectionRecord]:
+        with self._records.unit(read_only=True) as unit:
+            rows = unit.inspections.pending_explanations(self._station, self._runtime.max_batch)
+            return [record for row in rows if (record := unit.inspections.get(row.uid)) is not None]
+
     def _explain_stored(self, records: Sequence[InspectionRecord], inspector: Inspector | str) -> dict[str, Outcome]:
         """Outcomes by uid for inspections that one model and recipe judged."""
         if isinstance(inspector, str):
@@ -85,7 +92,10 @@ class ExplanationStep:
             try:
                 if sha256 is None:
                     raise RecordError("the record names no picture")
-                images[uid] = decode_image(self._image_store.get(sha256), max_megapixels=record.recipe_then.max_megapixels)
+                data = self._patience.kept(partial(self._image_store.get, sha256))
+                images[uid] = decode_image(data, max_megapixels=record.recipe_then.max_megapixels)
+            except RecordsAway:
+                raise
             except (RecordError, ImageError) as error:
                 outcomes[uid] = str(error)
         if images:
@@ -113,15 +123,18 @@ class ExplanationStep:
         if not outcomes:
             return 0
         try:
-            self._store(outcomes)
+            self._patience.kept(lambda: self._store(outcomes))
+        except RecordsAway:
+            raise  # the service is to stop; the next start makes them
         except RecordError as error:
             if len(outcomes) > 1:
                 return sum(self._record({uid: outcome}) for uid, outcome in outcomes.items())
             if isinstance(next(iter(outcomes.values())), str):
-                raise  # not even the failure can be recorded: the database is away
+                raise  # not even the failure can be recorded
             # Values that the records refuse (an infinite maximum, say) would come up again at every start.
-            outcomes = dict.fromkeys(outcomes, str(error))
-            self._store(outcomes)
+            failed: dict[str, Outcome] = dict.fromkeys(outcomes, str(error))
+            self._patience.kept(lambda: self._store(failed))
+            outcomes = failed
         made = 0
         for uid, outcome in outcomes.items():
             if isinstance(outcome, str):

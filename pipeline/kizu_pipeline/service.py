@@ -21,10 +21,11 @@ import structlog
 
 from kizu_db.image_store import ImageStore
 from kizu_db.records import Records, Unit
-from kizu_db.values import ExplanationState, NewInspection, RecipeRow
+from kizu_db.values import ExplanationState, InspectionRecord, NewInspection, RecipeRow
 from kizu_inspect.errors import AlreadyInspected, ConfigError, ImageError, KizuError
 from kizu_inspect.results import Judgement, Verdict
 from kizu_pipeline.explaining import ExplanationStep
+from kizu_pipeline.patience import Patience
 from kizu_pipeline.policy import drawn_for_audit, explanation_due
 from kizu_pipeline.settings import RuntimeSettings, StationSettings
 from kizu_pipeline.sources import Intake, Picture, Work, open_intake
@@ -54,9 +55,10 @@ def run_station(
     """Judge what the station's source gives, until `stop`; with `once`, until no picture waits and no explanation is pending.
 
     `progress` is called with the number of pieces of work done so far. A picture that cannot be judged is a recorded ERROR.
-    Raises, before anything is judged: BundleError, MethodError, ConfigError (a bundle without a promise), SourceError;
-    later: RecordError (database or image store), SourceError (camera or folder lost), and at the end of `once` KizuError
-    for files that are recorded but could not be put away. After any of them a new start goes on where this one ended.
+    Records that are away are waited for. Raises, before anything is judged: BundleError, MethodError, ConfigError (a bundle
+    without a promise), SourceError; later: RecordError (a database that is another one than at the start, or refuses for good),
+    SourceError (camera or folder lost), and at the end of `once` KizuError for files that are recorded but could not be put
+    away. After any of them a new start goes on where this one ended.
     """
     from kizu_inspect.inspector import Inspector  # torch is heavy: not before it is needed
 
@@ -81,7 +83,7 @@ def run_station(
         # The network and all that is loaded by now stay: looked through by each full collection they would hold up the line.
         gc.collect()
         gc.freeze()
-        line = _Line(station, runtime, inspector, recipe_row, records, image_store, intake, storing)
+        line = _Line(station, runtime, inspector, recipe_row, records, image_store, intake, storing, stop)
         _log.info("started", station=station.id, source=intake.source, model=inspector.model.hash, device=inspector.device)
         try:
             summary = line.run(once=once, stop=stop, progress=progress)
@@ -122,6 +124,7 @@ class _Line:
         image_store: ImageStore,
         intake: Intake,
         storing: Executor,
+        stop: threading.Event,
     ) -> None:
         self._station = station
         self._recipe = station.recipe
@@ -132,9 +135,11 @@ class _Line:
         self._records = records
         self._image_store = image_store
         self._intake = intake
+        self._patience = Patience(stop, beat=self._beat)
         self._explaining = ExplanationStep(
             inspector,
             runtime,
+            self._patience,
             station=station.id,
             recipe_id=recipe_row.id,
             records=records,
@@ -214,14 +219,12 @@ class _Line:
     def _store(self, one: tuple[Work, Picture]) -> _Loaded:
         work, picture = one
         started = time.perf_counter()
-        sha256 = self._image_store.put(picture.data, suffix=picture.suffix)
+        sha256 = self._patience.kept(lambda: self._image_store.put(picture.data, suffix=picture.suffix))
         return _Loaded(work, picture, sha256, (time.perf_counter() - started) * 1e3)
 
     def _without_recorded(self, works: Sequence[Work]) -> list[Work]:
         """The work that has no row yet; what has one, from a run that was cut off, is only put away."""
-        with self._records.unit(read_only=True) as unit:
-            uids = {work.key: unit.inspections.uid_of(self._intake.source, work.key) for work in works}
-            recorded = {key: unit.inspections.get(uid) for key, uid in uids.items() if uid is not None}
+        uids, recorded = self._patience.kept(lambda: self._known(works))
         new = []
         for work in works:
             uid = uids[work.key]
@@ -235,6 +238,12 @@ class _Line:
             _log.info("recorded before; only put away", image=work.name, inspection=uid)
             self._put_away(work, uid, error=error)
         return new
+
+    def _known(self, works: Sequence[Work]) -> tuple[dict[str, str | None], dict[str, InspectionRecord | None]]:
+        """By key the uid of each work's inspection, and the records of those that have one."""
+        with self._records.unit(read_only=True) as unit:
+            uids = {work.key: unit.inspections.uid_of(self._intake.source, work.key) for work in works}
+            return uids, {key: unit.inspections.get(uid) for key, uid in uids.items() if uid is not None}
 
     def _judge(self, loaded: Sequence[_Loaded]) -> None:
         started = time.perf_counter()
@@ -269,9 +278,13 @@ class _Line:
 
     def _record(self, inspections: Sequence[NewInspection], *, refused: bool = False) -> list[str]:
         """Transaction 1: the rows of one batch, all or none. Returns their uids."""
-        with self._records.unit() as unit:
-            unit.inspections.expect(inspections)
-            return [self._add(unit, inspection, refused=refused) for inspection in inspections]
+
+        def add_all() -> list[str]:
+            with self._records.unit() as unit:
+                unit.inspections.expect(inspections)
+                return [self._add(unit, inspection, refused=refused) for inspection in inspections]
+
+        return self._patience.kept(add_all)
 
     def _add(self, unit: Unit, inspection: NewInspection, *, refused: bool) -> str:
         try:

@@ -1,0 +1,52 @@
+"""Waiting for records that are away, so that a fault that passes costs time and nothing else."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import structlog
+
+from kizu_inspect.errors import RecordsAway
+
+__all__ = ["Patience"]
+
+T = TypeVar("T")
+
+FIRST_S: Final = 0.5
+LONGEST_S: Final = 10.0
+
+_log = structlog.get_logger("kizu.line")
+
+
+class Patience:
+    """Repeats what the records refuse for now, until they take it or the service is to stop."""
+
+    def __init__(self, stop: threading.Event, *, beat: Callable[[], None]) -> None:
+        """`beat` is called before each try: a line that waits is alive."""
+        self._stop = stop
+        self._beat = beat
+
+    def kept(self, work: Callable[[], T]) -> T:
+        """What `work` gives, once it succeeds: it must be a whole transaction, or the storing of one picture.
+
+        Raises RecordsAway where the service is to stop meanwhile: nothing of it was kept, and the next start does it again.
+        """
+        pause, away_since = FIRST_S, None
+        while True:
+            self._beat()
+            try:
+                result = work()
+            except RecordsAway as error:
+                if self._stop.is_set():
+                    raise
+                away_since = away_since or time.monotonic()
+                _log.error("records are away; waiting", error=str(error), next_try_s=pause)
+                self._stop.wait(pause)
+                pause = min(2 * pause, LONGEST_S)
+            else:
+                if away_since is not None:
+                    _log.info("records are back", after_s=round(time.monotonic() - away_since, 1))
+                return result

@@ -1,0 +1,179 @@
+"""Records that are away for a while cost the line time alone; records that are others end it before anything moves."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+import structlog
+from sqlalchemy.engine import make_url
+
+from kizu_db import engine
+from kizu_db.migrations import upgrade
+from kizu_db.settings import DatabaseSettings
+from kizu_db.values import ExplanationState
+from kizu_inspect.errors import RecordError, RecordsAway
+from kizu_pipeline import explaining, patience
+from kizu_pipeline.summary import RunSummary
+from line_world import ALL_PASS, ALL_REJECT, LineWorld, names_in
+
+PARTS = 6
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "WAIT_S", 0.2)  # how long SQLite waits for another writer before it says that it is locked
+    monkeypatch.setattr(patience, "FIRST_S", 0.05)
+
+
+@pytest.fixture
+def world(tmp_path: Path, line_bundle: Path) -> Iterator[LineWorld]:
+    with LineWorld(tmp_path, line_bundle) as made:
+        drop_parts(made)
+        yield made
+
+
+def drop_parts(world: LineWorld) -> None:
+    for number in range(PARTS):
+        world.drop(f"P{number}.png", seed=number)
+
+
+@contextmanager
+def hearing_that_they_are_away(then: Callable[[], object]) -> Iterator[list[str]]:
+    """What the line said of records; the third time that it finds them away, `then` brings them back."""
+    said: list[str] = []
+
+    def listen(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        if str(event["event"]).startswith("records are"):
+            said.append(str(event["event"]))
+            if len(said) == 3:
+                then()
+        raise structlog.DropEvent
+
+    before = structlog.get_config()
+    structlog.configure(processors=[listen])
+    try:
+        yield said
+    finally:
+        structlog.configure(**before)
+
+
+def once(act: Callable[[], object]) -> Callable[[int], None]:
+    """A `progress` that acts after the first batch."""
+    left = [act]
+    return lambda _done: left.pop()() and None if left else None
+
+
+def all_are_there(world: LineWorld, summary: RunSummary) -> None:
+    assert summary.files == PARTS
+    assert [record.row.part for record in world.inspections()] == [f"P{number}" for number in range(PARTS)]
+    assert names_in(world.incoming) == []
+    assert len(names_in(world.done)) == PARTS
+
+
+def test_a_locked_database_is_waited_for(world: LineWorld) -> None:
+    with closing(sqlite3.connect(world.root / "kizu.db", isolation_level=None)) as other:
+        with hearing_that_they_are_away(lambda: other.execute("ROLLBACK")) as said:
+            summary = world.run(**ALL_PASS, progress=once(lambda: other.execute("BEGIN IMMEDIATE")))
+        assert said == ["records are away; waiting"] * 3 + ["records are back"]
+    all_are_there(world, summary)
+
+
+def test_a_server_that_is_away_is_waited_for(
+    tmp_path: Path, line_bundle: Path, new_postgresql: Callable[[], DatabaseSettings], postgresql_server: str
+) -> None:
+    database = new_postgresql()
+    name = make_url(database.url).database
+    with (
+        LineWorld(tmp_path, line_bundle, database=database) as world,
+        closing(psycopg.connect(postgresql_server, autocommit=True)) as server,
+    ):
+        drop_parts(world)
+
+        def leave() -> None:
+            server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'.encode())
+            server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+
+        def come_back() -> None:
+            server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'.encode())
+
+        with hearing_that_they_are_away(come_back) as said:
+            summary = world.run(**ALL_REJECT, progress=once(leave))
+        assert said[-1] == "records are back"
+        all_are_there(world, summary)
+        assert {record.row.explanation_state for record in world.inspections()} == {ExplanationState.DONE}
+
+
+def test_an_image_store_that_takes_nothing_is_waited_for(world: LineWorld) -> None:
+    kept = world.root / "kept"
+
+    def leave() -> None:
+        world.images.path.rename(kept)
+        world.images.path.write_text("a file where the store's folder should be")
+
+    def come_back() -> None:
+        world.images.path.unlink()
+        kept.rename(world.images.path)
+
+    with hearing_that_they_are_away(come_back) as said:
+        summary = world.run(**ALL_PASS, progress=once(leave))
+    assert "records are back" in said
+    all_are_there(world, summary)
+
+
+def test_a_store_that_is_away_fails_no_map(world: LineWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(explaining, "explain_each", die)
+        with pytest.raises(KeyboardInterrupt):
+            world.run(**ALL_REJECT, max_batch=PARTS)
+    kept = world.images.path.rename(world.root / "kept")
+    with hearing_that_they_are_away(lambda: kept.rename(world.images.path)):
+        summary = world.run(**ALL_REJECT)
+    assert (summary.pending_made, summary.explanations_failed) == (PARTS, 0)
+
+
+def test_a_line_that_waits_can_be_stopped_and_the_next_one_goes_on(world: LineWorld) -> None:
+    stop = threading.Event()
+    with closing(sqlite3.connect(world.root / "kizu.db", isolation_level=None)) as other:
+        with hearing_that_they_are_away(stop.set), pytest.raises(RecordsAway, match="database is locked"):
+            world.run(**ALL_PASS, stop=stop, progress=once(lambda: other.execute("BEGIN IMMEDIATE")))
+        other.execute("ROLLBACK")
+    before = len(world.inspections())
+    assert 0 < before < PARTS
+    assert world.run(**ALL_PASS).files == PARTS - before
+    assert len(world.inspections()) == PARTS
+
+
+@pytest.mark.parametrize("another", [False, True], ids=["deleted", "replaced"])
+def test_a_database_that_is_another_one_ends_the_line_before_anything_moves(world: LineWorld, another: bool) -> None:
+    file = world.root / "kizu.db"
+    lost = world.root / "lost.db"
+
+    def lose() -> None:
+        for name in ("kizu.db", "kizu.db-wal", "kizu.db-shm"):
+            if (world.root / name).exists():
+                (world.root / name).rename(lost.with_name(name.replace("kizu", "lost")))
+        if another:
+            upgrade(DatabaseSettings(url=f"sqlite:///{file}"))
+
+    found = "another file under its name" if another else "no file"
+    with pytest.raises(RecordError, match=f"is not the one that this program opened: found {found}"):
+        world.run(**ALL_PASS, progress=once(lose))
+    assert len(names_in(world.done)) == 4  # the first batch, which is recorded
+    assert len(names_in(world.incoming)) == PARTS - 4
+    assert file.exists() is another
+    file.unlink(missing_ok=True)
+    for name in ("lost.db", "lost.db-wal", "lost.db-shm"):
+        if (world.root / name).exists():
+            shutil.move(world.root / name, world.root / name.replace("lost", "kizu"))
+    assert world.run(**ALL_PASS).files == PARTS - 4
+    assert len(world.inspections()) == PARTS
