@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from sqlalchemy import text
 
 from db_examples import raw
+from kizu.config import load_config
 from kizu_db.settings import PASSWORD_VARIABLE, DatabaseSettings, ImageStoreSettings
 from kizu_db.uid import UidSource, new_uid
 from kizu_inspect.errors import ConfigError
@@ -51,9 +52,30 @@ def test_the_password_is_never_shown(tmp_path: Path) -> None:
     for shown in (repr(settings), str(settings), settings.shown, str(settings.connection_url()), f"{settings!r}"):
         assert "s3cret" not in shown
         assert "db.plant" in shown
-    with pytest.raises(ValidationError) as caught:
-        DatabaseSettings(url="mysql://kizu:s3cret@db.plant/kizu")
+    for option in ("password", "sslpassword"):
+        assert "s3cret" not in DatabaseSettings(url=f"{SERVER}?{option}=s3cret").shown
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://kizu:s3cret@db.plant/kizu",
+        "postgresql://kizu:p@s3cret@db.plant:port/kizu",
+        "postgresql://kizu:s3cret.db.plant/kizu",
+        "mysql://db.plant/kizu?password=s3cret",
+        "postgresql://db.plant:s3cret",
+    ],
+)
+def test_a_wrong_address_does_not_tell_its_password(url: str, tmp_path: Path) -> None:
+    config = tmp_path / "kizu.yaml"
+    config.write_text(f"database: {{url: '{url}'}}", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_config(config)
+    assert "database.url" in str(caught.value)
     assert "s3cret" not in str(caught.value)
+    with pytest.raises(ValidationError) as invalid:
+        DatabaseSettings(url=url)
+    assert "s3cret" not in str(invalid.value)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from kizu_dashboard.settings import DashboardConfig
 from kizu_db.settings import RetentionSettings
 from kizu_inspect.errors import ConfigError
-from kizu_inspect.settings import describe_invalid
+from kizu_inspect.settings import describe_invalid, read_yaml
 from kizu_pipeline.settings import FolderSource, RuntimeSettings, StationSettings, check_apart
 
 __all__ = ["KizuConfig", "load_config"]
@@ -46,7 +46,7 @@ def load_config(path: Path) -> KizuConfig:
             next_step="Copy one from configs/, or name it with --config FILE.",
         )  # fmt: skip
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not YAML", found=str(error)) from None
     try:

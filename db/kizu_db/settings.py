@@ -45,7 +45,7 @@ class DatabaseSettings(Settings):
     def _known(cls, url: str) -> str:
         try:
             parsed = make_url(url)
-        except ArgumentError:
+        except (ArgumentError, ValueError):  # the latter of a port that is no number, with what may be a password's end
             raise ValueError("not a database address; write sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME") from None
         if parsed.drivername not in _DRIVERS:
             raise ValueError(f"{parsed.drivername} is not supported; write sqlite:///FILE or postgresql+psycopg://…")
@@ -62,8 +62,8 @@ class DatabaseSettings(Settings):
 
     @property
     def shown(self) -> str:
-        """The address without the password, for messages."""
-        return make_url(self.url).render_as_string(hide_password=True)
+        """The address without the password and without its options, which may hold one too, for messages."""
+        return make_url(self.url).set(query={}).render_as_string(hide_password=True)
 
     def connection_url(self) -> URL:
         """The address to connect to, with the password from the file, the environment or the address, in this order.

@@ -18,7 +18,7 @@ from kizu_inspect.network.novelty import Novelty
 from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.recipe import ExplanationSettings, Refine
 from kizu_inspect.results import ModelInfo
-from kizu_inspect.settings import Settings, describe_invalid
+from kizu_inspect.settings import Settings, describe_invalid, read_yaml
 
 __all__ = [
     "Bundle",
@@ -231,7 +231,7 @@ class Bundle:
                 )
         text = spec_path.read_bytes()
         try:
-            spec = BundleSpec.model_validate(yaml.safe_load(text))
+            spec = BundleSpec.model_validate(read_yaml(text))
         except yaml.YAMLError as error:
             raise BundleError(f"{spec_path} is not YAML", found=str(error)) from None
         except ValidationError as error:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from typing import Any, Final
 
+import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-__all__ = ["Settings", "describe_invalid"]
+__all__ = ["Settings", "describe_invalid", "read_yaml"]
 
-_PASSWORD = re.compile(r"(://[^:/@\s]*):[^@\s]*@")
+MOST_NODES: Final = 100_000
+
+_ADDRESS = re.compile(r"(\w+://).*", re.DOTALL)
+"""Where a wrong address has its password, nobody can say: what follows its scheme is not shown."""
 
 
 class Settings(BaseModel):
@@ -17,8 +22,37 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def read_yaml(text: str | bytes) -> Any:
+    """The content of YAML text: plain values, lists and mappings. Raises yaml.YAMLError.
+
+    Also for aliases that stand for more than 100,000 values in all, or for themselves: some lines of them can fill any memory.
+    """
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _values(node, {}) > MOST_NODES:
+            raise yaml.YAMLError(f"its aliases stand for more than {MOST_NODES:,} values")
+        return loader.construct_document(node)
+    except RecursionError:
+        raise yaml.YAMLError("it is nested too deeply") from None
+    finally:
+        loader.dispose()
+
+
+def _values(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values a node stands for with all its aliases written out; `known` of those that were counted."""
+    if id(node) not in known:
+        known[id(node)] = MOST_NODES + 1  # until it is counted: who meets itself has no end
+        below = node.value if isinstance(node, yaml.CollectionNode) else []
+        parts = [part for one in below for part in (one if isinstance(one, tuple) else (one,))]
+        known[id(node)] = 1 + sum(_values(part, known) for part in parts)
+    return known[id(node)]
+
+
 def describe_invalid(error: ValidationError) -> str:
-    """What settings have wrong, in one line: `key: reason (found …)`, the first three. Passwords in addresses are hidden."""
+    """What settings have wrong, in one line: `key: reason (found …)`, the first three. Of addresses the scheme alone."""
     found = [
         f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg']} (found {_shown(item['input'])})"
         for item in error.errors()
@@ -27,4 +61,4 @@ def describe_invalid(error: ValidationError) -> str:
 
 
 def _shown(value: object) -> str:
-    return _PASSWORD.sub(r"\1:…@", repr(value))[:60]
+    return _ADDRESS.sub(r"\1…", repr(value))[:60]

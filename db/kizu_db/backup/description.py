@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, Field, ValidationError, model_validator
 from kizu_db.backup.files import Content, Report, digest
 from kizu_db.migrations import require_known
 from kizu_inspect.errors import ConfigError, RecordError
-from kizu_inspect.settings import Settings, describe_invalid
+from kizu_inspect.settings import Settings, describe_invalid, read_yaml
 
 __all__ = ["DESCRIPTION", "IMAGES", "PICTURES", "RECORDS", "Description", "Pictures", "read_description"]
 
@@ -93,7 +93,7 @@ def read_description(backup: Path) -> Description:
     """
     path = backup / DESCRIPTION
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
         raise ConfigError(
             f"{backup} is no backup",

@@ -21,6 +21,7 @@ from kizu_inspect.labelled.readers.files import (
 )
 from kizu_inspect.labelled.samples import SPLITS, Box, Sample, boxed_sample, outward
 from kizu_inspect.picture.decoding import picture_size
+from kizu_inspect.settings import read_yaml
 
 __all__ = ["read_yolo", "yolo_files"]
 
@@ -32,7 +33,7 @@ def yolo_files(folder: Path) -> list[Path]:
 
 def _mapping(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(file.read_bytes())
+        content = read_yaml(file.read_bytes())
     except (OSError, yaml.YAMLError, UnicodeDecodeError):
         return {}
     return content if isinstance(content, dict) else {}
