@@ -5,7 +5,8 @@ from __future__ import annotations
 import socketserver
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -13,9 +14,10 @@ import cv2
 import numpy as np
 import pytest
 
-from kizu_inspect.errors import SourceError
+from kizu_inspect.errors import ImageError, SourceError
 from kizu_inspect.picture.decoding import decode_image
 from kizu_pipeline.settings import CameraSource
+from kizu_pipeline.sources import camera as camera_module
 from kizu_pipeline.sources.base import Work
 from kizu_pipeline.sources.camera import LiveCamera, VideoFile, open_camera, public_name
 
@@ -113,7 +115,7 @@ def test_addresses_are_shown_without_what_may_be_secret() -> None:
 
 
 class _Stream(BaseHTTPRequestHandler):
-    """An MJPEG camera: as many frames as the server's `frames`, then it hangs up."""
+    """An MJPEG camera: as many frames as the server's `frames`, then it hangs up; from `frozen_from` on all are the same."""
 
     protocol_version = "HTTP/1.0"
 
@@ -122,8 +124,10 @@ class _Stream(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
         self.end_headers()
         try:
-            for number in range(self.server.frames):  # type: ignore[attr-defined]
-                _, data = cv2.imencode(".jpg", np.full((48, 64, 3), number % 256, dtype=np.uint8))
+            for _ in range(self.server.frames):  # type: ignore[attr-defined]
+                shown = min(self.server.shown, self.server.frozen_from)  # type: ignore[attr-defined]
+                self.server.shown += 1  # type: ignore[attr-defined]
+                _, data = cv2.imencode(".jpg", np.full((48, 64, 3), shown % 256, dtype=np.uint8))
                 head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
                 self.wfile.write(head.encode() + bytes(data) + b"\r\n")
                 time.sleep(0.005)  # the camera's own pace
@@ -136,10 +140,16 @@ class _Stream(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def stream() -> Iterator[ThreadingHTTPServer]:
+    with streaming() as server:
+        yield server
+
+
+@contextmanager
+def streaming(port: int = 0) -> Iterator[ThreadingHTTPServer]:
     socketserver.TCPServer.allow_reuse_address = True
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Stream) as server:
+    with ThreadingHTTPServer(("127.0.0.1", port), _Stream) as server:
         server.daemon_threads = True
-        server.frames = 100_000  # type: ignore[attr-defined]
+        server.frames, server.shown, server.frozen_from = 100_000, 0, 1_000_000  # type: ignore[attr-defined]
         serving = threading.Thread(target=server.serve_forever)
         serving.start()
         yield server
@@ -180,19 +190,121 @@ def test_a_batch_waits_for_more_frames_but_not_for_ever(stream: ThreadingHTTPSer
         assert len(camera.take(5)) == 5
 
 
-def test_a_camera_that_falls_silent_is_an_error_after_its_last_frame(stream: ThreadingHTTPServer) -> None:
-    stream.frames = 200  # type: ignore[attr-defined]
+def test_with_once_a_camera_that_falls_silent_is_an_error_after_its_last_frame(stream: ThreadingHTTPServer) -> None:
+    stream.frames = 20  # type: ignore[attr-defined]
+    settings = live(stream, max_frames=1000)
     works: list[Work] = []
-    with open_camera(live(stream), station="s", once=False, batch_wait_s=0, stop=threading.Event()) as camera:
+    with open_camera(settings, station="s", once=True, batch_wait_s=0, stop=threading.Event()) as camera:
 
         def take_all() -> None:
             while not camera.ended:
                 works.extend(camera.take(8))
                 camera.wait()
 
-        with pytest.raises(SourceError, match="gives no more frames"):
+        with pytest.raises(SourceError, match="gives no more frames: found no frame for up to 5 s"):
             take_all()
     assert works
+
+
+@contextmanager
+def service_of(settings: CameraSource, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveCamera]:
+    monkeypatch.setattr(camera_module, "_FIRST_PAUSE_S", 0.02)
+    with open_camera(settings, station="s", once=False, batch_wait_s=0, stop=threading.Event()) as camera:
+        assert isinstance(camera, LiveCamera)
+        yield camera
+
+
+def taken(camera: LiveCamera, until: Callable[[list[Work]], bool]) -> list[Work]:
+    works: list[Work] = []
+    while not until(works):
+        camera.wait()
+        works += camera.take(8)
+    return works
+
+
+def error_of(work: Work) -> str | None:
+    try:
+        work.load()
+    except ImageError as error:
+        return str(error)
+    return None
+
+
+def test_a_camera_that_is_unplugged_again_and_again_is_opened_anew(
+    stream: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream.frames = 20  # type: ignore[attr-defined]
+    with service_of(live(stream), monkeypatch) as camera:
+        works = taken(camera, lambda _: camera.counts["connected"] > 10)
+        assert camera.counts["lost"] >= 10
+    assert [work.name for work in works] == [f"frame {number}" for number in range(1, len(works) + 1)]
+    assert len({work.key for work in works}) == len(works)
+    assert {error_of(work) for work in works} == {None}
+
+
+def test_a_camera_may_come_after_its_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    with streaming() as server:
+        settings, port = live(server), server.server_address[1]
+    with service_of(settings, monkeypatch) as camera:
+        assert taken(camera, lambda _: camera.counts["lost"] > 2) == []
+        with streaming(port):
+            assert len(taken(camera, lambda works: len(works) > 5)) > 5
+
+
+def test_no_verdict_comes_from_a_frozen_frame(stream: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream.frozen_from = 5  # type: ignore[attr-defined]
+    with service_of(live(stream, frozen_frames=3), monkeypatch) as camera:
+        works = taken(camera, lambda _: camera.counts["connected"] > 3)
+        assert camera.counts["frozen"] >= 9
+        thawed = stream.shown  # type: ignore[attr-defined]
+        stream.frozen_from = 1_000_000  # type: ignore[attr-defined]
+        after = taken(camera, lambda found: sum(error_of(work) is None for work in found) > 5)
+    errors = [error_of(work) for work in works]
+    judged = [
+        picture.image.tobytes() for work, error in zip(works, errors, strict=True) if not error and (picture := work.load())
+    ]
+    assert 1 < len(judged) == len(set(judged)) <= 6
+    assert {error for error in errors if error} == {
+        "camera is frozen: its frame is the same as the one before, bit by bit. Check the camera."
+    }
+    assert thawed > 9
+    assert after
+
+
+def test_drawn_frames_may_repeat_where_that_is_said(stream: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream.frozen_from = 0  # type: ignore[attr-defined]
+    with service_of(live(stream, frozen_frames=0), monkeypatch) as camera:
+        works = taken(camera, lambda works: len(works) > 10)
+        assert camera.counts["connected"] == 1
+    assert {error_of(work) for work in works} == {None}
+
+
+def test_a_trigger_faster_than_judging_gives_every_part_its_row(
+    stream: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with service_of(live(stream, interval_s=0.001, memory_mb=1), monkeypatch) as camera:
+        while camera.counts["dropped"] < 20:
+            camera.wait()
+            time.sleep(0.01)  # nobody takes the frames
+        works = camera.take(1000)
+    assert [work.name for work in works] == [f"frame {number}" for number in range(1, len(works) + 1)]
+    errors = [error_of(work) for work in works]
+    dropped = [error for error in errors if error]
+    assert errors[: len(dropped)] == dropped
+    assert len(dropped) >= 20
+    assert "frame was dropped: judging is slower than the trigger, and more than 1 MB waited" in dropped[0]
+
+
+def test_a_camera_that_runs_freely_drops_its_oldest_frames(
+    stream: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with service_of(live(stream, memory_mb=1), monkeypatch) as camera:
+        while camera.counts["dropped"] < 20:
+            camera.wait()
+            time.sleep(0.01)
+        works = camera.take(1000)
+    assert {error_of(work) for work in works} == {None}
+    assert works[0].name != "frame 1"
 
 
 def test_video_is_not_live(tmp_path: Path) -> None:

@@ -136,6 +136,17 @@ class CameraSource(Settings):
         description="A network stream that does not open, or gives no frame, for this many seconds has failed.",
     )  # fmt: skip
 
+    frozen_frames: int = Field(
+        default=3, ge=0, le=1000, title="Frozen frames",
+        description="A triggered frame that is the same as the one before, bit by bit, is an ERROR; after so many in a row a "
+        "live camera is opened anew. 0: they are judged (for drawn pictures; a sensor's noise never repeats).",
+    )  # fmt: skip
+    memory_mb: int = Field(
+        default=256, ge=1, le=65536, title="Memory",
+        description="Frames that wait to be judged take at most so much; beyond it the oldest become ERROR rows, or without "
+        "a trigger interval are dropped and counted.",
+    )  # fmt: skip
+
     @field_validator("device")
     @classmethod
     def _digits_are_an_index(cls, device: int | str) -> int | str:
