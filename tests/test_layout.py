@@ -30,3 +30,9 @@ def test_the_compose_file_keeps_to_the_compose_schema() -> None:
     command = [check, "--builtin-schema", "vendor.compose-spec", ROOT / "docker-compose.yml"]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_command_waits_for_torch_that_does_not_judge() -> None:
+    code = "import sys, kizu.main; print(sorted({'torch', 'torchvision', 'streamlit', 'matplotlib'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -19,7 +19,7 @@ from kizu_pipeline.settings import RuntimeSettings
 
 if TYPE_CHECKING:
     from kizu_inspect.inspector import Inspector
-from kizu_inspect.judged import JudgedBatch
+    from kizu_inspect.judged import JudgedBatch
 
 __all__ = ["ExplanationStep", "Outcome"]
 

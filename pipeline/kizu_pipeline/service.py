@@ -33,7 +33,7 @@ from kizu_pipeline.summary import RunSummary
 
 if TYPE_CHECKING:
     from kizu_inspect.inspector import Inspector
-from kizu_inspect.judged import JudgedBatch
+    from kizu_inspect.judged import JudgedBatch
 
 __all__ = ["run_station"]
 
