@@ -31,7 +31,7 @@ from kizu_inspect.inspector import Inspector
 from kizu_inspect.labelled.dataset import read_labelled
 from kizu_inspect.labelled.picture_files import read_picture
 from kizu_inspect.network.devices import pick_device
-from kizu_inspect.recipe import ExplanationSettings, Recipe
+from kizu_inspect.recipe import UNGATED, ExplanationSettings, Recipe
 from kizu_inspect.results import Verdict
 
 COLUMNS = ("path", "label", "split", "group", "boxes", "mask", "reference")
@@ -87,7 +87,8 @@ def write(options: argparse.Namespace) -> None:
 def measure(options: argparse.Namespace) -> None:
     """The figures of boards, templates and tiles of the test split."""
     bundle = Bundle.load(options.bundle)
-    recipe = Recipe(bundle=options.bundle, explanation=ExplanationSettings(method=options.method))
+    explanation = ExplanationSettings(method=options.method)
+    recipe = Recipe(bundle=options.bundle, explanation=explanation, gates=UNGATED)  # tiles are no whole boards
     inspector = Inspector(bundle, recipe, device=pick_device("auto"), max_batch=32)
     samples = read_labelled(options.out, good="good").split("test")
     found: list[Detected] = []

@@ -20,7 +20,7 @@ import numpy as np
 
 from kizu_inspect.explain.measuring import measure
 from kizu_inspect.inspector import Inspector
-from kizu_inspect.recipe import ExplanationSettings, Recipe
+from kizu_inspect.recipe import UNGATED, ExplanationSettings, Recipe
 from kizu_inspect.synth import KINDS, draw_part
 
 FIRST_SEED = 7_000_000
@@ -55,7 +55,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--method", default="grad-cam")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args(arguments)
-    recipe = Recipe(bundle=asked.bundle, explanation=ExplanationSettings(method=asked.method), allow_no_promise=True)
+    explanation = ExplanationSettings(method=asked.method)
+    recipe = Recipe(bundle=asked.bundle, explanation=explanation, gates=UNGATED, allow_no_promise=True)
     inspector = Inspector.load(recipe, device="auto")
     kinds = [kind for kind in KINDS if kind != "good" and kind in inspector.model.classes]
     found = {kind: compare(inspector, kind, parts=asked.parts, size_px=asked.size) for kind in kinds}
