@@ -65,10 +65,14 @@ BOMB = "a0: &a0 [x, x]\n" + "\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] *
         (BOMB, "more than 100,000 values"),
         ("a: &a [*a]", "more than 100,000 values"),
         ("a: " + "[" * 20_000, "nested too deeply"),
+        ("a: 2024-02-30", "a value that is none"),
+        ("a: !!bool perhaps", "a value that is none"),
     ],
-    ids=["bomb", "endless", "deep"],
+    ids=["bomb", "endless", "deep", "no date", "no bool"],
 )
-def test_yaml_that_would_fill_the_memory_is_refused(text: str, said: str, tmp_path: Path, tiny_bundle: Path) -> None:
+def test_yaml_that_would_fill_the_memory_or_cannot_be_is_refused(
+    text: str, said: str, tmp_path: Path, tiny_bundle: Path
+) -> None:
     path = tmp_path / "kizu.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=f"is not YAML: found .*{said}"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -237,3 +238,78 @@ def test_a_fourth_byte_that_is_no_transparency_does_not_blacken_the_part(kind: s
     unused.putalpha(0)
     with pytest.raises(ImageError, match="wholly transparent"):
         decode_image(as_bytes(unused, kind))
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in WHOLE if "PNG" in kind])
+def test_a_png_whose_rows_end_early_is_refused_however_properly(kind: str) -> None:
+    whole = WHOLE[kind]
+    before, at = whole[: whole.index(b"IDAT") - 4], whole.index(b"IDAT") - 4
+    stream = b""
+    while whole[at + 4 : at + 8] == b"IDAT":
+        length = int.from_bytes(whole[at : at + 4], "big")
+        stream, at = stream + whole[at + 8 : at + 8 + length], at + 12 + length
+    rows = zlib.decompress(stream)
+    for kept in (len(rows) // 10, len(rows) - 1, len(rows) + 1):
+        data = before + chunk(b"IDAT", zlib.compress((rows + b"0")[:kept])) + chunk(b"IEND", b"")
+        with pytest.raises(ImageError, match=f"{min(kept, len(rows) + 1)} bytes of rows where {len(rows)} belong"):
+            decode_image(data)
+    assert np.array_equal(decode_image(before + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")), decode_image(whole))
+
+
+@pytest.mark.parametrize("size", [(60, 40), (1, 1), (3, 2), (5, 9), (8, 8)])
+@pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "RGBA"])
+def test_interlaced_and_odd_pngs_are_whole(mode: str, size: tuple[int, int]) -> None:
+    picture = COLOUR.resize(size).convert(mode)
+    assert np.array_equal(decode_image(as_bytes(picture, "PNG")), np.asarray(picture.convert("RGB"))) or mode == "RGBA"
+    interlaced = interlaced_png(picture.convert("L"))
+    assert np.array_equal(decode_image(interlaced)[:, :, 0], np.asarray(picture.convert("L")))
+
+
+def interlaced_png(picture: Image.Image) -> bytes:
+    """The grey picture as an Adam7 PNG, which Pillow does not write."""
+    pixels = np.asarray(picture)
+    passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+    parts = [pixels[y::down, x::across] for x, y, across, down in passes]
+    rows = b"".join(b"\0" + row.tobytes() for part in parts if part.size for row in part)
+    header = struct.pack(">IIBBBBB", picture.width, picture.height, 8, 0, 0, 0, 1)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+TWO = {
+    "animated PNG": as_bytes(COLOUR, "PNG", save_all=True, append_images=[COLOUR.transpose(Image.Transpose.ROTATE_180)]),
+    "MPO": as_bytes(COLOUR, "MPO", save_all=True, append_images=[COLOUR.transpose(Image.Transpose.ROTATE_180)]),
+    **{f"{kind} after another": WHOLE[kind] + WHOLE[kind] for kind in ("PNG", "JPEG", "BMP")},
+}
+
+
+@pytest.mark.parametrize("kind", TWO)
+def test_a_second_picture_in_a_file_is_never_left_unseen(kind: str) -> None:
+    with pytest.raises(ImageError, match=r"several p.*expected one picture a file"):
+        decode_image(TWO[kind])
+
+
+def test_a_preview_beside_a_picture_is_no_second_one() -> None:
+    data = as_bytes(COLOUR, "MPO", save_all=True, append_images=[COLOUR.resize((15, 10))])
+    with Image.open(io.BytesIO(data)) as picture:
+        assert picture.format == "MPO"
+    assert decode_image(data).shape == PICTURE.shape
+
+
+@pytest.mark.parametrize(("compression", "found"), [("group4", "fax data"), ("tiff_ccitt", "fax data"), ("jpeg", "JPEG data")])
+def test_a_tiff_whose_decoder_tells_no_damage_is_refused(compression: str, found: str) -> None:
+    picture = COLOUR if compression == "jpeg" else COLOUR.convert("1")
+    with pytest.raises(ImageError, match=f"does not tell damage: found a TIFF of {found}"):
+        decode_image(as_bytes(picture, "TIFF", compression=compression))
+
+
+def test_twelve_bits_are_taken_by_their_own_range() -> None:
+    tags = [(256, 3, 2), (257, 3, 1), (258, 3, 12), (259, 3, 1), (262, 3, 1), (273, 4, 8), (277, 3, 1), (278, 3, 1)]
+    tags.append((279, 4, 3))
+    directory = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
+    pixels = bytes([0xFF, 0xF8, 0x00])  # 4095 and 2048
+    data = b"II*\0" + struct.pack("<I", 12) + pixels + b"\0" + struct.pack("<H", len(tags)) + directory + bytes(4)
+    assert decode_image(data)[0, :, 0].tolist() == [255, 128]

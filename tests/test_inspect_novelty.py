@@ -15,7 +15,7 @@ from kizu_inspect.decide import decide
 from kizu_inspect.errors import BundleError
 from kizu_inspect.inspector import Inspector
 from kizu_inspect.network.novelty import Novelty
-from kizu_inspect.recipe import Recipe
+from kizu_inspect.recipe import UNGATED, Recipe
 from kizu_inspect.results import Verdict
 from kizu_inspect.synth import draw_part
 
@@ -70,11 +70,13 @@ def test_without_a_good_class_the_reason_tells_a_stranger() -> None:
 def test_a_trained_model_passes_nothing_that_is_no_part(tiny_bundle: Path) -> None:
     bundle = Bundle.load(tiny_bundle)
     assert bundle.spec.novelty is not None
-    inspector = Inspector(bundle, Recipe(bundle=tiny_bundle), device=torch.device("cpu"), max_batch=16)
+    inspector = Inspector(bundle, Recipe(bundle=tiny_bundle, gates=UNGATED), device=torch.device("cpu"), max_batch=16)
     parts = [draw_part("good", 900 + seed, size_px=64).image for seed in range(30)]
     like = [one.novelty <= bundle.spec.novelty.limit for one in inspector.judge(parts).judgements if one.novelty is not None]
     assert len(like) == 30
-    assert np.mean(like) >= 0.9
+    # The limit is near the greatest of some 18 good validation parts: a share of fresh ones above it follows Beta(1, 18), above
+    # 0.3 once in 600 models, above 0.1 in every seventh.
+    assert np.mean(like) >= 0.7
     rows, columns = np.indices((64, 64))
     strangers: list[npt.NDArray[np.uint8]] = [
         np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -136,9 +135,10 @@ def test_a_store_that_is_away_fails_no_map(world: LineWorld, monkeypatch: pytest
         with pytest.raises(KeyboardInterrupt):
             world.run(**ALL_REJECT, max_batch=PARTS)
     kept = world.images.path.rename(world.root / "kept")
-    with hearing_that_they_are_away(lambda: kept.rename(world.images.path)):
-        summary = world.run(**ALL_REJECT)
-    assert (summary.pending_made, summary.explanations_failed) == (PARTS, 0)
+    summary = world.run(**ALL_REJECT)
+    assert (summary.pending_made, summary.explanations_failed) == (0, 0)  # and no picture would have waited for them
+    kept.rename(world.images.path)
+    assert world.run(**ALL_REJECT).pending_made == PARTS
 
 
 def test_a_line_that_waits_can_be_stopped_and_the_next_one_goes_on(world: LineWorld) -> None:
@@ -153,27 +153,37 @@ def test_a_line_that_waits_can_be_stopped_and_the_next_one_goes_on(world: LineWo
     assert len(world.inspections()) == PARTS
 
 
-@pytest.mark.parametrize("another", [False, True], ids=["deleted", "replaced"])
-def test_a_database_that_is_another_one_ends_the_line_before_anything_moves(world: LineWorld, another: bool) -> None:
-    file = world.root / "kizu.db"
-    lost = world.root / "lost.db"
+def rename_database(world: LineWorld, before: str, after: str) -> None:
+    for ending in (".db", ".db-wal", ".db-shm"):
+        if (world.root / f"{before}{ending}").exists():
+            (world.root / f"{before}{ending}").rename(world.root / f"{after}{ending}")
 
-    def lose() -> None:
-        for name in ("kizu.db", "kizu.db-wal", "kizu.db-shm"):
-            if (world.root / name).exists():
-                (world.root / name).rename(lost.with_name(name.replace("kizu", "lost")))
-        if another:
-            upgrade(DatabaseSettings(url=f"sqlite:///{file}"))
 
-    found = "another file under its name" if another else "no file"
-    with pytest.raises(RecordError, match=f"is not the one that this program opened: found {found}"):
-        world.run(**ALL_PASS, progress=once(lose))
-    assert len(names_in(world.done)) == 4  # the first batch, which is recorded
+def test_a_database_file_that_is_gone_is_waited_for_and_nothing_moves(world: LineWorld) -> None:
+    moved: list[int] = []
+
+    def come_back() -> None:
+        moved.append(len(names_in(world.done)))
+        assert not (world.root / "kizu.db").exists()  # no empty one was made in its place
+        rename_database(world, "lost", "kizu")
+
+    with hearing_that_they_are_away(come_back) as said:
+        summary = world.run(**ALL_PASS, progress=once(lambda: rename_database(world, "kizu", "lost")))
+    assert said[-1] == "records are back"
+    assert moved == [4]  # the first batch, which is recorded
+    all_are_there(world, summary)
+
+
+def test_a_database_that_is_another_one_ends_the_line_before_anything_moves(world: LineWorld) -> None:
+    def replace() -> None:
+        rename_database(world, "kizu", "lost")
+        upgrade(DatabaseSettings(url=f"sqlite:///{world.root / 'kizu.db'}"))
+
+    with pytest.raises(RecordError, match="is not the one that this program opened: found another file under its name"):
+        world.run(**ALL_PASS, progress=once(replace))
+    assert len(names_in(world.done)) == 4
     assert len(names_in(world.incoming)) == PARTS - 4
-    assert file.exists() is another
-    file.unlink(missing_ok=True)
-    for name in ("lost.db", "lost.db-wal", "lost.db-shm"):
-        if (world.root / name).exists():
-            shutil.move(world.root / name, world.root / name.replace("lost", "kizu"))
+    rename_database(world, "kizu", "other")
+    rename_database(world, "lost", "kizu")
     assert world.run(**ALL_PASS).files == PARTS - 4
     assert len(world.inspections()) == PARTS

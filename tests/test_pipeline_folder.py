@@ -333,3 +333,74 @@ def test_stop_ends_the_wait(folder: Folder, watched: FolderIntake) -> None:
     started = time.monotonic()
     watched.wait()
     assert time.monotonic() - started < 30
+
+
+@pytest.mark.parametrize("target", ["odd.png", "file.txt/x", "x" * 300], ids=["itself", "below a file", "too long"])
+def test_an_odd_link_is_refused_alone(folder: Folder, target: str) -> None:
+    folder.drop("file.txt")
+    (folder.path / "odd.png").symlink_to(target)
+    folder.drop("good.png", drawn_png())
+    works = {work.name: work for work in folder.intake().take(10)}
+    assert set(works) == {"odd.png", "good.png"}
+    assert works["good.png"].load() is not None
+    with pytest.raises(ImageError, match="links are refused"):
+        works["odd.png"].load()
+
+
+def test_a_huge_file_is_refused_without_being_read(folder: Folder) -> None:
+    with (folder.path / "huge.png").open("wb") as file:
+        file.truncate(200_000_000_000)
+    (work,) = folder.intake().take(1)
+    with pytest.raises(ImageError, match="file is too large to be read: found 200000 MB; expected at most 72 MB"):
+        work.load()
+    assert "unread" in work.key
+
+
+def test_a_path_too_long_for_an_index_keeps_its_file_apart(folder: Folder) -> None:
+    keys = set()
+    for last in "ab":
+        folder.drop("/".join(["d" * 200] * 8) + f"/{last}.png")
+    for work in folder.intake().take(2):
+        keys.add(work.key)
+        assert len(work.key) < 400
+    assert len(keys) == 2
+
+
+def test_a_writer_that_closes_between_its_parts_is_given_the_settle_time(folder: Folder) -> None:
+    intake, whole = folder.intake(settle_s=0.3, rescan_s=60), drawn_png()
+    path = folder.drop("a.png", whole[:1000])
+    (work,) = intake.take(1)
+    assert work.load() is None
+    assert intake.take(1) == []
+    assert intake.waiting
+    with path.open("ab") as writer:
+        writer.write(whole[1000:])
+    (work,) = intake.take(1)
+    assert work.load() is not None
+
+
+def test_a_broken_picture_is_refused_after_the_settle_time(folder: Folder) -> None:
+    intake = folder.intake(settle_s=0.2, rescan_s=60)
+    folder.drop("a.png", drawn_png()[:1000])
+    (work,) = intake.take(1)
+    assert work.load() is None
+    assert intake.take(1) == []
+    intake.wait()
+    (work,) = intake.take(1)
+    with pytest.raises(ImageError, match="truncated or broken"):
+        work.load()
+
+
+def test_a_judged_picture_that_is_opened_for_writing_is_not_put_away(folder: Folder) -> None:
+    path = folder.drop("a.png", drawn_png(1))
+    intake = folder.intake(settle_s=0)
+    (work,) = intake.take(1)
+    assert work.load() is not None
+    with path.open("r+b") as late:
+        work.inspected()
+        assert path.exists()
+        assert intake.take(1) == []
+        late.write(drawn_png(2))
+        late.truncate()
+    (again,) = intake.take(1)
+    assert again.key != work.key

@@ -34,6 +34,12 @@ WAIT_S = 30.0
 """For how long a writer of SQLite waits for another one."""
 
 _CONNECT_S = 10
+_PASSING_SQLITE = frozenset({
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY,
+})  # fmt: skip
+_PASSING_STATES = ("08", "40", "53", "57", "58", "55000", "55P03", "25006")
+"""SQLSTATE: connection, deadlock, resources, operator, system; a database that lets nobody in, a lock, a standby."""
 _IDLE_S = 1.0
 
 
@@ -94,15 +100,26 @@ def refused(exc: SQLAlchemyError, shown_url: str) -> RecordError:
     A RecordsAway where the same work may succeed later: no connection, a lock, a full disk.
     """
     cause = getattr(exc, "orig", None) or exc
-    passing = isinstance(exc, (OperationalError, InterfaceError, DisconnectionError, TimeoutError)) or (
-        isinstance(exc, DBAPIError) and exc.connection_invalidated
-    )
-    kind = RecordsAway if passing and not str(cause).startswith("no such") else RecordError  # SQLite's word for a wrong schema
+    kind = RecordsAway if _passes(exc) else RecordError
     return kind(
         f"The database {shown_url} refused the work",
         found=str(cause).strip() or type(cause).__name__,
         next_step="Nothing of this step was kept.",
     )
+
+
+def _passes(exc: SQLAlchemyError) -> bool:
+    """Whether the same work may succeed later, by the database's own codes: a lock, a full disk, a server that is away."""
+    if isinstance(exc, (DisconnectionError, TimeoutError)):
+        return True
+    if not isinstance(exc, DBAPIError):
+        return False
+    if isinstance(exc.orig, sqlite3.Error):
+        return getattr(exc.orig, "sqlite_errorcode", 0) & 0xFF in _PASSING_SQLITE
+    state = getattr(exc.orig, "sqlstate", None)
+    if state is None:  # the driver's own word: no connection
+        return exc.connection_invalidated or isinstance(exc, (OperationalError, InterfaceError))
+    return str(state).startswith(_PASSING_STATES)
 
 
 def _remember_use(_connection: object, record: ConnectionPoolEntry) -> None:

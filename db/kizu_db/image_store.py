@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -20,6 +21,8 @@ from kizu_inspect.errors import RecordError, RecordsAway
 __all__ = ["ImageStore"]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_PASSING = (errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE, errno.EINTR)
+"""What may pass by itself; another fault of one file stays with that file."""
 _SUFFIX = re.compile(r"(\.[a-z0-9]{1,16})?")
 
 
@@ -32,6 +35,8 @@ class ImageStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._root: tuple[int, int] | None = None
+        """Device and inode of the folder, once it was there: a drive that is gone leaves another one, or none."""
 
     def put(self, data: bytes, *, suffix: str) -> str:
         """The picture's SHA-256 (64 hex digits); when this returns, the picture survives a power cut.
@@ -44,10 +49,12 @@ class ImageStore:
         sha256 = hashlib.sha256(data).hexdigest()
         folder = self._folder(sha256)
         try:
+            self._require_the_same_root()
             make_folder(folder)
+            self._root = _identity(self.path)
             with _locked(folder):
                 present = self._find(sha256)
-                if present is None or present.read_bytes() != data:
+                if present is None or not _holds(present, data):
                     _write_whole(present or folder / f"{sha256}{suffix}", data)
                 else:
                     os.utime(present)  # so that nobody removes it before its new inspection is on record
@@ -58,9 +65,13 @@ class ImageStore:
             raise RecordsAway(
                 f"A picture of {len(data)} bytes could not be stored in {self.path}",
                 found=exc.strerror or exc,
-                next_step="Check the free space and the owner of that folder.",
+                next_step="Check that it is a folder, its free space and its owner.",
             ) from exc
         return sha256
+
+    def _require_the_same_root(self) -> None:
+        if self._root is not None and _identity(self.path) != self._root:
+            raise FileNotFoundError(errno.ENOENT, "the folder is gone, or is another one than before")
 
     def get(self, sha256: str) -> bytes:
         """The picture's bytes, as they were put.
@@ -71,7 +82,8 @@ class ImageStore:
         try:
             data = path.read_bytes()
         except OSError as exc:
-            raise RecordsAway(f"The picture {path} cannot be read", found=exc.strerror or exc) from exc
+            kind = RecordsAway if exc.errno in _PASSING else RecordError
+            raise kind(f"The picture {path} cannot be read", found=exc.strerror or exc) from exc
         if (found := hashlib.sha256(data).hexdigest()) != sha256:
             raise RecordError(
                 f"The picture {path} was changed on disk", found=f"SHA-256 {found}", next_step="Restore it from a backup."
@@ -125,7 +137,8 @@ class ImageStore:
             raise RecordError("Not the name of a picture", found=repr(sha256), expected="a SHA-256 of 64 hex digits")
         path = self._find(sha256)
         if path is None:
-            kind = RecordError if self.path.is_dir() else RecordsAway  # a drive that is not mounted
+            there = self._root in (None, _identity(self.path)) and self.path.is_dir()
+            kind = RecordError if there else RecordsAway  # a drive that is not mounted
             raise kind(
                 f"The picture {sha256} is not in the image store {self.path}",
                 next_step="Check images.path in the configuration, or restore the picture from a backup.",
@@ -193,3 +206,20 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Which folder it is, whatever it is called; None where there is none."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    """Whether the file has this content; one that cannot be read is written anew."""
+    try:
+        return path.read_bytes() == data
+    except OSError:
+        return False

@@ -119,13 +119,20 @@ class Records:
 
     def _require_the_same_file(self) -> None:
         """An open connection goes on in a file that was deleted or replaced, and nobody would ever see what it writes."""
-        if self._file is not None and (found := _identity(self._file)) != self._file_is:
-            raise RecordError(
-                f"The database {self._shown_url} is not the one that this program opened",
-                found="no file" if found is None else "another file under its name",
-                expected="the file of the start",
-                next_step="Put it back, or start again with the new one. Nothing of this step counts as kept.",
-            )
+        found = None if self._file is None else _identity(self._file)
+        if found == self._file_is:
+            return
+        if found is None:
+            raise RecordsAway(
+                f"The database {self._shown_url} is gone", found="no file", expected="the file of the start",
+                next_step="Put it back. Nothing of this step counts as kept.",
+            )  # fmt: skip
+        raise RecordError(
+            f"The database {self._shown_url} is not the one that this program opened",
+            found="another file under its name",
+            expected="the file of the start",
+            next_step="Put that one back, or keep the new one, and start again. Nothing of this step counts as kept.",
+        )
 
     @contextmanager
     def _turn(self, engine: Engine) -> Iterator[None]:

@@ -66,7 +66,7 @@ def fault_of(measured: Mapping[str, float], limits: Limits) -> str | None:
             look.append(one.above)
     if not found:
         return None
-    ways = "; ".join(dict.fromkeys(word for word in look if word))
+    ways = ", ".join(dict.fromkeys(way for ways in look for way in ways.split(", ") if way))
     return f"no picture like those of the training: {'; '.join(found)}. Check {ways}; recipe.gates moves these limits."
 
 

@@ -174,14 +174,18 @@ class Inspector:
         }
 
     def fault_of(self, image: ImageRGB) -> str | None:
-        """Why the picture (H, W, 3) is none of a part like those of the training; None where it is one."""
-        x1, y1, x2, y2 = self._recipe.region_of_interest or (0, 0, image.shape[1], image.shape[0])
-        inside = image[y1:y2, x1:x2]
-        return fault_of(measure(inside), self.gates) if inside.size else None  # a region beyond the picture is told elsewhere
+        """Why the picture (H, W, 3) is none of a part like those of the training; None where it is one.
+
+        Where there is a region of interest nothing tells whether the training saw such regions or whole pictures: it is enough
+        that either is like them.
+        """
+        whole = fault_of(measure(image), self.gates)
+        if whole is None or self._recipe.region_of_interest is None:
+            return whole
+        x1, y1, x2, y2 = self._recipe.region_of_interest
+        return fault_of(measure(image[y1:y2, x1:x2]), self.gates)
 
     def _look_at(self, image: ImageRGB, name: str | None, given: ImageRGB | None) -> Sight:
-        if self._recipe.gates.on and (fault := self.fault_of(image)) is not None:
-            raise ImageError(fault)
         aligned: Aligned | None = None
         if self._compares:
             if given is not None:
@@ -194,6 +198,8 @@ class Inspector:
                 )
         reference = None if aligned is None else aligned.reference
         sight = look_at(image, reference, self.bundle.spec.input, self._recipe.region_of_interest)
+        if self._recipe.gates.on and (fault := self.fault_of(image)) is not None:
+            raise ImageError(fault)
         return replace(sight, correlation=None if aligned is None else aligned.correlation)
 
     def _decide(self, views: npt.NDArray[np.float64], novelty: npt.NDArray[np.float64], sight: Sight) -> Judgement:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Literal
 
@@ -164,6 +165,8 @@ class GateSettings(Settings):
     ) -> dict[str, tuple[float | None, float | None]]:
         if unknown := sorted(set(limits) - set(MEASURES)):
             raise ValueError(f"unknown measures {unknown}; known are {', '.join(MEASURES)}")
+        if any(limit is not None and not isfinite(limit) for both in limits.values() for limit in both):
+            raise ValueError("limits are finite numbers or null")
         for name, (low, high) in limits.items():
             if low is not None and high is not None and low > high:
                 raise ValueError(f"{name}: the least, {low}, lies above the most, {high}")

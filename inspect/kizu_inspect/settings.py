@@ -37,6 +37,8 @@ def read_yaml(text: str | bytes) -> Any:
         return loader.construct_document(node)
     except RecursionError:
         raise yaml.YAMLError("it is nested too deeply") from None
+    except (ValueError, KeyError, AttributeError, TypeError, OverflowError) as error:  # of dates and numbers that are none
+        raise yaml.YAMLError(f"a value that is none: {error}") from None
     finally:
         loader.dispose()
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -25,8 +27,24 @@ __all__ = ["ExplanationStep", "Outcome"]
 
 _log = structlog.get_logger("kizu.explain")
 
+MOST_BATCHES: Final = 4
+"""So many batches keep what their verdicts have left, for their maps."""
+MOST_CREDIT_S: Final = 1.0
+AWAY_S: Final = 10.0
+IDLE_S: Final = 0.25
+"""For how long maps are made at a stretch where no picture waits."""
+
 Outcome = Explanation | str
 """An explanation, or why there is none."""
+
+
+@dataclass
+class _Due:
+    """Pictures of one batch that wait for their maps."""
+
+    batch: JudgedBatch
+    uids: dict[int, str]
+    """Their inspections, by their index in the batch."""
 
 
 class ExplanationStep:
@@ -51,19 +69,78 @@ class ExplanationStep:
         self._inspectors: dict[tuple[str, int], Inspector | str] = {(inspector.model.hash, recipe_id): inspector}
         """By model hash and recipe; a string says why that judge cannot be had."""
         self._inspector = inspector
+        self._due: deque[_Due] = deque()
+        self._credit_s = 0.0
+        self._not_before = 0.0
+        """When what is pending in the records may be looked for again (monotonic)."""
+        self._each_s = MOST_CREDIT_S
+        """What a map takes, as of the last ones; at first a guess that lets one be tried alone."""
 
-    def after_verdict(self, batch: JudgedBatch, uids: Mapping[int, str]) -> int:
-        """Explain the pictures of the batch at these indices and record that under these inspections; how many worked."""
-        indices = list(uids)
-        outcomes = explain_each(self._inspector, batch, indices)
-        return self._record(dict(zip(uids.values(), outcomes, strict=True)))
+    def put(self, batch: JudgedBatch, uids: Mapping[int, str]) -> None:
+        """Let the pictures of the batch at these indices wait for their maps, to be recorded under these inspections.
+
+        Of more batches than `MOST_BATCHES` the oldest is let go: its maps are pending in the records, and made from the stored
+        pictures once the line has nothing else to do.
+        """
+        self._due.append(_Due(batch, dict(uids)))
+        if len(self._due) > MOST_BATCHES:
+            self._due.popleft()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether maps are to be made from what a verdict has left."""
+        return bool(self._due)
+
+    def make_beside(self, verdicts_s: float) -> tuple[int, int]:
+        """Make as many of those maps as are likely to take as long as the verdicts took: how many, and how many failed.
+
+        The time that is not used is kept for the next call, up to `MOST_CREDIT_S`: where maps take long, verdicts go on and
+        each waits for one map at most, and where one takes longer than that for none.
+        """
+        self._credit_s = min(self._credit_s + verdicts_s, MOST_CREDIT_S)
+        made = failed = 0
+        while self._due and (count := int(self._credit_s / self._each_s)) > 0:
+            begun = time.perf_counter()
+            stored, refused = self._make(count)
+            self._credit_s -= time.perf_counter() - begun
+            made, failed = made + stored, failed + refused
+        return made, failed
+
+    def make_idle(self) -> tuple[int, int]:
+        """Make one of those maps, or as many as take `IDLE_S`: the next picture may come at any moment."""
+        return self._make(max(1, int(IDLE_S / self._each_s)))
+
+    def _make(self, count: int) -> tuple[int, int]:
+        """Of the oldest batch that waits."""
+        due = self._due[0]
+        some = dict(list(due.uids.items())[:count])
+        begun = time.perf_counter()
+        outcomes = explain_each(self._inspector, due.batch, list(some))
+        self._each_s = (self._each_s + 3 * (time.perf_counter() - begun) / len(some)) / 4
+        for index in some:
+            del due.uids[index]
+        if not due.uids:
+            self._due.popleft()
+        stored = self._record(dict(zip(some.values(), outcomes, strict=True)))
+        return stored, len(some) - stored
 
     def catch_up(self) -> tuple[int, int]:
         """Make some of the station's pending explanations from their stored pictures: how many, and how many failed.
 
-        (0, 0) says that none is pending.
+        (0, 0) says that none is pending, or that they cannot be had now: pictures are not kept waiting for that.
         """
-        pending = self._patience.kept(self._pending)
+        if time.monotonic() < self._not_before:
+            return 0, 0
+        try:
+            outcomes = self._made_of(self._pending())
+        except RecordsAway as error:
+            self._not_before = time.monotonic() + AWAY_S
+            _log.error("pending maps must wait", error=str(error), for_s=AWAY_S)
+            return 0, 0
+        made = self._record(outcomes)
+        return made, len(outcomes) - made
+
+    def _made_of(self, pending: Sequence[InspectionRecord]) -> dict[str, Outcome]:
         judged_alike: dict[tuple[str, int], list[InspectionRecord]] = {}
         outcomes: dict[str, Outcome] = {}
         for record in pending:
@@ -73,8 +150,7 @@ class ExplanationStep:
             judged_alike.setdefault((record.model.hash, record.recipe.id), []).append(record)
         for (model_hash, recipe_id), records in judged_alike.items():
             outcomes |= self._explain_stored(records, self._inspector_of(model_hash, recipe_id, records[0]))
-        made = self._record(outcomes)
-        return made, len(outcomes) - made
+        return outcomes
 
     def _pending(self) -> list[InspectionRecord]:
         with self._records.unit(read_only=True) as unit:
@@ -92,7 +168,7 @@ class ExplanationStep:
             try:
                 if sha256 is None:
                     raise RecordError("the record names no picture")
-                data = self._patience.kept(partial(self._image_store.get, sha256))
+                data = self._image_store.get(sha256)
                 images[uid] = decode_image(data, max_megapixels=record.recipe_then.max_megapixels)
             except RecordsAway:
                 raise

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 __all__ = ["run_station"]
 
 _STORING_THREADS = 16
+DRAIN_S = 5.0
+"""For how long a service that is to stop makes the maps of what it has judged; the next start makes the others."""
 
 _log = structlog.get_logger("kizu.line")
 
@@ -159,19 +161,27 @@ class _Line:
             self._beat()
             works = self._intake.take(self._max_batch)
             if works:
+                begun = time.perf_counter()
                 self._process(works)
                 done += len(works)
+                # Maps get as much time as verdicts while pictures wait, so that they hold up none beyond their share.
+                self._count("explained", *self._explaining.make_beside(time.perf_counter() - begun))
                 if progress is not None:
                     progress(done)
                 continue
+            if self._explaining.waiting:
+                self._count("explained", *self._explaining.make_idle())
+                continue
             made, failed = self._explaining.catch_up()
-            self._counts["pending_made"] += made
-            self._counts["explanations_failed"] += failed
+            self._count("pending_made", made, failed)
             if made or failed:
                 continue
             if self._intake.ended or (once and not self._intake.waiting):
                 break
             self._intake.wait()
+        until = time.monotonic() + DRAIN_S
+        while self._explaining.waiting and time.monotonic() < until:
+            self._count("explained", *self._explaining.make_idle())
         if once and self._stuck and not stop.is_set():
             raise KizuError(
                 f"{len(self._stuck)} files are inspected and recorded but could not be put away",
@@ -190,6 +200,10 @@ class _Line:
             device=self._inspector.device,
         )
 
+    def _count(self, name: str, made: int, failed: int) -> None:
+        self._counts[name] += made
+        self._counts["explanations_failed"] += failed
+
     def _beat(self) -> None:
         if self._heartbeat is None:
             return
@@ -199,7 +213,7 @@ class _Line:
             _log.warning("heartbeat failed", path=str(self._heartbeat), error=error.strerror)
 
     def _process(self, works: Sequence[Work]) -> None:
-        """One batch, through to its explanations."""
+        """One batch, through to its rows."""
         pictures: list[tuple[Work, Picture]] = []
         unreadable: list[_Unreadable] = []
         for work in self._without_recorded(works):
@@ -256,7 +270,7 @@ class _Line:
         for one, uid, inspection in zip(loaded, uids, inspections, strict=True):
             self._report(uid, inspection)
             self._put_away(one.work, uid)
-        self._explain(batch, uids, inspections)
+        self._let_explain(batch, uids, inspections)
 
     def _refuse(self, unreadable: Sequence[_Unreadable]) -> None:
         inspections = [self._error_row(one) for one in unreadable]
@@ -265,16 +279,14 @@ class _Line:
             self._report(uid, inspection)
             self._put_away(one.work, uid, error=one.error)
 
-    def _explain(self, batch: JudgedBatch, uids: Sequence[str], inspections: Sequence[NewInspection]) -> None:
+    def _let_explain(self, batch: JudgedBatch, uids: Sequence[str], inspections: Sequence[NewInspection]) -> None:
         due = {
             index: uids[index]
             for index, inspection in enumerate(inspections)
             if inspection.explanation_state is ExplanationState.PENDING
         }
         if due:
-            made = self._explaining.after_verdict(batch, due)
-            self._counts["explained"] += made
-            self._counts["explanations_failed"] += len(due) - made
+            self._explaining.put(batch, due)
 
     def _record(self, inspections: Sequence[NewInspection], *, refused: bool = False) -> list[str]:
         """Transaction 1: the rows of one batch, all or none. Returns their uids."""

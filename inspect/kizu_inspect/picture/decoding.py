@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+import zlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
-from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, MpoImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from kizu_inspect.errors import ImageError
 from kizu_inspect.results import ImageRGB
@@ -22,7 +23,13 @@ __all__ = ["decode_image", "picture_size"]
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit; ours is checked from the header, before any pixel
 
-SUBFILE_TYPE, WIDTH, HEIGHT, PHOTOMETRIC, ORIENTATION = 254, 256, 257, 262, 274  # tags of TIFF 6.0
+SUBFILE_TYPE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION = 254, 256, 257, 258, 259, 262, 274  # of TIFF 6.0
+UNTOLD: Final = {2: "fax data", 3: "fax data", 4: "fax data", 6: "old JPEG data", 7: "JPEG data"}
+"""TIFF compressions whose decoder goes on over damage without a word."""
+ADAM7: Final = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+"""The passes of an interlaced PNG: first column, first row, and the steps between them."""
+PNG_STEP: Final = 1 << 20
+BMP_HEADERS: Final = 26
 SMALLER_COPY_OR_MASK, WHITE_IS_0 = 1 | 4, 0
 TURNED_BACK: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -39,12 +46,14 @@ TURNED_BACK: Final = {
 def decode_image(data: bytes, *, max_megapixels: float = 100.0) -> ImageRGB:
     """The picture in `data`: (H, W, 3) uint8 RGB.
 
-    PNG, JPEG, BMP and TIFF; grey, palette and 16-bit pictures become 8-bit RGB (16-bit values divided by 257; white as 0 is
-    turned round), transparent pixels are laid over black. The header is read before any pixel, so that an oversized picture
-    costs nothing. The orientation of EXIF and TIFF is ignored: boxes and masks speak of the sensor's pixels.
+    PNG, JPEG, BMP and TIFF; grey, palette and deeper pictures become 8-bit RGB (grey of 10 to 16 bits by its whole range, of
+    colour the upper byte; white as 0 is turned round), transparent pixels are laid over black. The header is read before any
+    pixel, so that an oversized picture costs nothing. The orientation of EXIF and TIFF is ignored: boxes and masks speak of the
+    sensor's pixels.
 
     Raises ImageError: empty, not a picture, truncated, damaged as far as the format can tell (what a decoder merely warns of
-    is an error; PNG carries a check sum, BMP, JPEG and TIFF do not), of several pages, or too large.
+    is an error; PNG carries a check sum, BMP, JPEG and TIFF do not), of several pictures, of a compression
+    whose decoder does not tell damage (fax and JPEG in TIFF), or too large.
     """
     if not data:
         raise ImageError("picture is empty", found="0 bytes", expected="a PNG, JPEG, BMP or TIFF file")
@@ -58,6 +67,8 @@ def decode_image(data: bytes, *, max_megapixels: float = 100.0) -> ImageRGB:
                 if picture.format == "PNG":
                     # Pillow reads as many rows as there are, and the check sums that would tell only when asked.
                     _opened(data).verify()
+                    _check_png(data)
+                _check_alone(data, picture)
                 if picture.format in ("JPEG", "MPO"):
                     return _decode_jpeg(data, picture)
                 turn_back = None
@@ -98,8 +109,62 @@ def _opened(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data), formats=FORMATS)
 
 
+def _check_png(data: bytes) -> None:
+    """All rows must be there: a stream may end properly, with right check sums, before the picture does."""
+    width, height, depth, kind, interlaced = struct.unpack(">IIBBxxB", data[16:29])
+    bits = depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[kind]
+    passes = ADAM7 if interlaced else ((0, 0, 1, 1),)
+    expected = 0
+    for x, y, step_x, step_y in passes:
+        columns, rows = -(-(width - x) // step_x), -(-(height - y) // step_y)
+        expected += rows * (1 + -(-columns * bits // 8)) if columns > 0 and rows > 0 else 0
+    stream, found, at = zlib.decompressobj(), 0, 8
+    while at + 8 <= len(data):
+        length, name = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        if name == b"acTL":
+            raise ImageError("picture has several pages", found="an animated PNG", expected="one picture a file")
+        if name == b"IDAT":
+            left = data[at + 8 : at + 8 + length]
+            while left and found <= expected:  # a bomb is not unpacked to its end
+                found += len(stream.decompress(left, PNG_STEP))
+                left = stream.unconsumed_tail
+        at += 12 + length
+    if found != expected or not stream.eof:
+        raise ValueError(f"{found} bytes of rows where {expected} belong")
+
+
+def _check_alone(data: bytes, picture: Image.Image) -> None:
+    """A second picture in the file may show another side of the part, and nobody would have looked at it."""
+    second = False
+    if isinstance(picture, MpoImagePlugin.MpoImageFile):  # smaller ones beside the picture are previews
+        sizes = []
+        for index in range(picture.n_frames):
+            picture.seek(index)
+            sizes.append(picture.size)
+        picture.seek(0)
+        second = sizes.count(sizes[0]) > 1
+    elif picture.format == "JPEG":
+        second = b"\xff\xd9\xff\xd8\xff" in data
+    elif picture.format == "PNG":
+        second = data[8:].find(data[:8]) >= 0
+    elif picture.format == "BMP":
+        size = int.from_bytes(data[2:6], "little")
+        second = size >= BMP_HEADERS and data[size:].startswith(b"BM")
+    if second:
+        raise ImageError(
+            "file holds several pictures", found=f"two in one {picture.format}", expected="one picture a file",
+            next_step="Have the camera write one file a view; each is inspected.",
+        )  # fmt: skip
+
+
 def _check_pages(picture: TiffImagePlugin.TiffImageFile) -> None:
     """A second page may show another side of the part, and nobody would have looked at it."""
+    compression = picture.tag_v2.get(COMPRESSION, 1)
+    if compression in UNTOLD:
+        raise ImageError(
+            "picture's compression does not tell damage", found=f"a TIFF of {UNTOLD[compression]}",
+            expected="none, LZW, Deflate or PackBits", next_step="Have the camera write another one, PNG or JPEG.",
+        )  # fmt: skip
     pages = 0
     for index in range(picture.n_frames):
         picture.seek(index)
@@ -139,10 +204,12 @@ def _to_rgb8(picture: Image.Image) -> ImageRGB:
             expected="8 or 16 bits",
         )
     if picture.mode.startswith("I;16"):
-        values = np.asarray(picture).astype(np.float64)
-        if isinstance(picture, TiffImagePlugin.TiffImageFile) and picture.tag_v2.get(PHOTOMETRIC) == WHITE_IS_0:
-            values = 65535 - values
-        return _grey_to_rgb(np.rint(values / 257).astype(np.uint8))
+        values, most = np.asarray(picture).astype(np.float64), 65535
+        if isinstance(picture, TiffImagePlugin.TiffImageFile):
+            most = 2 ** int(picture.tag_v2.get(BITS, (16,))[0]) - 1
+            if picture.tag_v2.get(PHOTOMETRIC) == WHITE_IS_0:
+                values = most - values
+        return _grey_to_rgb(np.rint(values * (255 / most)).astype(np.uint8))
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         with_alpha = picture.convert("RGBA")
         if not np.asarray(with_alpha)[:, :, 3].any():

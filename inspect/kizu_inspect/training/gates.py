@@ -34,7 +34,7 @@ def learn_gates(samples: Sequence[Sample], *, seed: int) -> dict[str, tuple[floa
     if len(samples) < LEAST_PICTURES:
         return None
     chosen = np.random.default_rng(seed).permutation(len(samples))[:MOST_PICTURES]
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(max_workers=4) as pool:
         return gates_from(list(pool.map(lambda index: measure(read_picture(samples[index].path)), chosen)))
 
 

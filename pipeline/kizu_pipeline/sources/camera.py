@@ -178,12 +178,18 @@ class VideoFile:
 
     def _frame(self) -> FrameWork:
         number = self._number
+        image, error = None, None
+        try:
+            image = _retrieve(self._capture)
+        except cv2.error as broken:
+            error = f"frame cannot be decoded: {broken}. Check the video."
         return FrameWork(
             key=f"{self._identity}|{number}",
             name=f"frame {number}",
             part=PartIdentity(f"{self._settings.part_prefix}{printable(self._path.stem)}-{number:06d}", generated=True),
             captured_at=datetime.now(UTC),
-            image=_retrieve(self._capture),
+            image=image,
+            error=error,
         )
 
     def _end(self) -> None:
@@ -217,7 +223,8 @@ class LiveCamera:
     """A camera or stream: a thread reads every frame, so that a triggered one is fresh, and keeps those triggered.
 
     A camera that is absent, falls silent, fails or is frozen is opened anew, after growing pauses; with `once` it is an error.
-    Whatever was triggered becomes a row: what may not be judged, or no longer fits into the memory, as an ERROR.
+    Whatever was triggered becomes a row: what may not be judged, or no longer fits into the memory, as an ERROR. Frames that
+    still wait when the service is stopped are lost, and their number is logged.
     """
 
     def __init__(
@@ -251,6 +258,8 @@ class LiveCamera:
         self._next_trigger_s: float | None = None
         self._before: bytes | None = None
         """The digest of the last triggered frame."""
+        self._fresh = 0
+        """How many frames were not the same as the one before."""
         self._same = 0
         """How many frames in a row were the same as the one before."""
         self.counts: Counter[str] = Counter()
@@ -263,15 +272,15 @@ class LiveCamera:
         pauses = _pauses_s()
         try:
             while not self._closing.is_set() and not self._has_all:
-                began = self._number
+                began = self._fresh
                 try:
                     capture = capture or _open(self._settings)
                     self.counts["connected"] += 1
                     if self.counts["connected"] > 1 or not self._once:
                         _log.info("camera connected", camera=self._shown, times=self.counts["connected"])
                     lost = self._take_from(capture)
-                except (SourceError, cv2.error) as error:
-                    lost = str(error)
+                except Exception as error:  # noqa: BLE001 - whatever a driver does, this thread must not end unseen
+                    lost = str(error) if isinstance(error, SourceError) else f"{type(error).__name__}: {error}"
                 finally:
                     if capture is not None:
                         capture.release()
@@ -282,7 +291,7 @@ class LiveCamera:
                 if self._once:
                     self._lost = lost
                     return
-                if self._number > began:
+                if self._fresh > began:
                     pauses = _pauses_s()
                 pause_s = next(pauses)
                 _log.error("camera lost; it will be opened anew", camera=self._shown, error=lost, in_s=round(pause_s, 1))
@@ -331,6 +340,7 @@ class LiveCamera:
         digest = hashlib.blake2b(image.tobytes(), digest_size=16).digest()
         self._same = self._same + 1 if digest == self._before else 0
         self._before = digest
+        self._fresh += not self._same
         if self._same and self._settings.frozen_frames:
             self.counts["frozen"] += 1
             frame.image = None
@@ -406,6 +416,8 @@ class LiveCamera:
         """End the reader, which releases the camera itself: nobody else may do so while it grabs."""
         self._closing.set()
         self._thread.join(timeout=self._settings.timeout_s + 1.0)
+        if self._waiting_frames:
+            _log.error("frames that waited were not judged", camera=self._shown, frames=len(self._waiting_frames))
 
 
 def _pauses_s() -> Iterator[float]:
@@ -421,6 +433,10 @@ def _retrieve(capture: cv2.VideoCapture) -> ImageRGB:
     given, frame = capture.retrieve()
     if not given or frame is None:
         raise cv2.error("a grabbed frame could not be retrieved")
+    if frame.dtype == np.uint16:
+        frame = np.rint(frame / 257).astype(np.uint8)
+    if frame.dtype != np.uint8:
+        raise cv2.error(f"frames of {frame.dtype} values have no known range")
     if frame.ndim == 2:
         return np.asarray(cv2.cvtColor(frame, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
     return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), dtype=np.uint8)

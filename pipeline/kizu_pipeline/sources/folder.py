@@ -33,6 +33,8 @@ __all__ = ["FolderIntake", "open_folder"]
 _POSTPONED_S = 10.0
 _OPEN_TOO_LONG_S = 60.0
 _REMEMBERED = 4096
+_LONGEST_NAME = 600
+_MOST_BYTES_A_PIXEL, _MOST_BYTES_BESIDE = 8, 64_000_000  # four channels of 16 bits, and whatever a header holds
 _MAGIC = ((b"\x89PNG", ".png"), (b"\xff\xd8", ".jpg"), (b"BM", ".bmp"), (b"II*\0", ".tif"), (b"MM\0*", ".tif"))
 
 _log = structlog.get_logger("kizu.intake")
@@ -96,6 +98,8 @@ class FolderIntake:
         self._ready: deque[FoundFile] = deque()
         self._unsettled: dict[PurePath, _Unsettled] = {}
         """What was found incomplete."""
+        self._doubted: dict[PurePath, tuple[Version, float]] = {}
+        """What was closed and no whole picture, and since when (monotonic)."""
         self._postponed: dict[PurePath, float] = {}
         self._warned: set[PurePath] = set()
         self._gone: dict[str, int] = {}
@@ -114,6 +118,31 @@ class FolderIntake:
         """Pass this file over for some seconds."""
         if isinstance(work, FileWork):
             self._postponed[work.found.relative] = time.monotonic() + _POSTPONED_S
+
+    def is_open(self, path: Path) -> bool:
+        """Whether a program of this machine has the file open for writing, as far as that can be known."""
+        if not self._closing_is_known:
+            return False
+        try:
+            return writing(path) is Writing.OPEN
+        except OSError:
+            return False
+
+    def doubts(self, found: FoundFile) -> bool:
+        """Whether a file that is no whole picture is to be looked at again: its writer may write in several steps.
+
+        It is given the settle time once, as where closing says nothing.
+        """
+        if not self._closing_is_known or self.settings.settle_s == 0:
+            return False
+        version, since = self._doubted.get(found.relative, (None, 0.0))
+        if version != found.version:
+            self._doubted[found.relative] = (found.version, time.monotonic())
+            return True
+        if time.monotonic() - since < self.settings.settle_s:
+            return True
+        del self._doubted[found.relative]
+        return False
 
     def gone(self, identity: str) -> None:
         """Remember that the file of this identity is put away: what has it from now on is another piece of work."""
@@ -155,6 +184,7 @@ class FolderIntake:
         self._postponed = {path: until for path, until in self._postponed.items() if until > now}
         ready: list[FoundFile] = []
         unsettled: dict[PurePath, _Unsettled] = {}
+        seen: set[PurePath] = set()
         try:
             for found in scan(self.root, temporary_suffixes=self.settings.temporary_suffixes, ignored=self.settings.ignored):
                 if isinstance(found, Oddity):
@@ -163,6 +193,7 @@ class FolderIntake:
                     continue
                 elif (waits := self._incomplete(found, now)) is None:
                     ready.append(found)
+                    seen.add(found.relative)
                 else:
                     unsettled[found.relative] = waits
         except OSError as error:
@@ -172,6 +203,7 @@ class FolderIntake:
                 next_step="Bring the folder back and start again; nothing is lost.",
             ) from error
         self._unsettled = unsettled
+        self._doubted = {path: doubt for path, doubt in self._doubted.items() if path in unsettled or path in seen}
         self._ready = deque(sorted(ready, key=lambda found: (found.mtime_ns, found.relative)))
 
     def _incomplete(self, found: FoundFile, now: float) -> _Unsettled | None:
@@ -187,7 +219,9 @@ class FolderIntake:
             with suppress(OSError):  # of a file that may not be read: once it has settled that is told as its error
                 known = writing(path)
         if known is Writing.CLOSED and found.size > 0:  # an empty one was perhaps only made to be filled
-            return None
+            version, doubted = self._doubted.get(found.relative, (None, 0.0))
+            waits = version == found.version and now - doubted < self.settings.settle_s
+            return _Unsettled(found.version, doubted) if waits else None
         since = before.since if before is not None and before.version == found.version else now
         if known is Writing.OPEN:
             if now - since > _OPEN_TOO_LONG_S and (before is None or not before.told):
@@ -231,6 +265,12 @@ class _Content:
     read_ms: float = 0.0
 
 
+def _shortened(name: str) -> str:
+    """The path, or of a very long one its beginning and its digest: a database indexes no longer keys."""
+    data = name.encode()
+    return name if len(data) <= _LONGEST_NAME else f"{name[:100]}…{hashlib.sha256(data).hexdigest()}"
+
+
 def _digest(path: Path) -> str:
     """What the file holds now, as a digest; "" where it cannot be read."""
     try:
@@ -260,7 +300,7 @@ class FileWork:
     def _identity(self) -> str:
         found, data = self.found, self._content.data
         digest = "unread" if data is None else hashlib.sha256(data).hexdigest()[:16]
-        return f"{printable(found.relative)}|{found.size}|{found.mtime_ns}|{found.inode}|{digest}"
+        return f"{_shortened(printable(found.relative))}|{found.size}|{found.mtime_ns}|{found.inode}|{digest}"
 
     @property
     def name(self) -> str:
@@ -298,6 +338,8 @@ class FileWork:
         try:
             image = decode_image(content.data, max_megapixels=self.intake.max_megapixels)
         except ImageError:
+            if self.intake.doubts(self.found):
+                return None
             raise
         except Exception as error:
             # Decoders fail in ways of their own on hostile bytes. That is one bad picture, not a dead line.
@@ -323,10 +365,18 @@ class FileWork:
             return _Content()
         except OSError as error:
             return _Content(error=ImageError("file cannot be read", found=error.strerror))
+        except ImageError as error:
+            return _Content(error=error)
         return _Content(data, read_ms=(time.perf_counter() - started) * 1e3)
 
     def _read(self) -> bytes | None:
-        """The file's bytes; None where it is another version than was found."""
+        """The file's bytes; None where it is another version than was found. Raises OSError, ImageError for a huge one."""
+        most = int(self.intake.max_megapixels * 1e6 * _MOST_BYTES_A_PIXEL) + _MOST_BYTES_BESIDE
+        if self.found.size > most:
+            raise ImageError(
+                "file is too large to be read", found=f"{self.found.size / 1e6:.0f} MB",
+                expected=f"at most {most / 1e6:.0f} MB", next_step="Raise recipe.max_megapixels if such pictures are meant.",
+            )  # fmt: skip
         descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:
             data = file.read()
@@ -368,9 +418,12 @@ class FileWork:
         except FileNotFoundError:
             changed = "vanished"
         else:
-            if version_of(status) == self.found.version:
+            if version_of(status) != self.found.version:
+                changed = "was replaced"
+            elif not self.intake.is_open(self._path):
                 return True
-            changed = "was replaced"
+            else:  # what is going to be written would lie in done, and nobody would look at it
+                changed = "was opened for writing"
         _log.warning(f"file {changed} before it was put away", file=printable(self.found.relative))
         return False
 

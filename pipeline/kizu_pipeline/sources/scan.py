@@ -78,14 +78,23 @@ def scan(root: Path, *, temporary_suffixes: tuple[str, ...], ignored: tuple[str,
                         yield _found(entry, relative)
                 except FileNotFoundError:
                     continue
+                except OSError as error:
+                    yield Oddity(relative, f"it cannot be looked at: {error.strerror}")
 
 
 def _found(entry: os.DirEntry[str], relative: PurePath) -> FoundFile | Oddity:
     status = entry.stat(follow_symlinks=False)
     if stat.S_ISLNK(status.st_mode):
-        if entry.is_dir():
+        if _leads_to_a_folder(entry):
             return Oddity(relative, "a link to a folder is not followed")
         return FoundFile(relative, *version_of(status), is_link=True)
     if stat.S_ISREG(status.st_mode):
         return FoundFile(relative, *version_of(status), is_link=False)
     return Oddity(relative, "neither a file nor a folder")
+
+
+def _leads_to_a_folder(link: os.DirEntry[str]) -> bool:
+    try:
+        return link.is_dir()
+    except OSError:  # to itself, below a file, of too long a name
+        return False
