@@ -15,8 +15,9 @@ import pytest
 from kizu_inspect.errors import ImageError, SourceError
 from kizu_pipeline.locks import LOCK_NAME, folder_lock
 from kizu_pipeline.settings import FolderSource
+from kizu_pipeline.sources import folder as folder_module
 from kizu_pipeline.sources.base import Work
-from kizu_pipeline.sources.folder import FolderIntake, open_folder
+from kizu_pipeline.sources.folder import FileWork, FolderIntake, open_folder
 from kizu_pipeline.sources.writers import is_local
 from line_world import drawn_png, names_in
 
@@ -404,3 +405,31 @@ def test_a_judged_picture_that_is_opened_for_writing_is_not_put_away(folder: Fol
         late.truncate()
     (again,) = intake.take(1)
     assert again.key != work.key
+
+
+def test_what_cannot_be_read_is_tried_once_more_before_it_is_refused(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder_module, "_READ_AGAIN_S", 0.3)
+    folder.drop("a.png", drawn_png())
+    intake = folder.intake(rescan_s=60)
+    read, tries = FileWork._read, []
+
+    def faulty(work: FileWork) -> bytes | None:  # root may read everything: no permission could refuse it
+        tries.append(time.monotonic())
+        if len(tries) != 4:
+            raise PermissionError(13, "Permission denied")
+        return read(work)
+
+    monkeypatch.setattr(FileWork, "_read", faulty)
+    for outcome in ("refused", "read"):
+        (work,) = intake.take(1)
+        assert work.load() is None
+        assert intake.take(1) == []
+        intake.wait()
+        (work,) = intake.take(1)
+        if outcome == "refused":
+            with pytest.raises(ImageError, match="file cannot be read: found Permission denied"):
+                work.load()
+            folder.drop("a.png", drawn_png(1))
+        else:
+            assert work.load() is not None
+    assert tries[1] - tries[0] > 0.2

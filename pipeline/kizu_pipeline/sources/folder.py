@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import threading
 import time
@@ -33,6 +34,7 @@ __all__ = ["FolderIntake", "open_folder"]
 _POSTPONED_S = 10.0
 _OPEN_TOO_LONG_S = 60.0
 _REMEMBERED = 4096
+_READ_AGAIN_S = 10.0
 _LONGEST_NAME = 600
 _MOST_BYTES_A_PIXEL, _MOST_BYTES_BESIDE = 8, 64_000_000  # four channels of 16 bits, and whatever a header holds
 _MAGIC = ((b"\x89PNG", ".png"), (b"\xff\xd8", ".jpg"), (b"BM", ".bmp"), (b"II*\0", ".tif"), (b"MM\0*", ".tif"))
@@ -98,8 +100,8 @@ class FolderIntake:
         self._ready: deque[FoundFile] = deque()
         self._unsettled: dict[PurePath, _Unsettled] = {}
         """What was found incomplete."""
-        self._doubted: dict[PurePath, tuple[Version, float]] = {}
-        """What was closed and no whole picture, and since when (monotonic)."""
+        self._doubted: dict[PurePath, _Unsettled] = {}
+        """What was complete and could not be read or decoded."""
         self._postponed: dict[PurePath, float] = {}
         self._warned: set[PurePath] = set()
         self._gone: dict[str, int] = {}
@@ -128,21 +130,20 @@ class FolderIntake:
         except OSError:
             return False
 
-    def doubts(self, found: FoundFile) -> bool:
-        """Whether a file that is no whole picture is to be looked at again: its writer may write in several steps.
-
-        It is given the settle time once, as where closing says nothing.
-        """
-        if not self._closing_is_known or self.settings.settle_s == 0:
+    def doubts(self, found: FoundFile, *, for_s: float) -> bool:
+        """Whether a file that cannot be had is to be looked at once more, after this time: what hinders may pass."""
+        before = self._doubted.get(found.relative)
+        if before is not None and before.version == found.version:
+            return time.monotonic() < before.until
+        if for_s <= 0:
             return False
-        version, since = self._doubted.get(found.relative, (None, 0.0))
-        if version != found.version:
-            self._doubted[found.relative] = (found.version, time.monotonic())
-            return True
-        if time.monotonic() - since < self.settings.settle_s:
-            return True
-        del self._doubted[found.relative]
-        return False
+        self._doubted[found.relative] = _Unsettled(found.version, now := time.monotonic(), now + for_s)
+        return True
+
+    @property
+    def step_s(self) -> float:
+        """How long a writer that closes its file between its parts may take for the next one; 0 where closing says nothing."""
+        return self.settings.settle_s if self._closing_is_known else 0.0
 
     def gone(self, identity: str) -> None:
         """Remember that the file of this identity is put away: what has it from now on is another piece of work."""
@@ -170,9 +171,7 @@ class FolderIntake:
     def wait(self) -> None:
         """Until a file event, the next rescan, the moment an incomplete file may have settled, or the stop event."""
         until = time.monotonic() + self.settings.rescan_s
-        settling = [one.since for one in self._unsettled.values() if not one.open]
-        if settling:
-            until = min(until, min(settling) + self.settings.settle_s)
+        until = min([until, *(one.until for one in self._unsettled.values())])
         while not self._stop.is_set() and (left := until - time.monotonic()) > 0:
             if self.changed.wait(min(left, 0.1)):
                 break
@@ -213,15 +212,16 @@ class FolderIntake:
         """
         if found.is_link:
             return None
+        doubted = self._doubted.get(found.relative)
+        if doubted is not None and doubted.version == found.version and now < doubted.until:
+            return doubted
         path, before = self.root / found.relative, self._unsettled.get(found.relative)
         known = Writing.UNKNOWN
         if self._closing_is_known:
             with suppress(OSError):  # of a file that may not be read: once it has settled that is told as its error
                 known = writing(path)
         if known is Writing.CLOSED and found.size > 0:  # an empty one was perhaps only made to be filled
-            version, doubted = self._doubted.get(found.relative, (None, 0.0))
-            waits = version == found.version and now - doubted < self.settings.settle_s
-            return _Unsettled(found.version, doubted) if waits else None
+            return None
         since = before.since if before is not None and before.version == found.version else now
         if known is Writing.OPEN:
             if now - since > _OPEN_TOO_LONG_S and (before is None or not before.told):
@@ -229,11 +229,14 @@ class FolderIntake:
                 return _Unsettled(found.version, since, open=True, told=True)
             return _Unsettled(found.version, since, open=True, told=before is not None and before.told)
         if before is None or before.open or before.version != found.version:
-            return _Unsettled(found.version, now, content=_digest(path)) if self.settings.settle_s > 0 else None
+            return self._settling(found, now, _digest(path)) if self.settings.settle_s > 0 else None
         if now - since < self.settings.settle_s:
             return before
         content = _digest(path)
-        return None if content == before.content else _Unsettled(found.version, now, content=content)
+        return None if content == before.content else self._settling(found, now, content)
+
+    def _settling(self, found: FoundFile, now: float, content: str) -> _Unsettled:
+        return _Unsettled(found.version, now, now + self.settings.settle_s, content=content)
 
     def _warn(self, oddity: Oddity) -> None:
         if oddity.relative not in self._warned:
@@ -248,6 +251,8 @@ class _Unsettled:
     version: Version
     since: float
     """When this version was first seen (monotonic, s)."""
+    until: float = math.inf
+    """When it may be complete, if nothing tells sooner."""
     open: bool = False
     """Whether a program holds it open for writing."""
     told: bool = False
@@ -262,6 +267,8 @@ class _Content:
 
     data: bytes | None = None
     error: ImageError | None = None
+    may_pass: bool = False
+    """Whether it may be read later."""
     read_ms: float = 0.0
 
 
@@ -331,6 +338,8 @@ class FileWork:
         """
         content = self._content
         if content.error is not None:
+            if content.may_pass and self.intake.doubts(self.found, for_s=_READ_AGAIN_S):
+                return None
             raise content.error
         if content.data is None:
             return None
@@ -338,7 +347,7 @@ class FileWork:
         try:
             image = decode_image(content.data, max_megapixels=self.intake.max_megapixels)
         except ImageError:
-            if self.intake.doubts(self.found):
+            if self.intake.doubts(self.found, for_s=self.intake.step_s):
                 return None
             raise
         except Exception as error:
@@ -364,7 +373,7 @@ class FileWork:
         except FileNotFoundError:
             return _Content()
         except OSError as error:
-            return _Content(error=ImageError("file cannot be read", found=error.strerror))
+            return _Content(error=ImageError("file cannot be read", found=error.strerror), may_pass=True)
         except ImageError as error:
             return _Content(error=error)
         return _Content(data, read_ms=(time.perf_counter() - started) * 1e3)
