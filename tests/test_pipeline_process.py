@@ -54,7 +54,7 @@ def kill_nine(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def test_killed_at_random_moments_and_restarted_gives_one_row_a_file(
     once: bool, kill_nine: ModuleType, tmp_path: Path, line_bundle: Path
 ) -> None:
-    outcome = kill_nine.kill_and_restart(tmp_path, files=60, kills=2, seed=1, once=once, bundle=line_bundle)
+    outcome = kill_nine.kill_and_restart(tmp_path, files=60, kills=2, seed=1, slowly=0.5, once=once, bundle=line_bundle)
     assert outcome.passed, outcome
     assert len(outcome.killed_after_files) == 2
 

@@ -1,26 +1,30 @@
 """Kills `kizu run` with SIGKILL at random moments over a folder of files, restarts it, and counts the rows: one a file.
 
-    python benchmarks/acceptance/kill_nine.py [--files 500] [--kills 5] [--once] [--seed 0] [--bundle BUNDLE] [--json FILE]
+    python benchmarks/acceptance/kill_nine.py [--files 500] [--kills 5] [--slowly 0.5] [--once] [--seed 0] [--json FILE]
 
 The line watches its folder, as in a plant, and is asked to end (SIGTERM) when the last start has done everything; with
-`--once` it ends by itself.
+`--once` it ends by itself. A share of the files (`--slowly`) comes while it runs and is killed: half of those are written in
+two parts with a pause between, into space that was taken before, half under another name and renamed.
 
 Without a bundle an untrained network judges: which verdict it gives plays no part here. Exits 1 when a file has no row or
-two, when a file is left or lost, or when a promised explanation is missing.
+two, when a file is left or lost, when what was judged is not the whole picture, or when a promised explanation is missing.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import random
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -36,6 +40,7 @@ from kizu_inspect.synth import KINDS, draw_part
 STATION = "kill-9"
 DIFFERENT_PICTURES = 40
 NOT_A_PICTURE_EVERY = 25
+WRITERS = 8
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,8 @@ class Outcome:
     files_with_more_rows: int
     files_left: int
     files_put_away: int
+    not_judged_whole: int
+    """Pictures whose row does not hold the whole file: it names another content, or none."""
     explanations_missing: int
     pending_at_kills: int
     """Explanations that some kill left unmade, and a later run made."""
@@ -62,7 +69,8 @@ class Outcome:
         return (
             self.rows == self.files == self.files_put_away
             and len(self.killed_after_files) == self.kills
-            and not (self.files_without_row or self.files_with_more_rows or self.files_left or self.explanations_missing)
+            and not (self.files_without_row or self.files_with_more_rows or self.files_left)
+            and not (self.not_judged_whole or self.explanations_missing)
         )
 
 
@@ -94,15 +102,33 @@ def untrained_bundle(path: Path) -> Path:
     return path
 
 
-def fill(folder: Path, files: int) -> list[str]:
-    """Drop files into the folder and return their parts: pictures, many of them alike, and now and then something else."""
-    folder.mkdir(parents=True)
+def contents(files: int) -> dict[str, bytes]:
+    """What each part's file is to hold: pictures, many of them alike, and now and then something else."""
     pictures = [encode_png(draw_part(KINDS[n % len(KINDS)], n, size_px=64).image) for n in range(DIFFERENT_PICTURES)]
-    parts = [f"P{number:05d}" for number in range(files)]
-    for number, part in enumerate(parts):
-        is_picture = (number + 1) % NOT_A_PICTURE_EVERY != 0
-        (folder / f"{part}.png").write_bytes(pictures[number % len(pictures)] if is_picture else b"not a picture")
-    return parts
+    return {
+        f"P{number:05d}": pictures[number % len(pictures)] if (number + 1) % NOT_A_PICTURE_EVERY != 0 else b"not a picture"
+        for number in range(files)
+    }
+
+
+def write_slowly(folder: Path, parts: Mapping[str, bytes], *, seed: int) -> None:
+    """Several writers at once; each file is only a while there and not whole, under its own name or under another."""
+    draw = random.Random(seed)
+    pauses = {part: draw.uniform(0.0, 0.3) for part in parts}
+
+    def write(numbered: tuple[int, str]) -> None:
+        number, part = numbered
+        path, data = folder / f"{part}.png", parts[part]
+        first = path if number % 2 else path.with_suffix(".png.part")
+        with first.open("wb", buffering=0) as file:
+            file.truncate(len(data))
+            file.write(data[: len(data) // 2])
+            time.sleep(pauses[part])
+            file.write(data[len(data) // 2 :])
+        first.rename(path)
+
+    with ThreadPoolExecutor(max_workers=WRITERS) as pool:
+        list(pool.map(write, enumerate(parts)))
 
 
 def configure(work: Path, bundle: Path) -> Path:
@@ -129,32 +155,42 @@ def configure(work: Path, bundle: Path) -> Path:
 
 
 def kill_and_restart(
-    work: Path, *, files: int, kills: int, seed: int, once: bool = False, bundle: Path | None = None
+    work: Path, *, files: int, kills: int, seed: int, slowly: float = 0.0, once: bool = False, bundle: Path | None = None
 ) -> Outcome:
     """Fill `work`, kill the line `kills` times at random moments, let it end, and count."""
     draw = random.Random(seed)
     bundle = bundle or untrained_bundle(work / "bundle")
     config = configure(work, bundle)
     upgrade(_database(work))
-    parts = fill(work / "incoming", files)
+    parts, incoming = contents(files), work / "incoming"
+    incoming.mkdir(parents=True)
+    at_once = round(files * (1 - slowly))
+    for part in list(parts)[:at_once]:
+        (incoming / f"{part}.png").write_bytes(parts[part])
+    late = {part: parts[part] for part in list(parts)[at_once:]}
+    writing = threading.Thread(target=write_slowly, args=(incoming, late), kwargs={"seed": seed})
+    writing.start()
     started = time.monotonic()
     killed_after = []
     pending = 0
     for number in range(kills):
         # One moment in each stretch of the work: after so many files, and then anywhere within a batch's time.
         target = round((number + draw.random()) / kills * files * 0.9)
-        target = max(target, files - _waiting(work) + 1)
+        target = max(target, _put_away(work) + 1)
         child = _start(config, once=once)
-        while files - _waiting(work) < target and child.poll() is None:
+        while _put_away(work) < target and child.poll() is None:
             time.sleep(0.002)
         time.sleep(draw.uniform(0.0, 0.1))
         if child.poll() is None:
             child.kill()
-            killed_after.append(files - _waiting(work))
+            killed_after.append(_put_away(work))
         child.wait()
         pending += _pending(work, files)
+    if once:
+        writing.join()
     last = _start(config, once=once)
     if not once:
+        writing.join()
         _end_when_done(work, last, files)
     if last.wait() != 0:
         raise SystemExit(f"the last run failed with exit code {last.returncode}; its log is {work / 'log.jsonl'}")
@@ -162,6 +198,7 @@ def kill_and_restart(
     with Records.open(_database(work)) as records, records.unit(read_only=True) as unit:
         rows = unit.inspections.latest(limit=files * 2 + 10)
     by_part = Counter(row.part for row in rows)
+    whole = {part: hashlib.sha256(data).hexdigest() for part, data in parts.items() if data.startswith(b"\x89PNG")}
     readable = [row for row in rows if row.image_sha256 is not None]
     return Outcome(
         files=files,
@@ -171,8 +208,8 @@ def kill_and_restart(
         files_without_row=sum(by_part[part] == 0 for part in parts),
         files_with_more_rows=sum(by_part[part] > 1 for part in parts),
         files_left=_waiting(work),
-        files_put_away=len({path.name for path in (work / "done").glob("*.png")})
-        + len({path.name for path in (work / "quarantine").glob("*.png")}),
+        files_put_away=_put_away(work),
+        not_judged_whole=sum(row.image_sha256 != whole.get(row.part) for row in rows),
         explanations_missing=sum(row.explanation_state is not ExplanationState.DONE or not row.has_heatmap for row in readable),
         pending_at_kills=pending,
         seconds=round(seconds, 2),
@@ -185,6 +222,10 @@ def _database(work: Path) -> DatabaseSettings:
 
 def _waiting(work: Path) -> int:
     return sum(1 for _ in (work / "incoming").glob("*.png"))
+
+
+def _put_away(work: Path) -> int:
+    return sum(1 for folder in ("done", "quarantine") for _ in (work / folder).glob("*.png"))
 
 
 def _pending(work: Path, files: int) -> int:
@@ -211,6 +252,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=500)
     parser.add_argument("--kills", type=int, default=5)
+    parser.add_argument("--slowly", type=float, default=0.5, help="share of the files that are written while the line runs")
     parser.add_argument("--once", action="store_true", help="kill `kizu run --once` instead of a watching line")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--bundle", type=Path, help="a trained bundle (default: an untrained one is made)")
@@ -218,7 +260,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     work = Path(tempfile.mkdtemp(prefix="kizu-kill-nine-"))
     outcome = kill_and_restart(
-        work, files=given.files, kills=given.kills, seed=given.seed, once=given.once, bundle=given.bundle
+        work, files=given.files, kills=given.kills, seed=given.seed, slowly=given.slowly, once=given.once, bundle=given.bundle
     )
     figures = {**asdict(outcome), "passed": outcome.passed}
     print(json.dumps(figures, indent=2))
