@@ -163,7 +163,7 @@ def test_the_cells_own_logits_pool_to_the_heads() -> None:
     torch.manual_seed(3)
     head = build_head("evidence", 8, 4, good=1, top_share=1e-6)
     activations = torch.rand(2, 8, 5, 6)
-    cells = head.cell_logits(activations)  # type: ignore[operator]
+    _, cells = head.judge(activations)  # type: ignore[operator]
     assert torch.allclose(cells.flatten(2).amax(dim=2), head(activations), atol=1e-6)
 
 

@@ -11,7 +11,7 @@ from kizu_inspect.errors import MethodError
 from kizu_inspect.explain.contract import Maps, finish
 from kizu_inspect.explain.gradients import readout_weights
 from kizu_inspect.network.forward import Forward
-from kizu_inspect.network.heads import LfiHead, ReadoutHead
+from kizu_inspect.network.heads import LfiHead, ReadoutHead, weighted_sum
 
 __all__ = ["cam"]
 
@@ -35,4 +35,4 @@ def cam(forward: Forward, targets: Tensor, *, against: int | None = None) -> Map
             next_step="Choose grad-cam for this bundle.",
         )
     weights = readout_weights(forward.head, targets, against=against).to(forward.activations.dtype)  # (N, K)
-    return finish(forward, targets, torch.einsum("nk,nkhw->nhw", weights, forward.activations))
+    return finish(forward, targets, weighted_sum(weights, forward.activations))

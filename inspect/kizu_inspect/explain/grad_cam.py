@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from kizu_inspect.explain.contract import Maps, finish
 from kizu_inspect.explain.gradients import mean_gradient
 from kizu_inspect.network.forward import Forward
+from kizu_inspect.network.heads import weighted_sum
 
 __all__ = ["grad_cam"]
 
@@ -18,4 +18,4 @@ def grad_cam(forward: Forward, targets: Tensor, *, against: int | None = None) -
     A head that pools a linear readout has w = W/Z whatever it pools, so L = ReLU(CAM)/Z and nothing is differentiated.
     """
     weights = mean_gradient(forward, targets, against=against).to(forward.activations.dtype)  # (N, K)
-    return finish(forward, targets, torch.einsum("nk,nkhw->nhw", weights, forward.activations))
+    return finish(forward, targets, weighted_sum(weights, forward.activations))

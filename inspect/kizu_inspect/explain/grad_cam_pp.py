@@ -8,7 +8,7 @@ from torch import Tensor
 from kizu_inspect.explain.contract import Maps, finish
 from kizu_inspect.explain.gradients import gradient_of_head, readout_weights
 from kizu_inspect.network.forward import Forward
-from kizu_inspect.network.heads import ReadoutHead
+from kizu_inspect.network.heads import ReadoutHead, weighted_sum
 
 __all__ = ["grad_cam_pp"]
 
@@ -45,4 +45,4 @@ def grad_cam_pp(forward: Forward, targets: Tensor, *, against: int | None = None
             alpha = alpha / torch.where(sums > 0, sums, 1)
         weights = (alpha * gradient).sum(dim=(2, 3))  # (N, K)
         misfit = ((gradient > 0) & ~fits).flatten(1).any(dim=1)
-    return finish(forward, targets, torch.einsum("nk,nkhw->nhw", weights, activations.to(exact)), misfit=misfit)
+    return finish(forward, targets, weighted_sum(weights, activations.to(exact)), misfit=misfit)

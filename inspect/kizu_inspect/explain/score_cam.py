@@ -15,6 +15,7 @@ from kizu_inspect.explain.cells import sampled
 from kizu_inspect.explain.contract import Maps, finish
 from kizu_inspect.explain.gradients import gradient_of_head
 from kizu_inspect.network.forward import Forward
+from kizu_inspect.network.heads import weighted_sum
 from kizu_inspect.picture.images import CellGeometry
 from kizu_inspect.recipe import Masked
 
@@ -117,4 +118,4 @@ def score_cam(
         if softmax or compat:
             skipped = seen & ~chosen
             weights = weights.masked_fill(skipped, -torch.inf).softmax(dim=1)
-        return finish(forward, targets, torch.einsum("nk,nkhw->nhw", weights, activations))
+        return finish(forward, targets, weighted_sum(weights, activations))

@@ -10,7 +10,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["EvidenceHead", "HeadName", "LfiHead", "LinearHead", "MlpHead", "Readout", "ReadoutHead", "build_head"]
+__all__ = [
+    "EvidenceHead",
+    "HeadName",
+    "LfiHead",
+    "LinearHead",
+    "MlpHead",
+    "Readout",
+    "ReadoutHead",
+    "build_head",
+    "weighted_sum",
+]
 
 HeadName = Literal["evidence", "linear", "mlp", "lfi"]
 Readout = Literal["evidence", "published"]
@@ -55,20 +65,24 @@ class EvidenceHead(ReadoutHead):
         self.register_buffer("defects", torch.tensor(defects), persistent=False)
 
     def forward(self, activations: Tensor) -> Tensor:
-        evidence = self._evidence(activations).flatten(2)  # (N, D, Z)
-        pooled = evidence.topk(self.pooled_cells(evidence.shape[2]), dim=2).values.mean(dim=2)  # (N, D)
+        return self._pooled(self._evidence(activations))
+
+    def judge(self, activations: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits (N, C), and what each cell alone would have for logits (N, C, h, w)."""
+        evidence = self._evidence(activations)
+        constant = self.bias.to(evidence.dtype)[None, :, None, None].expand(len(evidence), -1, *evidence.shape[2:])
+        return self._pooled(evidence), constant.index_add(1, self.defects, evidence)
+
+    def _pooled(self, evidence: Tensor) -> Tensor:
+        cells = evidence.flatten(2)  # (N, D, Z)
+        pooled = cells.topk(self.pooled_cells(cells.shape[2]), dim=2).values.mean(dim=2)  # (N, D)
         logits = self.bias.to(pooled.dtype).expand(len(pooled), -1)
         return logits.index_add(1, self.defects, pooled)  # (N, C)
 
-    def cell_logits(self, activations: Tensor) -> Tensor:
-        """What each cell alone would have for logits: (N, C, h, w)."""
-        evidence = self._evidence(activations)
-        constant = self.bias.to(evidence.dtype)[None, :, None, None].expand(len(evidence), -1, *evidence.shape[2:])
-        return constant.index_add(1, self.defects, evidence)
-
     def _evidence(self, activations: Tensor) -> Tensor:
         """L, of every defect: (N, D, h, w)."""
-        return torch.einsum("dk,nkhw->ndhw", self.weight, activations)
+        # Over channels last, as they lie in memory: einsum copies all of A, and takes five times as long in a training step.
+        return F.linear(activations.permute(0, 2, 3, 1), self.weight).permute(0, 3, 1, 2)
 
     def channel_weights(self, targets: Tensor) -> Tensor:
         rows = torch.zeros(len(self.bias), self.weight.shape[1], dtype=self.weight.dtype, device=self.weight.device)
@@ -160,7 +174,7 @@ class LfiHead(nn.Module):
             looked_at = F.max_pool2d(activations, self.coarse, ceil_mode=True)
             grey = F.interpolate(grey, size=looked_at.shape[2:], mode="area")
         importance = self.importance(_channels_scaled(looked_at) * grey).mean(dim=(2, 3)).softmax(dim=1)  # (N, K)
-        return torch.relu(torch.einsum("nk,nkhw->nhw", importance, activations))
+        return torch.relu(weighted_sum(importance, activations))
 
     def attended(self, activations: Tensor, attention: Tensor) -> Tensor:
         """What the readout sees (N, K, h, w) of A under that attention map."""
@@ -173,6 +187,11 @@ class LfiHead(nn.Module):
         normalised = (attention - low[:, None, None]) / spread[:, None, None]
         attended = activations * normalised[:, None]
         return attended if self.gated else activations + attended
+
+
+def weighted_sum(weights: Tensor, activations: Tensor) -> Tensor:
+    """Σ_k w_k A^k of each picture (N, h, w), from its weights (N, K) and A (N, K, h, w)."""
+    return torch.matmul(activations.permute(0, 2, 3, 1), weights[:, None, :, None]).squeeze(-1)
 
 
 def _channels_scaled(activations: Tensor) -> Tensor:

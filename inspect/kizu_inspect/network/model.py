@@ -129,8 +129,10 @@ class Classifier(nn.Module):
         if self.branch is not None:
             features = activations.detach() if detached else activations
             branch, attention = self.branch.judge(features, _grey(seen, activations))
-        cells = self.head.cell_logits(activations) if isinstance(self.head, EvidenceHead) else None
-        return Answers(self.head(activations), cells, branch, attention)
+        if isinstance(self.head, EvidenceHead):
+            logits, cells = self.head.judge(activations)
+            return Answers(logits, cells, branch, attention)
+        return Answers(self.head(activations), None, branch, attention)
 
     def explainable(self, images: Tensor, references: Tensor | None = None) -> Forward:
         """One forward pass, without gradients, and all that it leaves to explain it from."""
