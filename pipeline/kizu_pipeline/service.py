@@ -164,8 +164,11 @@ class _Line:
                 begun = time.perf_counter()
                 self._process(works)
                 done += len(works)
-                # Maps get as much time as verdicts while pictures wait, so that they hold up none beyond their share.
-                self._count("explained", *self._explaining.make_beside(time.perf_counter() - begun))
+                if once:  # nobody waits for the next verdict, and what a verdict has left makes a map at the least cost
+                    while self._explaining.waiting and not stop.is_set():
+                        self._count("explained", *self._explaining.make_idle())
+                else:  # maps get as much time as verdicts while pictures wait, so that they hold up none beyond their share
+                    self._count("explained", *self._explaining.make_beside(time.perf_counter() - begun))
                 if progress is not None:
                     progress(done)
                 continue
