@@ -17,9 +17,12 @@ import pytest
 from kizu_inspect.errors import ImageError, SourceError
 from kizu_inspect.picture.decoding import decode_image
 from kizu_pipeline.settings import CameraSource
-from kizu_pipeline.sources import camera as camera_module
+from kizu_pipeline.sources import live_camera
 from kizu_pipeline.sources.base import Work
-from kizu_pipeline.sources.camera import LiveCamera, VideoFile, open_camera, public_name
+from kizu_pipeline.sources.camera import open_camera
+from kizu_pipeline.sources.frames import public_name
+from kizu_pipeline.sources.live_camera import LiveCamera
+from kizu_pipeline.sources.video_file import VideoFile
 
 
 def write_video(path: Path, frames: int, *, frames_per_s: float = 25.0) -> Path:
@@ -208,7 +211,7 @@ def test_with_once_a_camera_that_falls_silent_is_an_error_after_its_last_frame(s
 
 @contextmanager
 def service_of(settings: CameraSource, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveCamera]:
-    monkeypatch.setattr(camera_module, "_FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr(live_camera, "_FIRST_PAUSE_S", 0.02)
     with open_camera(settings, station="s", once=False, batch_wait_s=0, stop=threading.Event()) as camera:
         assert isinstance(camera, LiveCamera)
         yield camera

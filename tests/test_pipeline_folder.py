@@ -15,9 +15,10 @@ import pytest
 from kizu_inspect.errors import ImageError, SourceError
 from kizu_pipeline.locks import LOCK_NAME, folder_lock
 from kizu_pipeline.settings import FolderSource
-from kizu_pipeline.sources import folder as folder_module
+from kizu_pipeline.sources import file_work
 from kizu_pipeline.sources.base import Work
-from kizu_pipeline.sources.folder import FileWork, FolderIntake, open_folder
+from kizu_pipeline.sources.file_work import FileWork
+from kizu_pipeline.sources.folder import FolderIntake, open_folder
 from kizu_pipeline.sources.writers import is_local
 from line_world import drawn_png, names_in
 
@@ -408,7 +409,7 @@ def test_a_judged_picture_that_is_opened_for_writing_is_not_put_away(folder: Fol
 
 
 def test_what_cannot_be_read_is_tried_once_more_before_it_is_refused(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder_module, "_READ_AGAIN_S", 0.3)
+    monkeypatch.setattr(file_work, "_READ_AGAIN_S", 0.3)
     folder.drop("a.png", drawn_png())
     intake = folder.intake(rescan_s=60)
     read, tries = FileWork._read, []

@@ -141,7 +141,7 @@ def test_a_decoder_that_breaks_costs_one_picture(world: LineWorld, monkeypatch: 
         raise MemoryError("out of it")
 
     world.drop("a.png")
-    monkeypatch.setattr("kizu_pipeline.sources.folder.decode_image", crash)
+    monkeypatch.setattr("kizu_pipeline.sources.file_work.decode_image", crash)
     world.run()
     assert world.only().error == "picture cannot be decoded: found MemoryError: out of it"
 

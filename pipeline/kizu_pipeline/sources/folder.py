@@ -11,21 +11,18 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path, PurePath
 
 import regex
 import structlog
 
-from kizu_inspect.errors import ImageError, SourceError
-from kizu_inspect.picture.decoding import decode_image
-from kizu_pipeline.filing import move_aside, move_to_quarantine
+from kizu_inspect.errors import SourceError
 from kizu_pipeline.locks import folder_lock
-from kizu_pipeline.naming import PartIdentity, part_of_file, printable
+from kizu_pipeline.naming import printable
 from kizu_pipeline.settings import FolderSource
-from kizu_pipeline.sources.base import Picture, Work
-from kizu_pipeline.sources.scan import FoundFile, Oddity, Version, scan, version_of
+from kizu_pipeline.sources.base import Work
+from kizu_pipeline.sources.file_work import FileWork
+from kizu_pipeline.sources.scan import FoundFile, Oddity, Version, scan
 from kizu_pipeline.sources.watch import watch_folder
 from kizu_pipeline.sources.writers import Writing, is_local, writing
 
@@ -34,10 +31,6 @@ __all__ = ["FolderIntake", "open_folder"]
 _POSTPONED_S = 10.0
 _OPEN_TOO_LONG_S = 60.0
 _REMEMBERED = 4096
-_READ_AGAIN_S = 10.0
-_LONGEST_NAME = 600
-_MOST_BYTES_A_PIXEL, _MOST_BYTES_BESIDE = 8, 64_000_000  # four channels of 16 bits, and whatever a header holds
-_MAGIC = ((b"\x89PNG", ".png"), (b"\xff\xd8", ".jpg"), (b"BM", ".bmp"), (b"II*\0", ".tif"), (b"MM\0*", ".tif"))
 
 _log = structlog.get_logger("kizu.intake")
 
@@ -261,23 +254,6 @@ class _Unsettled:
     """The digest of its content then, where it waits to settle."""
 
 
-@dataclass(frozen=True)
-class _Content:
-    """What was read of a file; neither data nor error where it vanished or changed since it was found."""
-
-    data: bytes | None = None
-    error: ImageError | None = None
-    may_pass: bool = False
-    """Whether it may be read later."""
-    read_ms: float = 0.0
-
-
-def _shortened(name: str) -> str:
-    """The path, or of a very long one its beginning and its digest: a database indexes no longer keys."""
-    data = name.encode()
-    return name if len(data) <= _LONGEST_NAME else f"{name[:100]}…{hashlib.sha256(data).hexdigest()}"
-
-
 def _digest(path: Path) -> str:
     """What the file holds now, as a digest; "" where it cannot be read."""
     try:
@@ -285,158 +261,3 @@ def _digest(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return ""
-
-
-@dataclass(frozen=True)
-class FileWork:
-    """One complete file of a watched folder."""
-
-    intake: FolderIntake
-    found: FoundFile
-
-    @cached_property
-    def key(self) -> str:
-        """Relative path, size, modification time, inode and content, and a number where all of these came again.
-
-        Cameras use names again, those without a clock with the same time; what differs in any of them is another piece of
-        work. The file under that name has the same key again after a restart.
-        """
-        return self.intake.numbered(self._identity)
-
-    @cached_property
-    def _identity(self) -> str:
-        found, data = self.found, self._content.data
-        digest = "unread" if data is None else hashlib.sha256(data).hexdigest()[:16]
-        return f"{_shortened(printable(found.relative))}|{found.size}|{found.mtime_ns}|{found.inode}|{digest}"
-
-    @property
-    def name(self) -> str:
-        """The file's name, without its folder."""
-        return printable(self.found.relative.name)
-
-    @cached_property
-    def part(self) -> PartIdentity:
-        """What the file's name tells."""
-        return part_of_file(self.found.relative, self.intake.pattern, source=self.intake.source, key=self.key)
-
-    @cached_property
-    def captured_at(self) -> datetime:
-        """The file's modification time; now, where that is no date."""
-        try:
-            return datetime.fromtimestamp(self.found.mtime_ns / 1e9, UTC)
-        except (OverflowError, ValueError, OSError):
-            return datetime.now(UTC)
-
-    @property
-    def _path(self) -> Path:
-        return self.intake.root / self.found.relative
-
-    def load(self) -> Picture | None:
-        """The picture; None where the file vanished or changed since it was found.
-
-        Raises ImageError: a link, unreadable, not a picture, broken, too large.
-        """
-        content = self._content
-        if content.error is not None:
-            if content.may_pass and self.intake.doubts(self.found, for_s=_READ_AGAIN_S):
-                return None
-            raise content.error
-        if content.data is None:
-            return None
-        started = time.perf_counter()
-        try:
-            image = decode_image(content.data, max_megapixels=self.intake.max_megapixels)
-        except ImageError:
-            if self.intake.doubts(self.found, for_s=self.intake.step_s):
-                return None
-            raise
-        except Exception as error:
-            # Decoders fail in ways of their own on hostile bytes. That is one bad picture, not a dead line.
-            _log.exception("decoder failed", file=self.name)
-            raise ImageError("picture cannot be decoded", found=f"{type(error).__name__}: {error}") from error
-        timings = {"read": content.read_ms, "decode": (time.perf_counter() - started) * 1e3}
-        return Picture(content.data, _suffix(content.data), image, timings)
-
-    @cached_property
-    def _content(self) -> _Content:
-        started = time.perf_counter()
-        try:
-            if self.found.is_link:
-                target = printable(os.readlink(self._path))
-                return _Content(
-                    error=ImageError(
-                        "links are refused", found=f"a link to {target}", expected="a file",
-                        next_step="Copy the picture itself into the folder.",
-                    )
-                )  # fmt: skip
-            data = self._read()
-        except FileNotFoundError:
-            return _Content()
-        except OSError as error:
-            return _Content(error=ImageError("file cannot be read", found=error.strerror), may_pass=True)
-        except ImageError as error:
-            return _Content(error=error)
-        return _Content(data, read_ms=(time.perf_counter() - started) * 1e3)
-
-    def _read(self) -> bytes | None:
-        """The file's bytes; None where it is another version than was found. Raises OSError, ImageError for a huge one."""
-        most = int(self.intake.max_megapixels * 1e6 * _MOST_BYTES_A_PIXEL) + _MOST_BYTES_BESIDE
-        if self.found.size > most:
-            raise ImageError(
-                "file is too large to be read", found=f"{self.found.size / 1e6:.0f} MB",
-                expected=f"at most {most / 1e6:.0f} MB", next_step="Raise recipe.max_megapixels if such pictures are meant.",
-            )  # fmt: skip
-        descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
-            data = file.read()
-            status = os.fstat(descriptor)
-        return data if version_of(status) == self.found.version and len(data) == status.st_size else None
-
-    def inspected(self) -> None:
-        """Move the file to done, or delete it, as the settings say."""
-        if not self._is_unchanged():
-            return
-        if self.intake.settings.keep == "delete":
-            self._path.unlink(missing_ok=True)
-        else:
-            move_aside(self._path, self.intake.settings.done, self.found.relative)
-        self.intake.gone(self._identity)
-
-    def refused(self, error: str, *, inspection: str) -> None:
-        """Move the file to quarantine beside its note."""
-        note = {
-            "file": printable(self.found.relative),
-            "error": error,
-            "inspection": inspection,
-            "source": self.intake.source,
-            "source_key": self.key,
-            "size_bytes": self.found.size,
-            "quarantined_at": datetime.now(UTC).isoformat(),
-        }
-        if self._is_unchanged():
-            move_to_quarantine(self._path, self.intake.settings.quarantine, self.found.relative, note)
-            self.intake.gone(self._identity)
-
-    def _is_unchanged(self) -> bool:
-        """Whether the name still stands for the picture that was judged: a camera may have put its next one there meanwhile.
-
-        That one is other work, found by the next look into the folder.
-        """
-        try:
-            status = os.lstat(self._path)
-        except FileNotFoundError:
-            changed = "vanished"
-        else:
-            if version_of(status) != self.found.version:
-                changed = "was replaced"
-            elif not self.intake.is_open(self._path):
-                return True
-            else:  # what is going to be written would lie in done, and nobody would look at it
-                changed = "was opened for writing"
-        _log.warning(f"file {changed} before it was put away", file=printable(self.found.relative))
-        return False
-
-
-def _suffix(data: bytes) -> str:
-    """The ending that fits the content, whatever the file was called: the same content is stored under one name."""
-    return next((suffix for magic, suffix in _MAGIC if data.startswith(magic)), ".img")
