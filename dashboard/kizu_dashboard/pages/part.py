@@ -82,7 +82,7 @@ def _verdict_card(record: InspectionRecord) -> None:
         st.markdown(_plain(record.row.reason or "No reason recorded."))
         if record.row.explanation_conflict:
             st.warning(CONFLICT_SENTENCE, icon=":material/rule:")
-        if record.error:
+        if record.error and record.error != record.row.reason:
             st.code(record.error, language=None, wrap_lines=True)
         limits = limits_of(record)
         if record.row.score is not None and limits is not None:
