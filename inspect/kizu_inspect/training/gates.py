@@ -18,7 +18,8 @@ __all__ = ["LEAST_PICTURES", "gates_from", "learn_gates"]
 
 LEAST_PICTURES: Final = 50
 """Fewer pictures do not tell what the next one may look like."""
-MOST_PICTURES: Final = 2000
+MOST_PICTURES: Final = 500
+"""More would only take longer: the picture files are read once more for it."""
 _TAIL: Final = 0.005
 _WIDER_FOR_FEW: Final = 10.0
 """The tails of n pictures are known to some 1/√n: at 100 pictures limits lie twice as far out as at very many."""
@@ -27,7 +28,7 @@ _LEAST_SCALED: Final = 0.1
 
 
 def learn_gates(samples: Sequence[Sample], *, seed: int) -> dict[str, tuple[float, float]] | None:
-    """Limits for each measure from these pictures, good and defective (at most 2,000 of them, drawn by `seed`).
+    """Limits for each measure from these pictures, good and defective (at most 500 of them, drawn by `seed`).
 
     None where there are fewer than 50. Raises DataError: a picture that cannot be read.
     """
