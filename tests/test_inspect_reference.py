@@ -111,3 +111,9 @@ def test_settings_that_cannot_work_are_told_at_once(tmp_path: Path) -> None:
         References(ReferenceSettings(path=tmp_path / "text.png"), SHIFT)
     with pytest.raises(ConfigError, match="names no folder"):
         References(ReferenceSettings(path=tmp_path / "absent", pattern="(.+)"), SHIFT)
+
+
+def test_a_pattern_that_would_take_years_costs_its_picture_only(tmp_path: Path) -> None:
+    references = References(ReferenceSettings(path=tmp_path, pattern="((?:a|aa)+)b"), SHIFT)
+    with pytest.raises(ImageError, match=r"recipe[.]reference[.]pattern takes too long: found the name aaa"):
+        references.aligned(np.zeros((64, 64, 3), np.uint8), "a" * 200)

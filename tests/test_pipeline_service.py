@@ -474,34 +474,3 @@ def test_times_no_calendar_knows(world: LineWorld) -> None:
     os.utime(path, ns=(0, -(2**61)))
     world.run()
     assert world.only().row.part == "a"
-
-
-def test_slow_maps_do_not_hold_up_the_verdicts_that_come_after(world: LineWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    order: list[str] = []
-    explain, judge = explaining.explain_each, Inspector.judge
-    clock = [0.0]
-
-    def slowly(inspector: Inspector, batch: Any, indices: Any) -> Any:
-        order.extend("map" for _ in indices)
-        clock[0] += 3.0 * len(indices)  # longer than the line lets a verdict wait
-        return explain(inspector, batch, indices)
-
-    def judged(self: Inspector, images: Any, **options: Any) -> Any:
-        order.append("verdicts")
-        clock[0] += 0.5
-        return judge(self, images, **options)
-
-    monkeypatch.setattr(explaining, "explain_each", slowly)
-    monkeypatch.setattr(Inspector, "judge", judged)
-    monkeypatch.setattr(explaining.time, "perf_counter", lambda: clock[0])
-    for number in range(12):
-        world.drop(f"P{number:02d}.png", seed=number)
-    stop = threading.Event()
-    summary = world.run(
-        **ALL_REJECT, max_batch=2, once=False, stop=stop, progress=lambda done: stop.set() if done == 12 else None
-    )
-    # One is tried beside the verdicts, once they have taken a second; it takes longer, and the others wait for a quiet line.
-    assert order[:8] == ["verdicts", "verdicts", "map", *["verdicts"] * 4, "map"]
-    assert summary.files == 12
-    world.run(**ALL_REJECT)
-    assert [record.row.explanation_state for record in world.inspections()] == [ExplanationState.DONE] * 12

@@ -1,4 +1,4 @@
-"""Does a faulty picture of a defective part pass? Ten faults over drawn plates, judged as on the line, gates included.
+"""Does a faulty picture of a defective part pass? Faults of cameras over drawn plates, judged as on the line, gates included.
 
     python benchmarks/acceptance/faulty_pictures.py BUNDLE [--parts 100] [--good 2000] [--json FILE]
 

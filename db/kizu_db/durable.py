@@ -1,11 +1,11 @@
-"""Folders whose names survive a power cut."""
+"""Files and folders on a disk: names that survive a power cut, and which file a name stands for."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-__all__ = ["make_folder", "sync"]
+__all__ = ["identity_of", "make_folder", "sync"]
 
 
 def make_folder(path: Path) -> None:
@@ -24,3 +24,12 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """Which file or folder it is (device and inode), whatever it is called; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -15,7 +15,7 @@ from datetime import timedelta
 from itertools import groupby
 from pathlib import Path
 
-from kizu_db.durable import make_folder, sync
+from kizu_db.durable import identity_of, make_folder, sync
 from kizu_inspect.errors import RecordError, RecordsAway
 
 __all__ = ["ImageStore"]
@@ -51,7 +51,7 @@ class ImageStore:
         try:
             self._require_the_same_root()
             make_folder(folder)
-            self._root = _identity(self.path)
+            self._root = identity_of(self.path)
             with _locked(folder):
                 present = self._find(sha256)
                 if present is None or not _holds(present, data):
@@ -70,7 +70,7 @@ class ImageStore:
         return sha256
 
     def _require_the_same_root(self) -> None:
-        if self._root is not None and _identity(self.path) != self._root:
+        if self._root is not None and identity_of(self.path) != self._root:
             raise FileNotFoundError(errno.ENOENT, "the folder is gone, or is another one than before")
 
     def get(self, sha256: str) -> bytes:
@@ -137,7 +137,7 @@ class ImageStore:
             raise RecordError("Not the name of a picture", found=repr(sha256), expected="a SHA-256 of 64 hex digits")
         path = self._find(sha256)
         if path is None:
-            there = self._root in (None, _identity(self.path)) and self.path.is_dir()
+            there = self._root in (None, identity_of(self.path)) and self.path.is_dir()
             kind = RecordError if there else RecordsAway  # a drive that is not mounted
             raise kind(
                 f"The picture {sha256} is not in the image store {self.path}",
@@ -206,15 +206,6 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _identity(folder: Path) -> tuple[int, int] | None:
-    """Which folder it is, whatever it is called; None where there is none."""
-    try:
-        status = folder.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 def _holds(path: Path, data: bytes) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -12,6 +11,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from kizu_db.durable import identity_of
 from kizu_db.engine import WAIT_S, make_engine, refused
 from kizu_db.migrations import require_current
 from kizu_db.repositories.audit_trail import AuditTrail
@@ -65,7 +65,7 @@ class Records:
     def __init__(self, settings: DatabaseSettings) -> None:
         self._shown_url = settings.shown
         self._file = settings.file
-        self._file_is = None if self._file is None else _identity(self._file)
+        self._file_is = None if self._file is None else identity_of(self._file)
         self._writer, self._passing, self._reader = (make_engine(settings, use) for use in ("write", "pass", "read"))
         # SQLite has one writer. The threads of this program line up here, where the next one goes on at once; SQLite itself
         # would let each sleep and look again. PostgreSQL has many, but claims are so short that the threads would only take
@@ -93,7 +93,6 @@ class Records:
         one than it was, RecordsAway where it cannot be had now.
         """
         engine = self._reader if read_only else self._writer
-        self._require_the_same_file()  # before SQLite makes an empty one in the place of one that is gone
         try:
             with Session(engine) as session:
                 unit = Unit(session)
@@ -103,7 +102,6 @@ class Records:
                         unit.finish()
         except SQLAlchemyError as exc:
             raise refused(exc, self._shown_url) from exc
-        self._require_the_same_file()  # what was written into a file that has lost its name is lost with it
 
     @contextmanager
     def claims(self) -> Iterator[Claims]:
@@ -119,7 +117,7 @@ class Records:
 
     def _require_the_same_file(self) -> None:
         """An open connection goes on in a file that was deleted or replaced, and nobody would ever see what it writes."""
-        found = None if self._file is None else _identity(self._file)
+        found = None if self._file is None else identity_of(self._file)
         if found == self._file_is:
             return
         if found is None:
@@ -146,7 +144,9 @@ class Records:
                         found=f"units of this program that have lasted {WAIT_S:.0f} s",
                         next_step="Nothing of this step was kept.",
                     ) from None
+            self._require_the_same_file()  # before SQLite makes an empty one in the place of one that is gone
             yield
+            self._require_the_same_file()  # what was committed into a file that has lost its name is lost with it
 
     def close(self) -> None:
         """Close all connections."""
@@ -158,12 +158,3 @@ class Records:
 
     def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
         self.close()
-
-
-def _identity(file: Path) -> tuple[int, int] | None:
-    """Which file it is, whatever it is called; None where there is none."""
-    try:
-        status = file.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
 from typing import Literal
 
+import regex
 from pydantic import Field, field_validator, model_validator
 
 from kizu_inspect.gates import MEASURES, Limits
@@ -124,8 +124,8 @@ class ReferenceSettings(Settings):
     def _pattern_is_one(self) -> ReferenceSettings:
         if self.pattern is not None:
             try:
-                re.compile(self.pattern)
-            except re.error as error:
+                regex.compile(self.pattern)
+            except regex.error as error:
                 raise ValueError(f"pattern {self.pattern!r} is no regular expression: {error}") from None
         return self
 

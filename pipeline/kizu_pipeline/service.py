@@ -258,8 +258,9 @@ class _Line:
 
     def _known(self, works: Sequence[Work]) -> tuple[dict[str, str | None], dict[str, InspectionRecord | None]]:
         """By key the uid of each work's inspection, and the records of those that have one."""
+        keys = [work.key for work in works]  # which reads the files: not within a transaction
         with self._records.unit(read_only=True) as unit:
-            uids = {work.key: unit.inspections.uid_of(self._intake.source, work.key) for work in works}
+            uids = {key: unit.inspections.uid_of(self._intake.source, key) for key in keys}
             return uids, {key: unit.inspections.get(uid) for key, uid in uids.items() if uid is not None}
 
     def _judge(self, loaded: Sequence[_Loaded]) -> None:

@@ -146,10 +146,10 @@ def _check_alone(data: bytes, picture: Image.Image) -> None:
     elif picture.format == "JPEG":
         second = b"\xff\xd9\xff\xd8\xff" in data
     elif picture.format == "PNG":
-        second = data[8:].find(data[:8]) >= 0
+        second = data.find(data[:8], 8) >= 0
     elif picture.format == "BMP":
         size = int.from_bytes(data[2:6], "little")
-        second = size >= BMP_HEADERS and data[size:].startswith(b"BM")
+        second = size >= BMP_HEADERS and data.startswith(b"BM", size)
     if second:
         raise ImageError(
             "file holds several pictures", found=f"two in one {picture.format}", expected="one picture a file",

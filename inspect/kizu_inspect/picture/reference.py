@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+import regex
 
 from kizu_inspect.errors import ConfigError, ImageError
 from kizu_inspect.picture.decoding import decode_image
@@ -16,6 +16,8 @@ from kizu_inspect.recipe import AlignmentSettings, ReferenceSettings
 from kizu_inspect.results import ImageRGB
 
 __all__ = ["Aligned", "Grey", "References", "align", "grey_of"]
+
+_MATCHING_S = 0.2
 
 Grey = npt.NDArray[np.uint8]
 SEARCH_PX = 512
@@ -45,7 +47,7 @@ class References:
         self._settings = settings
         self._alignment = alignment
         self._max_megapixels = max_megapixels
-        self._pattern = re.compile(settings.pattern) if settings.pattern is not None else None
+        self._pattern = regex.compile(settings.pattern) if settings.pattern is not None else None
         self._one: Grey | None = None
         if self._pattern is None:
             try:
@@ -71,7 +73,13 @@ class References:
 
     def _path_of(self, name: str | None) -> Path:
         assert self._pattern is not None
-        found = self._pattern.fullmatch(Path(name).name) if name else None
+        try:
+            found = self._pattern.fullmatch(Path(name).name, timeout=_MATCHING_S) if name else None
+        except TimeoutError:
+            raise ImageError(
+                "recipe.reference.pattern takes too long", found=f"the name {name}", expected=f"a match within {_MATCHING_S} s",
+                next_step="Simplify the pattern: some take years over some names.",
+            ) from None  # fmt: skip
         if found is None:
             raise ImageError(
                 "picture has no reference by its name", found=name or "no name",
@@ -80,7 +88,7 @@ class References:
             )  # fmt: skip
         try:
             return self._settings.path / found.expand(self._settings.name)
-        except (re.error, IndexError) as error:
+        except (regex.error, IndexError) as error:
             raise ImageError(
                 "recipe.reference.name does not go with its pattern", found=f"{self._settings.name}: {error}",
                 expected=f"groups of {self._pattern.pattern}",
