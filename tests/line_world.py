@@ -37,7 +37,7 @@ class LineWorld:
         self.root = root
         self.bundle = bundle
         self.incoming, self.done, self.quarantine = root / "incoming", root / "done", root / "quarantine"
-        self.incoming.mkdir()
+        self.incoming.mkdir(exist_ok=True)
         self.images = ImageStore(root / "images")
         database = database or DatabaseSettings(url=f"sqlite:///{root / 'kizu.db'}")
         upgrade(database)
@@ -69,7 +69,7 @@ class LineWorld:
         policy: str = "flagged",
         once: bool = True,
         stop: threading.Event | None = None,
-        progress: Callable[[int], None] | None = None,
+        progress: Callable[[int], None] = lambda _done: None,
         max_batch: int = 4,
         heartbeat: Path | None = None,
         **recipe: Any,
@@ -88,7 +88,7 @@ class LineWorld:
                 }
             ),
         )
-        runtime = RuntimeSettings(device="cpu", max_batch=max_batch, heartbeat=heartbeat)
+        runtime = RuntimeSettings(device="cpu", max_batch=max_batch, heartbeat=heartbeat, decoders=1)
         return run_station(
             station, runtime, self.records, self.images, once=once, stop=stop or threading.Event(), progress=progress
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -180,6 +181,19 @@ class RuntimeSettings(Settings):
     )
     max_wait_ms: float = Field(
         default=20.0, ge=0, le=10000, title="Longest wait", description="How long a batch that is not full waits for more."
+    )  # fmt: skip
+    decoders: int = Field(
+        default_factory=lambda: min(4, len(os.sched_getaffinity(0))), ge=1, le=256, title="Decoders",
+        description="So many processes decode pictures; by default as many as there are processor cores, four at most.",
+    )  # fmt: skip
+    decoder_mb: int | None = Field(
+        default=None, ge=256, title="Memory of a decoder",
+        description="What a decoder may take, in MB; null: what the recipe's largest picture needs.",
+    )  # fmt: skip
+    drain_s: float = Field(
+        default=5.0, ge=0, le=3600, title="Drain",
+        description="A service that is to stop ends what is in work and makes maps for at most so many seconds; "
+        "the next start makes the others.",
     )  # fmt: skip
     heartbeat: Path | None = Field(
         default=None, title="Heartbeat",

@@ -125,6 +125,15 @@ class Inspections:
             select(InspectionTable.uid).where(InspectionTable.source == source, InspectionTable.source_key == source_key)
         )
 
+    def uids_of(self, source: str, source_keys: Collection[str]) -> dict[str, str]:
+        """The inspections of those of these pieces of work that have one, by source key."""
+        found = self._session.execute(
+            select(InspectionTable.source_key, InspectionTable.uid).where(
+                InspectionTable.source == source, InspectionTable.source_key.in_(source_keys)
+            )
+        )
+        return {row.source_key: row.uid for row in found}
+
     def latest(
         self,
         *,

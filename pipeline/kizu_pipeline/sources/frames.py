@@ -14,6 +14,7 @@ import numpy as np
 from kizu_inspect.errors import ImageError, SourceError
 from kizu_inspect.picture.images import encode_png
 from kizu_inspect.results import ImageRGB
+from kizu_pipeline.decoders import Decode
 from kizu_pipeline.naming import PartIdentity, printable
 from kizu_pipeline.settings import CameraSource
 from kizu_pipeline.sources.base import Picture
@@ -33,7 +34,7 @@ class FrameWork:
     error: str | None = None
     """Why it cannot be judged."""
 
-    def load(self) -> Picture:
+    def load(self, _decode: Decode) -> Picture:
         """The frame and its PNG bytes. Raises ImageError where it cannot be judged."""
         if self.image is None or self.error is not None:
             raise ImageError(self.error or "frame was lost")

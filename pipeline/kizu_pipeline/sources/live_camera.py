@@ -200,6 +200,13 @@ class LiveCamera:
                 )  # fmt: skip
         return works
 
+    @property
+    def folder(self) -> None:
+        """None: frames lie nowhere."""
+
+    def finished(self, work: Work) -> None:
+        """Nothing to do: a frame is given once."""
+
     def postpone(self, work: Work) -> None:
         """Never needed: a frame has nothing to put away."""
 

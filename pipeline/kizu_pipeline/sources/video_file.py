@@ -90,6 +90,13 @@ class VideoFile:
         if self._number < self._announced:
             _log.warning("video ended early", file=printable(self._path), frames=self._number, announced=self._announced)
 
+    @property
+    def folder(self) -> None:
+        """None: frames lie nowhere."""
+
+    def finished(self, work: Work) -> None:
+        """Nothing to do: a frame is given once."""
+
     def postpone(self, work: Work) -> None:
         """Never needed: a frame has nothing to put away."""
 
