@@ -28,6 +28,8 @@ class Attempts:
     def __init__(self, folder: Path | None) -> None:
         """Without a folder nothing is kept: frames of a camera do not come again."""
         self._path = None if folder is None else folder / JOURNAL_NAME
+        self._length = 0
+        """Of what the file holds, in bytes; spaces fill it up."""
         self._before = self._read()
         self._now: dict[str, int] = {}
         self._changed = threading.Condition()
@@ -65,7 +67,9 @@ class Attempts:
         if self._path is None:
             return {}
         try:
-            found = json.loads(self._path.read_text(encoding="utf-8"))
+            text = self._path.read_bytes()
+            self._length = len(text)
+            found = json.loads(text)
             return {str(key): int(count) for key, count in found.items()}
         except FileNotFoundError:
             return {}
@@ -76,13 +80,18 @@ class Attempts:
     def _write(self) -> None:
         if self._path is None:
             return
-        unfinished = self._path.with_name(f"{JOURNAL_NAME}.part")
-        counts = self._before | self._now
+        text = json.dumps(self._before | self._now).encode()
         try:
-            if not counts:
+            if text == b"{}":
                 self._path.unlink(missing_ok=True)
+                self._length = 0
                 return
-            unfinished.write_text(json.dumps(counts), encoding="utf-8")
-            os.replace(unfinished, self._path)
+            # In place and in one write, over what was there: a rename would make the disk settle at every batch.
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+            try:
+                os.pwrite(descriptor, text.ljust(self._length), 0)
+            finally:
+                os.close(descriptor)
+            self._length = max(self._length, len(text))
         except OSError as error:  # a line that judges goes on
             _log.warning("attempts cannot be kept", file=str(self._path), error=error.strerror)
