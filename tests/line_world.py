@@ -17,7 +17,7 @@ from kizu_inspect.picture.images import encode_png
 from kizu_inspect.recipe import ExplanationSettings, Recipe
 from kizu_inspect.synth import KINDS, draw_part
 from kizu_pipeline.service import run_station
-from kizu_pipeline.settings import CameraSource, FolderSource, RuntimeSettings, StationSettings
+from kizu_pipeline.settings import CameraSource, FolderSource, GenicamSource, RuntimeSettings, StationSettings
 from kizu_pipeline.summary import RunSummary
 
 ALL_PASS = {"pass_below": 1.0, "reject_from": 1.0}
@@ -64,7 +64,7 @@ class LineWorld:
     def run(
         self,
         *,
-        source: FolderSource | CameraSource | None = None,
+        source: FolderSource | CameraSource | GenicamSource | None = None,
         method: str = "grad-cam",
         policy: str = "flagged",
         once: bool = True,
