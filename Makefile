@@ -30,11 +30,12 @@ $(BIN)/python:
 demo: .venv/installed
 	$(BIN)/kizu demo
 
-# A browser for the dashboard's tests and a font with Hangul for the reports'.
+# A browser for the dashboard's tests, a font with Hangul for the reports', and a broker for publishing.
 system-packages:
 	@missing=""; \
 	command -v chromium >/dev/null || missing="chromium"; \
 	[ -n "$$(find /usr/share/fonts -name 'NanumGothic.ttf' 2>/dev/null)" ] || missing="$$missing fonts-nanum"; \
+	[ -x /usr/sbin/mosquitto ] || missing="$$missing mosquitto"; \
 	[ -z "$$missing" ] && exit 0; \
 	if [ "$$(id -u)" = 0 ]; then asroot=""; \
 	elif sudo -n true 2>/dev/null; then asroot="sudo"; \

@@ -1,6 +1,6 @@
 """The line's service: take, judge, record, put away, explain, in the order that loses nothing.
 
-    picture into the image store ─▶ transaction 1 (inspection, explanation = pending) ─▶ file to done/ ─▶ transaction 2 (map)
+    picture into the image store ─▶ transaction 1 (inspection, event, map pending) ─▶ file to done/ ─▶ transaction 2 (map)
 
 Killed at any instant, the next start finds each file either without a row (it is judged) or with one (it is only put away).
 """
@@ -27,6 +27,7 @@ from kizu_inspect.results import Judgement, Verdict
 from kizu_pipeline.explaining import ExplanationStep
 from kizu_pipeline.patience import Patience
 from kizu_pipeline.policy import drawn_for_audit, explanation_due
+from kizu_pipeline.publishing.station import Publishing, open_publishing
 from kizu_pipeline.settings import RuntimeSettings, StationSettings
 from kizu_pipeline.sources import Intake, Picture, Work, open_intake
 from kizu_pipeline.summary import RunSummary
@@ -76,6 +77,7 @@ def run_station(
     # A stored picture waits for the disk several times; the disk settles many such waits at once.
     with (
         open_intake(station, runtime, once=once, stop=stop) as intake,
+        open_publishing(station, records, once=once, stop=stop) as publishing,
         ThreadPoolExecutor(max_workers=min(runtime.max_batch, _STORING_THREADS), thread_name_prefix="kizu-store") as storing,
     ):
         with records.unit() as unit:
@@ -85,7 +87,7 @@ def run_station(
         # The network and all that is loaded by now stay: looked through by each full collection they would hold up the line.
         gc.collect()
         gc.freeze()
-        line = _Line(station, runtime, inspector, recipe_row, records, image_store, intake, storing, stop)
+        line = _Line(station, runtime, inspector, recipe_row, records, image_store, intake, publishing, storing, stop)
         _log.info("started", station=station.id, source=intake.source, model=inspector.model.hash, device=inspector.device)
         try:
             summary = line.run(once=once, stop=stop, progress=progress)
@@ -125,6 +127,7 @@ class _Line:
         records: Records,
         image_store: ImageStore,
         intake: Intake,
+        publishing: Publishing,
         storing: Executor,
         stop: threading.Event,
     ) -> None:
@@ -137,6 +140,7 @@ class _Line:
         self._records = records
         self._image_store = image_store
         self._intake = intake
+        self._publishing = publishing
         self._patience = Patience(stop, beat=self._beat)
         self._explaining = ExplanationStep(
             inspector,
@@ -313,6 +317,7 @@ class _Line:
             return known
         if refused:
             unit.quarantine.add(uid, inspection.judgement.reason)
+        self._publishing.add(unit, uid, inspection)
         return uid
 
     def _inspection(self, one: _Loaded, judgement: Judgement, *, judge_ms: float) -> NewInspection:
