@@ -16,6 +16,7 @@ from kizu_db.values import InspectionRecord
 from kizu_inspect.picture.images import encode_png
 from kizu_inspect.recipe import ExplanationSettings, Recipe
 from kizu_inspect.synth import KINDS, draw_part
+from kizu_pipeline.publishing.settings import PublishTarget
 from kizu_pipeline.service import run_station
 from kizu_pipeline.settings import CameraSource, FolderSource, GenicamSource, RuntimeSettings, StationSettings
 from kizu_pipeline.summary import RunSummary
@@ -72,12 +73,14 @@ class LineWorld:
         progress: Callable[[int], None] = lambda _done: None,
         max_batch: int = 4,
         heartbeat: Path | None = None,
+        publish: PublishTarget | None = None,
         **recipe: Any,
     ) -> RunSummary:
         """Run the station; `recipe` overrides fields of its recipe."""
         station = StationSettings(
             id="press-3",
             source=source or self.folder(),
+            publish=publish,
             recipe=Recipe(
                 **{
                     "bundle": self.bundle,

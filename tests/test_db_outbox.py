@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -36,6 +37,27 @@ def test_each_stations_events_are_numbered_without_a_gap(records: Records) -> No
         assert unit.outbox.backlog() == {"press-3": 1, "press-4": 1}
         with pytest.raises(RecordError, match="JSON cannot hold"):
             unit.outbox.add("press-3", "inspected", {"score": float("nan")})
+
+
+def test_events_tried_too_often_are_counted_apart_and_only_delivered_ones_are_forgotten(records: Records) -> None:
+    with records.unit() as unit:
+        ids = [unit.outbox.add("press-3", "inspection", {"n": n}) for n in range(6)]
+        unit.outbox.add("press-4", "inspection", {})
+        for _ in range(2):
+            unit.outbox.tried(ids[:1], delivered=False)
+        unit.outbox.tried(ids[1:4], delivered=True)
+        assert [one.event_id for one in unit.outbox.waiting("press-3", max_attempts=2)] == ids[4:]
+        assert [one.event_id for one in unit.outbox.waiting("press-3", max_attempts=3)] == [ids[0], *ids[4:]]
+        assert unit.outbox.counts("press-3", max_attempts=2) == (2, 1)
+        assert unit.outbox.counts("press-3", max_attempts=3) == (3, 0)
+        assert unit.outbox.counts("nowhere", max_attempts=3) == (0, 0)
+        now = datetime.now(UTC)
+        assert unit.outbox.forget("press-3", before=now - timedelta(days=1), limit=2) == 0
+        later = now + timedelta(days=1)
+        assert [unit.outbox.forget("press-3", before=later, limit=2) for _ in range(3)] == [2, 1, 0]
+        assert unit.outbox.backlog() == {"press-3": 3, "press-4": 1}
+        assert unit.outbox.add("press-3", "inspection", {}) not in ids
+        assert unit.outbox.waiting("press-3")[-1].seq == 7
 
 
 def test_a_file_in_quarantine_is_told_beside_its_inspection(records: Records) -> None:

@@ -5,6 +5,8 @@
     ├── RecordError              the database refused or lost a write
     │   ├── AlreadyInspected     this piece of work has its row already
     │   └── RecordsAway          database or image store cannot be had now; the same may work later
+    ├── ReceiverAway             the receiver of events cannot be had now; they wait
+    ├── EventRefused             the receiver will not have one event
     └── UserError                exit 2: a mistake in the call, the configuration or the data handed in
         ├── ConfigError          a setting
         ├── BundleError          a model bundle: missing, changed, not understood
@@ -24,10 +26,12 @@ __all__ = [
     "BundleError",
     "ConfigError",
     "DataError",
+    "EventRefused",
     "ImageError",
     "KizuError",
     "MethodError",
     "NotAllowed",
+    "ReceiverAway",
     "RecordError",
     "RecordsAway",
     "SchemaError",
@@ -63,6 +67,14 @@ class AlreadyInspected(RecordError):  # noqa: N818 - it is a state more than a f
 
 class RecordsAway(RecordError):  # noqa: N818 - it is a state more than a failure
     """The database or the image store cannot be had now; the same work may succeed later, unchanged."""
+
+
+class ReceiverAway(KizuError):  # noqa: N818 - it is a state more than a failure
+    """The receiver of events cannot be had now, or takes none at all; the same events may be taken later, unchanged."""
+
+
+class EventRefused(KizuError):  # noqa: N818 - it is an answer more than a failure
+    """The receiver has looked at one event and will not have it."""
 
 
 class UserError(KizuError):

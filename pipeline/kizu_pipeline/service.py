@@ -1,6 +1,6 @@
 """The line's service: take, judge, record, put away, explain, in the order that loses nothing.
 
-    picture into the image store ─▶ transaction 1 (inspection, explanation = pending) ─▶ file to done/ ─▶ transaction 2 (map)
+    picture into the image store ─▶ transaction 1 (inspection, event, map pending) ─▶ file to done/ ─▶ transaction 2 (map)
 
 Killed at any instant, the next start finds each file either without a row (it is judged) or with one (it is only put away).
 """
@@ -26,6 +26,7 @@ from kizu_inspect.results import Verdict
 from kizu_pipeline.decoders import DecoderPool, memory_mb_for
 from kizu_pipeline.explaining import ExplanationStep
 from kizu_pipeline.patience import Patience
+from kizu_pipeline.publishing.station import Publishing, open_publishing
 from kizu_pipeline.settings import RuntimeSettings, StationSettings
 from kizu_pipeline.sources import Intake, open_intake
 from kizu_pipeline.stages.attempts import Attempts
@@ -86,6 +87,7 @@ def run_station(
     with (
         DecoderPool(runtime.decoders, memory_mb=memory_mb) as decoders,
         open_intake(station, runtime, once=once, stop=stop) as intake,
+        open_publishing(station, records, once=once, stop=stop) as publishing,
     ):
         with records.unit() as unit:
             by = f"station {station.id}"
@@ -94,7 +96,9 @@ def run_station(
         # The network and all that is loaded by now stay: looked through by each full collection they would hold up the line.
         gc.collect()
         gc.freeze()
-        line = _Line(station, runtime, inspector, recipe_row, records, image_store, intake, decoders, stop, progress)
+        line = _Line(
+            station, runtime, inspector, recipe_row, records, image_store, intake, decoders, publishing, stop, progress
+        )
         _log.info("started", station=station.id, source=intake.source, model=inspector.model.hash, device=inspector.device)
         try:
             summary = line.run(once=once)
@@ -117,6 +121,7 @@ class _Line:
         image_store: ImageStore,
         intake: Intake,
         decoders: DecoderPool,
+        publishing: Publishing,
         stop: threading.Event,
         progress: Callable[[int], None],
     ) -> None:
@@ -135,7 +140,7 @@ class _Line:
             decoding_threads=runtime.decoders, max_batch=runtime.max_batch,
         )  # fmt: skip
         self._recorder = Recorder(
-            station, recipe_row, records, patience, self._putting_away, self._attempts,
+            station, recipe_row, records, patience, self._putting_away, self._attempts, publishing,
             source=intake.source, model_hash=inspector.model.hash, device=inspector.device, let_explain=self._due.put,
             progress=progress,
         )  # fmt: skip

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from kizu_inspect.recipe import Device, Recipe
 from kizu_inspect.settings import Settings
 from kizu_pipeline.camera_settings import CameraSource, GenicamSource
+from kizu_pipeline.publishing.settings import MqttTarget, PublishTarget
 
 __all__ = ["CameraSource", "FolderSource", "GenicamSource", "RuntimeSettings", "StationSettings", "check_apart"]
 
@@ -125,6 +126,18 @@ class StationSettings(Settings):
         title="Source", description="Where the pictures come from: a folder or a camera."
     )
     recipe: Recipe = Field(title="Recipe", description="How the station judges.")
+    review_signal: Literal["NG", "OK"] = Field(
+        default="NG", title="Review signal", description="What the line is told of a part that a person is to look at."
+    )
+    publish: PublishTarget | None = Field(
+        default=None, title="Publish", description="The receiver of each result: a webhook or an MQTT broker; none by default."
+    )
+
+    @model_validator(mode="after")
+    def _the_id_is_a_topic(self) -> Self:
+        if isinstance(self.publish, MqttTarget) and {"+", "#", "\0"} & set(self.id):
+            raise ValueError(f"the id {self.id!r} is part of the MQTT topic, which cannot hold + or #")
+        return self
 
 
 class RuntimeSettings(Settings):

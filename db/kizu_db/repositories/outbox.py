@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select, text, update
+from sqlalchemy import bindparam, delete, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from kizu_db.repositories.common import plain_json
@@ -51,14 +51,25 @@ class Outbox:
         connection.execute(_ADD, values | {"payload": plain_json(payload, "An event")})
         return event_id
 
-    def waiting(self, station: str, *, limit: int = 100) -> list[OutboxEvent]:
-        """The station's events that are not delivered, in their order, at most `limit`."""
+    def waiting(self, station: str, *, limit: int = 100, max_attempts: int | None = None) -> list[OutboxEvent]:
+        """The station's undelivered events in their order, at most `limit`, less those tried `max_attempts` times."""
         query = select(OutboxTable).where(text("delivered_at IS NULL"), OutboxTable.station == station)
+        if max_attempts is not None:
+            query = query.where(OutboxTable.attempts < max_attempts)
         found = self._session.scalars(query.order_by(OutboxTable.seq).limit(limit))
         return [
             OutboxEvent(row.event_id, row.station, row.seq, row.kind, row.payload, row.created_at, row.attempts)
             for row in found
         ]
+
+    def counts(self, station: str, *, max_attempts: int) -> tuple[int, int]:
+        """How many of the station's events wait, and how many more were set aside: tried `max_attempts` times, in vain."""
+        aside = OutboxTable.attempts >= max_attempts
+        query = select(func.count().filter(~aside), func.count().filter(aside)).select_from(OutboxTable)
+        waiting, set_aside = self._session.execute(
+            query.where(text("delivered_at IS NULL"), OutboxTable.station == station)
+        ).one()
+        return waiting, set_aside
 
     def tried(self, event_ids: Sequence[str], *, delivered: bool) -> None:
         """Count an attempt, and, where it came through, settle these events."""
@@ -70,3 +81,18 @@ class Outbox:
         """How many events of each station wait; stations without any are left out."""
         query = select(OutboxTable.station, func.count()).where(text("delivered_at IS NULL")).group_by(OutboxTable.station)
         return dict(self._session.execute(query).all())
+
+    def forget(self, station: str, *, before: datetime, limit: int) -> int:
+        """Remove delivered events of the station, the first in order, at most `limit`: how many.
+
+        Looks no further than the first `limit` delivered ones, of which those delivered `before` that (aware) moment go: the
+        rest of the table costs nothing. What is not delivered stays, however old.
+        """
+        first = select(OutboxTable.id, OutboxTable.delivered_at).where(
+            OutboxTable.station == station, OutboxTable.delivered_at.is_not(None)
+        )
+        found = self._session.execute(first.order_by(OutboxTable.seq).limit(limit)).all()
+        due = [number for number, delivered_at in found if delivered_at is not None and delivered_at < before]
+        if due:
+            self._session.execute(delete(OutboxTable).where(OutboxTable.id.in_(due)), execution_options=_PLAIN)
+        return len(due)

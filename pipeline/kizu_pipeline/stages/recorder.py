@@ -16,6 +16,7 @@ from kizu_inspect.errors import AlreadyInspected
 from kizu_inspect.results import Judgement, Verdict
 from kizu_pipeline.patience import Patience
 from kizu_pipeline.policy import drawn_for_audit, explanation_due
+from kizu_pipeline.publishing.station import Publishing
 from kizu_pipeline.settings import StationSettings
 from kizu_pipeline.sources import Work
 from kizu_pipeline.stages.attempts import Attempts
@@ -45,6 +46,7 @@ class Recorder:
         patience: Patience,
         putting_away: PuttingAway,
         attempts: Attempts,
+        publishing: Publishing,
         *,
         source: str,
         model_hash: str,
@@ -59,6 +61,7 @@ class Recorder:
         self._patience = patience
         self._putting_away = putting_away
         self._attempts = attempts
+        self._publishing = publishing
         self._source = source
         self._model_hash = model_hash
         self._device = device
@@ -135,6 +138,7 @@ class Recorder:
             return known
         if new.image_sha256 is None:
             unit.quarantine.add(uid, new.judgement.reason)
+        self._publishing.add(unit, uid, new)
         return uid
 
     def _inspection(self, one: Loaded, judgement: Judgement, *, judge_ms: float) -> NewInspection:

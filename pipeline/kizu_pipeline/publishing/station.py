@@ -1,0 +1,81 @@
+"""What the line's service holds of publishing: events go into the outbox with their rows, and out of it by themselves."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from kizu_db.records import Records, Unit
+from kizu_db.values import NewInspection
+from kizu_pipeline.publishing.base import Publisher
+from kizu_pipeline.publishing.delivery import Delivery
+from kizu_pipeline.publishing.events import INSPECTION, inspection_payload
+from kizu_pipeline.publishing.settings import PublishTarget, WebhookTarget
+
+if TYPE_CHECKING:
+    from kizu_pipeline.settings import StationSettings
+
+__all__ = ["Publishing", "open_publishing"]
+
+DRAIN_S: Final = 2.0
+"""For how long a service that was asked to stop delivers what waits; the next start delivers the rest."""
+
+
+class Publishing:
+    """The station's way to its receiver; without one it does nothing."""
+
+    def __init__(self, station: StationSettings, delivery: Delivery | None) -> None:
+        self._station = station
+        self._delivery = delivery
+
+    def add(self, unit: Unit, uid: str, inspection: NewInspection) -> None:
+        """Put the event of this new inspection into the outbox, in the unit that records it: there is none without the other.
+
+        It waits for no receiver.
+        """
+        if self._delivery is None:
+            return
+        payload = inspection_payload(uid, inspection, review_signal=self._station.review_signal)
+        unit.outbox.add(self._station.id, INSPECTION, payload)
+        self._delivery.notify()
+
+
+@contextmanager
+def open_publishing(station: StationSettings, records: Records, *, once: bool, stop: threading.Event) -> Iterator[Publishing]:
+    """Deliver the station's events while the block lasts, and for a short time after it.
+
+    With `once` that is until nothing waits or the receiver is away, unless `stop` is set. Raises ConfigError: a secret or a
+    certificate that cannot be read, a library that is not installed.
+    """
+    target = station.publish
+    if target is None:
+        yield Publishing(station, None)
+        return
+    delivery = Delivery(
+        _publisher(target, station.id),
+        records,
+        station=station.id,
+        max_attempts=target.max_attempts,
+        keep_days=target.keep_days,
+        stop=stop,
+    )
+    delivery.start()
+    patient = False
+    try:
+        yield Publishing(station, delivery)
+        patient = once
+    finally:
+        delivery.finish(drain_s=DRAIN_S, patient=patient)
+
+
+def _publisher(target: PublishTarget, station: str) -> Publisher:
+    # Each library is loaded only where it is used: one of them need not be installed.
+    if isinstance(target, WebhookTarget):
+        from kizu_pipeline.publishing.webhook import Webhook
+
+        return Webhook(target)
+    from kizu_pipeline.publishing.mqtt import Mqtt
+
+    return Mqtt(target, station=station)
