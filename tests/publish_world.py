@@ -116,6 +116,7 @@ class Receiver(Heard):
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # the answer in one piece; in two, the second would wait for the first one's acknowledgement
 
             def setup(self) -> None:
                 super().setup()

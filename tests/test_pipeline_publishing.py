@@ -383,6 +383,12 @@ def test_the_lines_events_keep_to_the_published_schema(tmp_path: Path, line_bund
     }  # fmt: skip
 
 
+def test_every_field_is_explained() -> None:
+    told = (Path(__file__).parents[1] / "docs" / "events.md").read_text(encoding="utf-8")
+    schema = read_schema("inspection", 1)
+    assert [name for name in schema["properties"] if f"`{name}`" not in told] == []
+
+
 @pytest.mark.parametrize("verdict", list(Verdict))
 @pytest.mark.parametrize("review_signal", ["NG", "OK"])
 def test_only_pass_means_ok_and_review_where_the_station_says_so(verdict: Verdict, review_signal: Any) -> None:
