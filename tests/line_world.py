@@ -16,6 +16,8 @@ from kizu_db.values import InspectionRecord
 from kizu_inspect.picture.images import encode_png
 from kizu_inspect.recipe import ExplanationSettings, Recipe
 from kizu_inspect.synth import KINDS, draw_part
+from kizu_pipeline.disk import DiskSettings
+from kizu_pipeline.observing.settings import HttpSettings
 from kizu_pipeline.service import run_station
 from kizu_pipeline.settings import CameraSource, FolderSource, RuntimeSettings, StationSettings
 from kizu_pipeline.summary import RunSummary
@@ -72,6 +74,8 @@ class LineWorld:
         progress: Callable[[int], None] | None = None,
         max_batch: int = 4,
         heartbeat: Path | None = None,
+        http: HttpSettings | None = None,
+        disk: DiskSettings | None = None,
         **recipe: Any,
     ) -> RunSummary:
         """Run the station; `recipe` overrides fields of its recipe."""
@@ -88,7 +92,9 @@ class LineWorld:
                 }
             ),
         )
-        runtime = RuntimeSettings(device="cpu", max_batch=max_batch, heartbeat=heartbeat)
+        runtime = RuntimeSettings(
+            device="cpu", max_batch=max_batch, heartbeat=heartbeat, http=http, disk=disk or DiskSettings()
+        )
         return run_station(
             station, runtime, self.records, self.images, once=once, stop=stop or threading.Event(), progress=progress
         )

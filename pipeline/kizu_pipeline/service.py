@@ -25,6 +25,8 @@ from kizu_db.values import ExplanationState, InspectionRecord, NewInspection, Re
 from kizu_inspect.errors import AlreadyInspected, ConfigError, ImageError, KizuError
 from kizu_inspect.results import Judgement, Verdict
 from kizu_pipeline.explaining import ExplanationStep
+from kizu_pipeline.observing.observe import Observer, observe
+from kizu_pipeline.observing.state import LineState
 from kizu_pipeline.patience import Patience
 from kizu_pipeline.policy import drawn_for_audit, explanation_due
 from kizu_pipeline.settings import RuntimeSettings, StationSettings
@@ -62,6 +64,22 @@ def run_station(
     SourceError (camera or folder lost), and at the end of `once` KizuError for files that are recorded but could not be put
     away. After any of them a new start goes on where this one ended.
     """
+    watched = observe(station.id, runtime, stop, images=image_store.path, database=records.file)
+    with watched as observer:
+        return _run(station, runtime, records, image_store, observer, once=once, stop=stop, progress=progress)
+
+
+def _run(
+    station: StationSettings,
+    runtime: RuntimeSettings,
+    records: Records,
+    image_store: ImageStore,
+    observer: Observer,
+    *,
+    once: bool,
+    stop: threading.Event,
+    progress: Callable[[int], None] | None,
+) -> RunSummary:
     from kizu_inspect.inspector import Inspector  # torch is heavy: not before it is needed
 
     recipe = station.recipe
@@ -75,7 +93,7 @@ def run_station(
         )
     # A stored picture waits for the disk several times; the disk settles many such waits at once.
     with (
-        open_intake(station, runtime, once=once, stop=stop) as intake,
+        observer.watching(open_intake(station, runtime, once=once, stop=stop)) as intake,
         ThreadPoolExecutor(max_workers=min(runtime.max_batch, _STORING_THREADS), thread_name_prefix="kizu-store") as storing,
     ):
         with records.unit() as unit:
@@ -85,7 +103,7 @@ def run_station(
         # The network and all that is loaded by now stay: looked through by each full collection they would hold up the line.
         gc.collect()
         gc.freeze()
-        line = _Line(station, runtime, inspector, recipe_row, records, image_store, intake, storing, stop)
+        line = _Line(station, runtime, inspector, recipe_row, records, image_store, intake, storing, stop, observer.state)
         _log.info("started", station=station.id, source=intake.source, model=inspector.model.hash, device=inspector.device)
         try:
             summary = line.run(once=once, stop=stop, progress=progress)
@@ -127,6 +145,7 @@ class _Line:
         intake: Intake,
         storing: Executor,
         stop: threading.Event,
+        state: LineState,
     ) -> None:
         self._station = station
         self._recipe = station.recipe
@@ -137,7 +156,8 @@ class _Line:
         self._records = records
         self._image_store = image_store
         self._intake = intake
-        self._patience = Patience(stop, beat=self._beat)
+        self._state = state
+        self._patience = Patience(stop, beat=self._beat, state=state)
         self._explaining = ExplanationStep(
             inspector,
             runtime,
@@ -147,6 +167,8 @@ class _Line:
             records=records,
             image_store=image_store,
         )
+        state.watch_queues("maps", self._explaining.queues)
+        state.running(model=inspector.model.hash, device=str(inspector.device), recipe=recipe_row.id, source=intake.source)
         self._storing = storing
         self._verdicts: Counter[Verdict] = Counter()
         self._counts: Counter[str] = Counter()
@@ -208,6 +230,7 @@ class _Line:
         self._counts["explanations_failed"] += failed
 
     def _beat(self) -> None:
+        self._state.beat()
         if self._heartbeat is None:
             return
         try:
@@ -273,6 +296,7 @@ class _Line:
         uids = self._record(inspections)
         for one, uid, inspection in zip(loaded, uids, inspections, strict=True):
             self._report(uid, inspection)
+            self._state.judged(one.work, inspection)
             self._put_away(one.work, uid)
         self._let_explain(batch, uids, inspections)
 
@@ -281,6 +305,7 @@ class _Line:
         for one, uid, inspection in zip(unreadable, self._record(inspections, refused=True), inspections, strict=True):
             self._counts["quarantined"] += 1
             self._report(uid, inspection)
+            self._state.judged(one.work, inspection)
             self._put_away(one.work, uid, error=one.error)
 
     def _let_explain(self, batch: JudgedBatch, uids: Sequence[str], inspections: Sequence[NewInspection]) -> None:

@@ -17,7 +17,7 @@ from kizu_inspect.errors import SourceError
 from kizu_inspect.results import ImageRGB
 from kizu_pipeline.naming import PartIdentity
 from kizu_pipeline.settings import CameraSource
-from kizu_pipeline.sources.base import Work
+from kizu_pipeline.sources.base import Queue, Work
 from kizu_pipeline.sources.frames import FrameWork, open_capture, public_name, retrieve
 
 __all__ = ["LiveCamera"]
@@ -73,6 +73,8 @@ class LiveCamera:
         """How many frames in a row were the same as the one before."""
         self.counts: Counter[str] = Counter()
         """connected, lost, frozen (frames), dropped (frames)."""
+        self.connected = False
+        """Whether the camera is open now."""
         self._thread = threading.Thread(target=self._read, args=(capture,), name="kizu-camera", daemon=True)
         self._thread.start()
 
@@ -85,6 +87,7 @@ class LiveCamera:
                 try:
                     capture = capture or open_capture(self._settings)
                     self.counts["connected"] += 1
+                    self.connected = True
                     if self.counts["connected"] > 1 or not self._once:
                         _log.info("camera connected", camera=self._shown, times=self.counts["connected"])
                     lost = self._take_from(capture)
@@ -97,6 +100,7 @@ class LiveCamera:
                 if lost is None or self._closing.is_set():
                     continue
                 self.counts["lost"] += 1
+                self.connected = False
                 if self._once:
                     self._lost = lost
                     return
@@ -199,6 +203,12 @@ class LiveCamera:
                     next_step="Check cable, power and network, and start again.",
                 )  # fmt: skip
         return works
+
+    def queues(self) -> dict[str, Queue]:
+        """The frames that wait to be taken; any thread may ask."""
+        with self._changed:
+            oldest = self._waiting_frames[0].seen_s if self._waiting_frames else None
+            return {"ready": Queue(len(self._waiting_frames), oldest)}
 
     def postpone(self, work: Work) -> None:
         """Never needed: a frame has nothing to put away."""
