@@ -18,6 +18,8 @@ from typer.testing import CliRunner
 
 from kizu.main import app
 from kizu_db import engine
+from kizu_db.values import ExplanationState
+from kizu_db.verifying import verify_images
 from kizu_inspect.errors import ConfigError
 from kizu_inspect.inspector import Inspector
 from kizu_pipeline import disk, patience
@@ -25,7 +27,7 @@ from kizu_pipeline.disk import DiskSettings, used_percent
 from kizu_pipeline.observing.figures import Latencies, Rate
 from kizu_pipeline.observing.settings import HttpSettings
 from kizu_pipeline.settings import CameraSource
-from line_world import ALL_REJECT, LineWorld, names_in
+from line_world import ALL_PASS, ALL_REJECT, LineWorld, names_in
 from observed_world import free_port, observed_line
 
 run = CliRunner().invoke
@@ -228,7 +230,10 @@ def test_a_full_disk_stops_the_intake_and_it_resumes_by_itself(
     small_disk: Callable[[float], None], tmp_path: Path, line_bundle: Path
 ) -> None:
     small_disk(0.6)
-    with LineWorld(tmp_path, line_bundle) as world, observed_line(world, disk=DiskSettings(warn=50, stop=90)) as line:
+    with (
+        LineWorld(tmp_path, line_bundle) as world,
+        observed_line(world, disk=DiskSettings(warn=50, drop_pass=90, stop=90)) as line,
+    ):
         line.waits_for("disk is nearly full")
         assert line.reasons("/readyz") == (200, "")
         small_disk(0.99)
@@ -255,7 +260,7 @@ def test_once_waits_for_the_disk_instead_of_ending_with_pictures_left(
     small_disk(0.99)
     with LineWorld(tmp_path, line_bundle) as world:
         world.drop("P0.png")
-        with observed_line(world, disk=DiskSettings(warn=50, stop=90), once=True) as line:
+        with observed_line(world, disk=DiskSettings(warn=50, drop_pass=90, stop=90), once=True) as line:
             line.waits_for("disk is full; nothing is taken")
             small_disk(0.1)
             line.waits_for("inspected")
@@ -265,12 +270,48 @@ def test_once_waits_for_the_disk_instead_of_ending_with_pictures_left(
         assert line.summary.files == 1
 
 
+def test_beyond_drop_pass_rows_of_passed_parts_have_no_picture_and_all_others_have(
+    small_disk: Callable[[float], None], tmp_path: Path, line_bundle: Path
+) -> None:
+    nearly_full = DiskSettings(warn=20, drop_pass=30, stop=90)
+    pattern = {"part_pattern": "(?P<lot>[^_]+)_(?P<part>.+)"}
+    with LineWorld(tmp_path, line_bundle) as world:
+        world.drop("L1_kept.png", seed=0)
+        world.run(**ALL_PASS, source=world.folder(**pattern))
+        with world.records.unit() as unit:
+            unit.lots.hold("L1", by="quality", reason="complaint")
+        small_disk(0.5)
+        for seed, name in enumerate(("L0_gone", "L1_held", "L0_gone-too"), start=1):
+            world.drop(f"{name}.png", seed=seed)
+        with observed_line(world, source=world.folder(**pattern), disk=nearly_full, once=True) as line:
+            line.waits_for("disk is nearly full; pictures of passed parts are not kept")
+            line.waits_for("ended")
+        later: list[tuple[str, dict[str, Any]]] = [
+            ("L0_rejected", {**ALL_REJECT}),
+            ("L0_audited", {**ALL_PASS, "audit_share": 1.0}),
+            ("L0_explained", {**ALL_PASS, "policy": "all"}),
+        ]
+        for seed, (name, options) in enumerate(later, start=4):
+            world.drop(f"{name}.png", seed=seed)
+            world.run(**options, source=world.folder(**pattern), disk=nearly_full)
+        found = {record.row.part: record for record in world.inspections()}
+        kept = {part for part, record in found.items() if record.row.kept_image is not None}
+        assert kept == {"kept", "held", "rejected", "audited", "explained"}
+        assert found.keys() - kept == {"gone", "gone-too"}
+        for part, record in found.items():
+            assert record.row.image_sha256 is not None  # which picture it was stays known
+            assert world.images.has(record.row.image_sha256) == (part in kept)
+        assert found["explained"].row.explanation_state is ExplanationState.DONE
+        assert [str(finding) for finding in verify_images(world.records, world.images)] == []
+        assert len(names_in(world.done)) == 7
+
+
 def test_used_percent_is_that_of_the_nearest_folder_there_is(tmp_path: Path) -> None:
     assert used_percent(tmp_path / "not" / "there") == pytest.approx(used_percent(tmp_path), abs=1)
 
 
 def test_watermarks_have_an_order() -> None:
-    with pytest.raises(ValueError, match=r"warn \(90\) must not be above stop \(80\)"):
+    with pytest.raises(ValueError, match="found warn 90, drop_pass 95, stop 80: none may be below the one before"):
         DiskSettings(warn=90, stop=80)
 
 

@@ -2,12 +2,15 @@
 
     picture into the image store ─▶ transaction 1 (inspection, explanation = pending) ─▶ file to done/ ─▶ transaction 2 (map)
 
+While the disk is nearly full the picture is stored after its verdict, or, of a part that passes, not at all.
+
 Killed at any instant, the next start finds each file either without a row (it is judged) or with one (it is only put away).
 """
 
 from __future__ import annotations
 
 import gc
+import hashlib
 import threading
 import time
 from collections import Counter
@@ -28,7 +31,7 @@ from kizu_pipeline.explaining import ExplanationStep
 from kizu_pipeline.observing.observe import Observer, observe
 from kizu_pipeline.observing.state import LineState
 from kizu_pipeline.patience import Patience
-from kizu_pipeline.policy import drawn_for_audit, explanation_due
+from kizu_pipeline.policy import drawn_for_audit, explanation_due, picture_may_go
 from kizu_pipeline.settings import RuntimeSettings, StationSettings
 from kizu_pipeline.sources import Intake, Picture, Work, open_intake
 from kizu_pipeline.summary import RunSummary
@@ -115,12 +118,13 @@ def _run(
 
 @dataclass(frozen=True)
 class _Loaded:
-    """A piece of work with its picture in memory, and in the image store."""
+    """A piece of work with its picture in memory, and as a rule in the image store."""
 
     work: Work
     picture: Picture
     sha256: str
-    store_ms: float
+    store_ms: float | None
+    """None where it is not in the image store yet: that waits for its verdict while the disk is nearly full."""
 
 
 @dataclass(frozen=True)
@@ -258,6 +262,8 @@ class _Line:
 
     def _store(self, one: tuple[Work, Picture]) -> _Loaded:
         work, picture = one
+        if self._state.drops_passed:
+            return _Loaded(work, picture, hashlib.sha256(picture.data).hexdigest(), None)
         started = time.perf_counter()
         sha256 = self._patience.kept(lambda: self._image_store.put(picture.data, suffix=picture.suffix))
         return _Loaded(work, picture, sha256, (time.perf_counter() - started) * 1e3)
@@ -293,12 +299,34 @@ class _Line:
         inspections = [
             self._inspection(one, judgement, judge_ms=judge_ms) for one, judgement in zip(loaded, batch.judgements, strict=True)
         ]
+        inspections = self._kept(loaded, inspections)
         uids = self._record(inspections)
         for one, uid, inspection in zip(loaded, uids, inspections, strict=True):
             self._report(uid, inspection)
             self._state.judged(one.work, inspection)
             self._put_away(one.work, uid)
         self._let_explain(batch, uids, inspections)
+
+    def _kept(self, loaded: Sequence[_Loaded], inspections: Sequence[NewInspection]) -> list[NewInspection]:
+        """Those whose picture is not stored yet: it is now, or the row will say that it was not kept."""
+        if all(one.store_ms is not None for one in loaded):
+            return list(inspections)
+        held = self._patience.kept(self._held_lots)
+
+        def keep(one: _Loaded, inspection: NewInspection) -> NewInspection:
+            if one.store_ms is not None:
+                return inspection
+            if picture_may_go(inspection, held):
+                self._state.count("pictures_not_kept")
+                return replace(inspection, image_kept=False)
+            self._patience.kept(lambda: self._image_store.put(one.picture.data, suffix=one.picture.suffix))
+            return inspection
+
+        return list(self._storing.map(keep, loaded, inspections))
+
+    def _held_lots(self) -> set[str]:
+        with self._records.unit(read_only=True) as unit:
+            return {held.name for held in unit.lots.held()}
 
     def _refuse(self, unreadable: Sequence[_Unreadable]) -> None:
         inspections = [self._error_row(one) for one in unreadable]
@@ -349,7 +377,11 @@ class _Line:
             image_sha256=one.sha256,
             model_hash=self._inspector.model.hash,
             device=self._inspector.device,
-            timings_ms={**one.picture.timings_ms, "store": one.store_ms, "judge": judge_ms},
+            timings_ms={
+                **one.picture.timings_ms,
+                **({} if one.store_ms is None else {"store": one.store_ms}),
+                "judge": judge_ms,
+            },
             explanation_state=explanation_due(judgement, self._recipe.explanation.policy, audit=audit),
             audit=audit,
             audit_probability=share if may_be_drawn else None,

@@ -22,6 +22,7 @@ __all__ = ["EVENTS", "LineState"]
 
 EVENTS: Final = (
     "quarantined", "late", "records_retried", "connected", "lost", "frozen", "dropped", "intake_stopped",
+    "pictures_not_kept",
 )  # fmt: skip
 """What is counted from the start, so that a first one shows as a step; stages may count others."""
 
@@ -78,7 +79,7 @@ class LineState:
         now_s = time.monotonic()
         with self._lock:
             self._verdicts[inspection.judgement.verdict] += 1
-            self._events["quarantined"] += inspection.image_sha256 is None
+            self._events["quarantined"] += inspection.image_sha256 is None  # it could not be read
             self._latencies.add(max(0.0, now_s - work.seen_s))
             self._rate.add(now_s)
 
@@ -128,6 +129,11 @@ class LineState:
         """Ask this how full the file systems are, and whether the intake is stopped for that."""
         self._disk = disk
         self.not_ready_while("disk", disk.why_stopped)
+
+    @property
+    def drops_passed(self) -> bool:
+        """Whether the disk is so full that pictures of parts that pass are not kept."""
+        return self._disk is not None and self._disk.drops_passed
 
     def failed(self, text: str) -> None:
         """Remember the last error."""
