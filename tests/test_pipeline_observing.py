@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -60,7 +63,7 @@ def test_metrics_and_status_tell_what_the_line_did(world: LineWorld) -> None:
     assert samples["kizu_verdict_seconds_count",] == samples["kizu_verdict_seconds_bucket", "+Inf"] == 6
     assert samples["kizu_verdict_seconds_sum",] > 0
     assert samples["kizu_line_events_total", "quarantined"] == 1
-    assert samples["kizu_line_events_total", "dropped"] == 0
+    assert samples["kizu_line_events_total", "frames_dropped"] == 0
     assert samples["kizu_queue_depth", "ready"] == 0
     assert samples["kizu_ready",] == samples["kizu_alive",] == 1
     assert 0 < samples["kizu_disk_used_ratio", "images"] <= 1
@@ -165,7 +168,7 @@ def test_an_absent_camera_makes_the_line_unready(world: LineWorld) -> None:
         line.waits_for("camera lost; it will be opened anew")
         assert line.reasons("/readyz") == (503, "the camera is not connected")
         assert line.reasons("/healthz") == (200, "")
-        assert line.samples()["kizu_line_events_total", "lost"] >= 1
+        assert line.samples()["kizu_line_events_total", "camera_lost"] >= 1
         assert "camera lost" in line.status()["last_error"]["text"]
 
 
@@ -357,6 +360,24 @@ def test_kizu_status_shows_the_running_line(world: LineWorld, config_of: Callabl
     assert "press-3  running" in table.stdout
     assert "1 PASS, 0 REVIEW, 0 ERROR, 0 REJECT" in table.stdout
     assert json.loads(figures.stdout)["verdicts"]["PASS"] == 1
+
+
+def test_kizu_status_watches_until_it_is_interrupted(world: LineWorld, config_of: Callable[[int], list[str]]) -> None:
+    main = [sys.executable, "-c", "from kizu.main import main; main()"]
+    with observed_line(world) as line:
+        line.waits_for("started")
+        ours, its = os.openpty()  # only on a terminal is anything shown before the end
+        with (
+            os.fdopen(ours, "rb", buffering=0) as shown,
+            os.fdopen(its, "wb", buffering=0) as terminal,
+            subprocess.Popen([*main, *config_of(line.port), "--watch"], stdout=terminal, stderr=terminal) as watching,
+        ):
+            seen = b""
+            while seen.count(b"Last error") < 2:  # and once more
+                seen += shown.read(4096)
+            watching.send_signal(signal.SIGINT)
+            assert watching.wait(60) == 0
+    assert b"press-3" in seen
 
 
 def test_kizu_status_says_that_no_line_answers(config_of: Callable[[int], list[str]], tmp_path: Path) -> None:

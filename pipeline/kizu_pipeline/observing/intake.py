@@ -16,7 +16,11 @@ from kizu_pipeline.sources.base import Intake, Queue, Work
 __all__ = ["ObservedIntake", "observed"]
 
 _LOOK_AGAIN_S: Final = 1.0
-_COUNTED: Final = ("connected", "lost", "frozen", "unfit", "dropped")
+_COUNTED: Final = {
+    "camera_connected": "connected", "camera_lost": "lost", "frames_frozen": "frozen", "frames_unfit": "unfit",
+    "frames_dropped": "dropped",
+}  # fmt: skip
+"""What a camera counts, by the name of the event."""
 
 
 @runtime_checkable
@@ -55,7 +59,7 @@ class ObservedIntake:
         state.watch_queues("intake", self._queues)
         if isinstance(intake, _Counting):
             counts = intake.counts
-            state.count_also(lambda: {name: counts.get(name, 0) for name in _COUNTED})
+            state.count_also(lambda: {event: counts.get(name, 0) for event, name in _COUNTED.items()})
         if isinstance(intake, _Connected):
             camera = intake
             state.not_ready_while("camera", lambda: None if camera.connected else "the camera is not connected")

@@ -21,8 +21,8 @@ from kizu_pipeline.sources.base import Queue, Work
 __all__ = ["EVENTS", "LineState"]
 
 EVENTS: Final = (
-    "quarantined", "late", "records_retried", "connected", "lost", "frozen", "unfit", "dropped", "intake_stopped",
-    "pictures_not_kept",
+    "quarantined", "late", "records_retried", "camera_connected", "camera_lost", "frames_frozen", "frames_unfit",
+    "frames_dropped", "intake_stopped", "pictures_not_kept",
 )  # fmt: skip
 """What is counted from the start, so that a first one shows as a step; stages may count others."""
 
