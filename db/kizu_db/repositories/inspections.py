@@ -78,7 +78,7 @@ class Inspections:
             "novelty": judgement.novelty,
             "reference_correlation": judgement.reference_correlation,
         }
-        require_finite({**numbers, **judgement.probabilities, **new.timings_ms}, "An inspection")
+        require_finite({**numbers, **judgement.probabilities, **new.timings_ms, **(new.measured or {})}, "An inspection")
         uid = new_uid()
         ensure_place(self._session, new.station, new.view)
         part_id = ensure_part(self._session, new.part, new.lot or "", generated=new.part_generated)
@@ -109,6 +109,7 @@ class Inspections:
             "audit": new.audit,
             "audit_probability": new.audit_probability,
             "error": new.error,
+            "measured": None if new.measured is None else {name: float(value) for name, value in new.measured.items()},
         }
         number = insert_unless_there(self._session, InspectionTable, values)
         if number is None:
