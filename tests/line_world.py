@@ -37,7 +37,7 @@ class LineWorld:
         self.root = root
         self.bundle = bundle
         self.incoming, self.done, self.quarantine = root / "incoming", root / "done", root / "quarantine"
-        self.incoming.mkdir()
+        self.incoming.mkdir(exist_ok=True)
         self.images = ImageStore(root / "images")
         database = database or DatabaseSettings(url=f"sqlite:///{root / 'kizu.db'}")
         upgrade(database)
@@ -72,12 +72,14 @@ class LineWorld:
         progress: Callable[[int], None] | None = None,
         max_batch: int = 4,
         heartbeat: Path | None = None,
+        line: dict[str, Any] | None = None,
         **recipe: Any,
     ) -> RunSummary:
-        """Run the station; `recipe` overrides fields of its recipe."""
+        """Run the station; `recipe` overrides fields of its recipe, `line` adds to the station's settings."""
         station = StationSettings(
             id="press-3",
             source=source or self.folder(),
+            **(line or {}),
             recipe=Recipe(
                 **{
                     "bundle": self.bundle,

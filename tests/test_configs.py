@@ -23,8 +23,8 @@ def test_every_shipped_file_loads(path: Path) -> None:
     assert config.dashboard.host == "127.0.0.1"
 
 
-def test_the_three_kinds_are_there() -> None:
-    assert {path.stem for path in CONFIGS} == {"camera", "folder", "postgresql"}
+def test_the_kinds_are_there() -> None:
+    assert {path.stem for path in CONFIGS} == {"camera", "folder", "plc", "postgresql"}
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@
     ├── RecordError              the database refused or lost a write
     │   ├── AlreadyInspected     this piece of work has its row already
     │   └── RecordsAway          database or image store cannot be had now; the same may work later
+    ├── SignalAway               the line's control cannot be reached now; its parts are NG meanwhile
     └── UserError                exit 2: a mistake in the call, the configuration or the data handed in
         ├── ConfigError          a setting
         ├── BundleError          a model bundle: missing, changed, not understood
@@ -31,6 +32,7 @@ __all__ = [
     "RecordError",
     "RecordsAway",
     "SchemaError",
+    "SignalAway",
     "SourceError",
     "UserError",
 ]
@@ -63,6 +65,10 @@ class AlreadyInspected(RecordError):  # noqa: N818 - it is a state more than a f
 
 class RecordsAway(RecordError):  # noqa: N818 - it is a state more than a failure
     """The database or the image store cannot be had now; the same work may succeed later, unchanged."""
+
+
+class SignalAway(KizuError):  # noqa: N818 - it is a state more than a failure
+    """The line's control (a PLC) cannot be reached now; the same may succeed later."""
 
 
 class UserError(KizuError):

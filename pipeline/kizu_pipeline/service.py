@@ -25,6 +25,7 @@ from kizu_db.values import ExplanationState, InspectionRecord, NewInspection, Re
 from kizu_inspect.errors import AlreadyInspected, ConfigError, ImageError, KizuError
 from kizu_inspect.results import Judgement, Verdict
 from kizu_pipeline.explaining import ExplanationStep
+from kizu_pipeline.line_signal.station_signal import LineSignal, open_signal
 from kizu_pipeline.patience import Patience
 from kizu_pipeline.policy import drawn_for_audit, explanation_due
 from kizu_pipeline.settings import RuntimeSettings, StationSettings
@@ -75,7 +76,8 @@ def run_station(
         )
     # A stored picture waits for the disk several times; the disk settles many such waits at once.
     with (
-        open_intake(station, runtime, once=once, stop=stop) as intake,
+        open_signal(station, records) as signal,
+        open_intake(station, runtime, once=once, stop=stop, triggers=signal.triggers) as intake,
         ThreadPoolExecutor(max_workers=min(runtime.max_batch, _STORING_THREADS), thread_name_prefix="kizu-store") as storing,
     ):
         with records.unit() as unit:
@@ -85,8 +87,9 @@ def run_station(
         # The network and all that is loaded by now stay: looked through by each full collection they would hold up the line.
         gc.collect()
         gc.freeze()
-        line = _Line(station, runtime, inspector, recipe_row, records, image_store, intake, storing, stop)
+        line = _Line(station, runtime, inspector, recipe_row, records, image_store, intake, signal, storing, stop)
         _log.info("started", station=station.id, source=intake.source, model=inspector.model.hash, device=inspector.device)
+        signal.ready()
         try:
             summary = line.run(once=once, stop=stop, progress=progress)
         finally:
@@ -125,6 +128,7 @@ class _Line:
         records: Records,
         image_store: ImageStore,
         intake: Intake,
+        signal: LineSignal,
         storing: Executor,
         stop: threading.Event,
     ) -> None:
@@ -137,6 +141,7 @@ class _Line:
         self._records = records
         self._image_store = image_store
         self._intake = intake
+        self._signal = signal
         self._patience = Patience(stop, beat=self._beat)
         self._explaining = ExplanationStep(
             inspector,
@@ -220,6 +225,7 @@ class _Line:
         pictures: list[tuple[Work, Picture]] = []
         unreadable: list[_Unreadable] = []
         for work in self._without_recorded(works):
+            self._signal.expects(work)
             try:
                 picture = work.load()
             except ImageError as error:
@@ -227,6 +233,8 @@ class _Line:
                 continue
             if picture is not None:
                 pictures.append((work, picture))
+            else:
+                self._signal.forget(work)
         loaded = list(self._storing.map(self._store, pictures))
         if unreadable:
             self._refuse(unreadable)
@@ -270,7 +278,7 @@ class _Line:
         inspections = [
             self._inspection(one, judgement, judge_ms=judge_ms) for one, judgement in zip(loaded, batch.judgements, strict=True)
         ]
-        uids = self._record(inspections)
+        uids, inspections = self._record(inspections)
         for one, uid, inspection in zip(loaded, uids, inspections, strict=True):
             self._report(uid, inspection)
             self._put_away(one.work, uid)
@@ -278,7 +286,8 @@ class _Line:
 
     def _refuse(self, unreadable: Sequence[_Unreadable]) -> None:
         inspections = [self._error_row(one) for one in unreadable]
-        for one, uid, inspection in zip(unreadable, self._record(inspections, refused=True), inspections, strict=True):
+        uids, inspections = self._record(inspections, refused=True)
+        for one, uid, inspection in zip(unreadable, uids, inspections, strict=True):
             self._counts["quarantined"] += 1
             self._report(uid, inspection)
             self._put_away(one.work, uid, error=one.error)
@@ -292,13 +301,14 @@ class _Line:
         if due:
             self._explaining.put(batch, due)
 
-    def _record(self, inspections: Sequence[NewInspection], *, refused: bool = False) -> list[str]:
-        """Transaction 1: the rows of one batch, all or none. Returns their uids."""
+    def _record(self, inspections: Sequence[NewInspection], *, refused: bool = False) -> tuple[list[str], list[NewInspection]]:
+        """Transaction 1: the rows of one batch, all or none. Returns their uids, and them as they were recorded."""
 
-        def add_all() -> list[str]:
+        def add_all() -> tuple[list[str], list[NewInspection]]:
             with self._records.unit() as unit:
                 unit.inspections.expect(inspections)
-                return [self._add(unit, inspection, refused=refused) for inspection in inspections]
+                timely = [self._signal.timely(inspection) for inspection in inspections]
+                return [self._add(unit, inspection, refused=refused) for inspection in timely], timely
 
         return self._patience.kept(add_all)
 
@@ -310,6 +320,7 @@ class _Line:
             known = unit.inspections.uid_of(inspection.source, inspection.source_key)
             if known is None:
                 raise
+            self._signal.never_ok(inspection.source_key, "recorded before, perhaps with another verdict")
             return known
         if refused:
             unit.quarantine.add(uid, inspection.judgement.reason)
@@ -352,7 +363,8 @@ class _Line:
         )
 
     def _report(self, uid: str, inspection: NewInspection) -> None:
-        """Count the decision, and log it in one line."""
+        """Tell the line and the log of the decision, and count it."""
+        self._signal.decided(uid, inspection)
         judgement = inspection.judgement
         self._verdicts[judgement.verdict] += 1
         log = _log.error if judgement.verdict is Verdict.ERROR else _log.info

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from kizu_inspect.recipe import Device, Recipe
 from kizu_inspect.settings import Settings
+from kizu_pipeline.line_signal.settings import ModbusSignal
 
 __all__ = ["CameraSource", "FolderSource", "RuntimeSettings", "StationSettings", "check_apart"]
 
@@ -125,6 +126,11 @@ class CameraSource(Settings):
         default=0.0, ge=0, le=86400, title="Trigger interval",
         description="One picture every so many seconds, by frame time in a video file; 0 takes every frame.",
     )  # fmt: skip
+    trigger: Literal["interval", "signal"] = Field(
+        default="interval",
+        title="Trigger",
+        description="interval: by time. signal: each trigger of the line's control (station.signal) takes the next frame.",
+    )
     part_prefix: str = Field(
         default="frame-", max_length=80, title="Part prefix", description="What the generated part ids begin with."
     )
@@ -146,6 +152,12 @@ class CameraSource(Settings):
         description="Frames that wait to be judged take at most so much; beyond it the oldest become ERROR rows, or without "
         "a trigger interval are dropped and counted.",
     )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _one_trigger(self) -> Self:
+        if self.trigger == "signal" and self.interval_s > 0:
+            raise ValueError("trigger: signal takes no interval_s; leave it out")
+        return self
 
     @field_validator("device")
     @classmethod
@@ -169,6 +181,25 @@ class StationSettings(Settings):
         title="Source", description="Where the pictures come from: a folder or a camera."
     )
     recipe: Recipe = Field(title="Recipe", description="How the station judges.")
+    signal: ModbusSignal | None = Field(
+        default=None,
+        title="Signal",
+        description="The line's control (PLC) that is told OK or NG for each part; none by default.",
+    )
+    verdict_deadline_ms: float | None = Field(
+        default=None, gt=0, le=3_600_000, title="Verdict deadline",
+        description="How long after its trigger, or after its picture was first seen, a part may wait for its verdict, in "
+        "milliseconds; a later one is an ERROR, and NG. None by default.",
+    )  # fmt: skip
+    review_signal: Literal["NG", "OK"] = Field(
+        default="NG", title="Review signal", description="What the line is told of a part that a person is to look at."
+    )
+
+    @model_validator(mode="after")
+    def _triggers_come_from_somewhere(self) -> Self:
+        if isinstance(self.source, CameraSource) and self.source.trigger == "signal" and self.signal is None:
+            raise ValueError("source.trigger: signal needs station.signal, from which the triggers come")
+        return self
 
 
 class RuntimeSettings(Settings):

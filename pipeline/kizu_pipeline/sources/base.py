@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from kizu_inspect.results import ImageRGB
+from kizu_pipeline.line_signal.parts import Trigger
 from kizu_pipeline.naming import PartIdentity
 
 __all__ = ["Intake", "Picture", "Work"]
@@ -42,6 +43,14 @@ class Work(Protocol):
     @property
     def captured_at(self) -> datetime:
         """When it was taken; aware, UTC."""
+
+    @property
+    def seen_s(self) -> float:
+        """When it was triggered or first seen (monotonic, s): its deadline counts from then."""
+
+    @property
+    def trigger(self) -> Trigger | None:
+        """The control's trigger that it answers, if one did."""
 
     def load(self) -> Picture | None:
         """The picture; None where it vanished or is being changed. Raises ImageError where it cannot be read."""

@@ -96,6 +96,8 @@ class FolderIntake:
         self._doubted: dict[PurePath, _Unsettled] = {}
         """What was complete and could not be read or decoded."""
         self._postponed: dict[PurePath, float] = {}
+        self._first_seen_s: dict[tuple[PurePath, Version], float] = {}
+        """Of each version of a file that the last look found."""
         self._warned: set[PurePath] = set()
         self._gone: dict[str, int] = {}
         """How often a file of this identity was put away, of the last ones."""
@@ -113,6 +115,10 @@ class FolderIntake:
         """Pass this file over for some seconds."""
         if isinstance(work, FileWork):
             self._postponed[work.found.relative] = time.monotonic() + _POSTPONED_S
+
+    def first_seen_s(self, found: FoundFile) -> float:
+        """When this version of the file was first seen (monotonic, s)."""
+        return self._first_seen_s.get((found.relative, found.version), time.monotonic())
 
     def is_open(self, path: Path) -> bool:
         """Whether a program of this machine has the file open for writing, as far as that can be known."""
@@ -177,13 +183,17 @@ class FolderIntake:
         ready: list[FoundFile] = []
         unsettled: dict[PurePath, _Unsettled] = {}
         seen: set[PurePath] = set()
+        first_seen_s: dict[tuple[PurePath, Version], float] = {}
         try:
             for found in scan(self.root, temporary_suffixes=self.settings.temporary_suffixes, ignored=self.settings.ignored):
                 if isinstance(found, Oddity):
                     self._warn(found)
-                elif found.relative in self._postponed:
                     continue
-                elif (waits := self._incomplete(found, now)) is None:
+                of_version = (found.relative, found.version)
+                first_seen_s[of_version] = self._first_seen_s.get(of_version, now)
+                if found.relative in self._postponed:
+                    continue
+                if (waits := self._incomplete(found, now)) is None:
                     ready.append(found)
                     seen.add(found.relative)
                 else:
@@ -195,6 +205,7 @@ class FolderIntake:
                 next_step="Bring the folder back and start again; nothing is lost.",
             ) from error
         self._unsettled = unsettled
+        self._first_seen_s = first_seen_s
         self._doubted = {path: doubt for path, doubt in self._doubted.items() if path in unsettled or path in seen}
         self._ready = deque(sorted(ready, key=lambda found: (found.mtime_ns, found.relative)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -14,6 +14,7 @@ import numpy as np
 from kizu_inspect.errors import ImageError, SourceError
 from kizu_inspect.picture.images import encode_png
 from kizu_inspect.results import ImageRGB
+from kizu_pipeline.line_signal.parts import Trigger
 from kizu_pipeline.naming import PartIdentity, printable
 from kizu_pipeline.settings import CameraSource
 from kizu_pipeline.sources.base import Picture
@@ -32,6 +33,10 @@ class FrameWork:
     image: ImageRGB | None
     error: str | None = None
     """Why it cannot be judged."""
+    seen_s: float = field(default_factory=time.monotonic)
+    """When it was grabbed, or the time of its trigger (monotonic, s)."""
+    trigger: Trigger | None = None
+    """The control's trigger that it answers."""
 
     def load(self) -> Picture:
         """The frame and its PNG bytes. Raises ImageError where it cannot be judged."""

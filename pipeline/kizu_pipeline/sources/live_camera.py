@@ -15,6 +15,7 @@ import structlog
 
 from kizu_inspect.errors import SourceError
 from kizu_inspect.results import ImageRGB
+from kizu_pipeline.line_signal.parts import Trigger, Triggers
 from kizu_pipeline.naming import PartIdentity
 from kizu_pipeline.settings import CameraSource
 from kizu_pipeline.sources.base import Work
@@ -45,8 +46,12 @@ class LiveCamera:
         once: bool,
         batch_wait_s: float,
         stop: threading.Event,
+        triggers: Triggers | None = None,
     ) -> None:
-        """`capture` is the camera where it is open already; the reader opens it otherwise, and releases it."""
+        """`capture` is the camera where it is open already; the reader opens it otherwise, and releases it.
+
+        With `triggers` each of them takes the next frame whose grabbing began after it, or gets an ERROR without one.
+        """
         self.source = f"camera:{station}:{public_name(settings.device)}"
         self._shown = public_name(settings.device)
         self._settings = settings
@@ -54,6 +59,7 @@ class LiveCamera:
         self._once = once
         self._batch_wait_s = batch_wait_s
         self._stop = stop
+        self._triggers = triggers
         self._session = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
         self._waiting_frames: deque[FrameWork] = deque()
         self._bytes = 0
@@ -118,34 +124,57 @@ class LiveCamera:
         """Grab every frame and keep those triggered, until all wanted are there (None) or the camera is lost (why)."""
         self._same = 0  # a frame that is the same as the last one before the camera was lost is frozen still
         while not self._closing.is_set() and not self._has_all:
+            began_s = time.monotonic()
             if not capture.grab():
                 return f"no frame for up to {self._settings.timeout_s:g} s"
             grabbed_at, now_s = datetime.now(UTC), time.monotonic()
-            if self._next_trigger_s is None:  # the first frame starts the clock
-                self._next_trigger_s = now_s
-            if now_s < self._next_trigger_s:
-                continue
-            self._next_trigger_s = self._trigger_after(now_s, self._next_trigger_s)
-            self._keep(retrieve(capture), grabbed_at)
+            if self._triggers is not None:
+                trigger = self._triggers.first(began_s)
+                if trigger is None:
+                    continue
+                image = retrieve(capture)
+                if self._triggers.remove(trigger):  # else it expired meanwhile, and has its row
+                    self._keep(image, grabbed_at, now_s, trigger)
+            elif self._is_time(now_s):
+                self._keep(retrieve(capture), grabbed_at, now_s)
             if 0 < self._settings.frozen_frames <= self._same:
                 return f"frozen: {self._same + 1} frames in a row are the same"
         return None
+
+    def _is_time(self, now_s: float) -> bool:
+        """Whether the clock triggers the frame grabbed just now."""
+        if self._next_trigger_s is None:  # the first frame starts the clock
+            self._next_trigger_s = now_s
+        if now_s < self._next_trigger_s:
+            return False
+        self._next_trigger_s = self._trigger_after(now_s, self._next_trigger_s)
+        return True
 
     def _trigger_after(self, now_s: float, trigger_s: float) -> float:
         """The next moment of the trigger's even beat; one that passed while no frame came is not made up for."""
         interval_s = self._settings.interval_s
         return trigger_s + interval_s * (int((now_s - trigger_s) / interval_s) + 1) if interval_s > 0 else now_s
 
-    def _keep(self, image: ImageRGB, captured_at: datetime) -> None:
-        """Put a frame behind those that wait."""
+    def _frame(self, captured_at: datetime, seen_s: float, trigger: Trigger | None) -> FrameWork:
+        """The next frame; a trigger names its part and tells when it was seen."""
         self._number += 1
-        frame = FrameWork(
+        named = trigger.awaited.part if trigger is not None else ""
+        generated = f"{self._settings.part_prefix}{self._session}-{self._number:06d}"
+        return FrameWork(
             key=f"{self._session}|{self._number}",
             name=f"frame {self._number}",
-            part=PartIdentity(f"{self._settings.part_prefix}{self._session}-{self._number:06d}", generated=True),
+            part=PartIdentity(named or generated, generated=not named),
             captured_at=captured_at,
-            image=image,
+            image=None,
+            seen_s=trigger.awaited.seen_s if trigger is not None else seen_s,
+            trigger=trigger,
         )
+
+    def _keep(self, image: ImageRGB, captured_at: datetime, seen_s: float, trigger: Trigger | None = None) -> None:
+        """Put a frame behind those that wait."""
+        with self._changed:
+            frame = self._frame(captured_at, seen_s, trigger)
+        frame.image = image
         digest = hashlib.blake2b(image.tobytes(), digest_size=16).digest()
         self._same = self._same + 1 if digest == self._before else 0
         self._before = digest
@@ -170,7 +199,7 @@ class LiveCamera:
         if oldest is None or oldest.image is None:
             return False
         self._bytes -= oldest.image.nbytes
-        if self._settings.interval_s > 0:
+        if self._settings.interval_s > 0 or oldest.trigger is not None:
             oldest.image = None
             oldest.error = (
                 f"frame was dropped: judging is slower than the trigger, and more than {self._settings.memory_mb} MB "
@@ -189,6 +218,10 @@ class LiveCamera:
             if self._waiting_frames and self._batch_wait_s > 0:
                 self._changed.wait_for(lambda: self._finished or len(self._waiting_frames) >= limit, self._batch_wait_s)
             works: list[Work] = []
+            for trigger in self._triggers.expired() if self._triggers is not None else ():
+                frame = self._frame(datetime.now(UTC), trigger.awaited.seen_s, trigger)
+                frame.error = trigger.why_no_frame
+                self._waiting_frames.append(frame)
             while self._waiting_frames and len(works) < limit:
                 frame = self._waiting_frames.popleft()
                 self._bytes -= 0 if frame.image is None else frame.image.nbytes
