@@ -77,6 +77,12 @@ class Plc:
             self._commands[3:] = MAP.part(part)
             self._commands[0] = number
 
+    def forget(self) -> None:
+        """Lose the registers, as at a cold start; only the program's own variables outlive it."""
+        with self._changed:
+            self._commands = [0] * MAP.command_words
+            self._registers[:] = [0] * len(self._registers)
+
     def until(self, done: Callable[[], Any]) -> None:
         """Wait for a write after which this holds."""
         with self._changed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -18,12 +19,14 @@ import pytest
 
 from kizu_db import engine
 from kizu_db.values import InspectionRecord
+from kizu_inspect.errors import ConfigError
 from kizu_inspect.results import Verdict
 from kizu_pipeline import patience, service
+from kizu_pipeline.line_signal import exchange
 from kizu_pipeline.line_signal.base import Code, Result
 from kizu_pipeline.line_signal.modbus import ModbusLink
 from kizu_pipeline.line_signal.settings import ModbusSignal
-from line_world import ALL_PASS, ALL_REJECT, ALL_REVIEW, LineWorld, drawn_png
+from line_world import ALL_PASS, ALL_REJECT, ALL_REVIEW, LineWorld, drawn_png, names_in
 from plc_world import BUSY, FAULT, MAP, READY, Plc, running_plc
 
 
@@ -286,6 +289,7 @@ def test_a_killed_service_falls_silent_and_the_next_one_repeats_no_number(tmp_pa
                 process.kill()
         assert plc.states[-1][1] & READY  # it had no time to say that it ends: only the heartbeat tells
         assert not plc.heartbeat_within(0.3)
+        plc.forget()
     first, second = plc.taken
     assert 0 < first.sequence < second.sequence
 
@@ -298,3 +302,55 @@ def test_numbers_that_the_plc_knows_are_not_given_again_by_new_records(world: Li
     world.drop("P0.png")
     world.run(**ALL_PASS, line={"signal": plc.settings()})
     assert [result.sequence for result in plc.taken] == [1, 2]
+
+
+def test_a_missing_package_is_named_before_anything_is_judged(
+    world: LineWorld, plc: Plc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pymodbus.client", None)
+    world.drop("P0.png")
+    with pytest.raises(ConfigError, match=r"found no pymodbus; expected kizu\[modbus\]. Run `pip install 'kizu\[modbus\]'`"):
+        world.run(**ALL_PASS, line={"signal": plc.settings()})
+    assert (world.inspections(), names_in(world.incoming)) == ([], ["P0.png"])
+
+
+def test_a_plc_without_these_registers_is_named_and_the_line_goes_on(
+    world: LineWorld, plc: Plc, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.drop("P0.png")
+    world.run(**ALL_PASS, line={"signal": plc.settings(commands_address=500, send_within_ms=10)})
+    assert told(world) == {"P0": ("PASS", "none", False)}
+    assert "to a read of the holding registers 500 to 518" in capsys.readouterr().out
+
+
+def test_a_plc_that_takes_connections_and_never_answers_costs_no_verdict(world: LineWorld, plc: Plc) -> None:
+    for number in range(3):
+        world.drop(f"P{number}.png", seed=number)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = plc.settings(port=silent.getsockname()[1], timeout_ms=50, send_within_ms=10)
+        world.run(**ALL_PASS, line={"signal": settings})
+    assert told(world) == {f"P{number}": ("PASS", "none", False) for number in range(3)}
+
+
+def test_of_more_results_than_the_queue_holds_the_oldest_is_silence(
+    world: LineWorld, plc: Plc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange, "QUEUED_MOST", 2)
+    monkeypatch.setattr(exchange, "DRAIN_S", 0.2)
+    plc.stop()
+    for number in range(5):
+        world.drop(f"P{number}.png", seed=number)
+    world.run(**ALL_PASS, line={"signal": plc.settings()})
+    plc.start()
+    notes = [record.signal.note for record in world.inspections() if record.signal]
+    assert notes == ["not sent: too many results waited"] * 3 + ["not sent: the service stopped"] * 2
+
+
+def test_counts_are_told_at_the_end(world: LineWorld, plc: Plc, capsys: pytest.CaptureFixture[str]) -> None:
+    world.drop("P0.png")
+    world.run(**ALL_PASS, line={"verdict_deadline_ms": 0.001})
+    world.drop("P1.png", seed=1)
+    world.run(**ALL_PASS, line={"signal": plc.settings()})
+    said = [" ".join(told.split()) for told in capsys.readouterr().out.splitlines()]
+    assert any(told.endswith("deadlines ended late=1") for told in said), said
+    assert any(told.endswith("signal ended connected=1 ok=1") for told in said), said

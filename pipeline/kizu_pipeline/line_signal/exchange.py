@@ -210,6 +210,8 @@ class Exchange:
         self._shown = answer  # before the write: if that fails nobody knows whether the control has it
         self._link.show(Result(answer.sequence, answer.code, answer.trigger, answer.part))
         self.counts[answer.code.name.lower()] += 1
+        if answer.late_ms is None and (late_s := time.monotonic() - answer.until_s) > 0:
+            answer.late_ms, answer.note = late_s * 1e3, f"late: begun in time, the control confirmed it {_ms(late_s)} too late"
 
     def _watch(self, now: float) -> None:
         for answer in self._line.overdue(now):

@@ -40,12 +40,10 @@ def open_signal(station: StationSettings, records: Records) -> Iterator[LineSign
     A control that is away is waited for, now and later. Raises ConfigError where a package is missing, RecordError.
     """
     signal = LineSignal(station)
-    if station.signal is None:
-        yield signal
-        return
-    from kizu_pipeline.line_signal.modbus import ModbusLink  # an optional package, only where it is configured
+    if station.signal is not None:
+        from kizu_pipeline.line_signal.modbus import ModbusLink  # an optional package, only where it is configured
 
-    signal.begin(ModbusLink(station.signal), records)
+        signal.begin(ModbusLink(station.signal), records)
     try:
         yield signal
     finally:
@@ -90,6 +88,8 @@ class LineSignal:
     def end(self) -> None:
         """NG for whatever waits still, then silence."""
         if self._exchange is None or self._kept is None:
+            if self.totals:
+                _log.info("deadlines ended", **self.totals)
             return
         now = time.monotonic()
         with self._lock:
@@ -100,7 +100,12 @@ class LineSignal:
             self._exchange.put(Answer(one.part, one.trigger, Code.NG, max(now, one.deadline_s), "the service stopped"))
         self._exchange.close()
         self._kept.close()
-        _log.info("signal ended", **dict(sorted((self.counts + self._exchange.counts).items())))
+        _log.info("signal ended", **self.totals)
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """All counts that are not 0, by name: those of the parts and those of the exchange."""
+        return dict(sorted((self.counts + (self._exchange.counts if self._exchange is not None else Counter())).items()))
 
     def expects(self, work: Work) -> None:
         """A piece of work without a row was taken from the source: its part waits for a result from now on."""
