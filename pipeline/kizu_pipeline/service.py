@@ -119,7 +119,7 @@ def _run(
         # The network and all that is loaded by now stay: looked through by each full collection they would hold up the line.
         gc.collect()
         gc.freeze()
-        pulse = Pulse(runtime.heartbeat, beat=observer.state.beat)
+        pulse = Pulse(runtime.heartbeat, told=observer.state.turned)
         around = Around(
             station=station,
             runtime=runtime,

@@ -70,9 +70,9 @@ class LineState:
         with self._lock:
             self._ended = True
 
-    def beat(self) -> None:
-        """The loop turns."""
-        self._beat_s = time.monotonic()
+    def turned(self, at_s: float) -> None:
+        """Every stage has turned since then (monotonic, s)."""
+        self._beat_s = at_s
 
     def judged(self, work: Work, inspection: NewInspection) -> None:
         """A verdict is recorded: count it, and how long the part has waited for it."""

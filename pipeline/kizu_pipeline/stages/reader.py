@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -50,7 +51,9 @@ class Reader:
         with ExitStack() as threads:
             # A stored picture waits for the disk several times; the disk settles many such waits at once.
             storing, decoding = (
-                threads.enter_context(ThreadPoolExecutor(count, thread_name_prefix=f"kizu-{name}"))
+                threads.enter_context(
+                    ThreadPoolExecutor(count, f"kizu-{name}", self._around.pulse.works_for, (threading.current_thread().name,))
+                )
                 for name, count in (("store", min(self._max_batch, _STORING_THREADS)), ("decode", self._decoding_threads))
             )
             try:
