@@ -17,6 +17,7 @@ from kizu_inspect.errors import BundleError, ConfigError, ImageError, KizuError,
 from kizu_inspect.picture.decoding import decode_image
 from kizu_inspect.results import Explanation, ImageRGB
 from kizu_pipeline.patience import Patience
+from kizu_pipeline.publishing.station import Publishing
 from kizu_pipeline.settings import RuntimeSettings
 
 if TYPE_CHECKING:
@@ -60,12 +61,14 @@ class ExplanationStep:
         recipe_id: int,
         records: Records,
         image_store: ImageStore,
+        publishing: Publishing,
     ) -> None:
         self._runtime = runtime
         self._patience = patience
         self._station = station
         self._records = records
         self._image_store = image_store
+        self._publishing = publishing
         self._inspectors: dict[tuple[str, int], Inspector | str] = {(inspector.model.hash, recipe_id): inspector}
         """By model hash and recipe; a string says why that judge cannot be had."""
         self._inspector = inspector
@@ -227,6 +230,7 @@ class ExplanationStep:
                     unit.inspections.fail_explanation(uid, outcome)
                 else:
                     unit.inspections.store_explanation(uid, outcome)
+                self._publishing.add_explanation(unit, uid, outcome)
 
 
 def explain_each(inspector: Inspector, batch: JudgedBatch, indices: Sequence[int]) -> list[Outcome]:

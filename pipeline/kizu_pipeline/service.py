@@ -150,6 +150,7 @@ class _Line:
             recipe_id=recipe_row.id,
             records=records,
             image_store=image_store,
+            publishing=publishing,
         )
         self._storing = storing
         self._verdicts: Counter[Verdict] = Counter()

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from kizu_db.records import Records, Unit
 from kizu_db.values import NewInspection
+from kizu_inspect.results import Explanation
 from kizu_pipeline.publishing.base import Publisher
 from kizu_pipeline.publishing.delivery import Delivery
-from kizu_pipeline.publishing.events import INSPECTION, inspection_payload
+from kizu_pipeline.publishing.events import EXPLANATION, INSPECTION, explanation_payload, inspection_payload
 from kizu_pipeline.publishing.settings import PublishTarget, WebhookTarget
 
 if TYPE_CHECKING:
@@ -39,6 +40,13 @@ class Publishing:
             return
         payload = inspection_payload(uid, inspection, review_signal=self._station.review_signal)
         unit.outbox.add(self._station.id, INSPECTION, payload)
+        self._delivery.notify()
+
+    def add_explanation(self, unit: Unit, uid: str, outcome: Explanation | str) -> None:
+        """Put the event of this explanation, or of why there is none, into the outbox, where the station wants such events."""
+        if self._delivery is None or self._station.publish is None or not self._station.publish.explanations:
+            return
+        unit.outbox.add(self._station.id, EXPLANATION, explanation_payload(uid, outcome))
         self._delivery.notify()
 
 
