@@ -30,11 +30,14 @@ $(BIN)/python:
 demo: .venv/installed
 	$(BIN)/kizu demo
 
-# A browser for the dashboard's tests, a font with Hangul for the reports', and a broker for publishing.
+# A browser for the dashboard's tests, a font with Hangul for the reports', a GigE Vision camera of software and a broker for
+# the line's.
 system-packages:
 	@missing=""; \
 	command -v chromium >/dev/null || missing="chromium"; \
 	[ -n "$$(find /usr/share/fonts -name 'NanumGothic.ttf' 2>/dev/null)" ] || missing="$$missing fonts-nanum"; \
+	command -v arv-fake-gv-camera-0.8 >/dev/null || missing="$$missing aravis-tools"; \
+	command -v arv-tool-0.8 >/dev/null || missing="$$missing aravis-tools-cli"; \
 	[ -x /usr/sbin/mosquitto ] || missing="$$missing mosquitto"; \
 	[ -z "$$missing" ] && exit 0; \
 	if [ "$$(id -u)" = 0 ]; then asroot=""; \

@@ -18,7 +18,7 @@ from kizu_inspect.recipe import ExplanationSettings, Recipe
 from kizu_inspect.synth import KINDS, draw_part
 from kizu_pipeline.publishing.settings import PublishTarget
 from kizu_pipeline.service import run_station
-from kizu_pipeline.settings import CameraSource, FolderSource, RuntimeSettings, StationSettings
+from kizu_pipeline.settings import CameraSource, FolderSource, GenicamSource, RuntimeSettings, StationSettings
 from kizu_pipeline.summary import RunSummary
 
 ALL_PASS = {"pass_below": 1.0, "reject_from": 1.0}
@@ -65,12 +65,12 @@ class LineWorld:
     def run(
         self,
         *,
-        source: FolderSource | CameraSource | None = None,
+        source: FolderSource | CameraSource | GenicamSource | None = None,
         method: str = "grad-cam",
         policy: str = "flagged",
         once: bool = True,
         stop: threading.Event | None = None,
-        progress: Callable[[int], None] | None = None,
+        progress: Callable[[int], None] = lambda _done: None,
         max_batch: int = 4,
         heartbeat: Path | None = None,
         publish: PublishTarget | None = None,
@@ -91,7 +91,7 @@ class LineWorld:
                 }
             ),
         )
-        runtime = RuntimeSettings(device="cpu", max_batch=max_batch, heartbeat=heartbeat)
+        runtime = RuntimeSettings(device="cpu", max_batch=max_batch, heartbeat=heartbeat, decoders=1)
         return run_station(
             station, runtime, self.records, self.images, once=once, stop=stop or threading.Event(), progress=progress
         )

@@ -23,8 +23,8 @@ def test_every_shipped_file_loads(path: Path) -> None:
     assert config.dashboard.host == "127.0.0.1"
 
 
-def test_the_three_kinds_are_there() -> None:
-    assert {path.stem for path in CONFIGS} == {"camera", "folder", "postgresql"}
+def test_every_kind_is_there() -> None:
+    assert {path.stem for path in CONFIGS} == {"camera", "folder", "genicam", "postgresql", "stream"}
 
 
 @pytest.mark.parametrize(

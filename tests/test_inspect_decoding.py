@@ -253,9 +253,9 @@ def test_a_png_whose_rows_end_early_is_refused_however_properly(kind: str) -> No
         length = int.from_bytes(whole[at : at + 4], "big")
         stream, at = stream + whole[at + 8 : at + 8 + length], at + 12 + length
     rows = zlib.decompress(stream)
-    for kept in (len(rows) // 10, len(rows) - 1, len(rows) + 1):
-        data = before + chunk(b"IDAT", zlib.compress((rows + b"0")[:kept])) + chunk(b"IEND", b"")
-        with pytest.raises(ImageError, match=f"{min(kept, len(rows) + 1)} bytes of rows where {len(rows)} belong"):
+    for kept in (len(rows) // 10, len(rows) // 2, len(rows) - 1):
+        data = before + chunk(b"IDAT", zlib.compress(rows[:kept])) + chunk(b"IEND", b"")
+        with pytest.raises(ImageError, match="picture is truncated or broken"):
             decode_image(data)
     assert np.array_equal(decode_image(before + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")), decode_image(whole))
 

@@ -19,6 +19,7 @@ from kizu_db.settings import DatabaseSettings
 from kizu_db.values import ExplanationState
 from kizu_inspect.errors import RecordError, RecordsAway
 from kizu_pipeline import explaining, patience
+from kizu_pipeline.stages.attempts import JOURNAL_NAME
 from kizu_pipeline.summary import RunSummary
 from line_world import ALL_PASS, ALL_REJECT, LineWorld, names_in
 
@@ -77,7 +78,7 @@ def all_are_there(world: LineWorld, summary: RunSummary) -> None:
 
 
 def test_a_locked_database_is_waited_for(world: LineWorld) -> None:
-    with closing(sqlite3.connect(world.root / "kizu.db", isolation_level=None)) as other:
+    with closing(sqlite3.connect(world.root / "kizu.db", isolation_level=None, check_same_thread=False)) as other:
         with hearing_that_they_are_away(lambda: other.execute("ROLLBACK")) as said:
             summary = world.run(**ALL_PASS, progress=once(lambda: other.execute("BEGIN IMMEDIATE")))
         assert said == ["records are away; waiting"] * 3 + ["records are back"]
@@ -120,10 +121,14 @@ def test_an_image_store_that_takes_nothing_is_waited_for(world: LineWorld) -> No
         world.images.path.unlink()
         kept.rename(world.images.path)
 
+    more = 40  # than the line reads ahead
+    for number in range(PARTS, more):
+        world.drop(f"P{number}.png", seed=number)
     with hearing_that_they_are_away(come_back) as said:
-        summary = world.run(**ALL_PASS, progress=once(leave))
+        summary = world.run(**ALL_PASS, max_batch=1, progress=once(leave))
     assert "records are back" in said
-    all_are_there(world, summary)
+    assert summary.files == len(world.inspections()) == len(names_in(world.done)) == more
+    assert names_in(world.incoming) == []
 
 
 def test_a_store_that_is_away_fails_no_map(world: LineWorld, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +148,7 @@ def test_a_store_that_is_away_fails_no_map(world: LineWorld, monkeypatch: pytest
 
 def test_a_line_that_waits_can_be_stopped_and_the_next_one_goes_on(world: LineWorld) -> None:
     stop = threading.Event()
-    with closing(sqlite3.connect(world.root / "kizu.db", isolation_level=None)) as other:
+    with closing(sqlite3.connect(world.root / "kizu.db", isolation_level=None, check_same_thread=False)) as other:
         with hearing_that_they_are_away(stop.set), pytest.raises(RecordsAway, match="database is locked"):
             world.run(**ALL_PASS, stop=stop, progress=once(lambda: other.execute("BEGIN IMMEDIATE")))
         other.execute("ROLLBACK")
@@ -182,7 +187,7 @@ def test_a_database_that_is_another_one_ends_the_line_before_anything_moves(worl
     with pytest.raises(RecordError, match="is not the one that this program opened: found another file under its name"):
         world.run(**ALL_PASS, progress=once(replace))
     assert len(names_in(world.done)) == 4
-    assert len(names_in(world.incoming)) == PARTS - 4
+    assert len(names_in(world.incoming)) == PARTS - 4 + len([JOURNAL_NAME])  # of what was in work
     rename_database(world, "kizu", "other")
     rename_database(world, "lost", "kizu")
     assert world.run(**ALL_PASS).files == PARTS - 4

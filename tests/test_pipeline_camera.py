@@ -51,7 +51,7 @@ def test_every_frame_of_a_video_once_with_its_own_picture(tmp_path: Path) -> Non
     assert works[6].part.part == "frame-a-000007"
     assert works[6].part.generated
     for number in (0, 50, 99):
-        picture = works[number].load()
+        picture = works[number].load(decode_image)
         assert picture is not None
         assert abs(float(picture.image.mean()) - 2 * number) < 3
         assert picture.suffix == ".png"
@@ -227,7 +227,7 @@ def taken(camera: LiveCamera, until: Callable[[list[Work]], bool]) -> list[Work]
 
 def error_of(work: Work) -> str | None:
     try:
-        work.load()
+        work.load(decode_image)
     except ImageError as error:
         return str(error)
     return None
@@ -264,7 +264,9 @@ def test_no_verdict_comes_from_a_frozen_frame(stream: ThreadingHTTPServer, monke
         after = taken(camera, lambda found: sum(error_of(work) is None for work in found) > 5)
     errors = [error_of(work) for work in works]
     judged = [
-        picture.image.tobytes() for work, error in zip(works, errors, strict=True) if not error and (picture := work.load())
+        picture.image.tobytes()
+        for work, error in zip(works, errors, strict=True)
+        if not error and (picture := work.load(decode_image))
     ]
     assert 1 < len(judged) == len(set(judged)) <= 6
     assert {error for error in errors if error} == {

@@ -25,6 +25,8 @@ def test_slow_maps_do_not_hold_up_the_verdicts_that_come_after(world: LineWorld,
     order: list[str] = []
     explain, judge = explaining.explain_each, Inspector.judge
     clock = [0.0]
+    recorded = threading.Condition()
+    done = [0]
 
     def slowly(inspector: Inspector, batch: Any, indices: Any) -> Any:
         order.extend("map" for _ in indices)
@@ -32,6 +34,8 @@ def test_slow_maps_do_not_hold_up_the_verdicts_that_come_after(world: LineWorld,
         return explain(inspector, batch, indices)
 
     def judged(self: Inspector, images: Any, **options: Any) -> Any:
+        with recorded:  # the line records beside; here each batch has its rows before the next is judged
+            assert recorded.wait_for(lambda: done[0] == 2 * order.count("verdicts"), 30)
         order.append("verdicts")
         clock[0] += 0.5
         return judge(self, images, **options)
@@ -42,11 +46,18 @@ def test_slow_maps_do_not_hold_up_the_verdicts_that_come_after(world: LineWorld,
     for number in range(12):
         world.drop(f"P{number:02d}.png", seed=number)
     stop = threading.Event()
-    summary = world.run(
-        **ALL_REJECT, max_batch=2, once=False, stop=stop, progress=lambda done: stop.set() if done == 12 else None
-    )
+
+    def progress(count: int) -> None:
+        with recorded:
+            done[0] = count
+            recorded.notify()
+        if count == 12:
+            stop.set()
+
+    summary = world.run(**ALL_REJECT, max_batch=2, once=False, stop=stop, progress=progress)
     # One is tried beside the verdicts, once they have taken a second; it takes longer, and the others wait for a quiet line.
     assert order[:8] == ["verdicts", "verdicts", "map", *["verdicts"] * 4, "map"]
     assert summary.files == 12
+    monkeypatch.setattr(Inspector, "judge", judge)
     world.run(**ALL_REJECT)
     assert [record.row.explanation_state for record in world.inspections()] == [ExplanationState.DONE] * 12

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from kizu_inspect.errors import ImageError, SourceError
+from kizu_inspect.picture.decoding import decode_image
 from kizu_pipeline.locks import LOCK_NAME, folder_lock
 from kizu_pipeline.settings import FolderSource
 from kizu_pipeline.sources import file_work
@@ -94,7 +95,7 @@ def test_names_of_every_kind(folder: Folder, name: bytes, shown: str) -> None:
     (work,) = folder.intake().take(10)
     assert work.name == shown
     work.key.encode("utf-8")
-    assert work.load() is not None
+    assert work.load(decode_image) is not None
     work.inspected()
     assert (folder.root / "done" / os.fsdecode(name)).is_file()
 
@@ -122,6 +123,7 @@ def test_the_same_picture_under_the_same_name_again_is_another_piece_of_work(fol
         (work,) = intake.take(1)
         keys.append(work.key)
         work.inspected()
+        intake.finished(work)
     assert len(set(keys)) == 3
 
 
@@ -142,7 +144,9 @@ def test_a_file_that_a_program_still_writes_waits_however_long_it_pauses(folder:
         writer.write(drawn_png())
         writer.flush()
         assert intake.take(1) == []
-    assert names(intake.take(1)) == ["a.png"]
+    (work,) = intake.take(1)
+    assert work.name == "a.png"
+    intake.finished(work)
     assert not intake.waiting
 
 
@@ -167,7 +171,9 @@ def test_where_closing_says_nothing_a_file_must_be_seen_unchanged(folder: Folder
     folder.drop("a.png", b"12", mtime=mtime)
     assert intake.take(1) == []  # it grew: the wait begins again
     intake.wait()
-    assert names(intake.take(1)) == ["a.png"]
+    (work,) = intake.take(1)
+    assert work.name == "a.png"
+    intake.finished(work)
     assert not intake.waiting
     assert path.read_bytes() == b"12"
 
@@ -213,14 +219,14 @@ def test_vanished_and_replaced_files_are_no_pictures(folder: Folder) -> None:
     gone.unlink()
     replaced.write_bytes(b"another picture")
     link.unlink()
-    assert [work.load() for work in works] == [None, None, None]
+    assert [work.load(decode_image) for work in works] == [None, None, None]
 
 
 def test_a_picture_put_in_the_place_of_a_judged_one_is_not_put_away_with_it(folder: Folder) -> None:
     path = folder.drop("image.png", drawn_png(1))
     intake = folder.intake()
     (work,) = intake.take(1)
-    assert work.load() is not None
+    assert work.load(decode_image) is not None
     path.write_bytes(drawn_png(2))
     work.inspected()
     work.refused("x", inspection="u")
@@ -235,7 +241,7 @@ def test_links_are_refused(folder: Folder, target: str) -> None:
     (folder.path / "a.png").symlink_to(target)
     work = next(work for work in folder.intake(settle_s=0).take(10) if work.name == "a.png")
     with pytest.raises(ImageError, match=r"links are refused: found a link to .*; expected a file"):
-        work.load()
+        work.load(decode_image)
     work.refused("link", inspection="u")
     assert names_in(folder.root / "quarantine") == ["a.png", "a.png.json"]
     assert (folder.root / "secret.png").is_file()
@@ -253,7 +259,7 @@ def test_delete_instead_of_move(folder: Folder) -> None:
 def test_suffix_of_the_stored_picture_follows_its_content(folder: Folder) -> None:
     folder.drop("a.jpg", drawn_png())
     (work,) = folder.intake().take(1)
-    picture = work.load()
+    picture = work.load(decode_image)
     assert picture is not None
     assert picture.suffix == ".png"
     assert picture.image.shape == (64, 64, 3)
@@ -344,9 +350,9 @@ def test_an_odd_link_is_refused_alone(folder: Folder, target: str) -> None:
     folder.drop("good.png", drawn_png())
     works = {work.name: work for work in folder.intake().take(10)}
     assert set(works) == {"odd.png", "good.png"}
-    assert works["good.png"].load() is not None
+    assert works["good.png"].load(decode_image) is not None
     with pytest.raises(ImageError, match="links are refused"):
-        works["odd.png"].load()
+        works["odd.png"].load(decode_image)
 
 
 def test_a_huge_file_is_refused_without_being_read(folder: Folder) -> None:
@@ -354,7 +360,7 @@ def test_a_huge_file_is_refused_without_being_read(folder: Folder) -> None:
         file.truncate(200_000_000_000)
     (work,) = folder.intake().take(1)
     with pytest.raises(ImageError, match="file is too large to be read: found 200000 MB; expected at most 72 MB"):
-        work.load()
+        work.load(decode_image)
     assert "unread" in work.key
 
 
@@ -372,34 +378,37 @@ def test_a_writer_that_closes_between_its_parts_is_given_the_settle_time(folder:
     intake, whole = folder.intake(settle_s=0.3, rescan_s=60), drawn_png()
     path = folder.drop("a.png", whole[:1000])
     (work,) = intake.take(1)
-    assert work.load() is None
+    assert work.load(decode_image) is None
+    intake.finished(work)
     assert intake.take(1) == []
     assert intake.waiting
     with path.open("ab") as writer:
         writer.write(whole[1000:])
     (work,) = intake.take(1)
-    assert work.load() is not None
+    assert work.load(decode_image) is not None
 
 
 def test_a_broken_picture_is_refused_after_the_settle_time(folder: Folder) -> None:
     intake = folder.intake(settle_s=0.2, rescan_s=60)
     folder.drop("a.png", drawn_png()[:1000])
     (work,) = intake.take(1)
-    assert work.load() is None
+    assert work.load(decode_image) is None
+    intake.finished(work)
     assert intake.take(1) == []
     intake.wait()
     (work,) = intake.take(1)
     with pytest.raises(ImageError, match="truncated or broken"):
-        work.load()
+        work.load(decode_image)
 
 
 def test_a_judged_picture_that_is_opened_for_writing_is_not_put_away(folder: Folder) -> None:
     path = folder.drop("a.png", drawn_png(1))
     intake = folder.intake(settle_s=0)
     (work,) = intake.take(1)
-    assert work.load() is not None
+    assert work.load(decode_image) is not None
     with path.open("r+b") as late:
         work.inspected()
+        intake.finished(work)
         assert path.exists()
         assert intake.take(1) == []
         late.write(drawn_png(2))
@@ -423,14 +432,16 @@ def test_what_cannot_be_read_is_tried_once_more_before_it_is_refused(folder: Fol
     monkeypatch.setattr(FileWork, "_read", faulty)
     for outcome in ("refused", "read"):
         (work,) = intake.take(1)
-        assert work.load() is None
+        assert work.load(decode_image) is None
+        intake.finished(work)
         assert intake.take(1) == []
         intake.wait()
         (work,) = intake.take(1)
         if outcome == "refused":
             with pytest.raises(ImageError, match="file cannot be read: found Permission denied"):
-                work.load()
+                work.load(decode_image)
+            intake.finished(work)
             folder.drop("a.png", drawn_png(1))
         else:
-            assert work.load() is not None
+            assert work.load(decode_image) is not None
     assert tries[1] - tries[0] > 0.2

@@ -37,6 +37,8 @@ class ImageStore:
         self.path = path
         self._root: tuple[int, int] | None = None
         """Device and inode of the folder, once it was there: a drive that is gone leaves another one, or none."""
+        self._settled: set[Path] = set()
+        """Folders whose own names are on the disk for sure."""
 
     def put(self, data: bytes, *, suffix: str) -> str:
         """The picture's SHA-256 (64 hex digits); when this returns, the picture survives a power cut.
@@ -59,8 +61,11 @@ class ImageStore:
                 else:
                     os.utime(present)  # so that nobody removes it before its new inspection is on record
             # Also where the file was here before: the one who wrote it may have died before this point.
-            for level in (folder, folder.parent, self.path):
-                sync(level)
+            sync(folder)
+            for level in (folder, folder.parent):
+                if level not in self._settled:
+                    sync(level.parent)
+                    self._settled.add(level)
         except OSError as exc:
             raise RecordsAway(
                 f"A picture of {len(data)} bytes could not be stored in {self.path}",
@@ -176,7 +181,12 @@ class ImageStore:
         return self.path / sha256[:2] / sha256[2:4]
 
     def _find(self, sha256: str) -> Path | None:
-        return min(self._folder(sha256).glob(f"{sha256}*"), default=None)
+        folder = self._folder(sha256)
+        try:
+            names = [name for name in os.listdir(folder) if name.startswith(sha256)]
+        except OSError:
+            return None
+        return folder / min(names) if names else None
 
 
 def _write_whole(path: Path, data: bytes) -> None:

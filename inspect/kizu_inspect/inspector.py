@@ -100,6 +100,13 @@ class Inspector:
             )  # fmt: skip
         return cls(bundle, recipe, device=pick_device(device), max_batch=max_batch)
 
+    def device_works(self) -> bool:
+        """Whether the device still computes."""
+        try:
+            return float(torch.ones(1, device=self._device).sum()) == 1.0
+        except RuntimeError:  # a card that fell off the bus refuses all work until the program ends
+            return False
+
     def judge(
         self,
         images: Sequence[ImageRGB],

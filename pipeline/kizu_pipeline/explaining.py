@@ -14,8 +14,8 @@ from kizu_db.image_store import ImageStore
 from kizu_db.records import Records
 from kizu_db.values import InspectionRecord
 from kizu_inspect.errors import BundleError, ConfigError, ImageError, KizuError, MethodError, RecordError, RecordsAway
-from kizu_inspect.picture.decoding import decode_image
 from kizu_inspect.results import Explanation, ImageRGB
+from kizu_pipeline.decoders import Decode
 from kizu_pipeline.patience import Patience
 from kizu_pipeline.publishing.station import Publishing
 from kizu_pipeline.settings import RuntimeSettings
@@ -62,7 +62,9 @@ class ExplanationStep:
         records: Records,
         image_store: ImageStore,
         publishing: Publishing,
+        decode: Decode,
     ) -> None:
+        self._decode = decode
         self._runtime = runtime
         self._patience = patience
         self._station = station
@@ -172,7 +174,7 @@ class ExplanationStep:
                 if sha256 is None:
                     raise RecordError("the record names no picture")
                 data = self._image_store.get(sha256)
-                images[uid] = decode_image(data, max_megapixels=record.recipe_then.max_megapixels)
+                images[uid] = self._decode(data, max_megapixels=record.recipe_then.max_megapixels)
             except RecordsAway:
                 raise
             except (RecordError, ImageError) as error:

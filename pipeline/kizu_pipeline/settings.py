@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -10,9 +11,10 @@ from pydantic import Field, field_validator, model_validator
 
 from kizu_inspect.recipe import Device, Recipe
 from kizu_inspect.settings import Settings
+from kizu_pipeline.camera_settings import CameraSource, GenicamSource
 from kizu_pipeline.publishing.settings import MqttTarget, PublishTarget
 
-__all__ = ["CameraSource", "FolderSource", "RuntimeSettings", "StationSettings", "check_apart"]
+__all__ = ["CameraSource", "FolderSource", "GenicamSource", "RuntimeSettings", "StationSettings", "check_apart"]
 
 
 class FolderSource(Settings):
@@ -114,59 +116,13 @@ def check_apart(watched: Path, other: Path, name: str) -> None:
         raise ValueError(f"{name} ({other}) must not lie in the watched folder ({watched}); put it beside that folder")
 
 
-class CameraSource(Settings):
-    """Pictures from whatever OpenCV opens: a USB camera by its index, a network stream, a video file."""
-
-    kind: Literal["camera"] = Field(description="Pictures come from a camera.", title="Kind")
-    device: int | str = Field(
-        title="Device",
-        description="USB index (0), device (/dev/video0), address (rtsp://…, http://…), or path of a video file.",
-    )
-    interval_s: float = Field(
-        default=0.0, ge=0, le=86400, title="Trigger interval",
-        description="One picture every so many seconds, by frame time in a video file; 0 takes every frame.",
-    )  # fmt: skip
-    part_prefix: str = Field(
-        default="frame-", max_length=80, title="Part prefix", description="What the generated part ids begin with."
-    )
-    max_frames: int | None = Field(
-        default=None, ge=1, title="Most frames", description="End after so many pictures; without it, never by itself."
-    )
-    timeout_s: float = Field(
-        default=10.0, gt=0, le=600, title="Time-out",
-        description="A network stream that does not open, or gives no frame, for this many seconds has failed.",
-    )  # fmt: skip
-
-    frozen_frames: int = Field(
-        default=3, ge=0, le=1000, title="Frozen frames",
-        description="A triggered frame that is the same as the one before, bit by bit, is an ERROR; after so many in a row a "
-        "live camera is opened anew. 0: they are judged (for drawn pictures; a sensor's noise never repeats).",
-    )  # fmt: skip
-    memory_mb: int = Field(
-        default=256, ge=1, le=65536, title="Memory",
-        description="Frames that wait to be judged take at most so much; beyond it the oldest become ERROR rows, or without "
-        "a trigger interval are dropped and counted.",
-    )  # fmt: skip
-
-    @field_validator("device")
-    @classmethod
-    def _digits_are_an_index(cls, device: int | str) -> int | str:
-        if isinstance(device, str) and device.strip().isdecimal():
-            device = int(device)
-        if isinstance(device, int) and device < 0:
-            raise ValueError(f"the index of a camera is 0 or more, not {device}")
-        if isinstance(device, str) and not device.strip():
-            raise ValueError("the device is empty")
-        return device
-
-
 class StationSettings(Settings):
     """One inspection station: its name, its source of pictures, and its recipe."""
 
     id: str = Field(
         title="Station", description="Name of the station in every record.", pattern=r"^[^\s/\\:](?:[^/\\:\n]{0,78}[^\s/\\:])?$"
     )  # fmt: skip
-    source: Annotated[FolderSource | CameraSource, Field(discriminator="kind")] = Field(
+    source: Annotated[FolderSource | CameraSource | GenicamSource, Field(discriminator="kind")] = Field(
         title="Source", description="Where the pictures come from: a folder or a camera."
     )
     recipe: Recipe = Field(title="Recipe", description="How the station judges.")
@@ -193,6 +149,19 @@ class RuntimeSettings(Settings):
     )
     max_wait_ms: float = Field(
         default=20.0, ge=0, le=10000, title="Longest wait", description="How long a batch that is not full waits for more."
+    )  # fmt: skip
+    decoders: int = Field(
+        default_factory=lambda: min(4, len(os.sched_getaffinity(0))), ge=1, le=256, title="Decoders",
+        description="So many processes decode pictures; by default as many as there are processor cores, four at most.",
+    )  # fmt: skip
+    decoder_mb: int | None = Field(
+        default=None, ge=256, title="Memory of a decoder",
+        description="What a decoder may take, in MB; null: what the recipe's largest picture needs.",
+    )  # fmt: skip
+    drain_s: float = Field(
+        default=5.0, ge=0, le=3600, title="Drain",
+        description="A service that is to stop ends what is in work and makes maps for at most so many seconds; "
+        "the next start makes the others.",
     )  # fmt: skip
     heartbeat: Path | None = Field(
         default=None, title="Heartbeat",

@@ -55,6 +55,9 @@ class Inspections:
         self._session = session
         self._rollups = rollups
         self._queue = queue
+        self._places: set[tuple[str, str | None]] = set()
+        self._parts: dict[tuple[str, str], int] = {}
+        """What this unit has made sure of."""
 
     def expect(self, news: Sequence[NewInspection]) -> None:
         """Make known what a batch refers to, in one order for all programs; call it before a unit adds several inspections.
@@ -62,9 +65,19 @@ class Inspections:
         Two programs that each add the same new parts in an order of their own could wait for each other in a circle.
         """
         for station, view in sorted({(new.station, new.view or "") for new in news}):
-            ensure_place(self._session, station, view or None)
+            self._place(station, view or None)
         for lot, part, generated in sorted({(new.lot or "", new.part, new.part_generated) for new in news}):
-            ensure_part(self._session, part, lot, generated=generated)
+            self._part(part, lot, generated=generated)
+
+    def _place(self, station: str, view: str | None) -> None:
+        if (station, view) not in self._places:
+            ensure_place(self._session, station, view)
+            self._places.add((station, view))
+
+    def _part(self, serial: str, lot: str, *, generated: bool) -> int:
+        if (serial, lot) not in self._parts:
+            self._parts[serial, lot] = ensure_part(self._session, serial, lot, generated=generated)
+        return self._parts[serial, lot]
 
     def add(self, new: NewInspection) -> str:
         """Record an inspection; its uid, a UUID of version 7.
@@ -80,8 +93,8 @@ class Inspections:
         }
         require_finite({**numbers, **judgement.probabilities, **new.timings_ms}, "An inspection")
         uid = new_uid()
-        ensure_place(self._session, new.station, new.view)
-        part_id = ensure_part(self._session, new.part, new.lot or "", generated=new.part_generated)
+        self._place(new.station, new.view)
+        part_id = self._part(new.part, new.lot or "", generated=new.part_generated)
         values = {
             "uid": uid,
             "part_id": part_id,
@@ -124,6 +137,15 @@ class Inspections:
         return self._session.scalar(
             select(InspectionTable.uid).where(InspectionTable.source == source, InspectionTable.source_key == source_key)
         )
+
+    def uids_of(self, source: str, source_keys: Collection[str]) -> dict[str, str]:
+        """The inspections of those of these pieces of work that have one, by source key."""
+        found = self._session.execute(
+            select(InspectionTable.source_key, InspectionTable.uid).where(
+                InspectionTable.source == source, InspectionTable.source_key.in_(source_keys)
+            )
+        )
+        return {row.source_key: row.uid for row in found}
 
     def latest(
         self,

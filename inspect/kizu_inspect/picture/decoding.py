@@ -67,7 +67,8 @@ def decode_image(data: bytes, *, max_megapixels: float = 100.0) -> ImageRGB:
                 if picture.format == "PNG":
                     # Pillow reads as many rows as there are, and the check sums that would tell only when asked.
                     _opened(data).verify()
-                    _check_png(data)
+                    if data.find(b"acTL", 0, data.find(b"IDAT")) >= 0:
+                        raise ImageError("picture has several pages", found="an animated PNG", expected="one picture a file")
                 _check_alone(data, picture)
                 if picture.format in ("JPEG", "MPO"):
                     return _decode_jpeg(data, picture)
@@ -75,6 +76,8 @@ def decode_image(data: bytes, *, max_megapixels: float = 100.0) -> ImageRGB:
                 if isinstance(picture, TiffImagePlugin.TiffImageFile):
                     turn_back = TURNED_BACK.get(picture.tag_v2.get(ORIENTATION, 1))
                 picture.load()
+                if picture.format == "PNG" and not _has_last_row(picture):
+                    _check_png(data)
                 pixels = _to_rgb8(picture)
                 return pixels if turn_back is None else np.asarray(Image.fromarray(pixels).transpose(turn_back))
     except UnidentifiedImageError:
@@ -109,6 +112,13 @@ def _opened(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data), formats=FORMATS)
 
 
+def _has_last_row(picture: Image.Image) -> bool:
+    """Whether a decoded PNG shows that all its rows were there: those that were not are left black, down to the last."""
+    if picture.mode not in ("L", "RGB") or picture.info.get("interlace"):
+        return False  # black may be what a palette, or transparency, makes of something else
+    return bool(np.asarray(picture.crop((0, picture.height - 1, picture.width, picture.height))).any())
+
+
 def _check_png(data: bytes) -> None:
     """All rows must be there: a stream may end properly, with right check sums, before the picture does."""
     width, height, depth, kind, interlaced = struct.unpack(">IIBBxxB", data[16:29])
@@ -121,15 +131,13 @@ def _check_png(data: bytes) -> None:
     stream, found, at = zlib.decompressobj(), 0, 8
     while at + 8 <= len(data):
         length, name = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
-        if name == b"acTL":
-            raise ImageError("picture has several pages", found="an animated PNG", expected="one picture a file")
         if name == b"IDAT":
             left = data[at + 8 : at + 8 + length]
             while left and found <= expected:  # a bomb is not unpacked to its end
                 found += len(stream.decompress(left, PNG_STEP))
                 left = stream.unconsumed_tail
         at += 12 + length
-    if found != expected or not stream.eof:
+    if found < expected:
         raise ValueError(f"{found} bytes of rows where {expected} belong")
 
 

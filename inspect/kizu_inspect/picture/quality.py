@@ -18,6 +18,7 @@ _LAPLACIAN: Final = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 _COARSE: Final = 4
 _MOST_PX: Final = 4_000_000
 _BAND_PX: Final = 64
+_SAMPLES: Final = 8
 
 
 def measure(image: ImageRGB) -> dict[str, float]:
@@ -43,7 +44,7 @@ def measure(image: ImageRGB) -> dict[str, float]:
     return {
         "width_px": float(width),
         "height_px": float(height),
-        "blank": float(max((image == image[:, :1]).all(axis=(1, 2)).mean(), (image == image[:1]).all(axis=(0, 2)).mean())),
+        "blank": max(_blank_rows(image), _blank_rows(image.swapaxes(0, 1))),
         "level": level,
         "spread": sqrt(float(shares @ (levels - level) ** 2)),
         "black": float(shares[: _DARKEST + 1].sum()),
@@ -54,6 +55,14 @@ def measure(image: ImageRGB) -> dict[str, float]:
         "red_over_blue": red - blue,
         "green_over_others": green - (red + blue) / 2,
     }
+
+
+def _blank_rows(image: ImageRGB) -> float:
+    """The share of the rows that hold one colour alone."""
+    first = image[:, :1]
+    alike = (image[:, :: max(1, image.shape[1] // _SAMPLES)] == first).all(axis=(1, 2))  # few rows are worth a closer look
+    blank = (image[alike] == first[alike]).all(axis=(1, 2))
+    return float(blank.sum() / len(image))
 
 
 def _bands(grey: cv2.typing.MatLike) -> cv2.typing.MatLike:

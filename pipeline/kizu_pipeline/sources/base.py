@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from kizu_inspect.results import ImageRGB
+from kizu_pipeline.decoders import Decode
 from kizu_pipeline.naming import PartIdentity
 
 __all__ = ["Intake", "Picture", "Work"]
@@ -43,7 +45,7 @@ class Work(Protocol):
     def captured_at(self) -> datetime:
         """When it was taken; aware, UTC."""
 
-    def load(self) -> Picture | None:
+    def load(self, decode: Decode) -> Picture | None:
         """The picture; None where it vanished or is being changed. Raises ImageError where it cannot be read."""
 
     def inspected(self) -> None:
@@ -63,15 +65,22 @@ class Intake(Protocol):
     def take(self, limit: int) -> list[Work]:
         """Up to `limit` pieces of work that are complete now, oldest first; empty where there are none.
 
-        Raises SourceError where the source is lost.
+        What was taken does not come again before it is finished. Raises SourceError where the source is lost.
         """
+
+    @property
+    def folder(self) -> Path | None:
+        """The watched folder; None where there is none."""
+
+    def finished(self, work: Work) -> None:
+        """This piece of work is no longer in work: put away, or left where it lies."""
 
     def postpone(self, work: Work) -> None:
         """Leave this piece of work alone for a while: it is recorded, but could not be put away."""
 
     @property
     def waiting(self) -> bool:
-        """Whether pictures are there that are not complete yet, as of the last `take`."""
+        """Whether pictures are there that are not complete yet, as of the last `take`, or are in work."""
 
     @property
     def ended(self) -> bool:

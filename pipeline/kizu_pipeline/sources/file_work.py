@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from kizu_inspect.errors import ImageError
-from kizu_inspect.picture.decoding import decode_image
+from kizu_pipeline.decoders import Decode
 from kizu_pipeline.filing import move_aside, move_to_quarantine
 from kizu_pipeline.naming import PartIdentity, part_of_file, printable
 from kizu_pipeline.sources.base import Picture
@@ -88,7 +88,7 @@ class FileWork:
     def _path(self) -> Path:
         return self.intake.root / self.found.relative
 
-    def load(self) -> Picture | None:
+    def load(self, decode: Decode) -> Picture | None:
         """The picture; None where the file vanished or changed since it was found.
 
         Raises ImageError: a link, unreadable, not a picture, broken, too large.
@@ -102,15 +102,11 @@ class FileWork:
             return None
         started = time.perf_counter()
         try:
-            image = decode_image(content.data, max_megapixels=self.intake.max_megapixels)
+            image = decode(content.data, max_megapixels=self.intake.max_megapixels)
         except ImageError:
             if self.intake.doubts(self.found, for_s=self.intake.step_s):
                 return None
             raise
-        except Exception as error:
-            # Decoders fail in ways of their own on hostile bytes. That is one bad picture, not a dead line.
-            _log.exception("decoder failed", file=self.name)
-            raise ImageError("picture cannot be decoded", found=f"{type(error).__name__}: {error}") from error
         timings = {"read": content.read_ms, "decode": (time.perf_counter() - started) * 1e3}
         return Picture(content.data, _suffix(content.data), image, timings)
 

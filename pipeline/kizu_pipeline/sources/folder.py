@@ -97,6 +97,8 @@ class FolderIntake:
         """What was complete and could not be read or decoded."""
         self._postponed: dict[PurePath, float] = {}
         self._warned: set[PurePath] = set()
+        self._in_work: set[PurePath] = set()
+        """What was taken and is not finished: its file lies there still."""
         self._gone: dict[str, int] = {}
         """How often a file of this identity was put away, of the last ones."""
 
@@ -107,7 +109,19 @@ class FolderIntake:
             if 0 < len(self._ready) < limit and self._batch_wait_s > 0:
                 self._stop.wait(self._batch_wait_s)
                 self._rescan()
-        return [FileWork(self, self._ready.popleft()) for _ in range(min(limit, len(self._ready)))]
+        works: list[Work] = [FileWork(self, self._ready.popleft()) for _ in range(min(limit, len(self._ready)))]
+        self._in_work |= {work.found.relative for work in works if isinstance(work, FileWork)}
+        return works
+
+    @property
+    def folder(self) -> Path:
+        """The watched folder."""
+        return self.root
+
+    def finished(self, work: Work) -> None:
+        """What lies under its name from now on is another piece of work, or the same once more."""
+        if isinstance(work, FileWork):
+            self._in_work.discard(work.found.relative)
 
     def postpone(self, work: Work) -> None:
         """Pass this file over for some seconds."""
@@ -153,8 +167,8 @@ class FolderIntake:
 
     @property
     def waiting(self) -> bool:
-        """Whether files are there that are not complete yet."""
-        return bool(self._unsettled)
+        """Whether files are there that are not complete yet, or in work."""
+        return bool(self._unsettled or self._in_work)
 
     @property
     def ended(self) -> bool:
@@ -162,11 +176,12 @@ class FolderIntake:
         return False
 
     def wait(self) -> None:
-        """Until a file event, the next rescan, the moment an incomplete file may have settled, or the stop event."""
+        """Until a file event, the next rescan, the end of all work, an incomplete file may have settled, or the stop event."""
         until = time.monotonic() + self.settings.rescan_s
         until = min([until, *(one.until for one in self._unsettled.values())])
+        working = bool(self._in_work)
         while not self._stop.is_set() and (left := until - time.monotonic()) > 0:
-            if self.changed.wait(min(left, 0.1)):
+            if self.changed.wait(min(left, 0.1)) or (working and not self._in_work):
                 break
         self.changed.clear()
 
@@ -176,18 +191,19 @@ class FolderIntake:
         self._postponed = {path: until for path, until in self._postponed.items() if until > now}
         ready: list[FoundFile] = []
         unsettled: dict[PurePath, _Unsettled] = {}
-        seen: set[PurePath] = set()
+        seen = set(self._in_work)
         try:
             for found in scan(self.root, temporary_suffixes=self.settings.temporary_suffixes, ignored=self.settings.ignored):
                 if isinstance(found, Oddity):
                     self._warn(found)
-                elif found.relative in self._postponed:
+                elif found.relative in self._postponed or found.relative in self._in_work:
                     continue
                 elif (waits := self._incomplete(found, now)) is None:
                     ready.append(found)
                     seen.add(found.relative)
                 else:
                     unsettled[found.relative] = waits
+                    seen.add(found.relative)
         except OSError as error:
             raise SourceError(
                 f"the watched folder {self.root} cannot be read",
@@ -195,7 +211,7 @@ class FolderIntake:
                 next_step="Bring the folder back and start again; nothing is lost.",
             ) from error
         self._unsettled = unsettled
-        self._doubted = {path: doubt for path, doubt in self._doubted.items() if path in unsettled or path in seen}
+        self._doubted = {path: doubt for path, doubt in self._doubted.items() if path in seen}
         self._ready = deque(sorted(ready, key=lambda found: (found.mtime_ns, found.relative)))
 
     def _incomplete(self, found: FoundFile, now: float) -> _Unsettled | None:

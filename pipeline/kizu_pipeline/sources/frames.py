@@ -14,9 +14,11 @@ import numpy as np
 from kizu_inspect.errors import ImageError, SourceError
 from kizu_inspect.picture.images import encode_png
 from kizu_inspect.results import ImageRGB
+from kizu_pipeline.camera_settings import Bits, CameraSource
+from kizu_pipeline.decoders import Decode
 from kizu_pipeline.naming import PartIdentity, printable
-from kizu_pipeline.settings import CameraSource
 from kizu_pipeline.sources.base import Picture
+from kizu_pipeline.sources.pixels import to_8_bits
 
 __all__ = ["FrameWork", "open_capture", "public_name", "retrieve"]
 
@@ -33,7 +35,7 @@ class FrameWork:
     error: str | None = None
     """Why it cannot be judged."""
 
-    def load(self) -> Picture:
+    def load(self, _decode: Decode) -> Picture:
         """The frame and its PNG bytes. Raises ImageError where it cannot be judged."""
         if self.image is None or self.error is not None:
             raise ImageError(self.error or "frame was lost")
@@ -96,13 +98,16 @@ def public_name(device: int | str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-def retrieve(capture: cv2.VideoCapture) -> ImageRGB:
-    """The frame grabbed last, (H, W, 3) RGB. Raises cv2.error where the driver gives none."""
+def retrieve(capture: cv2.VideoCapture, *, bits: Bits | None = None) -> ImageRGB:
+    """The frame grabbed last, (H, W, 3) RGB.
+
+    Raises cv2.error where the driver gives none, ImageError for values beyond `bits`.
+    """
     given, frame = capture.retrieve()
     if not given or frame is None:
         raise cv2.error("a grabbed frame could not be retrieved")
     if frame.dtype == np.uint16:
-        frame = np.rint(frame / 257).astype(np.uint8)
+        frame = to_8_bits(frame, bits=bits or 16)
     if frame.dtype != np.uint8:
         raise cv2.error(f"frames of {frame.dtype} values have no known range")
     if frame.ndim == 2:

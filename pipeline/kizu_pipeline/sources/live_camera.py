@@ -7,23 +7,25 @@ import random
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
-import cv2
+import numpy as np
 import structlog
 
-from kizu_inspect.errors import SourceError
+from kizu_inspect.errors import ImageError, SourceError
 from kizu_inspect.results import ImageRGB
+from kizu_pipeline.camera_settings import LiveSource
 from kizu_pipeline.naming import PartIdentity
-from kizu_pipeline.settings import CameraSource
 from kizu_pipeline.sources.base import Work
-from kizu_pipeline.sources.frames import FrameWork, open_capture, public_name, retrieve
+from kizu_pipeline.sources.capture import Capture, next_beat
+from kizu_pipeline.sources.frames import FrameWork
 
 __all__ = ["LiveCamera"]
 
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 24.0  # with its jitter 30 s
+_MOST_UNFIT = 3
 
 _log = structlog.get_logger("kizu.intake")
 
@@ -32,23 +34,30 @@ class LiveCamera:
     """A camera or stream: a thread reads every frame, so that a triggered one is fresh, and keeps those triggered.
 
     A camera that is absent, falls silent, fails or is frozen is opened anew, after growing pauses; with `once` it is an error.
-    Whatever was triggered becomes a row: what may not be judged, or no longer fits into the memory, as an ERROR. Frames that
+    Whatever was triggered becomes a row: what is incomplete, may not be judged, or no longer fits into the memory, as an ERROR.
+    Of a camera that runs freely, where no part stands behind each frame, incomplete ones are dropped and counted. Frames that
     still wait when the service is stopped are lost, and their number is logged.
     """
 
     def __init__(
         self,
-        settings: CameraSource,
-        capture: cv2.VideoCapture | None,
+        settings: LiveSource,
+        open_anew: Callable[[], Capture],
+        capture: Capture | None,
         *,
+        name: str,
         station: str,
         once: bool,
         batch_wait_s: float,
         stop: threading.Event,
     ) -> None:
-        """`capture` is the camera where it is open already; the reader opens it otherwise, and releases it."""
-        self.source = f"camera:{station}:{public_name(settings.device)}"
-        self._shown = public_name(settings.device)
+        """`name` is the camera's in records, without secrets. `capture` is the camera where it is open already.
+
+        The reader opens it otherwise, by `open_anew`, which raises SourceError, and releases it.
+        """
+        self.source = f"camera:{station}:{name}"
+        self._shown = name
+        self._open_anew = open_anew
         self._settings = settings
         self._limit = settings.max_frames or (1 if once else None)
         self._once = once
@@ -72,18 +81,18 @@ class LiveCamera:
         self._same = 0
         """How many frames in a row were the same as the one before."""
         self.counts: Counter[str] = Counter()
-        """connected, lost, frozen (frames), dropped (frames)."""
+        """connected, lost, frozen (frames), unfit (frames that came incomplete or not to be understood), dropped (frames)."""
         self._thread = threading.Thread(target=self._read, args=(capture,), name="kizu-camera", daemon=True)
         self._thread.start()
 
-    def _read(self, capture: cv2.VideoCapture | None) -> None:
+    def _read(self, capture: Capture | None) -> None:
         """Until closed: open the camera, take its frames, and when they end begin again."""
         pauses = _pauses_s()
         try:
             while not self._closing.is_set() and not self._has_all:
                 began = self._fresh
                 try:
-                    capture = capture or open_capture(self._settings)
+                    capture = capture or self._open_anew()
                     self.counts["connected"] += 1
                     if self.counts["connected"] > 1 or not self._once:
                         _log.info("camera connected", camera=self._shown, times=self.counts["connected"])
@@ -114,30 +123,44 @@ class LiveCamera:
     def _has_all(self) -> bool:
         return self._limit is not None and self._number >= self._limit
 
-    def _take_from(self, capture: cv2.VideoCapture) -> str | None:
-        """Grab every frame and keep those triggered, until all wanted are there (None) or the camera is lost (why)."""
+    def _take_from(self, capture: Capture) -> str | None:
+        """Grab every frame and keep those triggered, until all wanted are there (None) or the camera is lost (why).
+
+        Raises SourceError where the capture tells of the loss itself.
+        """
         self._same = 0  # a frame that is the same as the last one before the camera was lost is frozen still
+        unfit, fit_s = 0, time.monotonic()
         while not self._closing.is_set() and not self._has_all:
             if not capture.grab():
-                return f"no frame for up to {self._settings.timeout_s:g} s"
+                continue
             grabbed_at, now_s = datetime.now(UTC), time.monotonic()
             if self._next_trigger_s is None:  # the first frame starts the clock
                 self._next_trigger_s = now_s
             if now_s < self._next_trigger_s:
                 continue
-            self._next_trigger_s = self._trigger_after(now_s, self._next_trigger_s)
-            self._keep(retrieve(capture), grabbed_at)
+            self._next_trigger_s = next_beat(now_s, self._next_trigger_s, self._settings.keep_every_s)
+            try:
+                self._keep(capture.retrieve(), None, grabbed_at)
+                unfit, fit_s = 0, now_s
+            except ImageError as error:
+                unfit += 1
+                self._keep_unfit(str(error), grabbed_at)
+                if unfit >= _MOST_UNFIT and now_s - fit_s > self._settings.timeout_s:
+                    return f"no frame that can be judged for {now_s - fit_s:.0f} s: {error}"
             if 0 < self._settings.frozen_frames <= self._same:
                 return f"frozen: {self._same + 1} frames in a row are the same"
         return None
 
-    def _trigger_after(self, now_s: float, trigger_s: float) -> float:
-        """The next moment of the trigger's even beat; one that passed while no frame came is not made up for."""
-        interval_s = self._settings.interval_s
-        return trigger_s + interval_s * (int((now_s - trigger_s) / interval_s) + 1) if interval_s > 0 else now_s
+    def _keep_unfit(self, error: str, captured_at: datetime) -> None:
+        """A row for a frame that must not be judged, where a part stands behind it."""
+        self.counts["unfit"] += 1
+        if self.counts["unfit"] == 1:
+            _log.error("a frame came that must not be judged", camera=self._shown, error=error)
+        if self._settings.part_behind_each:
+            self._keep(None, error, captured_at)
 
-    def _keep(self, image: ImageRGB, captured_at: datetime) -> None:
-        """Put a frame behind those that wait."""
+    def _keep(self, image: ImageRGB | None, error: str | None, captured_at: datetime) -> None:
+        """Put a frame behind those that wait: its image, or why there is none."""
         self._number += 1
         frame = FrameWork(
             key=f"{self._session}|{self._number}",
@@ -145,12 +168,9 @@ class LiveCamera:
             part=PartIdentity(f"{self._settings.part_prefix}{self._session}-{self._number:06d}", generated=True),
             captured_at=captured_at,
             image=image,
+            error=error,
         )
-        digest = hashlib.blake2b(image.tobytes(), digest_size=16).digest()
-        self._same = self._same + 1 if digest == self._before else 0
-        self._before = digest
-        self._fresh += not self._same
-        if self._same and self._settings.frozen_frames:
+        if image is not None and self._repeats(image):
             self.counts["frozen"] += 1
             frame.image = None
             frame.error = "camera is frozen: its frame is the same as the one before, bit by bit. Check the camera."
@@ -161,6 +181,14 @@ class LiveCamera:
                 pass
             self._changed.notify_all()
 
+    def _repeats(self, image: ImageRGB) -> bool:
+        """Whether the image is that of the last triggered frame, and may not be."""
+        digest = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
+        self._same = self._same + 1 if digest == self._before else 0
+        self._before = digest
+        self._fresh += not self._same
+        return self._same > 0 and self._settings.frozen_frames > 0
+
     def _drop_one(self, *, but: FrameWork) -> bool:
         """Give up the oldest frame that waits with its image; False where there is none but the newest.
 
@@ -170,7 +198,7 @@ class LiveCamera:
         if oldest is None or oldest.image is None:
             return False
         self._bytes -= oldest.image.nbytes
-        if self._settings.interval_s > 0:
+        if self._settings.part_behind_each:
             oldest.image = None
             oldest.error = (
                 f"frame was dropped: judging is slower than the trigger, and more than {self._settings.memory_mb} MB "
@@ -199,6 +227,13 @@ class LiveCamera:
                     next_step="Check cable, power and network, and start again.",
                 )  # fmt: skip
         return works
+
+    @property
+    def folder(self) -> None:
+        """None: frames lie nowhere."""
+
+    def finished(self, work: Work) -> None:
+        """Nothing to do: a frame is given once."""
 
     def postpone(self, work: Work) -> None:
         """Never needed: a frame has nothing to put away."""

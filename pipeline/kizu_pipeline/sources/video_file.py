@@ -8,9 +8,9 @@ from pathlib import Path
 import cv2
 import structlog
 
-from kizu_inspect.errors import SourceError
+from kizu_inspect.errors import ImageError, SourceError
+from kizu_pipeline.camera_settings import CameraSource
 from kizu_pipeline.naming import PartIdentity, printable
-from kizu_pipeline.settings import CameraSource
 from kizu_pipeline.sources.base import Work
 from kizu_pipeline.sources.frames import FrameWork, retrieve
 
@@ -68,9 +68,11 @@ class VideoFile:
         number = self._number
         image, error = None, None
         try:
-            image = retrieve(self._capture)
+            image = retrieve(self._capture, bits=self._settings.bits)
         except cv2.error as broken:
             error = f"frame cannot be decoded: {broken}. Check the video."
+        except ImageError as wrong:
+            error = str(wrong)
         return FrameWork(
             key=f"{self._identity}|{number}",
             name=f"frame {number}",
@@ -89,6 +91,13 @@ class VideoFile:
             )  # fmt: skip
         if self._number < self._announced:
             _log.warning("video ended early", file=printable(self._path), frames=self._number, announced=self._announced)
+
+    @property
+    def folder(self) -> None:
+        """None: frames lie nowhere."""
+
+    def finished(self, work: Work) -> None:
+        """Nothing to do: a frame is given once."""
 
     def postpone(self, work: Work) -> None:
         """Never needed: a frame has nothing to put away."""

@@ -1,0 +1,182 @@
+"""The first stage: takes what the source has, decodes it, and brings it into the image store."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Final
+
+import structlog
+
+from kizu_db.image_store import ImageStore
+from kizu_db.records import Records
+from kizu_db.values import InspectionRecord
+from kizu_inspect.errors import ImageError
+from kizu_pipeline.decoders import DecoderPool
+from kizu_pipeline.patience import Patience
+from kizu_pipeline.sources import Intake, Picture, Work
+from kizu_pipeline.stages.attempts import Attempts
+from kizu_pipeline.stages.conveyor import Conveyor
+from kizu_pipeline.stages.items import Items, Loaded, Unreadable
+from kizu_pipeline.stages.putting_away import PuttingAway
+
+__all__ = ["MAX_ATTEMPTS", "Reader"]
+
+_STORING_THREADS: Final = 16
+MAX_ATTEMPTS: Final = 3
+"""A picture in whose work the program ended so often is not judged again."""
+BATCH_BYTES: Final = 256_000_000
+"""A batch whose pictures take as much in memory is not filled further."""
+
+_log = structlog.get_logger("kizu.line")
+
+
+class Reader:
+    """Batches of loaded pictures, in the order in which the source gives them."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        records: Records,
+        image_store: ImageStore,
+        decoders: DecoderPool,
+        patience: Patience,
+        putting_away: PuttingAway,
+        attempts: Attempts,
+        *,
+        decoding_threads: int,
+        max_batch: int,
+    ) -> None:
+        self._intake = intake
+        self._records = records
+        self._image_store = image_store
+        self._decoders = decoders
+        self._patience = patience
+        self._putting_away = putting_away
+        self._attempts = attempts
+        self._decoding_threads = decoding_threads
+        self._max_batch = max_batch
+        self.only_moved = 0
+        """Pieces of work that had their row already, from a run that was cut off."""
+        self.busy = False
+        """Whether pictures were taken and are not all handed over: one will come soon."""
+
+    def run(self, out: Conveyor[Items], *, once: bool, stop: threading.Event, beat: Callable[[], None]) -> None:
+        """Until `stop`, the source's end, or with `once` until nothing waits."""
+        with ExitStack() as threads:
+            # A stored picture waits for the disk several times; the disk settles many such waits at once.
+            storing, decoding = (
+                threads.enter_context(ThreadPoolExecutor(count, thread_name_prefix=f"kizu-{name}"))
+                for name, count in (("store", min(self._max_batch, _STORING_THREADS)), ("decode", self._decoding_threads))
+            )
+            try:
+                while not stop.is_set():
+                    beat()
+                    works = self._intake.take(self._max_batch)
+                    self.busy = bool(works)
+                    if works:
+                        for items in self._batches(self._without_recorded(works), decoding, storing, stop):
+                            out.put(items)
+                    elif self._intake.ended or (once and not self._intake.waiting):
+                        break
+                    else:
+                        self._intake.wait()
+            finally:
+                out.end()
+
+    def _without_recorded(self, works: Sequence[Work]) -> list[Work]:
+        """The work that has no row yet; what has one, from a run that was cut off, is only put away."""
+        uids, recorded = self._patience.kept(lambda: self._known(works))
+        new = []
+        for work in works:
+            uid = uids[work.key]
+            if uid is None:
+                new.append(work)
+                continue
+            self.only_moved += work.key not in self._putting_away.stuck
+            record = recorded[work.key]
+            # A row without a picture is that of a file that could not be read.
+            error = record.error if record is not None and record.row.image_sha256 is None else None
+            _log.info("recorded before; only put away", image=work.name, inspection=uid)
+            self._putting_away.put_away(work, uid, error=error)
+            self._attempts.done([work.key])
+        return new
+
+    def _known(self, works: Sequence[Work]) -> tuple[dict[str, str | None], dict[str, InspectionRecord | None]]:
+        """By key the uid of each work's inspection, and the records of those that have one."""
+        keys = [work.key for work in works]  # which reads the files: not within a transaction
+        with self._records.unit(read_only=True) as unit:
+            uids = unit.inspections.uids_of(self._intake.source, keys)
+            return {key: uids.get(key) for key in keys}, {key: unit.inspections.get(uid) for key, uid in uids.items()}
+
+    def _batches(self, works: Sequence[Work], decoding: Executor, storing: Executor, stop: threading.Event) -> Iterator[Items]:
+        """Loaded and stored. What was in work when the program last ended is in work alone: the next end tells whose it was."""
+        together: list[Work] = []
+        for work in works:
+            if not (before := self._attempts.of(work.key)):
+                together.append(work)
+                continue
+            yield from self._loaded(together, decoding, storing)
+            together = []
+            if before < MAX_ATTEMPTS:
+                self._attempts.wait_until_none(stop)
+                yield from self._loaded([work], decoding, storing)
+                self._attempts.wait_until_none(stop)
+            else:
+                error = ImageError(
+                    "picture may have ended the program", found=f"{before} times in work when it did",
+                    expected="a picture that it outlives", next_step="Tell the makers, with this file.",
+                )  # fmt: skip
+                yield (Unreadable(work, str(error)),)
+        yield from self._loaded(together, decoding, storing)
+
+    def _loaded(self, works: Sequence[Work], decoding: Executor, storing: Executor) -> Iterator[Items]:
+        if not works:
+            return
+        self._attempts.begin([work.key for work in works])
+        items: list[Future[Loaded] | Unreadable] = []
+        held_bytes = 0
+        for work, picture in self._decoded(works, decoding):
+            if picture is None:
+                self._intake.finished(work)
+                self._attempts.done([work.key])
+            elif isinstance(picture, ImageError):
+                items.append(Unreadable(work, str(picture)))
+            else:
+                items.append(storing.submit(self._stored, work, picture))
+                held_bytes += picture.image.nbytes
+                if held_bytes >= BATCH_BYTES:
+                    yield _settled(items)
+                    items, held_bytes = [], 0
+        if items:
+            yield _settled(items)
+
+    def _decoded(self, works: Sequence[Work], decoding: Executor) -> Iterator[tuple[Work, Picture | ImageError | None]]:
+        """Each with its picture, in order; only a few are decoded ahead, for a picture may be large."""
+        ahead: deque[tuple[Work, Future[Picture | ImageError | None]]] = deque()
+        for work in works:
+            ahead.append((work, decoding.submit(self._load, work)))
+            if len(ahead) > self._decoding_threads:
+                first, future = ahead.popleft()
+                yield first, future.result()
+        for work, future in ahead:
+            yield work, future.result()
+
+    def _load(self, work: Work) -> Picture | ImageError | None:
+        try:
+            return work.load(self._decoders.decode)
+        except ImageError as error:
+            return error
+
+    def _stored(self, work: Work, picture: Picture) -> Loaded:
+        started = time.perf_counter()
+        sha256 = self._patience.kept(lambda: self._image_store.put(picture.data, suffix=picture.suffix))
+        return Loaded(work, picture, sha256, (time.perf_counter() - started) * 1e3)
+
+
+def _settled(items: Sequence[Future[Loaded] | Unreadable]) -> Items:
+    return tuple(item if isinstance(item, Unreadable) else item.result() for item in items)

@@ -1,0 +1,191 @@
+"""The stage after the verdict: rows, log, and the files put away."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import structlog
+
+from kizu_db.records import Records, Unit
+from kizu_db.values import ExplanationState, NewInspection, RecipeRow
+from kizu_inspect.errors import AlreadyInspected
+from kizu_inspect.results import Judgement, Verdict
+from kizu_pipeline.patience import Patience
+from kizu_pipeline.policy import drawn_for_audit, explanation_due
+from kizu_pipeline.publishing.station import Publishing
+from kizu_pipeline.settings import StationSettings
+from kizu_pipeline.sources import Work
+from kizu_pipeline.stages.attempts import Attempts
+from kizu_pipeline.stages.conveyor import Conveyor
+from kizu_pipeline.stages.items import JudgedItems, Loaded
+from kizu_pipeline.stages.putting_away import PuttingAway
+
+if TYPE_CHECKING:
+    from kizu_inspect.judged import JudgedBatch
+
+__all__ = ["Recorder"]
+
+_log = structlog.get_logger("kizu.line")
+
+Due = tuple["JudgedBatch", dict[int, str]]
+"""A batch, and the inspections of those of its pictures that are to be explained, by their index."""
+
+
+class Recorder:
+    """Transaction 1 of every batch, in the order of arrival."""
+
+    def __init__(
+        self,
+        station: StationSettings,
+        recipe_row: RecipeRow,
+        records: Records,
+        patience: Patience,
+        putting_away: PuttingAway,
+        attempts: Attempts,
+        publishing: Publishing,
+        *,
+        source: str,
+        model_hash: str,
+        device: str,
+        let_explain: Callable[[Due], None],
+        progress: Callable[[int], None],
+    ) -> None:
+        self._station = station
+        self._recipe = station.recipe
+        self._recipe_row = recipe_row
+        self._records = records
+        self._patience = patience
+        self._putting_away = putting_away
+        self._attempts = attempts
+        self._publishing = publishing
+        self._source = source
+        self._model_hash = model_hash
+        self._device = device
+        self._let_explain = let_explain
+        self._progress = progress
+        self.verdicts: Counter[Verdict] = Counter()
+        self.quarantined = 0
+        self.done = 0
+        """Pieces of work that have their rows."""
+        self.batches = 0
+        """Batches that were recorded, put away, and handed on to be explained."""
+
+    def run(self, judged: Conveyor[JudgedItems]) -> None:
+        """Until nothing more comes."""
+        try:
+            while not judged.ended:
+                if (items := judged.get()) is not None:
+                    self.record(items)
+                    self.batches += 1
+        finally:
+            judged.end()  # after a failure nobody is to wait for room
+
+    def record(self, judged: JudgedItems) -> None:
+        """One batch: its rows, then its files, then what of it is to be explained."""
+        news: list[NewInspection] = []
+        index = 0
+        at: list[int | None] = []
+        for item in judged.items:
+            if isinstance(item, Loaded):
+                judgement = Judgement(verdict=Verdict.ERROR, reason=judged.error or "not judged")
+                if judged.batch is not None:
+                    judgement = judged.batch.judgements[index]
+                news.append(self._inspection(item, judgement, judge_ms=judged.judge_ms))
+                at.append(index)
+                index += 1
+            else:
+                news.append(self._row(item.work, Judgement(verdict=Verdict.ERROR, reason=item.error)))
+                at.append(None)
+        uids = self._recorded(news)
+        for item, uid, new in zip(judged.items, uids, news, strict=True):
+            self._report(uid, new)
+            loaded = isinstance(item, Loaded)
+            self.quarantined += not loaded
+            self._putting_away.put_away(item.work, uid, error=None if loaded else new.judgement.reason)
+        self._attempts.done([item.work.key for item in judged.items])
+        self.done += len(uids)
+        due = {
+            number: uid
+            for number, uid, new in zip(at, uids, news, strict=True)
+            if number is not None and new.explanation_state is ExplanationState.PENDING
+        }
+        if due and judged.batch is not None:
+            self._let_explain((judged.batch, due))
+        self._progress(self.done)
+
+    def _recorded(self, news: Sequence[NewInspection]) -> list[str]:
+        """Transaction 1: the rows of one batch, all or none. Returns their uids."""
+
+        def add_all() -> list[str]:
+            with self._records.unit() as unit:
+                unit.inspections.expect(news)
+                return [self._add(unit, new) for new in news]
+
+        return self._patience.kept(add_all)
+
+    def _add(self, unit: Unit, new: NewInspection) -> str:
+        try:
+            uid = unit.inspections.add(new)
+        except AlreadyInspected:
+            # Another service took the same work meanwhile: the lock lies on a folder, not on a video or a copied station.
+            known = unit.inspections.uid_of(new.source, new.source_key)
+            if known is None:
+                raise
+            return known
+        if new.image_sha256 is None:
+            unit.quarantine.add(uid, new.judgement.reason)
+        self._publishing.add(unit, uid, new)
+        return uid
+
+    def _inspection(self, one: Loaded, judgement: Judgement, *, judge_ms: float) -> NewInspection:
+        share = self._recipe.audit_share
+        may_be_drawn = judgement.verdict is Verdict.PASS and share > 0
+        audit = may_be_drawn and drawn_for_audit(self._source, one.work.key, share)
+        return replace(
+            self._row(one.work, judgement),
+            image_sha256=one.sha256,
+            model_hash=self._model_hash,
+            device=self._device,
+            timings_ms={**one.picture.timings_ms, "store": one.store_ms, "judge": judge_ms},
+            explanation_state=explanation_due(judgement, self._recipe.explanation.policy, audit=audit),
+            audit=audit,
+            audit_probability=share if may_be_drawn else None,
+        )
+
+    def _row(self, work: Work, judgement: Judgement) -> NewInspection:
+        """What is known of a piece of work whatever became of its picture."""
+        return NewInspection(
+            source=self._source,
+            source_key=work.key,
+            station=self._station.id,
+            part=work.part.part,
+            part_generated=work.part.generated,
+            view=work.part.view,
+            lot=work.part.lot,
+            captured_at=work.captured_at,
+            judged_at=datetime.now(UTC),
+            judgement=judgement,
+            image_name=work.name,
+            recipe_id=self._recipe_row.id,
+            error=judgement.reason if judgement.verdict is Verdict.ERROR else None,
+        )
+
+    def _report(self, uid: str, new: NewInspection) -> None:
+        """Count the decision, and log it in one line."""
+        judgement = new.judgement
+        self.verdicts[judgement.verdict] += 1
+        log = _log.error if judgement.verdict is Verdict.ERROR else _log.info
+        log(
+            "inspected",
+            inspection=uid,
+            part=new.part,
+            view=new.view,
+            verdict=judgement.verdict.value,
+            reason=judgement.reason,
+            score=judgement.score,
+            image=new.image_name,
+        )
