@@ -16,6 +16,8 @@ from kizu_db.values import InspectionRecord
 from kizu_inspect.picture.images import encode_png
 from kizu_inspect.recipe import ExplanationSettings, Recipe
 from kizu_inspect.synth import KINDS, draw_part
+from kizu_pipeline.disk import DiskSettings
+from kizu_pipeline.observing.settings import HttpSettings
 from kizu_pipeline.publishing.settings import PublishTarget
 from kizu_pipeline.service import run_station
 from kizu_pipeline.settings import CameraSource, FolderSource, GenicamSource, RuntimeSettings, StationSettings
@@ -74,6 +76,8 @@ class LineWorld:
         max_batch: int = 4,
         heartbeat: Path | None = None,
         publish: PublishTarget | None = None,
+        http: HttpSettings | None = None,
+        disk: DiskSettings | None = None,
         **recipe: Any,
     ) -> RunSummary:
         """Run the station; `recipe` overrides fields of its recipe."""
@@ -91,7 +95,9 @@ class LineWorld:
                 }
             ),
         )
-        runtime = RuntimeSettings(device="cpu", max_batch=max_batch, heartbeat=heartbeat, decoders=1)
+        runtime = RuntimeSettings(
+            device="cpu", max_batch=max_batch, heartbeat=heartbeat, decoders=1, http=http, disk=disk or DiskSettings()
+        )
         return run_station(
             station, runtime, self.records, self.images, once=once, stop=stop or threading.Event(), progress=progress
         )

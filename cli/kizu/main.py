@@ -25,6 +25,7 @@ from kizu.commands.records import (
     db_upgrade,
     db_verify,
 )
+from kizu.commands.status import status_command
 from kizu.commands.synth import synth_command
 from kizu.commands.train import train_command
 from kizu.commands.users import user_add, user_change, user_list
@@ -47,6 +48,7 @@ app.command("calibrate")(calibrate_command)
 app.command("evaluate")(evaluate_command)
 app.command("inspect")(inspect_command)
 app.command("run")(run_command)
+app.command("status")(status_command)
 app.command("dashboard")(dashboard_command)
 app.command("report")(report_command)
 data.command("check")(check_command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -83,6 +84,11 @@ class Records:
         """
         require_current(settings)
         return cls(settings)
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file; None for PostgreSQL."""
+        return self._file
 
     @contextmanager
     def unit(self, *, read_only: bool = False) -> Iterator[Unit]:

@@ -19,6 +19,7 @@ from kizu_pipeline.decoders import Decode
 from kizu_pipeline.patience import Patience
 from kizu_pipeline.publishing.station import Publishing
 from kizu_pipeline.settings import RuntimeSettings
+from kizu_pipeline.sources.base import Queue
 
 if TYPE_CHECKING:
     from kizu_inspect.inspector import Inspector
@@ -96,6 +97,10 @@ class ExplanationStep:
         """Whether maps are to be made from what a verdict has left."""
         return bool(self._due)
 
+    def queues(self) -> dict[str, Queue]:
+        """The maps that wait for what a verdict has left; any thread may ask."""
+        return {"maps": Queue(sum(len(due.uids) for due in self._due.copy()))}
+
     def make_beside(self, verdicts_s: float) -> tuple[int, int]:
         """Make as many of those maps as are likely to take as long as the verdicts took: how many, and how many failed.
 
@@ -140,8 +145,10 @@ class ExplanationStep:
             outcomes = self._made_of(self._pending())
         except RecordsAway as error:
             self._not_before = time.monotonic() + AWAY_S
+            self._patience.state.records_away(self, str(error))
             _log.error("pending maps must wait", error=str(error), for_s=AWAY_S)
             return 0, 0
+        self._patience.state.records_back(self)
         made = self._record(outcomes)
         return made, len(outcomes) - made
 

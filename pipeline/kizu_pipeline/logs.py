@@ -3,11 +3,34 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 import structlog
 
-__all__ = ["configure_logging"]
+__all__ = ["configure_logging", "hearing_errors", "let_hear"]
+
+_listeners: list[Callable[[str], None]] = []
+
+
+@contextmanager
+def hearing_errors(listen: Callable[[str], None]) -> Iterator[None]:
+    """Call `listen` with the text of each line at level error or above, for the length of the `with` block."""
+    _listeners.append(listen)
+    try:
+        yield
+    finally:
+        _listeners.remove(listen)
+
+
+def let_hear(_logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """The processor of the log that lets them hear."""
+    if _listeners and method in ("error", "exception", "critical"):
+        why = event.get("error") or event.get("reason")
+        for listen in _listeners:
+            listen(str(event.get("event")) + (f": {why}" if why else ""))
+    return event
 
 
 def configure_logging(stream: TextIO | None = None) -> None:
@@ -15,6 +38,7 @@ def configure_logging(stream: TextIO | None = None) -> None:
     on_terminal = (stream or sys.stderr).isatty()
     processors: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
+        let_hear,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if on_terminal:

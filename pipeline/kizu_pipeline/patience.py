@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 import structlog
 
 from kizu_inspect.errors import RecordsAway
+from kizu_pipeline.observing.state import LineState
 
 __all__ = ["Patience"]
 
@@ -24,8 +25,9 @@ _log = structlog.get_logger("kizu.line")
 class Patience:
     """Repeats what the records refuse for now, until they take it or the service is to stop."""
 
-    def __init__(self, stop: threading.Event, *, beat: Callable[[], None]) -> None:
-        """`beat` is called before each try: a line that waits is alive."""
+    def __init__(self, stop: threading.Event, *, beat: Callable[[], None], state: LineState) -> None:
+        """`beat` is called before each try: a line that waits is alive. `state` is told what is away."""
+        self.state = state
         self._stop = stop
         self._beat = beat
 
@@ -34,15 +36,25 @@ class Patience:
 
         Raises RecordsAway where the service is to stop meanwhile: nothing of it was kept, and the next start does it again.
         """
+        asking = object()
+        try:
+            return self._kept(work, asking)
+        finally:
+            self.state.records_back(asking)
+
+    def _kept(self, work: Callable[[], T], asking: object) -> T:
         pause, away_since = FIRST_S, None
         while True:
             self._beat()
             try:
-                result = work()
+                with self.state.asking_records():
+                    result = work()
             except RecordsAway as error:
                 if self._stop.is_set():
                     raise
                 away_since = away_since or time.monotonic()
+                self.state.records_away(asking, str(error))
+                self.state.count("records_retried")
                 _log.error("records are away; waiting", error=str(error), next_try_s=pause)
                 self._stop.wait(pause)
                 pause = min(2 * pause, LONGEST_S)

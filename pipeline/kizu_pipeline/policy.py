@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from typing import Literal
 
-from kizu_db.values import ExplanationState
+from kizu_db.values import ExplanationState, NewInspection
 from kizu_inspect.results import Judgement, Verdict
 
-__all__ = ["drawn_for_audit", "explanation_due"]
+__all__ = ["drawn_for_audit", "explanation_due", "picture_may_go"]
 
 
 def drawn_for_audit(source: str, key: str, share: float) -> bool:
@@ -28,3 +29,13 @@ def explanation_due(judgement: Judgement, policy: Literal["flagged", "all", "on_
     if policy == "all" or judgement.verdict.flagged or audit:
         return ExplanationState.PENDING
     return ExplanationState.NONE
+
+
+def picture_may_go(inspection: NewInspection, held_lots: Collection[str]) -> bool:
+    """Whether the record is enough where the disk is nearly full: of a part that passed, and that nobody is to look at.
+
+    `held_lots` are names; the empty one holds the parts of which no lot is known.
+    """
+    passed = inspection.judgement.verdict is Verdict.PASS
+    due = inspection.audit or inspection.explanation_state is not ExplanationState.NONE
+    return passed and not due and (inspection.lot or "") not in held_lots

@@ -2,6 +2,8 @@
 
     picture into the image store ─▶ transaction 1 (inspection, event, map pending) ─▶ file to done/ ─▶ transaction 2 (map)
 
+While the disk is nearly full the picture is stored after its verdict, or, of a part that passes, not at all.
+
 Killed at any instant, the next start finds each file either without a row (it is judged) or with one (it is only put away).
 """
 
@@ -25,10 +27,13 @@ from kizu_inspect.errors import ConfigError, KizuError
 from kizu_inspect.results import Verdict
 from kizu_pipeline.decoders import DecoderPool, memory_mb_for
 from kizu_pipeline.explaining import ExplanationStep
+from kizu_pipeline.observing.observe import Observer, observe
+from kizu_pipeline.observing.state import LineState
 from kizu_pipeline.patience import Patience
 from kizu_pipeline.publishing.station import Publishing, open_publishing
 from kizu_pipeline.settings import RuntimeSettings, StationSettings
 from kizu_pipeline.sources import Intake, open_intake
+from kizu_pipeline.sources.base import Queue
 from kizu_pipeline.stages.attempts import Attempts
 from kizu_pipeline.stages.conveyor import Conveyor, Pulse, Stage
 from kizu_pipeline.stages.items import Items, JudgedItems
@@ -69,6 +74,22 @@ def run_station(
     SourceError (camera or folder lost), and at the end of `once` KizuError for files that are recorded but could not be put
     away. After any of them a new start goes on where this one ended.
     """
+    watched = observe(station.id, runtime, stop, images=image_store.path, database=records.file)
+    with watched as observer:
+        return _run(station, runtime, records, image_store, observer, once=once, stop=stop, progress=progress)
+
+
+def _run(
+    station: StationSettings,
+    runtime: RuntimeSettings,
+    records: Records,
+    image_store: ImageStore,
+    observer: Observer,
+    *,
+    once: bool,
+    stop: threading.Event,
+    progress: Callable[[int], None],
+) -> RunSummary:
     # Threads that wait by turning take the cores that decoding, recording and the dashboard need: beside two busy programs the
     # same line judged 30 pictures a second instead of 130. OpenMP reads this when torch loads it.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -86,7 +107,7 @@ def run_station(
     memory_mb = runtime.decoder_mb or memory_mb_for(recipe.max_megapixels)
     with (
         DecoderPool(runtime.decoders, memory_mb=memory_mb) as decoders,
-        open_intake(station, runtime, once=once, stop=stop) as intake,
+        observer.watching(open_intake(station, runtime, once=once, stop=stop)) as intake,
         open_publishing(station, records, once=once, stop=stop) as publishing,
     ):
         with records.unit() as unit:
@@ -97,7 +118,18 @@ def run_station(
         gc.collect()
         gc.freeze()
         line = _Line(
-            station, runtime, inspector, recipe_row, records, image_store, intake, decoders, publishing, stop, progress
+            station,
+            runtime,
+            inspector,
+            recipe_row,
+            records,
+            image_store,
+            intake,
+            decoders,
+            publishing,
+            observer.state,
+            stop,
+            progress,
         )
         _log.info("started", station=station.id, source=intake.source, model=inspector.model.hash, device=inspector.device)
         try:
@@ -122,25 +154,26 @@ class _Line:
         intake: Intake,
         decoders: DecoderPool,
         publishing: Publishing,
+        state: LineState,
         stop: threading.Event,
         progress: Callable[[int], None],
     ) -> None:
         self._inspector = inspector
         self._stop = stop
         self._drain_s = runtime.drain_s
-        self._pulse = Pulse(runtime.heartbeat)
-        patience = Patience(stop, beat=self._pulse.beat)
+        self._pulse = Pulse(runtime.heartbeat, beat=state.beat)
+        patience = Patience(stop, beat=self._pulse.beat, state=state)
         self._attempts = Attempts(intake.folder)
         self._putting_away = PuttingAway(intake)
         self._loaded: Conveyor[Items] = Conveyor(1, self._pulse)
         self._judged: Conveyor[JudgedItems] = Conveyor(1, self._pulse)
         self._due: queue.SimpleQueue[Due] = queue.SimpleQueue()
         self._reader = Reader(
-            intake, records, image_store, decoders, patience, self._putting_away, self._attempts,
+            intake, records, image_store, decoders, patience, self._putting_away, self._attempts, state,
             decoding_threads=runtime.decoders, max_batch=runtime.max_batch,
         )  # fmt: skip
         self._recorder = Recorder(
-            station, recipe_row, records, patience, self._putting_away, self._attempts, publishing,
+            station, recipe_row, records, image_store, patience, self._putting_away, self._attempts, publishing, state,
             source=intake.source, model_hash=inspector.model.hash, device=inspector.device, let_explain=self._due.put,
             progress=progress,
         )  # fmt: skip
@@ -155,6 +188,9 @@ class _Line:
             publishing=publishing,
             decode=decoders.decode,
         )
+        state.watch_queues("maps", self._explaining.queues)
+        state.watch_queues("line", lambda: {"loaded": Queue(self._loaded.depth), "judged": Queue(self._judged.depth)})
+        state.running(model=inspector.model.hash, device=str(inspector.device), recipe=recipe_row.id, source=intake.source)
         self._handed_over = 0
         """Batches that were given to the recorder."""
         self._look_again = 0.0

@@ -12,6 +12,8 @@ from pydantic import Field, field_validator, model_validator
 from kizu_inspect.recipe import Device, Recipe
 from kizu_inspect.settings import Settings
 from kizu_pipeline.camera_settings import CameraSource, GenicamSource
+from kizu_pipeline.disk import DiskSettings
+from kizu_pipeline.observing.settings import HttpSettings
 from kizu_pipeline.publishing.settings import MqttTarget, PublishTarget
 
 __all__ = ["CameraSource", "FolderSource", "GenicamSource", "RuntimeSettings", "StationSettings", "check_apart"]
@@ -167,3 +169,10 @@ class RuntimeSettings(Settings):
         default=None, title="Heartbeat",
         description="File that each turn of the line's loop touches; an old one tells of a stuck line.",
     )  # fmt: skip
+    http: HttpSettings | None = Field(
+        default=None, title="HTTP",
+        description="Where /healthz, /readyz, /metrics and /status.json are answered; nowhere by default. {} takes port 9108.",
+    )  # fmt: skip
+    disk: DiskSettings = Field(
+        default=DiskSettings(), title="Disk", description="How full the disks of image store and SQLite file may become."
+    )

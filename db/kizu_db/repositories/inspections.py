@@ -113,6 +113,7 @@ class Inspections:
             "width_px": judgement.width_px,
             "height_px": judgement.height_px,
             "image_sha256": new.image_sha256,
+            "image_pruned_at": None if new.image_kept else new.judged_at,
             "image_name": new.image_name,
             "model_hash": new.model_hash,
             "recipe_id": new.recipe_id,

@@ -53,6 +53,8 @@ class NewInspection:
     judgement: Judgement
     image_sha256: str | None = None
     """The picture's name in the image store; None where there is no picture."""
+    image_kept: bool = True
+    """Whether it is there; else its hash alone is recorded, as of a picture that retention let go."""
     image_name: str
     """The file's name, or what a camera calls the frame ("frame 12")."""
     model_hash: str | None = None

@@ -12,7 +12,7 @@ from kizu_inspect.results import ImageRGB
 from kizu_pipeline.decoders import Decode
 from kizu_pipeline.naming import PartIdentity
 
-__all__ = ["Intake", "Picture", "Work"]
+__all__ = ["Intake", "Picture", "Queue", "Work"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,15 @@ class Picture:
     """The file ending that fits the bytes, such as ".png"."""
     image: ImageRGB
     timings_ms: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Queue:
+    """What waits at one place of the line."""
+
+    depth: int
+    oldest_s: float | None = None
+    """Since when its oldest item waits (monotonic, s); None where none does, or nobody knows."""
 
 
 class Work(Protocol):
@@ -44,6 +53,10 @@ class Work(Protocol):
     @property
     def captured_at(self) -> datetime:
         """When it was taken; aware, UTC."""
+
+    @property
+    def seen_s(self) -> float:
+        """When it was triggered or first seen (monotonic, s): its deadline counts from then."""
 
     def load(self, decode: Decode) -> Picture | None:
         """The picture; None where it vanished or is being changed. Raises ImageError where it cannot be read."""

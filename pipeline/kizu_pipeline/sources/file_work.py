@@ -85,6 +85,11 @@ class FileWork:
             return datetime.now(UTC)
 
     @property
+    def seen_s(self) -> float:
+        """When this version of the file was first seen (monotonic, s)."""
+        return self.intake.first_seen_s(self.found)
+
+    @property
     def _path(self) -> Path:
         return self.intake.root / self.found.relative
 

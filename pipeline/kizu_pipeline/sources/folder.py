@@ -20,7 +20,7 @@ from kizu_inspect.errors import SourceError
 from kizu_pipeline.locks import folder_lock
 from kizu_pipeline.naming import printable
 from kizu_pipeline.settings import FolderSource
-from kizu_pipeline.sources.base import Work
+from kizu_pipeline.sources.base import Queue, Work
 from kizu_pipeline.sources.file_work import FileWork
 from kizu_pipeline.sources.scan import FoundFile, Oddity, Version, scan
 from kizu_pipeline.sources.watch import watch_folder
@@ -96,6 +96,8 @@ class FolderIntake:
         self._doubted: dict[PurePath, _Unsettled] = {}
         """What was complete and could not be read or decoded."""
         self._postponed: dict[PurePath, float] = {}
+        self._first_seen_s: dict[tuple[PurePath, Version], float] = {}
+        """Of each version of a file that the last look found."""
         self._warned: set[PurePath] = set()
         self._in_work: set[PurePath] = set()
         """What was taken and is not finished: its file lies there still."""
@@ -127,6 +129,10 @@ class FolderIntake:
         """Pass this file over for some seconds."""
         if isinstance(work, FileWork):
             self._postponed[work.found.relative] = time.monotonic() + _POSTPONED_S
+
+    def first_seen_s(self, found: FoundFile) -> float:
+        """When this version of the file was first seen (monotonic, s)."""
+        return self._first_seen_s.get((found.relative, found.version), time.monotonic())
 
     def is_open(self, path: Path) -> bool:
         """Whether a program of this machine has the file open for writing, as far as that can be known."""
@@ -170,6 +176,15 @@ class FolderIntake:
         """Whether files are there that are not complete yet, or in work."""
         return bool(self._unsettled or self._in_work)
 
+    def queues(self) -> dict[str, Queue]:
+        """The files that wait to be taken, and those that are not complete yet; any thread may ask."""
+        first = None
+        with suppress(IndexError):  # taken meanwhile
+            first = self.first_seen_s(self._ready[0])
+        incomplete = self._unsettled
+        since = min((one.since for one in incomplete.values()), default=None)
+        return {"ready": Queue(len(self._ready), first), "incomplete": Queue(len(incomplete), since)}
+
     @property
     def ended(self) -> bool:
         """Never: a folder may always get another file."""
@@ -192,13 +207,17 @@ class FolderIntake:
         ready: list[FoundFile] = []
         unsettled: dict[PurePath, _Unsettled] = {}
         seen = set(self._in_work)
+        first_seen_s: dict[tuple[PurePath, Version], float] = {}
         try:
             for found in scan(self.root, temporary_suffixes=self.settings.temporary_suffixes, ignored=self.settings.ignored):
                 if isinstance(found, Oddity):
                     self._warn(found)
-                elif found.relative in self._postponed or found.relative in self._in_work:
                     continue
-                elif (waits := self._incomplete(found, now)) is None:
+                of_version = (found.relative, found.version)
+                first_seen_s[of_version] = self._first_seen_s.get(of_version, now)
+                if found.relative in self._postponed or found.relative in self._in_work:
+                    continue
+                if (waits := self._incomplete(found, now)) is None:
                     ready.append(found)
                     seen.add(found.relative)
                 else:
@@ -211,6 +230,7 @@ class FolderIntake:
                 next_step="Bring the folder back and start again; nothing is lost.",
             ) from error
         self._unsettled = unsettled
+        self._first_seen_s = first_seen_s
         self._doubted = {path: doubt for path, doubt in self._doubted.items() if path in seen}
         self._ready = deque(sorted(ready, key=lambda found: (found.mtime_ns, found.relative)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -34,6 +34,8 @@ class FrameWork:
     image: ImageRGB | None
     error: str | None = None
     """Why it cannot be judged."""
+    seen_s: float = field(default_factory=time.monotonic)
+    """When it was grabbed, or the time of its trigger (monotonic, s)."""
 
     def load(self, _decode: Decode) -> Picture:
         """The frame and its PNG bytes. Raises ImageError where it cannot be judged."""

@@ -17,7 +17,7 @@ from kizu_inspect.errors import ImageError, SourceError
 from kizu_inspect.results import ImageRGB
 from kizu_pipeline.camera_settings import LiveSource
 from kizu_pipeline.naming import PartIdentity
-from kizu_pipeline.sources.base import Work
+from kizu_pipeline.sources.base import Queue, Work
 from kizu_pipeline.sources.capture import Capture, next_beat
 from kizu_pipeline.sources.frames import FrameWork
 
@@ -82,6 +82,8 @@ class LiveCamera:
         """How many frames in a row were the same as the one before."""
         self.counts: Counter[str] = Counter()
         """connected, lost, frozen (frames), unfit (frames that came incomplete or not to be understood), dropped (frames)."""
+        self.connected = False
+        """Whether the camera is open now."""
         self._thread = threading.Thread(target=self._read, args=(capture,), name="kizu-camera", daemon=True)
         self._thread.start()
 
@@ -94,6 +96,7 @@ class LiveCamera:
                 try:
                     capture = capture or self._open_anew()
                     self.counts["connected"] += 1
+                    self.connected = True
                     if self.counts["connected"] > 1 or not self._once:
                         _log.info("camera connected", camera=self._shown, times=self.counts["connected"])
                     lost = self._take_from(capture)
@@ -106,6 +109,7 @@ class LiveCamera:
                 if lost is None or self._closing.is_set():
                     continue
                 self.counts["lost"] += 1
+                self.connected = False
                 if self._once:
                     self._lost = lost
                     return
@@ -234,6 +238,12 @@ class LiveCamera:
 
     def finished(self, work: Work) -> None:
         """Nothing to do: a frame is given once."""
+
+    def queues(self) -> dict[str, Queue]:
+        """The frames that wait to be taken; any thread may ask."""
+        with self._changed:
+            oldest = self._waiting_frames[0].seen_s if self._waiting_frames else None
+            return {"ready": Queue(len(self._waiting_frames), oldest)}
 
     def postpone(self, work: Work) -> None:
         """Never needed: a frame has nothing to put away."""

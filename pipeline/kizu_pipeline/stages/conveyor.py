@@ -16,7 +16,7 @@ __all__ = ["Conveyor", "Pulse", "Stage"]
 T = TypeVar("T")
 
 _TURN_S: Final = 0.2
-_FRESH_S: Final = 60.0
+_FRESH_S: Final = 30.0
 
 _log = structlog.get_logger("kizu.line")
 
@@ -24,19 +24,23 @@ _log = structlog.get_logger("kizu.line")
 class Pulse:
     """Tells a supervisor that every stage of the line still turns."""
 
-    def __init__(self, path: Path | None) -> None:
-        """`path` is the file that is touched; None: none."""
+    def __init__(self, path: Path | None, *, beat: Callable[[], None]) -> None:
+        """`path` is the file that is touched; None: none. `beat` is called as often."""
         self._path = path
+        self._beat = beat
         self._turned: dict[str, float] = {}
         self._touched = 0.0
 
     def beat(self) -> None:
-        """The calling stage turns. The file is touched where all the others did so in the last minute."""
+        """The calling stage turns. It counts where all the others did so lately: one that hangs is not hidden by the others."""
         now = time.monotonic()
         self._turned[threading.current_thread().name] = now
-        if self._path is None or now - self._touched < _TURN_S or now - min(self._turned.values()) > _FRESH_S:
+        if now - self._touched < _TURN_S or now - min(self._turned.copy().values()) > _FRESH_S:
             return
         self._touched = now
+        self._beat()
+        if self._path is None:
+            return
         try:
             self._path.touch()
         except OSError as error:  # a line that judges goes on; its supervisor sees the old heartbeat

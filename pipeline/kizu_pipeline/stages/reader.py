@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections import deque
@@ -17,6 +18,7 @@ from kizu_db.records import Records
 from kizu_db.values import InspectionRecord
 from kizu_inspect.errors import ImageError
 from kizu_pipeline.decoders import DecoderPool
+from kizu_pipeline.observing.state import LineState
 from kizu_pipeline.patience import Patience
 from kizu_pipeline.sources import Intake, Picture, Work
 from kizu_pipeline.stages.attempts import Attempts
@@ -47,6 +49,7 @@ class Reader:
         patience: Patience,
         putting_away: PuttingAway,
         attempts: Attempts,
+        state: LineState,
         *,
         decoding_threads: int,
         max_batch: int,
@@ -58,6 +61,7 @@ class Reader:
         self._patience = patience
         self._putting_away = putting_away
         self._attempts = attempts
+        self._state = state
         self._decoding_threads = decoding_threads
         self._max_batch = max_batch
         self.only_moved = 0
@@ -173,6 +177,8 @@ class Reader:
             return error
 
     def _stored(self, work: Work, picture: Picture) -> Loaded:
+        if self._state.drops_passed:
+            return Loaded(work, picture, hashlib.sha256(picture.data).hexdigest(), None)
         started = time.perf_counter()
         sha256 = self._patience.kept(lambda: self._image_store.put(picture.data, suffix=picture.suffix))
         return Loaded(work, picture, sha256, (time.perf_counter() - started) * 1e3)

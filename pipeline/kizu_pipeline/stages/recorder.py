@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from kizu_db.image_store import ImageStore
 from kizu_db.records import Records, Unit
 from kizu_db.values import ExplanationState, NewInspection, RecipeRow
 from kizu_inspect.errors import AlreadyInspected
 from kizu_inspect.results import Judgement, Verdict
+from kizu_pipeline.observing.state import LineState
 from kizu_pipeline.patience import Patience
-from kizu_pipeline.policy import drawn_for_audit, explanation_due
+from kizu_pipeline.policy import drawn_for_audit, explanation_due, picture_may_go
 from kizu_pipeline.publishing.station import Publishing
 from kizu_pipeline.settings import StationSettings
 from kizu_pipeline.sources import Work
 from kizu_pipeline.stages.attempts import Attempts
 from kizu_pipeline.stages.conveyor import Conveyor
-from kizu_pipeline.stages.items import JudgedItems, Loaded
+from kizu_pipeline.stages.items import Items, JudgedItems, Loaded, Unreadable
 from kizu_pipeline.stages.putting_away import PuttingAway
 
 if TYPE_CHECKING:
@@ -43,10 +45,12 @@ class Recorder:
         station: StationSettings,
         recipe_row: RecipeRow,
         records: Records,
+        image_store: ImageStore,
         patience: Patience,
         putting_away: PuttingAway,
         attempts: Attempts,
         publishing: Publishing,
+        state: LineState,
         *,
         source: str,
         model_hash: str,
@@ -62,6 +66,8 @@ class Recorder:
         self._putting_away = putting_away
         self._attempts = attempts
         self._publishing = publishing
+        self._image_store = image_store
+        self._state = state
         self._source = source
         self._model_hash = model_hash
         self._device = device
@@ -100,9 +106,11 @@ class Recorder:
             else:
                 news.append(self._row(item.work, Judgement(verdict=Verdict.ERROR, reason=item.error)))
                 at.append(None)
+        news = self._kept(judged.items, news)
         uids = self._recorded(news)
         for item, uid, new in zip(judged.items, uids, news, strict=True):
             self._report(uid, new)
+            self._state.judged(item.work, new)
             loaded = isinstance(item, Loaded)
             self.quarantined += not loaded
             self._putting_away.put_away(item.work, uid, error=None if loaded else new.judgement.reason)
@@ -116,6 +124,27 @@ class Recorder:
         if due and judged.batch is not None:
             self._let_explain((judged.batch, due))
         self._progress(self.done)
+
+    def _kept(self, items: Items, news: Sequence[NewInspection]) -> list[NewInspection]:
+        """Those whose picture is not stored yet: it is now, or the row will say that it was not kept."""
+        if all(not isinstance(item, Loaded) or item.store_ms is not None for item in items):
+            return list(news)
+        held = self._patience.kept(self._held_lots)
+
+        def keep(item: Loaded | Unreadable, new: NewInspection) -> NewInspection:
+            if not isinstance(item, Loaded) or item.store_ms is not None:
+                return new
+            if picture_may_go(new, held):
+                self._state.count("pictures_not_kept")
+                return replace(new, image_kept=False)
+            self._patience.kept(lambda: self._image_store.put(item.picture.data, suffix=item.picture.suffix))
+            return new
+
+        return [keep(item, new) for item, new in zip(items, news, strict=True)]
+
+    def _held_lots(self) -> set[str]:
+        with self._records.unit(read_only=True) as unit:
+            return {held.name for held in unit.lots.held()}
 
     def _recorded(self, news: Sequence[NewInspection]) -> list[str]:
         """Transaction 1: the rows of one batch, all or none. Returns their uids."""
@@ -150,7 +179,11 @@ class Recorder:
             image_sha256=one.sha256,
             model_hash=self._model_hash,
             device=self._device,
-            timings_ms={**one.picture.timings_ms, "store": one.store_ms, "judge": judge_ms},
+            timings_ms={
+                **one.picture.timings_ms,
+                **({} if one.store_ms is None else {"store": one.store_ms}),
+                "judge": judge_ms,
+            },
             explanation_state=explanation_due(judgement, self._recipe.explanation.policy, audit=audit),
             audit=audit,
             audit_probability=share if may_be_drawn else None,
