@@ -9,7 +9,7 @@ COPY db db
 COPY pipeline pipeline
 COPY dashboard dashboard
 COPY cli cli
-RUN pip install --no-cache-dir -c constraints.txt '.[mqtt]' \
+RUN pip install --no-cache-dir -c constraints.txt '.[modbus,mqtt]' \
     && useradd --create-home --uid 10001 kizu \
     && install -d -o kizu -g kizu /var/lib/kizu
 USER kizu

@@ -78,13 +78,15 @@ class LineWorld:
         publish: PublishTarget | None = None,
         http: HttpSettings | None = None,
         disk: DiskSettings | None = None,
+        line: dict[str, Any] | None = None,
         **recipe: Any,
     ) -> RunSummary:
-        """Run the station; `recipe` overrides fields of its recipe."""
+        """Run the station; `recipe` overrides fields of its recipe, `line` adds to the station's settings."""
         station = StationSettings(
             id="press-3",
             source=source or self.folder(),
             publish=publish,
+            **(line or {}),
             recipe=Recipe(
                 **{
                     "bundle": self.bundle,

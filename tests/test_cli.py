@@ -14,17 +14,19 @@ import cv2
 import numpy as np
 import pytest
 import structlog
+import typer
 import yaml
 from typer.testing import CliRunner
 
 from kizu.config import load_config
 from kizu.demo import DemoScale
-from kizu.main import app
+from kizu.main import COMMANDS, GROUPS, build_app
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
 from kizu_inspect.errors import ConfigError
 from kizu_inspect.picture.images import encode_png
 from kizu_inspect.synth import draw_part
+from whole_cli import app
 
 run = CliRunner().invoke
 
@@ -231,3 +233,36 @@ def test_a_mistake_is_one_line_and_exit_code_2(arguments: list[str], said: str, 
     assert done.returncode == 2
     assert done.stderr.startswith(said)
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_command_that_is_not_asked_for_shows_the_help_that_it_has() -> None:
+    whole, light = (typer.main.get_command(build_app(arguments)) for arguments in (None, ["--help"]))
+    assert list(light.commands) == list(whole.commands)  # type: ignore[attr-defined]
+    for name in (*COMMANDS, *GROUPS):
+        ours, theirs = light.commands[name], whole.commands[name]  # type: ignore[attr-defined]
+        assert ours.help == theirs.help
+        for below, command in getattr(theirs, "commands", {}).items():
+            assert ours.commands[below].help == command.help
+
+
+def test_help_imports_no_command() -> None:
+    code = (
+        "import sys; sys.argv = ['kizu', '--help']\n"
+        "from kizu.main import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert end.code in (0, None)\n"
+        "heavy = {'torch', 'numpy', 'cv2', 'sqlalchemy', 'pydantic', 'streamlit'} & set(sys.modules)\n"
+        "sys.exit(f'imported: {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "run" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["db", "nonsense"], ["--json", "-", "run"]])
+def test_what_is_no_command_is_told(arguments: list[str]) -> None:
+    code = f"import sys; sys.argv = ['kizu', *{arguments!r}]; from kizu.main import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "No such" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -13,11 +13,11 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from backup_world import PROGRAMS, content, fill
-from kizu.main import app
 from kizu_db.image_store import ImageStore
 from kizu_db.migrations import current_version, head_version, upgrade
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
+from whole_cli import app
 
 FIRST_VERSION = "0001"
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from kizu.main import app
 from kizu_inspect.bundle import Bundle
 from kizu_inspect.errors import ConfigError
 from kizu_inspect.picture.decoding import decode_image
 from kizu_inspect.synth import write_set
+from whole_cli import app
 
 run = CliRunner().invoke
 

@@ -10,9 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from formats_world import manifest, picture, voc_xml, write_mvtec, write_voc, write_yolo
-from kizu.main import app
 from kizu_inspect.errors import ConfigError, DataError
 from kizu_inspect.labelled.dataset import read_labelled
+from whole_cli import app
 
 run = CliRunner().invoke
 

@@ -15,8 +15,8 @@ import yaml
 from typer.testing import CliRunner
 
 from dashboard_world import Plant, filled_plant
-from kizu.main import app
 from kizu_inspect.errors import ConfigError, SchemaError
+from whole_cli import app
 
 run = CliRunner().invoke
 BEFORE_MIDNIGHT = datetime(2026, 3, 2, 14, 55, tzinfo=UTC)

@@ -13,13 +13,13 @@ from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
 from db_examples import inspection, raw, review
-from kizu.main import app
 from kizu_db.image_store import ImageStore
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
 from kizu_inspect.errors import KizuError, NotAllowed, SchemaError
 from kizu_inspect.results import Verdict
 from test_db_retention import NOW, put
+from whole_cli import app
 
 OLD = NOW - timedelta(days=4000)
 

@@ -24,7 +24,7 @@ def test_every_shipped_file_loads(path: Path) -> None:
 
 
 def test_every_kind_is_there() -> None:
-    assert {path.stem for path in CONFIGS} == {"camera", "folder", "genicam", "postgresql", "stream"}
+    assert {path.stem for path in CONFIGS} == {"camera", "folder", "genicam", "plc", "postgresql", "stream"}
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from db_examples import SCRATCH, explanation, inspection, model
 from kizu_dashboard.markup import region_table
-from kizu_dashboard.wording import map_name, map_subject, size_texts
+from kizu_dashboard.wording import map_name, map_subject, signal_text, size_texts
 from kizu_db.records import Records
+from kizu_db.values import Signal
 from kizu_inspect.results import MapStatus, Region
 
 
@@ -70,3 +73,16 @@ def test_the_table_of_regions_has_dashes_where_the_record_has_no_sizes() -> None
     first, second = table.split("<tr>")[2:]
     assert "<td>2.6 × 0.3 mm<br>26 × 3 px</td><td>0.8 mm²<br>81 px²</td>" in first
     assert "<td>&lt;b&gt;</td><td>0.30</td><td>10 %</td><td>–</td><td>–</td>" in second
+
+
+def test_a_signal_says_what_the_control_was_told_and_whether_it_has_it() -> None:
+    zone, at = ZoneInfo("Asia/Seoul"), datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
+    given = Signal(sent="NG", sent_at=at, acknowledged_at=at, late_ms=None, note="")
+    assert signal_text(given, zone) == "NG at 2026-03-01 12:00:00 KST · acknowledged"
+    late = replace(given, acknowledged_at=None, late_ms=7.6, note="late: no verdict by the deadline")
+    assert signal_text(late, zone) == (
+        "NG at 2026-03-01 12:00:00 KST · not acknowledged · 8 ms after its deadline · late: no verdict by the deadline"
+    )
+    assert signal_text(Signal(sent="none", sent_at=None, acknowledged_at=None, late_ms=None, note="away"), zone) == (
+        "nothing was sent · away"
+    )

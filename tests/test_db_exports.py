@@ -28,7 +28,7 @@ from kizu_db.exports.tables import export_csv, export_parquet
 from kizu_db.migrations import upgrade
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
-from kizu_db.values import InspectionRecord
+from kizu_db.values import InspectionRecord, NewSignal
 from kizu_inspect.errors import ConfigError, RecordError
 from kizu_inspect.results import RegionCheck, Verdict
 
@@ -43,7 +43,7 @@ def told(records: Records) -> list[InspectionRecord]:
             part='=HYPERLINK("x")', view="top", lot="-L7", part_generated=True, image_sha256="cd" * 32, model_hash=model().hash,
             recipe_id=recipe.id, device="cpu", timings_ms={"decode": 0.1 + 0.2, "judge": 7.0},
             audit=True, audit_probability=0.01,
-            captured_at=NOON + timedelta(microseconds=1),
+            captured_at=NOON + timedelta(microseconds=1), measured={"mean": 0.1 + 0.2},
         )  # fmt: skip
         uids = [unit.inspections.add(full)]
         unit.inspections.store_explanation(uids[0], explanation("cam"))
@@ -54,6 +54,9 @@ def told(records: Records) -> list[InspectionRecord]:
         uids.append(unit.inspections.add(inspection(Verdict.PASS)))
         unit.inspections.fail_explanation(uids[2], "out of memory")
         unit.reviews.add(review(uids[2], reviewer="@kim"))
+        unit.signals.add(
+            [NewSignal(uid=uids[0], sent="NG", sent_at=NOON, acknowledged_at=None, late_ms=0.1 + 0.2, note="=late")]
+        )
     found = list(each_record(records))
     assert [record.row.uid for record in found] == uids
     return found
@@ -76,6 +79,11 @@ def expected_rows(found: list[InspectionRecord]) -> dict[str, list[dict[str, Any
                 "score_without_regions": check.score_without if check else None,
                 "score_of_regions_only": check.score_only if check else None,
                 "defect_class": record.reviews[-1].defect_class if record.reviews else None,
+                "measured": record.measured or {},
+                "signal": record.signal.sent if record.signal else None,
+                "signal_at": record.signal.sent_at if record.signal else None,
+                "signal_late_ms": record.signal.late_ms if record.signal else None,
+                "signal_note": record.signal.note if record.signal else None,
             }
         )
         rows["regions"] += [
@@ -116,7 +124,8 @@ def test_every_value_comes_back_from_parquet(
         table = file.read()
         assert table.schema == SCHEMAS[name]
         back = [
-            row | {key: dict(row[key]) for key in ("probabilities", "timings_ms") if key in row} for row in table.to_pylist()
+            row | {key: dict(row[key]) for key in ("probabilities", "timings_ms", "measured") if key in row}
+            for row in table.to_pylist()
         ]
         assert back == [{key: row[key] for key in SCHEMAS[name].names} for row in rows]
         if name == "inspections":

@@ -27,7 +27,7 @@ from kizu_db.permissions import Role
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
 from kizu_db.tables import Base
-from kizu_db.values import AuditStratum
+from kizu_db.values import AuditStratum, NewSignal
 from kizu_db.verifying import verify
 from kizu_inspect.errors import RecordError, SchemaError
 from kizu_inspect.results import Region, Verdict
@@ -55,6 +55,8 @@ def fill(settings: DatabaseSettings) -> str:
         unit.reviews.add(review(uid))
         unit.inspections.add(inspection(Verdict.REVIEW))
         unit.quarantine.add(unit.inspections.add(inspection(Verdict.ERROR)), "no picture")
+        told = {"sent_at": datetime.now(UTC), "acknowledged_at": None, "late_ms": 1.5, "note": "late"}
+        unit.signals.add([NewSignal(uid=uid, sent="NG", **told)])
         unit.outbox.add("press-3", "inspected", {"uid": uid})
         unit.reports.add("csv", b"a,b", {"station": None}, by="Mina", software="Kizu")
         unit.users.add("Mina", Role.ADMIN, by="root")

@@ -14,7 +14,6 @@ from safetensors.torch import save_file
 from torchvision import models
 from typer.testing import CliRunner
 
-from kizu.main import app
 from kizu_inspect.bundle import Bundle
 from kizu_inspect.errors import BundleError, ConfigError, DataError
 from kizu_inspect.explain import EXPLAINERS
@@ -26,6 +25,7 @@ from kizu_inspect.recipe import ExplanationSettings, Recipe
 from kizu_inspect.synth import write_set
 from kizu_inspect.training.adopt import IMAGENET_MEAN, IMAGENET_STD, adopt, adopted_classifier, architecture_of
 from kizu_inspect.training.settings import TrainingSettings, pictures_of
+from whole_cli import app
 
 SIDE = 64
 CPU = torch.device("cpu")

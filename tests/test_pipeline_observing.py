@@ -19,7 +19,6 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from kizu.main import app
 from kizu_db import engine
 from kizu_db.values import ExplanationState
 from kizu_db.verifying import verify_images
@@ -32,6 +31,7 @@ from kizu_pipeline.observing.settings import HttpSettings
 from kizu_pipeline.settings import CameraSource
 from line_world import ALL_PASS, ALL_REJECT, LineWorld, names_in
 from observed_world import free_port, observed_line
+from whole_cli import app
 
 run = CliRunner().invoke
 

@@ -28,6 +28,7 @@ from kizu_db.uid import new_uid
 from kizu_db.values import OutboxEvent
 from kizu_inspect.errors import ConfigError
 from kizu_inspect.results import Region, Verdict
+from kizu_pipeline.observing.state import LineState
 from kizu_pipeline.publishing import delivery
 from kizu_pipeline.publishing.events import explanation_payload, inspection_payload, message_of, read_schema
 from kizu_pipeline.publishing.settings import WebhookTarget
@@ -113,6 +114,22 @@ def test_what_is_recorded_arrives_once_and_in_order(records: Records, receiver: 
     assert receiver.headers[0]["Content-Type"] == "application/json"
     assert receiver.headers[0]["X-Plant"] == "1"
     assert "Authorization" not in receiver.headers[0]
+
+
+def test_what_waits_can_be_watched(records: Records, receiver: Receiver) -> None:
+    state = LineState(STATION, stop=threading.Event())
+    receiver.answer = lambda event: 422 if event["seq"] == 1 else 503
+    target = station(webhook(receiver.url, max_attempts=1))
+    with open_publishing(target, records, once=True, stop=threading.Event(), state=state) as publishing:
+        add(records, publishing, 3)
+    told = state.snapshot()
+    assert {name: queue["depth"] for name, queue in told["queues"].items()} == {"events": 2, "events_set_aside": 1}
+    assert told["queues"]["events"]["oldest_age_s"] >= 0
+    assert (told["events"]["receiver_away"], told["events"]["event_set_aside"]) == (1, 1)
+    receiver.answer = lambda _event: 200
+    with open_publishing(target, records, once=True, stop=threading.Event(), state=state):
+        pass
+    assert {name: queue["depth"] for name, queue in state.snapshot()["queues"].items()} == {"events": 0, "events_set_aside": 1}
 
 
 def test_an_event_goes_with_its_row_or_not_at_all(records: Records, receiver: Receiver) -> None:

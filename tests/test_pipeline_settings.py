@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from kizu_pipeline.line_signal.settings import ModbusSignal
 from kizu_pipeline.settings import CameraSource, FolderSource, RuntimeSettings, StationSettings
 
 
@@ -62,3 +63,24 @@ def test_every_setting_says_what_it_is(settings: Any) -> None:
     for name, field in settings.model_fields.items():
         assert field.title, name
         assert field.description, name
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        pytest.param(
+            {"commands_address": 24}, r"the registers 0 to 24 of the results and 24 to 42 of the commands overlap", id="overlap"
+        ),
+        pytest.param({"commands_address": 65520}, r"the last register would be 65538; there are 65536", id="beyond the end"),
+        pytest.param({"host": ""}, "at least 1 character", id="no host"),
+        pytest.param({"kind": "opcua"}, "Input should be 'modbus'", id="unknown kind"),
+        pytest.param({"acknowledge": 5}, "Extra inputs are not permitted", id="misspelt key"),
+    ],
+)
+def test_signal_settings_refuse(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        ModbusSignal.model_validate({"kind": "modbus", "host": "plc", **changes})
+
+
+def test_register_blocks_may_touch() -> None:
+    assert ModbusSignal(kind="modbus", host="plc", results_address=100, commands_address=81).part_registers == 16

@@ -1,78 +1,112 @@
-"""The `kizu` command."""
+"""The `kizu` command: which commands there are, each imported only when it is asked for."""
 
 from __future__ import annotations
 
+import ast
+import os
 import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
 
 import typer
 
-from kizu.commands.adopt import adopt_command
-from kizu.commands.backup import db_backup, db_restore
-from kizu.commands.calibrate import calibrate_command
-from kizu.commands.data import check_command, convert_command
-from kizu.commands.demo import demo_command
-from kizu.commands.evaluate import evaluate_command
-from kizu.commands.export import export_command
-from kizu.commands.inspect import inspect_command
-from kizu.commands.line import dashboard_command, report_command, run_command
-from kizu.commands.records import (
-    db_audit,
-    db_hold,
-    db_prune,
-    db_rebuild_rollups,
-    db_release,
-    db_stats,
-    db_upgrade,
-    db_verify,
-)
-from kizu.commands.status import status_command
-from kizu.commands.synth import synth_command
-from kizu.commands.train import train_command
-from kizu.commands.users import user_add, user_change, user_list
 from kizu_inspect.errors import KizuError
 
-__all__ = ["app", "main"]
+__all__ = ["COMMANDS", "GROUPS", "build_app", "main"]
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Inspect parts, and see why.")
-db = typer.Typer(no_args_is_help=True, help="Care of the records.")
-data = typer.Typer(no_args_is_help=True, help="Labelled pictures: what is wrong with them, and as a manifest.")
-user = typer.Typer(no_args_is_help=True, help="Who may do what.")
-app.add_typer(db, name="db")
-app.add_typer(user, name="user")
-app.add_typer(data, name="data")
-app.command("demo")(demo_command)
-app.command("synth")(synth_command)
-app.command("train")(train_command)
-app.command("adopt")(adopt_command)
-app.command("calibrate")(calibrate_command)
-app.command("evaluate")(evaluate_command)
-app.command("inspect")(inspect_command)
-app.command("run")(run_command)
-app.command("status")(status_command)
-app.command("dashboard")(dashboard_command)
-app.command("report")(report_command)
-data.command("check")(check_command)
-data.command("convert")(convert_command)
-db.command("upgrade")(db_upgrade)
-db.command("verify")(db_verify)
-db.command("audit")(db_audit)
-db.command("stats")(db_stats)
-db.command("prune")(db_prune)
-db.command("hold")(db_hold)
-db.command("release")(db_release)
-db.command("rebuild-rollups")(db_rebuild_rollups)
-user.command("add")(user_add)
-user.command("change")(user_change)
-user.command("list")(user_list)
-db.command("export")(export_command)
-db.command("backup")(db_backup)
-db.command("restore")(db_restore)
+COMMANDS: Final[Mapping[str, str]] = {
+    "demo": "demo:demo_command",
+    "synth": "synth:synth_command",
+    "train": "train:train_command",
+    "adopt": "adopt:adopt_command",
+    "calibrate": "calibrate:calibrate_command",
+    "evaluate": "evaluate:evaluate_command",
+    "inspect": "inspect:inspect_command",
+    "run": "line:run_command",
+    "status": "status:status_command",
+    "dashboard": "line:dashboard_command",
+    "report": "line:report_command",
+}
+"""By name the module below `kizu.commands` and the function; its docstring is the command's help."""
+GROUPS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
+    "db": (
+        "Care of the records.",
+        {
+            "upgrade": "records:db_upgrade",
+            "verify": "records:db_verify",
+            "audit": "records:db_audit",
+            "stats": "records:db_stats",
+            "prune": "records:db_prune",
+            "hold": "records:db_hold",
+            "release": "records:db_release",
+            "rebuild-rollups": "records:db_rebuild_rollups",
+            "export": "export:export_command",
+            "backup": "backup:db_backup",
+            "restore": "backup:db_restore",
+        },
+    ),
+    "user": ("Who may do what.", {"add": "users:user_add", "change": "users:user_change", "list": "users:user_list"}),
+    "data": (
+        "Labelled pictures: what is wrong with them, and as a manifest.",
+        {"check": "data:check_command", "convert": "data:convert_command"},
+    ),
+}
+
+
+def build_app(arguments: Sequence[str] | None = None) -> typer.Typer:
+    """The application for a call with these arguments; without them with every command whole.
+
+    Of commands that the call does not name only the help is there: to import them all takes longer than to print it.
+    """
+    asked = None if arguments is None else [one for one in arguments if not one.startswith("-")]
+    app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Inspect parts, and see why.")
+    _add(app, COMMANDS, asked)
+    for name, (told, commands) in GROUPS.items():
+        group = typer.Typer(no_args_is_help=True, help=told)
+        _add(group, commands, asked if asked is None else asked[1:] if asked[:1] == [name] else [])
+        app.add_typer(group, name=name)
+    return app
+
+
+def _add(app: typer.Typer, commands: Mapping[str, str], asked: Sequence[str] | None) -> None:
+    for name, where in commands.items():
+        app.command(name)(_whole(where) if asked is None or asked[:1] == [name] else _help_alone(where))
+
+
+def _whole(where: str) -> Callable[..., Any]:
+    module, _, function = where.partition(":")
+    command: Callable[..., Any] = getattr(import_module(f"kizu.commands.{module}"), function)
+    return command
+
+
+def _help_alone(where: str) -> Callable[[], None]:
+    def command() -> None:
+        raise AssertionError(f"{where} was not asked for")
+
+    module, _, function = where.partition(":")
+    command.__doc__ = _docstrings(module)[function]
+    return command
+
+
+@cache
+def _docstrings(module: str) -> Mapping[str, str | None]:
+    """Of the functions in a module of commands, without importing it."""
+    spec = find_spec(f"kizu.commands.{module}")
+    assert spec is not None
+    assert spec.origin is not None
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    return {node.name: ast.get_docstring(node) for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
 def main() -> None:
     """Runs a command; a mistake or failure that Kizu knows prints as one line, with its exit code."""
+    completing = any(name.endswith("_COMPLETE") for name in os.environ)
     try:
-        app()
+        build_app(None if completing else sys.argv[1:])()
     except KizuError as error:
         typer.echo(f"kizu: {error}", err=True)
         sys.exit(error.exit_code)

@@ -7,7 +7,7 @@ from math import ceil, log10
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from kizu_db.values import ExplanationState, InspectionRecord, Review
+from kizu_db.values import ExplanationState, InspectionRecord, Review, Signal
 from kizu_inspect.results import Heatmap, MapStatus, Region, RegionCheck
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "method_name",
     "moment",
     "no_map_reason",
+    "signal_text",
     "size_texts",
 ]
 
@@ -73,6 +74,14 @@ def map_subject(heatmap: Heatmap, *, refined: bool = False) -> str:
 def moment(when: datetime, zone: ZoneInfo) -> str:
     """A time in the plant's zone: `2026-11-24 09:03:11 KST`."""
     return when.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def signal_text(signal: Signal, zone: ZoneInfo) -> str:
+    """What the line's control was told: `NG at 2026-11-24 09:03:11 KST · acknowledged · late: …`."""
+    told = "nothing was sent" if signal.sent_at is None else f"{signal.sent} at {moment(signal.sent_at, zone)}"
+    answered = [] if signal.sent_at is None else ["acknowledged" if signal.acknowledged_at is not None else "not acknowledged"]
+    late = [] if signal.late_ms is None else [f"{signal.late_ms:.0f} ms after its deadline"]
+    return " · ".join([told, *answered, *late, *([signal.note] if signal.note else [])])
 
 
 def no_map_reason(record: InspectionRecord, method: str | None = None) -> str | None:

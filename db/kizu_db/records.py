@@ -28,6 +28,7 @@ from kizu_db.repositories.retention import Retention
 from kizu_db.repositories.review_queue import ReviewQueue
 from kizu_db.repositories.reviews import Reviews
 from kizu_db.repositories.rollups import Rollups
+from kizu_db.repositories.signals import Signals
 from kizu_db.repositories.users import Users
 from kizu_db.settings import DatabaseSettings
 from kizu_db.turns import Turns
@@ -51,6 +52,7 @@ class Unit:
         self.lots = Lots(session, self.trail, self.users)
         self.quarantine = Quarantine(session)
         self.outbox = Outbox(session)
+        self.signals = Signals(session)
         self.reports = Reports(session, self.trail, self.users)
         self.retention = Retention(session, self.rollups, self.trail)
 

@@ -7,6 +7,7 @@
     │   └── RecordsAway          database or image store cannot be had now; the same may work later
     ├── ReceiverAway             the receiver of events cannot be had now; they wait
     ├── EventRefused             the receiver will not have one event
+    ├── SignalAway               the line's control cannot be reached now; its parts are NG meanwhile
     └── UserError                exit 2: a mistake in the call, the configuration or the data handed in
         ├── ConfigError          a setting
         ├── BundleError          a model bundle: missing, changed, not understood
@@ -35,6 +36,7 @@ __all__ = [
     "RecordError",
     "RecordsAway",
     "SchemaError",
+    "SignalAway",
     "SourceError",
     "UserError",
 ]
@@ -75,6 +77,10 @@ class ReceiverAway(KizuError):  # noqa: N818 - it is a state more than a failure
 
 class EventRefused(KizuError):  # noqa: N818 - it is an answer more than a failure
     """The receiver has looked at one event and will not have it."""
+
+
+class SignalAway(KizuError):  # noqa: N818 - it is a state more than a failure
+    """The line's control (a PLC) cannot be reached now; the same may succeed later."""
 
 
 class UserError(KizuError):

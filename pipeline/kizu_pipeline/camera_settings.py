@@ -67,6 +67,23 @@ class CameraSource(LiveSource):
         description="USB index (0), device (/dev/video0), address (rtsp://…, http://…), or path of a video file.",
     )
 
+    trigger: Literal["interval", "signal"] = Field(
+        default="interval",
+        title="Trigger",
+        description="interval: by time. signal: each trigger of the line's control (station.signal) takes the next frame.",
+    )
+
+    @model_validator(mode="after")
+    def _one_trigger(self) -> Self:
+        if self.trigger == "signal" and self.interval_s > 0:
+            raise ValueError("trigger: signal takes no interval_s; leave it out")
+        return self
+
+    @property
+    def part_behind_each(self) -> bool:
+        """Whether a part stands behind each frame that is kept, so that each must have its row."""
+        return self.interval_s > 0 or self.trigger == "signal"
+
     @field_validator("device")
     @classmethod
     def _digits_are_an_index(cls, device: int | str) -> int | str:

@@ -10,16 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from kizu_db.image_store import ImageStore
-from kizu_db.records import Records
 from kizu_db.values import InspectionRecord
 from kizu_inspect.errors import BundleError, ConfigError, ImageError, KizuError, MethodError, RecordError, RecordsAway
 from kizu_inspect.results import Explanation, ImageRGB
-from kizu_pipeline.decoders import Decode
-from kizu_pipeline.patience import Patience
-from kizu_pipeline.publishing.station import Publishing
-from kizu_pipeline.settings import RuntimeSettings
 from kizu_pipeline.sources.base import Queue
+from kizu_pipeline.stages.around import Around
 
 if TYPE_CHECKING:
     from kizu_inspect.inspector import Inspector
@@ -52,26 +47,14 @@ class _Due:
 class ExplanationStep:
     """Makes promised explanations and records them; one that cannot be made is recorded as failed, with the reason."""
 
-    def __init__(
-        self,
-        inspector: Inspector,
-        runtime: RuntimeSettings,
-        patience: Patience,
-        *,
-        station: str,
-        recipe_id: int,
-        records: Records,
-        image_store: ImageStore,
-        publishing: Publishing,
-        decode: Decode,
-    ) -> None:
-        self._decode = decode
-        self._runtime = runtime
-        self._patience = patience
-        self._station = station
-        self._records = records
-        self._image_store = image_store
-        self._publishing = publishing
+    def __init__(self, around: Around, inspector: Inspector, *, recipe_id: int) -> None:
+        self._decode = around.decoders.decode
+        self._runtime = around.runtime
+        self._patience = around.patience
+        self._station = around.station.id
+        self._records = around.records
+        self._image_store = around.image_store
+        self._publishing = around.publishing
         self._inspectors: dict[tuple[str, int], Inspector | str] = {(inspector.model.hash, recipe_id): inspector}
         """By model hash and recipe; a string says why that judge cannot be had."""
         self._inspector = inspector

@@ -27,13 +27,14 @@ from kizu_inspect.errors import ConfigError, KizuError
 from kizu_inspect.results import Verdict
 from kizu_pipeline.decoders import DecoderPool, memory_mb_for
 from kizu_pipeline.explaining import ExplanationStep
+from kizu_pipeline.line_signal.station_signal import open_signal
 from kizu_pipeline.observing.observe import Observer, observe
-from kizu_pipeline.observing.state import LineState
 from kizu_pipeline.patience import Patience
-from kizu_pipeline.publishing.station import Publishing, open_publishing
+from kizu_pipeline.publishing.station import open_publishing
 from kizu_pipeline.settings import RuntimeSettings, StationSettings
-from kizu_pipeline.sources import Intake, open_intake
+from kizu_pipeline.sources import open_intake
 from kizu_pipeline.sources.base import Queue
+from kizu_pipeline.stages.around import Around
 from kizu_pipeline.stages.attempts import Attempts
 from kizu_pipeline.stages.conveyor import Conveyor, Pulse, Stage
 from kizu_pipeline.stages.items import Items, JudgedItems
@@ -107,8 +108,9 @@ def _run(
     memory_mb = runtime.decoder_mb or memory_mb_for(recipe.max_megapixels)
     with (
         DecoderPool(runtime.decoders, memory_mb=memory_mb) as decoders,
-        observer.watching(open_intake(station, runtime, once=once, stop=stop)) as intake,
-        open_publishing(station, records, once=once, stop=stop) as publishing,
+        open_signal(station, records) as signal,
+        observer.watching(open_intake(station, runtime, once=once, stop=stop, triggers=signal.triggers)) as intake,
+        open_publishing(station, records, once=once, stop=stop, state=observer.state) as publishing,
     ):
         with records.unit() as unit:
             by = f"station {station.id}"
@@ -117,21 +119,26 @@ def _run(
         # The network and all that is loaded by now stay: looked through by each full collection they would hold up the line.
         gc.collect()
         gc.freeze()
-        line = _Line(
-            station,
-            runtime,
-            inspector,
-            recipe_row,
-            records,
-            image_store,
-            intake,
-            decoders,
-            publishing,
-            observer.state,
-            stop,
-            progress,
+        pulse = Pulse(runtime.heartbeat, beat=observer.state.beat)
+        around = Around(
+            station=station,
+            runtime=runtime,
+            records=records,
+            image_store=image_store,
+            intake=intake,
+            decoders=decoders,
+            publishing=publishing,
+            signal=signal,
+            state=observer.state,
+            stop=stop,
+            pulse=pulse,
+            patience=Patience(stop, beat=pulse.beat, state=observer.state),
+            putting_away=PuttingAway(intake),
+            attempts=Attempts(intake.folder),
         )
+        line = _Line(around, inspector, recipe_row, progress)
         _log.info("started", station=station.id, source=intake.source, model=inspector.model.hash, device=inspector.device)
+        signal.ready()
         try:
             summary = line.run(once=once)
         finally:
@@ -143,54 +150,21 @@ def _run(
 class _Line:
     """One run of one station: a thread reads, one records, and the calling one judges and explains."""
 
-    def __init__(
-        self,
-        station: StationSettings,
-        runtime: RuntimeSettings,
-        inspector: Inspector,
-        recipe_row: RecipeRow,
-        records: Records,
-        image_store: ImageStore,
-        intake: Intake,
-        decoders: DecoderPool,
-        publishing: Publishing,
-        state: LineState,
-        stop: threading.Event,
-        progress: Callable[[int], None],
-    ) -> None:
+    def __init__(self, around: Around, inspector: Inspector, recipe_row: RecipeRow, progress: Callable[[int], None]) -> None:
+        self._around = around
         self._inspector = inspector
-        self._stop = stop
-        self._drain_s = runtime.drain_s
-        self._pulse = Pulse(runtime.heartbeat, beat=state.beat)
-        patience = Patience(stop, beat=self._pulse.beat, state=state)
-        self._attempts = Attempts(intake.folder)
-        self._putting_away = PuttingAway(intake)
-        self._loaded: Conveyor[Items] = Conveyor(1, self._pulse)
-        self._judged: Conveyor[JudgedItems] = Conveyor(1, self._pulse)
+        self._stop = around.stop
+        self._pulse = around.pulse
+        self._loaded: Conveyor[Items] = Conveyor(1, around.pulse)
+        self._judged: Conveyor[JudgedItems] = Conveyor(1, around.pulse)
         self._due: queue.SimpleQueue[Due] = queue.SimpleQueue()
-        self._reader = Reader(
-            intake, records, image_store, decoders, patience, self._putting_away, self._attempts, state,
-            decoding_threads=runtime.decoders, max_batch=runtime.max_batch,
-        )  # fmt: skip
-        self._recorder = Recorder(
-            station, recipe_row, records, image_store, patience, self._putting_away, self._attempts, publishing, state,
-            source=intake.source, model_hash=inspector.model.hash, device=inspector.device, let_explain=self._due.put,
-            progress=progress,
-        )  # fmt: skip
-        self._explaining = ExplanationStep(
-            inspector,
-            runtime,
-            patience,
-            station=station.id,
-            recipe_id=recipe_row.id,
-            records=records,
-            image_store=image_store,
-            publishing=publishing,
-            decode=decoders.decode,
-        )
+        self._reader = Reader(around)
+        self._recorder = Recorder(around, inspector, recipe_row, let_explain=self._due.put, progress=progress)
+        self._explaining = ExplanationStep(around, inspector, recipe_id=recipe_row.id)
+        state = around.state
         state.watch_queues("maps", self._explaining.queues)
         state.watch_queues("line", lambda: {"loaded": Queue(self._loaded.depth), "judged": Queue(self._judged.depth)})
-        state.running(model=inspector.model.hash, device=str(inspector.device), recipe=recipe_row.id, source=intake.source)
+        state.running(model=inspector.model.hash, device=inspector.device, recipe=recipe_row.id, source=around.intake.source)
         self._handed_over = 0
         """Batches that were given to the recorder."""
         self._look_again = 0.0
@@ -202,7 +176,7 @@ class _Line:
         reader, recorder = (
             Stage(name, work, pulse=self._pulse, stop=self._stop)
             for name, work in (
-                ("kizu-read", lambda: self._reader.run(self._loaded, once=once, stop=self._stop, beat=self._pulse.beat)),
+                ("kizu-read", lambda: self._reader.run(self._loaded, once=once)),
                 ("kizu-record", lambda: self._recorder.run(self._judged)),
             )
         )
@@ -222,8 +196,8 @@ class _Line:
         for stage in (reader, recorder):
             if stage.failure is not None:
                 raise stage.failure
-        self._attempts.close()
-        if once and (stuck := self._putting_away.stuck) and not self._stop.is_set():
+        self._around.attempts.close()
+        if once and (stuck := self._around.putting_away.stuck) and not self._stop.is_set():
             raise KizuError(
                 f"{len(stuck)} files are inspected and recorded but could not be put away",
                 found=min(stuck.values()) + "; and others" * (len(stuck) > 1),
@@ -279,7 +253,7 @@ class _Line:
     def _finish(self, recorder: Stage) -> None:
         """Let the recorder end, and make the maps: all of them, or where the service is to stop for so long as it may."""
         self._look_again = 0.0
-        until = time.monotonic() + self._drain_s
+        until = time.monotonic() + self._around.runtime.drain_s
         while True:
             self._pulse.beat()
             running = recorder.running

@@ -13,6 +13,7 @@ from kizu_inspect.recipe import Device, Recipe
 from kizu_inspect.settings import Settings
 from kizu_pipeline.camera_settings import CameraSource, GenicamSource
 from kizu_pipeline.disk import DiskSettings
+from kizu_pipeline.line_signal.settings import ModbusSignal
 from kizu_pipeline.observing.settings import HttpSettings
 from kizu_pipeline.publishing.settings import MqttTarget, PublishTarget
 
@@ -128,6 +129,16 @@ class StationSettings(Settings):
         title="Source", description="Where the pictures come from: a folder or a camera."
     )
     recipe: Recipe = Field(title="Recipe", description="How the station judges.")
+    signal: ModbusSignal | None = Field(
+        default=None,
+        title="Signal",
+        description="The line's control (PLC) that is told OK or NG for each part; none by default.",
+    )
+    verdict_deadline_ms: float | None = Field(
+        default=None, gt=0, le=3_600_000, title="Verdict deadline",
+        description="How long after its trigger, or after its picture was first seen, a part may wait for its verdict, in "
+        "milliseconds; a later one is an ERROR, and NG. None by default.",
+    )  # fmt: skip
     review_signal: Literal["NG", "OK"] = Field(
         default="NG", title="Review signal", description="What the line is told of a part that a person is to look at."
     )
@@ -139,6 +150,12 @@ class StationSettings(Settings):
     def _the_id_is_a_topic(self) -> Self:
         if isinstance(self.publish, MqttTarget) and {"+", "#", "\0"} & set(self.id):
             raise ValueError(f"the id {self.id!r} is part of the MQTT topic, which cannot hold + or #")
+        return self
+
+    @model_validator(mode="after")
+    def _triggers_come_from_somewhere(self) -> Self:
+        if isinstance(self.source, CameraSource) and self.source.trigger == "signal" and self.signal is None:
+            raise ValueError("source.trigger: signal needs station.signal, from which the triggers come")
         return self
 
 

@@ -14,7 +14,16 @@ from kizu_dashboard.pictures import parse_uid
 from kizu_dashboard.room import Room
 from kizu_dashboard.theme import LOOKS
 from kizu_dashboard.thresholds import limits_of
-from kizu_dashboard.wording import CONFLICT_SENTENCE, FOOT_SENTENCE, SIZE_SENTENCE, check_text, map_name, method_name, moment
+from kizu_dashboard.wording import (
+    CONFLICT_SENTENCE,
+    FOOT_SENTENCE,
+    SIZE_SENTENCE,
+    check_text,
+    map_name,
+    method_name,
+    moment,
+    signal_text,
+)
 from kizu_db.values import InspectionRecord
 from kizu_inspect.errors import KizuError
 
@@ -146,6 +155,10 @@ def _record_card(room: Room, record: InspectionRecord) -> None:
         entries["Picture hash"] = f"SHA-256 {row.image_sha256[:16]}…"
     if row.image_pruned_at is not None:
         entries["Picture let go"] = f"{moment(row.image_pruned_at, zone)}, by the plant's rules of retention"
+    if record.signal is not None:
+        entries["Signal"] = signal_text(record.signal, zone)
+    if record.measured:
+        entries["Measured"] = " · ".join(f"{name} {value:.4g}" for name, value in record.measured.items())
     if record.novelty is not None:
         entries["Novelty"] = f"{record.novelty:.3g}"
     if record.reference_correlation is not None:

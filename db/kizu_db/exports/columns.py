@@ -41,6 +41,7 @@ SCHEMAS: Final[Mapping[str, pa.Schema]] = {
         explanation_state="text", explanation_error="text?", method="text?", map_status="text?", map_peak_of_scale="float?",
         score_without_regions="float?", score_of_regions_only="float?", explanation_conflict="yes",
         audit="yes", audit_probability="float?", disposition="text?", defect_class="text?", error="text?",
+        measured="figures", signal="text?", signal_at="time?", signal_late_ms="float?", signal_note="text?",
     ),
     "regions": _schema(
         uid="text", method="text", standing="yes", target="text", ordinal="int", x1="int", y1="int", x2="int", y2="int",
@@ -54,7 +55,8 @@ SCHEMAS: Final[Mapping[str, pa.Schema]] = {
 }  # fmt: skip
 """By table. `uid` names the inspection in each of them.
 
-inspections: `probabilities` (calibrated, by class) and `timings_ms` (milliseconds by stage) are maps; `method` to
+inspections: `probabilities` (calibrated, by class), `timings_ms` (milliseconds by stage) and `measured` (of the picture) are
+maps; `signal` (OK, NG, none) to `signal_note` say what the line's control was told; `method` to
 `score_of_regions_only` speak of the map that stands for the inspection, `explanation_conflict` of any of its maps;
 `map_peak_of_scale` is its maximum as a share of the fixed display scale; `disposition` and `defect_class` say what the latest
 review says.
@@ -75,7 +77,7 @@ def table_rows(record: InspectionRecord) -> dict[str, list[dict[str, Any]]]:
 
 
 def _inspection(record: InspectionRecord) -> dict[str, Any]:
-    row, review, explanation = record.row, record.standing_review, record.explanation
+    row, review, explanation, signal = record.row, record.standing_review, record.explanation, record.signal
     values: dict[str, Any] = {
         "uid": row.uid, "part": row.part, "part_generated": row.part_generated, "view": row.view, "lot": row.lot,
         "station": row.station, "source": record.source, "source_key": record.source_key,
@@ -90,7 +92,9 @@ def _inspection(record: InspectionRecord) -> dict[str, Any]:
         "device": record.device, "timings_ms": list(record.timings_ms.items()),
         "explanation_state": row.explanation_state.value, "explanation_error": record.explanation_error,
         "explanation_conflict": row.explanation_conflict, "audit": row.audit, "audit_probability": record.audit_probability,
-        "error": record.error,
+        "error": record.error, "measured": list((record.measured or {}).items()),
+        "signal": signal and signal.sent, "signal_at": signal and signal.sent_at,
+        "signal_late_ms": signal and signal.late_ms, "signal_note": signal and signal.note,
     }  # fmt: skip
     if explanation is not None:
         heatmap, check = explanation.heatmap, explanation.check

@@ -91,7 +91,7 @@ class Inspections:
             "novelty": judgement.novelty,
             "reference_correlation": judgement.reference_correlation,
         }
-        require_finite({**numbers, **judgement.probabilities, **new.timings_ms}, "An inspection")
+        require_finite({**numbers, **judgement.probabilities, **new.timings_ms, **(new.measured or {})}, "An inspection")
         uid = new_uid()
         self._place(new.station, new.view)
         part_id = self._part(new.part, new.lot or "", generated=new.part_generated)
@@ -123,6 +123,7 @@ class Inspections:
             "audit": new.audit,
             "audit_probability": new.audit_probability,
             "error": new.error,
+            "measured": None if new.measured is None else {name: float(value) for name, value in new.measured.items()},
         }
         number = insert_unless_there(self._session, InspectionTable, values)
         if number is None:

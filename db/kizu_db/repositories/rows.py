@@ -11,8 +11,8 @@ from kizu_db.repositories.heatmaps import explanation_value
 from kizu_db.repositories.models import model_row
 from kizu_db.repositories.recipes import recipe_row
 from kizu_db.repositories.reviews import review_value
-from kizu_db.tables import HeatmapTable, InspectionTable
-from kizu_db.values import Disposition, InspectionRecord, InspectionRow
+from kizu_db.tables import HeatmapTable, InspectionTable, SignalTable
+from kizu_db.values import Disposition, InspectionRecord, InspectionRow, Sent, Signal
 
 __all__ = ["record_value", "records_query", "row_value", "rows_query"]
 
@@ -30,6 +30,7 @@ def records_query() -> Select[InspectionTable, bool]:
     return rows_query().options(
         joinedload(InspectionTable.model),
         joinedload(InspectionTable.recipe),
+        joinedload(InspectionTable.signal),
         selectinload(InspectionTable.heatmaps).selectinload(HeatmapTable.regions),
         selectinload(InspectionTable.reviews),
     )
@@ -86,4 +87,16 @@ def record_value(found: Row[InspectionTable, bool]) -> InspectionRecord:
         explanation_error=inspection.explanation_error,
         reviews=tuple(review_value(review, inspection.uid) for review in inspection.reviews),
         error=inspection.error,
+        measured=inspection.measured,
+        signal=None if inspection.signal is None else _signal_value(inspection.signal),
+    )
+
+
+def _signal_value(signal: SignalTable) -> Signal:
+    return Signal(
+        sent=cast("Sent", signal.sent),  # the database checks the words
+        sent_at=signal.sent_at,
+        acknowledged_at=signal.acknowledged_at,
+        late_ms=signal.late_ms,
+        note=signal.note,
     )

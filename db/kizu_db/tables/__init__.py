@@ -9,6 +9,7 @@ from kizu_db.tables.plant import LotTable, ModelTable, PartTable, RecipeTable, S
 from kizu_db.tables.reports import ReportTable
 from kizu_db.tables.reviews import QueueTable, ReviewTable
 from kizu_db.tables.rollups import HourTable, MinuteTable, ReviewedTable
+from kizu_db.tables.signals import SignalTable
 
 __all__ = [
     "AuditEventTable",
@@ -31,6 +32,7 @@ __all__ = [
     "ReviewTable",
     "ReviewedTable",
     "SessionTable",
+    "SignalTable",
     "StationTable",
     "UserTable",
     "UtcDateTime",

@@ -23,6 +23,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from kizu_db.tables.base import Base, row_id, sha256_text, words
 from kizu_db.tables.plant import ModelTable, PartTable, RecipeTable
 from kizu_db.tables.reviews import ReviewTable
+from kizu_db.tables.signals import SignalTable
 from kizu_db.values import ExplanationState
 from kizu_inspect.results import MapStatus, Verdict
 
@@ -97,12 +98,15 @@ class InspectionTable(Base):
     """What its latest review says; NULL while nobody reviewed it."""
     defect_class: Mapped[str | None]
     """Of the latest review."""
+    measured: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """What was measured of the picture, by name; NULL for rows of before it was recorded."""
 
     part: Mapped[PartTable] = relationship(lazy="raise")
     model: Mapped[ModelTable | None] = relationship(lazy="raise")
     recipe: Mapped[RecipeTable | None] = relationship(lazy="raise")
     heatmaps: Mapped[list[HeatmapTable]] = relationship(lazy="raise", order_by="HeatmapTable.id")
     reviews: Mapped[list[ReviewTable]] = relationship(lazy="raise", order_by="ReviewTable.id")
+    signal: Mapped[SignalTable | None] = relationship(lazy="raise")
 
 
 class HeatmapTable(Base):

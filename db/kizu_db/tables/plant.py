@@ -21,6 +21,8 @@ class StationTable(Base):
     name: Mapped[str] = mapped_column(primary_key=True)
     outbox_seq: Mapped[int] = mapped_column(row_id, default=0, server_default="0")
     """The number of the station's last event."""
+    signal_seq: Mapped[int] = mapped_column(row_id, default=0, server_default="0")
+    """The highest sequence number that any signal of it may have."""
     created_at: Mapped[datetime]
 
 

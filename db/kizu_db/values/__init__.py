@@ -11,6 +11,7 @@ from kizu_db.values.inspections import (
 )
 from kizu_db.values.plant import HeldLot, MadeReport, ModelRow, RecipeRow, User
 from kizu_db.values.reviews import Claim, Decision, Disposition, NewReview, Review, Treatment
+from kizu_db.values.signals import NewSignal, Sent, Signal
 
 __all__ = [
     "AuditEvent",
@@ -27,11 +28,14 @@ __all__ = [
     "ModelRow",
     "NewInspection",
     "NewReview",
+    "NewSignal",
     "OutboxEvent",
     "QuarantinedFile",
     "RecipeRow",
     "RetentionEnds",
     "Review",
+    "Sent",
+    "Signal",
     "Treatment",
     "User",
 ]

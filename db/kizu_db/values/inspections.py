@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from kizu_db.values.plant import ModelRow, RecipeRow
 from kizu_db.values.reviews import Disposition, Review
+from kizu_db.values.signals import Signal
 from kizu_inspect.errors import ConfigError, RecordError
 from kizu_inspect.recipe import ExplanationSettings, Recipe
 from kizu_inspect.results import Explanation, Judgement, Verdict
@@ -71,6 +72,8 @@ class NewInspection:
     """The chance with which this inspection could be drawn, 0 to 1; None where no draw was made."""
     error: str | None = None
     """What went wrong, in full, for ERROR rows."""
+    measured: Mapping[str, float] | None = None
+    """What was measured of the picture, by name; None where nothing was."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +140,10 @@ class InspectionRecord:
     reviews: tuple[Review, ...]
     """Oldest first, corrected ones included."""
     error: str | None
+    measured: Mapping[str, float] | None
+    """What was measured of the picture, by name; None where nothing was recorded."""
+    signal: Signal | None
+    """What the line's control was told; None where it is not known to have been told anything."""
 
     @property
     def method(self) -> str:

@@ -16,6 +16,7 @@ from kizu_pipeline.publishing.events import EXPLANATION, INSPECTION, explanation
 from kizu_pipeline.publishing.settings import PublishTarget, WebhookTarget
 
 if TYPE_CHECKING:
+    from kizu_pipeline.observing.state import LineState
     from kizu_pipeline.settings import StationSettings
 
 __all__ = ["Publishing", "open_publishing"]
@@ -51,11 +52,13 @@ class Publishing:
 
 
 @contextmanager
-def open_publishing(station: StationSettings, records: Records, *, once: bool, stop: threading.Event) -> Iterator[Publishing]:
+def open_publishing(
+    station: StationSettings, records: Records, *, once: bool, stop: threading.Event, state: LineState | None = None
+) -> Iterator[Publishing]:
     """Deliver the station's events while the block lasts, and for a short time after it.
 
-    With `once` that is until nothing waits or the receiver is away, unless `stop` is set. Raises ConfigError: a secret or a
-    certificate that cannot be read, a library that is not installed.
+    With `once` that is until nothing waits or the receiver is away, unless `stop` is set. `state` is told of what waits.
+    Raises ConfigError: a secret or a certificate that cannot be read, a library that is not installed.
     """
     target = station.publish
     if target is None:
@@ -68,8 +71,11 @@ def open_publishing(station: StationSettings, records: Records, *, once: bool, s
         max_attempts=target.max_attempts,
         keep_days=target.keep_days,
         stop=stop,
+        count=state.count if state is not None else lambda _event: None,
     )
     delivery.start()
+    if state is not None:
+        state.watch_queues("publishing", delivery.queues)
     patient = False
     try:
         yield Publishing(station, delivery)

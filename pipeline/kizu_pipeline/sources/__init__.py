@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from kizu_pipeline.line_signal.parts import Triggers
 from kizu_pipeline.settings import FolderSource, RuntimeSettings, StationSettings
 from kizu_pipeline.sources.base import Intake, Picture, Work
 
@@ -13,11 +14,14 @@ __all__ = ["Intake", "Picture", "Work", "open_intake"]
 
 
 @contextmanager
-def open_intake(station: StationSettings, runtime: RuntimeSettings, *, once: bool, stop: threading.Event) -> Iterator[Intake]:
+def open_intake(
+    station: StationSettings, runtime: RuntimeSettings, *, once: bool, stop: threading.Event, triggers: Triggers | None = None
+) -> Iterator[Intake]:
     """The station's source, open for the length of the `with` block.
 
-    `once` takes what waits now: in a folder every file, from a live camera one frame, of a video file all. Raises
-    SourceError: a folder that is not there or has its service already, a camera that does not open.
+    `once` takes what waits now: in a folder every file, from a live camera one frame, of a video file all. `triggers` are those
+    for a camera with `trigger: signal`. Raises SourceError: a folder that is not there or has its service already, a camera
+    that does not open; ConfigError: a video file that is to wait for triggers.
     """
     batch_wait_s = 0.0 if once else runtime.max_wait_ms / 1000
     # Imported where needed: a folder needs no OpenCV, a camera no file watcher.
@@ -36,5 +40,7 @@ def open_intake(station: StationSettings, runtime: RuntimeSettings, *, once: boo
     else:
         from kizu_pipeline.sources.camera import open_camera
 
-        with open_camera(station.source, station=station.id, once=once, batch_wait_s=batch_wait_s, stop=stop) as camera:
+        with open_camera(
+            station.source, station=station.id, once=once, batch_wait_s=batch_wait_s, stop=stop, triggers=triggers
+        ) as camera:
             yield camera

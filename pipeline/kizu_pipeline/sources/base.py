@@ -10,6 +10,7 @@ from typing import Protocol
 
 from kizu_inspect.results import ImageRGB
 from kizu_pipeline.decoders import Decode
+from kizu_pipeline.line_signal.parts import Trigger
 from kizu_pipeline.naming import PartIdentity
 
 __all__ = ["Intake", "Picture", "Queue", "Work"]
@@ -57,6 +58,10 @@ class Work(Protocol):
     @property
     def seen_s(self) -> float:
         """When it was triggered or first seen (monotonic, s): its deadline counts from then."""
+
+    @property
+    def trigger(self) -> Trigger | None:
+        """The control's trigger that it answers, if one did."""
 
     def load(self, decode: Decode) -> Picture | None:
         """The picture; None where it vanished or is being changed. Raises ImageError where it cannot be read."""

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from kizu_inspect.errors import ConfigError
 from kizu_pipeline.camera_settings import CameraSource, GenicamSource
+from kizu_pipeline.line_signal.parts import Triggers
 from kizu_pipeline.naming import printable
 from kizu_pipeline.sources.capture import Capture, OpenCvCapture
 from kizu_pipeline.sources.frames import open_capture, public_name
@@ -19,14 +21,25 @@ __all__ = ["open_camera", "open_live"]
 
 @contextmanager
 def open_camera(
-    settings: CameraSource | GenicamSource, *, station: str, once: bool, batch_wait_s: float, stop: threading.Event
+    settings: CameraSource | GenicamSource,
+    *,
+    station: str,
+    once: bool,
+    batch_wait_s: float,
+    stop: threading.Event,
+    triggers: Triggers | None = None,
 ) -> Iterator[VideoFile | LiveCamera]:
     """The camera, open. With `once` a live camera gives one frame (or `max_frames`); a video file always gives all.
 
     A live camera of a service may be absent: it is waited for, now and whenever it is lost. Raises SourceError: a video file
-    that is none, and with `once` a camera that does not open.
+    that is none, and with `once` a camera that does not open; ConfigError: a video file that is to wait for triggers.
     """
     if isinstance(settings, CameraSource) and (path := _video_file(settings)) is not None:
+        if triggers is not None:
+            raise ConfigError(
+                "a video file waits for no trigger", found="station.source.trigger: signal", expected="a live camera",
+                next_step="Leave station.source.trigger out.",
+            )  # fmt: skip
         capture = open_capture(settings)
         try:
             yield VideoFile(capture, settings, path, station=station)
@@ -43,6 +56,7 @@ def open_camera(
         once=once,
         batch_wait_s=batch_wait_s,
         stop=stop,
+        triggers=triggers,
     )
     try:
         yield live

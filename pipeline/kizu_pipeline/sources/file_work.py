@@ -90,6 +90,11 @@ class FileWork:
         return self.intake.first_seen_s(self.found)
 
     @property
+    def trigger(self) -> None:
+        """None: a file answers no trigger."""
+        return None
+
+    @property
     def _path(self) -> Path:
         return self.intake.root / self.found.relative
 

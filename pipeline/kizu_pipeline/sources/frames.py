@@ -16,6 +16,7 @@ from kizu_inspect.picture.images import encode_png
 from kizu_inspect.results import ImageRGB
 from kizu_pipeline.camera_settings import Bits, CameraSource
 from kizu_pipeline.decoders import Decode
+from kizu_pipeline.line_signal.parts import Trigger
 from kizu_pipeline.naming import PartIdentity, printable
 from kizu_pipeline.sources.base import Picture
 from kizu_pipeline.sources.pixels import to_8_bits
@@ -36,6 +37,8 @@ class FrameWork:
     """Why it cannot be judged."""
     seen_s: float = field(default_factory=time.monotonic)
     """When it was grabbed, or the time of its trigger (monotonic, s)."""
+    trigger: Trigger | None = None
+    """The control's trigger that it answers."""
 
     def load(self, _decode: Decode) -> Picture:
         """The frame and its PNG bytes. Raises ImageError where it cannot be judged."""

@@ -16,6 +16,7 @@ import structlog
 from kizu_inspect.errors import ImageError, SourceError
 from kizu_inspect.results import ImageRGB
 from kizu_pipeline.camera_settings import LiveSource
+from kizu_pipeline.line_signal.parts import Trigger, Triggers
 from kizu_pipeline.naming import PartIdentity
 from kizu_pipeline.sources.base import Queue, Work
 from kizu_pipeline.sources.capture import Capture, next_beat
@@ -50,10 +51,12 @@ class LiveCamera:
         once: bool,
         batch_wait_s: float,
         stop: threading.Event,
+        triggers: Triggers | None = None,
     ) -> None:
         """`name` is the camera's in records, without secrets. `capture` is the camera where it is open already.
 
-        The reader opens it otherwise, by `open_anew`, which raises SourceError, and releases it.
+        The reader opens it otherwise, by `open_anew`, which raises SourceError, and releases it. With `triggers` each of them
+        takes the next frame whose grabbing began after it, or gets an ERROR without one.
         """
         self.source = f"camera:{station}:{name}"
         self._shown = name
@@ -63,6 +66,7 @@ class LiveCamera:
         self._once = once
         self._batch_wait_s = batch_wait_s
         self._stop = stop
+        self._triggers = triggers
         self._session = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
         self._waiting_frames: deque[FrameWork] = deque()
         self._bytes = 0
@@ -135,45 +139,70 @@ class LiveCamera:
         self._same = 0  # a frame that is the same as the last one before the camera was lost is frozen still
         unfit, fit_s = 0, time.monotonic()
         while not self._closing.is_set() and not self._has_all:
+            began_s = time.monotonic()
             if not capture.grab():
                 continue
             grabbed_at, now_s = datetime.now(UTC), time.monotonic()
-            if self._next_trigger_s is None:  # the first frame starts the clock
-                self._next_trigger_s = now_s
-            if now_s < self._next_trigger_s:
+            trigger = None if self._triggers is None else self._triggers.first(began_s)
+            if trigger is None and (self._triggers is not None or not self._is_time(now_s)):
                 continue
-            self._next_trigger_s = next_beat(now_s, self._next_trigger_s, self._settings.keep_every_s)
+            image, error = None, ""
             try:
-                self._keep(capture.retrieve(), None, grabbed_at)
+                image = capture.retrieve()
                 unfit, fit_s = 0, now_s
-            except ImageError as error:
-                unfit += 1
-                self._keep_unfit(str(error), grabbed_at)
+            except ImageError as failure:
+                unfit, error = unfit + 1, str(failure)
+            if self._triggers is not None and trigger is not None and not self._triggers.remove(trigger):
+                continue  # it expired meanwhile, and has its row
+            if image is not None:
+                self._keep(image, None, grabbed_at, now_s, trigger)
+            else:
+                self._keep_unfit(error, grabbed_at, now_s, trigger)
                 if unfit >= _MOST_UNFIT and now_s - fit_s > self._settings.timeout_s:
                     return f"no frame that can be judged for {now_s - fit_s:.0f} s: {error}"
             if 0 < self._settings.frozen_frames <= self._same:
                 return f"frozen: {self._same + 1} frames in a row are the same"
         return None
 
-    def _keep_unfit(self, error: str, captured_at: datetime) -> None:
+    def _is_time(self, now_s: float) -> bool:
+        """Whether the clock triggers the frame grabbed just now."""
+        if self._next_trigger_s is None:  # the first frame starts the clock
+            self._next_trigger_s = now_s
+        if now_s < self._next_trigger_s:
+            return False
+        self._next_trigger_s = next_beat(now_s, self._next_trigger_s, self._settings.keep_every_s)
+        return True
+
+    def _keep_unfit(self, error: str, captured_at: datetime, seen_s: float, trigger: Trigger | None) -> None:
         """A row for a frame that must not be judged, where a part stands behind it."""
         self.counts["unfit"] += 1
         if self.counts["unfit"] == 1:
             _log.error("a frame came that must not be judged", camera=self._shown, error=error)
         if self._settings.part_behind_each:
-            self._keep(None, error, captured_at)
+            self._keep(None, error, captured_at, seen_s, trigger)
 
-    def _keep(self, image: ImageRGB | None, error: str | None, captured_at: datetime) -> None:
-        """Put a frame behind those that wait: its image, or why there is none."""
+    def _frame(self, captured_at: datetime, seen_s: float, trigger: Trigger | None) -> FrameWork:
+        """The next frame; a trigger names its part and tells when it was seen."""
         self._number += 1
-        frame = FrameWork(
+        named = trigger.awaited.part if trigger is not None else ""
+        generated = f"{self._settings.part_prefix}{self._session}-{self._number:06d}"
+        return FrameWork(
             key=f"{self._session}|{self._number}",
             name=f"frame {self._number}",
-            part=PartIdentity(f"{self._settings.part_prefix}{self._session}-{self._number:06d}", generated=True),
+            part=PartIdentity(named or generated, generated=not named),
             captured_at=captured_at,
-            image=image,
-            error=error,
+            image=None,
+            seen_s=trigger.awaited.seen_s if trigger is not None else seen_s,
+            trigger=trigger,
         )
+
+    def _keep(
+        self, image: ImageRGB | None, error: str | None, captured_at: datetime, seen_s: float, trigger: Trigger | None
+    ) -> None:
+        """Put a frame behind those that wait: its image, or why there is none."""
+        with self._changed:
+            frame = self._frame(captured_at, seen_s, trigger)
+        frame.image, frame.error = image, error
         if image is not None and self._repeats(image):
             self.counts["frozen"] += 1
             frame.image = None
@@ -221,6 +250,10 @@ class LiveCamera:
             if self._waiting_frames and self._batch_wait_s > 0:
                 self._changed.wait_for(lambda: self._finished or len(self._waiting_frames) >= limit, self._batch_wait_s)
             works: list[Work] = []
+            for trigger in self._triggers.expired() if self._triggers is not None else ():
+                frame = self._frame(datetime.now(UTC), trigger.awaited.seen_s, trigger)
+                frame.error = trigger.why_no_frame
+                self._waiting_frames.append(frame)
             while self._waiting_frames and len(works) < limit:
                 frame = self._waiting_frames.popleft()
                 self._bytes -= 0 if frame.image is None else frame.image.nbytes

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Final
 
 import structlog
 
-from kizu_db.image_store import ImageStore
-from kizu_db.records import Records
 from kizu_db.values import InspectionRecord
 from kizu_inspect.errors import ImageError
-from kizu_pipeline.decoders import DecoderPool
-from kizu_pipeline.observing.state import LineState
-from kizu_pipeline.patience import Patience
-from kizu_pipeline.sources import Intake, Picture, Work
-from kizu_pipeline.stages.attempts import Attempts
+from kizu_pipeline.sources import Picture, Work
+from kizu_pipeline.stages.around import Around
 from kizu_pipeline.stages.conveyor import Conveyor
 from kizu_pipeline.stages.items import Items, Loaded, Unreadable
-from kizu_pipeline.stages.putting_away import PuttingAway
 
 __all__ = ["MAX_ATTEMPTS", "Reader"]
 
@@ -40,36 +33,19 @@ _log = structlog.get_logger("kizu.line")
 class Reader:
     """Batches of loaded pictures, in the order in which the source gives them."""
 
-    def __init__(
-        self,
-        intake: Intake,
-        records: Records,
-        image_store: ImageStore,
-        decoders: DecoderPool,
-        patience: Patience,
-        putting_away: PuttingAway,
-        attempts: Attempts,
-        state: LineState,
-        *,
-        decoding_threads: int,
-        max_batch: int,
-    ) -> None:
-        self._intake = intake
-        self._records = records
-        self._image_store = image_store
-        self._decoders = decoders
-        self._patience = patience
-        self._putting_away = putting_away
-        self._attempts = attempts
-        self._state = state
-        self._decoding_threads = decoding_threads
-        self._max_batch = max_batch
+    def __init__(self, around: Around) -> None:
+        self._around = around
+        self._intake = around.intake
+        self._putting_away = around.putting_away
+        self._attempts = around.attempts
+        self._decoding_threads = around.runtime.decoders
+        self._max_batch = around.runtime.max_batch
         self.only_moved = 0
         """Pieces of work that had their row already, from a run that was cut off."""
         self.busy = False
         """Whether pictures were taken and are not all handed over: one will come soon."""
 
-    def run(self, out: Conveyor[Items], *, once: bool, stop: threading.Event, beat: Callable[[], None]) -> None:
+    def run(self, out: Conveyor[Items], *, once: bool) -> None:
         """Until `stop`, the source's end, or with `once` until nothing waits."""
         with ExitStack() as threads:
             # A stored picture waits for the disk several times; the disk settles many such waits at once.
@@ -78,12 +54,12 @@ class Reader:
                 for name, count in (("store", min(self._max_batch, _STORING_THREADS)), ("decode", self._decoding_threads))
             )
             try:
-                while not stop.is_set():
-                    beat()
+                while not self._around.stop.is_set():
+                    self._around.pulse.beat()
                     works = self._intake.take(self._max_batch)
                     self.busy = bool(works)
                     if works:
-                        for items in self._batches(self._without_recorded(works), decoding, storing, stop):
+                        for items in self._batches(self._without_recorded(works), decoding, storing):
                             out.put(items)
                     elif self._intake.ended or (once and not self._intake.waiting):
                         break
@@ -94,12 +70,13 @@ class Reader:
 
     def _without_recorded(self, works: Sequence[Work]) -> list[Work]:
         """The work that has no row yet; what has one, from a run that was cut off, is only put away."""
-        uids, recorded = self._patience.kept(lambda: self._known(works))
+        uids, recorded = self._around.patience.kept(lambda: self._known(works))
         new = []
         for work in works:
             uid = uids[work.key]
             if uid is None:
                 new.append(work)
+                self._around.signal.expects(work)
                 continue
             self.only_moved += work.key not in self._putting_away.stuck
             record = recorded[work.key]
@@ -113,11 +90,11 @@ class Reader:
     def _known(self, works: Sequence[Work]) -> tuple[dict[str, str | None], dict[str, InspectionRecord | None]]:
         """By key the uid of each work's inspection, and the records of those that have one."""
         keys = [work.key for work in works]  # which reads the files: not within a transaction
-        with self._records.unit(read_only=True) as unit:
+        with self._around.records.unit(read_only=True) as unit:
             uids = unit.inspections.uids_of(self._intake.source, keys)
             return {key: uids.get(key) for key in keys}, {key: unit.inspections.get(uid) for key, uid in uids.items()}
 
-    def _batches(self, works: Sequence[Work], decoding: Executor, storing: Executor, stop: threading.Event) -> Iterator[Items]:
+    def _batches(self, works: Sequence[Work], decoding: Executor, storing: Executor) -> Iterator[Items]:
         """Loaded and stored. What was in work when the program last ended is in work alone: the next end tells whose it was."""
         together: list[Work] = []
         for work in works:
@@ -127,9 +104,9 @@ class Reader:
             yield from self._loaded(together, decoding, storing)
             together = []
             if before < MAX_ATTEMPTS:
-                self._attempts.wait_until_none(stop)
+                self._attempts.wait_until_none(self._around.stop)
                 yield from self._loaded([work], decoding, storing)
-                self._attempts.wait_until_none(stop)
+                self._attempts.wait_until_none(self._around.stop)
             else:
                 error = ImageError(
                     "picture may have ended the program", found=f"{before} times in work when it did",
@@ -146,6 +123,7 @@ class Reader:
         held_bytes = 0
         for work, picture in self._decoded(works, decoding):
             if picture is None:
+                self._around.signal.forget(work)
                 self._intake.finished(work)
                 self._attempts.done([work.key])
             elif isinstance(picture, ImageError):
@@ -172,15 +150,15 @@ class Reader:
 
     def _load(self, work: Work) -> Picture | ImageError | None:
         try:
-            return work.load(self._decoders.decode)
+            return work.load(self._around.decoders.decode)
         except ImageError as error:
             return error
 
     def _stored(self, work: Work, picture: Picture) -> Loaded:
-        if self._state.drops_passed:
+        if self._around.state.drops_passed:
             return Loaded(work, picture, hashlib.sha256(picture.data).hexdigest(), None)
         started = time.perf_counter()
-        sha256 = self._patience.kept(lambda: self._image_store.put(picture.data, suffix=picture.suffix))
+        sha256 = self._around.patience.kept(lambda: self._around.image_store.put(picture.data, suffix=picture.suffix))
         return Loaded(work, picture, sha256, (time.perf_counter() - started) * 1e3)
 
 

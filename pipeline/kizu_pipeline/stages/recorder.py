@@ -10,23 +10,18 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from kizu_db.image_store import ImageStore
-from kizu_db.records import Records, Unit
+from kizu_db.records import Unit
 from kizu_db.values import ExplanationState, NewInspection, RecipeRow
 from kizu_inspect.errors import AlreadyInspected
 from kizu_inspect.results import Judgement, Verdict
-from kizu_pipeline.observing.state import LineState
-from kizu_pipeline.patience import Patience
 from kizu_pipeline.policy import drawn_for_audit, explanation_due, picture_may_go
-from kizu_pipeline.publishing.station import Publishing
-from kizu_pipeline.settings import StationSettings
 from kizu_pipeline.sources import Work
-from kizu_pipeline.stages.attempts import Attempts
+from kizu_pipeline.stages.around import Around
 from kizu_pipeline.stages.conveyor import Conveyor
 from kizu_pipeline.stages.items import Items, JudgedItems, Loaded, Unreadable
-from kizu_pipeline.stages.putting_away import PuttingAway
 
 if TYPE_CHECKING:
+    from kizu_inspect.inspector import Inspector
     from kizu_inspect.judged import JudgedBatch
 
 __all__ = ["Recorder"]
@@ -42,35 +37,19 @@ class Recorder:
 
     def __init__(
         self,
-        station: StationSettings,
+        around: Around,
+        inspector: Inspector,
         recipe_row: RecipeRow,
-        records: Records,
-        image_store: ImageStore,
-        patience: Patience,
-        putting_away: PuttingAway,
-        attempts: Attempts,
-        publishing: Publishing,
-        state: LineState,
         *,
-        source: str,
-        model_hash: str,
-        device: str,
         let_explain: Callable[[Due], None],
         progress: Callable[[int], None],
     ) -> None:
-        self._station = station
-        self._recipe = station.recipe
+        self._around = around
+        self._recipe = around.station.recipe
         self._recipe_row = recipe_row
-        self._records = records
-        self._patience = patience
-        self._putting_away = putting_away
-        self._attempts = attempts
-        self._publishing = publishing
-        self._image_store = image_store
-        self._state = state
-        self._source = source
-        self._model_hash = model_hash
-        self._device = device
+        self._source = around.intake.source
+        self._model_hash = inspector.model.hash
+        self._device = inspector.device
         self._let_explain = let_explain
         self._progress = progress
         self.verdicts: Counter[Verdict] = Counter()
@@ -107,14 +86,14 @@ class Recorder:
                 news.append(self._row(item.work, Judgement(verdict=Verdict.ERROR, reason=item.error)))
                 at.append(None)
         news = self._kept(judged.items, news)
-        uids = self._recorded(news)
+        uids, news = self._recorded(news)
         for item, uid, new in zip(judged.items, uids, news, strict=True):
             self._report(uid, new)
-            self._state.judged(item.work, new)
+            self._around.state.judged(item.work, new)
             loaded = isinstance(item, Loaded)
             self.quarantined += not loaded
-            self._putting_away.put_away(item.work, uid, error=None if loaded else new.judgement.reason)
-        self._attempts.done([item.work.key for item in judged.items])
+            self._around.putting_away.put_away(item.work, uid, error=None if loaded else new.judgement.reason)
+        self._around.attempts.done([item.work.key for item in judged.items])
         self.done += len(uids)
         due = {
             number: uid
@@ -129,32 +108,34 @@ class Recorder:
         """Those whose picture is not stored yet: it is now, or the row will say that it was not kept."""
         if all(not isinstance(item, Loaded) or item.store_ms is not None for item in items):
             return list(news)
-        held = self._patience.kept(self._held_lots)
+        held = self._around.patience.kept(self._held_lots)
 
         def keep(item: Loaded | Unreadable, new: NewInspection) -> NewInspection:
             if not isinstance(item, Loaded) or item.store_ms is not None:
                 return new
             if picture_may_go(new, held):
-                self._state.count("pictures_not_kept")
+                self._around.state.count("pictures_not_kept")
                 return replace(new, image_kept=False)
-            self._patience.kept(lambda: self._image_store.put(item.picture.data, suffix=item.picture.suffix))
+            store = self._around.image_store
+            self._around.patience.kept(lambda: store.put(item.picture.data, suffix=item.picture.suffix))
             return new
 
         return [keep(item, new) for item, new in zip(items, news, strict=True)]
 
     def _held_lots(self) -> set[str]:
-        with self._records.unit(read_only=True) as unit:
+        with self._around.records.unit(read_only=True) as unit:
             return {held.name for held in unit.lots.held()}
 
-    def _recorded(self, news: Sequence[NewInspection]) -> list[str]:
-        """Transaction 1: the rows of one batch, all or none. Returns their uids."""
+    def _recorded(self, news: Sequence[NewInspection]) -> tuple[list[str], list[NewInspection]]:
+        """Transaction 1: the rows of one batch, all or none. Returns their uids, and them as they were recorded."""
 
-        def add_all() -> list[str]:
-            with self._records.unit() as unit:
+        def add_all() -> tuple[list[str], list[NewInspection]]:
+            with self._around.records.unit() as unit:
                 unit.inspections.expect(news)
-                return [self._add(unit, new) for new in news]
+                timely = [self._around.signal.timely(new) for new in news]
+                return [self._add(unit, new) for new in timely], timely
 
-        return self._patience.kept(add_all)
+        return self._around.patience.kept(add_all)
 
     def _add(self, unit: Unit, new: NewInspection) -> str:
         try:
@@ -164,10 +145,11 @@ class Recorder:
             known = unit.inspections.uid_of(new.source, new.source_key)
             if known is None:
                 raise
+            self._around.signal.never_ok(new.source_key, "recorded before, perhaps with another verdict")
             return known
         if new.image_sha256 is None:
             unit.quarantine.add(uid, new.judgement.reason)
-        self._publishing.add(unit, uid, new)
+        self._around.publishing.add(unit, uid, new)
         return uid
 
     def _inspection(self, one: Loaded, judgement: Judgement, *, judge_ms: float) -> NewInspection:
@@ -194,7 +176,7 @@ class Recorder:
         return NewInspection(
             source=self._source,
             source_key=work.key,
-            station=self._station.id,
+            station=self._around.station.id,
             part=work.part.part,
             part_generated=work.part.generated,
             view=work.part.view,
@@ -208,7 +190,8 @@ class Recorder:
         )
 
     def _report(self, uid: str, new: NewInspection) -> None:
-        """Count the decision, and log it in one line."""
+        """Tell the line and the log of the decision, and count it."""
+        self._around.signal.decided(uid, new)
         judgement = new.judgement
         self.verdicts[judgement.verdict] += 1
         log = _log.error if judgement.verdict is Verdict.ERROR else _log.info

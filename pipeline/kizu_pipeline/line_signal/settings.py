@@ -1,0 +1,67 @@
+"""The typed settings of the signal to the line's control."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from kizu_inspect.settings import Settings
+
+__all__ = ["ModbusSignal"]
+
+_LAST_REGISTER: Final = 65535
+
+
+class ModbusSignal(Settings):
+    """OK or NG for each part, into the holding registers of a PLC. Kizu is the client, the PLC the server."""
+
+    kind: Literal["modbus"] = Field(title="Kind", description="Modbus TCP.")
+    host: str = Field(min_length=1, title="Host", description="Name or address of the PLC.")
+    port: int = Field(default=502, ge=1, le=65535, title="Port", description="TCP port of the PLC's Modbus server.")
+    unit: int = Field(default=1, ge=0, le=255, title="Unit", description="Unit identifier of the PLC.")
+    results_address: int = Field(
+        default=0, ge=0, le=_LAST_REGISTER, title="Results address",
+        description="First holding register that Kizu writes, counted from 0 (40001 in the other way of counting).",
+    )  # fmt: skip
+    commands_address: int = Field(
+        default=100, ge=0, le=_LAST_REGISTER, title="Commands address",
+        description="First holding register that the PLC writes and Kizu reads, counted from 0.",
+    )  # fmt: skip
+    part_registers: int = Field(
+        default=16, ge=4, le=64, title="Part registers", description="Registers for a part id, two ASCII characters each."
+    )
+    poll_ms: float = Field(
+        default=20.0, ge=1, le=1000, title="Poll", description="How often the PLC's registers are read, in milliseconds."
+    )
+    heartbeat_ms: float = Field(
+        default=500.0, ge=20, le=60000, title="Heartbeat",
+        description="How often the heartbeat counts up, in milliseconds. The PLC takes three times this in silence for NG.",
+    )  # fmt: skip
+    acknowledge_ms: float = Field(
+        default=500.0, ge=10, le=60000, title="Acknowledge",
+        description="How long a result waits to be acknowledged before the next one takes its place, in milliseconds.",
+    )  # fmt: skip
+    send_within_ms: float = Field(
+        default=1000.0, ge=10, le=600000, title="Send within",
+        description="An OK that could not be written so long after its verdict, in milliseconds, is not sent as OK any more.",
+    )  # fmt: skip
+    timeout_ms: float = Field(
+        default=300.0, ge=10, le=10000, title="Time-out",
+        description="A PLC that does not answer for so long, in milliseconds, is away; it is connected to anew.",
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _blocks_stand_apart(self) -> Self:
+        results = range(self.results_address, self.results_address + self.part_registers + 9)
+        commands = range(self.commands_address, self.commands_address + self.part_registers + 3)
+        if results.start < commands.stop and commands.start < results.stop:
+            raise ValueError(
+                f"the registers {results.start} to {results.stop - 1} of the results and {commands.start} to "
+                f"{commands.stop - 1} of the commands overlap; move one of them"
+            )
+        if max(results.stop, commands.stop) - 1 > _LAST_REGISTER:
+            raise ValueError(
+                f"the last register would be {max(results.stop, commands.stop) - 1}; there are {_LAST_REGISTER + 1}"
+            )
+        return self
