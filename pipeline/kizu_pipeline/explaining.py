@@ -54,6 +54,7 @@ class ExplanationStep:
         self._station = around.station.id
         self._records = around.records
         self._image_store = around.image_store
+        self._publishing = around.publishing
         self._inspectors: dict[tuple[str, int], Inspector | str] = {(inspector.model.hash, recipe_id): inspector}
         """By model hash and recipe; a string says why that judge cannot be had."""
         self._inspector = inspector
@@ -221,6 +222,7 @@ class ExplanationStep:
                     unit.inspections.fail_explanation(uid, outcome)
                 else:
                     unit.inspections.store_explanation(uid, outcome)
+                self._publishing.add_explanation(unit, uid, outcome)
 
 
 def explain_each(inspector: Inspector, batch: JudgedBatch, indices: Sequence[int]) -> list[Outcome]:

@@ -110,7 +110,7 @@ def _run(
         DecoderPool(runtime.decoders, memory_mb=memory_mb) as decoders,
         open_signal(station, records) as signal,
         observer.watching(open_intake(station, runtime, once=once, stop=stop, triggers=signal.triggers)) as intake,
-        open_publishing(station, records, once=once, stop=stop) as publishing,
+        open_publishing(station, records, once=once, stop=stop, state=observer.state) as publishing,
     ):
         with records.unit() as unit:
             by = f"station {station.id}"
