@@ -15,6 +15,7 @@ from kizu.commands.evaluate import evaluate_command
 from kizu.commands.export import export_command
 from kizu.commands.inspect import inspect_command
 from kizu.commands.line import dashboard_command, report_command, run_command
+from kizu.commands.quarantine import quarantine_list, quarantine_release, quarantine_show
 from kizu.commands.records import (
     db_audit,
     db_hold,
@@ -37,9 +38,11 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="In
 db = typer.Typer(no_args_is_help=True, help="Care of the records.")
 data = typer.Typer(no_args_is_help=True, help="Labelled pictures: what is wrong with them, and as a manifest.")
 user = typer.Typer(no_args_is_help=True, help="Who may do what.")
+quarantine = typer.Typer(no_args_is_help=True, help="The files that could not be read.")
 app.add_typer(db, name="db")
 app.add_typer(user, name="user")
 app.add_typer(data, name="data")
+app.add_typer(quarantine, name="quarantine")
 app.command("demo")(demo_command)
 app.command("synth")(synth_command)
 app.command("train")(train_command)
@@ -64,6 +67,9 @@ db.command("rebuild-rollups")(db_rebuild_rollups)
 user.command("add")(user_add)
 user.command("change")(user_change)
 user.command("list")(user_list)
+quarantine.command("list")(quarantine_list)
+quarantine.command("show")(quarantine_show)
+quarantine.command("release")(quarantine_release)
 db.command("export")(export_command)
 db.command("backup")(db_backup)
 db.command("restore")(db_restore)
