@@ -157,11 +157,31 @@ def test_commands_list_show_and_release(world: LineWorld) -> None:
     assert event.after == {"released_as": "line 2/released/P7_top.png"}
     summary = world.run(source=world.folder(part_pattern=PATTERN), **ALL_PASS)
     assert (summary.verdicts[Verdict.PASS], summary.verdicts[Verdict.ERROR], summary.quarantined) == (1, 1, 1)
-    assert len(told(world, "list")["files"]) == 1  # what is no picture comes back, under a row of its own
+    (back,) = told(world, "list")["files"]  # what is no picture comes back, under a row of its own
+    went = told(world, "release", back["inspection"], "--reason", "once more")
+    assert went == {"failed": {}, "released": {back["inspection"]: "released/[b]P8_top.png"}}
 
     again = kizu(world, "release", first, "--by", "Kim", "--reason", "once more")
     assert again.exit_code == 1
     assert f"The file of inspection {first} is released already: found by Kim at " in again.stderr
+
+
+def test_a_release_that_was_cut_off_behind_its_row_is_listed_and_only_completed(world: LineWorld) -> None:
+    uid = put_aside(world)
+    file, note = world.quarantine / NAME, world.quarantine / f"{NAME}.json"
+    told_before = json.loads(note.read_text())
+    released_as = release(world, uid)
+    assert told(world, "list") == {"files": []}
+    (world.incoming / released_as).unlink()  # judged, deleted, and its row pruned since
+    begun = {"file": released_as, "inode": 1, "mtime_ns": 1, "size_bytes": 1, "sha256": ""}
+    file.write_bytes(drawn_png())
+    note.write_text(json.dumps(told_before | {"releasing": begun}))
+    assert [(one["inspection"], one["state"]) for one in told(world, "list")["files"]] == [(uid, "release cut off")]
+    assert told(world, "list", "--station", "press-4") == {"files": []}
+    assert told(world, "release", "--all", "--reason", "the same") == {"failed": {}, "released": {uid: released_as}}
+    assert [files_aside(world.quarantine), names_in(world.incoming)] == [{}, []]
+    with world.records.unit(read_only=True) as unit:
+        assert len(unit.trail.of("inspection", uid)) == 1
 
 
 def test_a_release_says_what_it_needs(world: LineWorld) -> None:

@@ -12,6 +12,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator
@@ -100,7 +101,7 @@ class Releasing:
             )  # fmt: skip
         aside = self._aside(row)
         try:
-            target = self._begun(aside) or self._put_back(aside, row)
+            target = self._begun(aside, row) or self._put_back(aside, row)
         except OSError as error:
             raise KizuError(
                 f"{aside.path} could not be released", found=error.strerror or error,
@@ -145,8 +146,8 @@ class Releasing:
             "no file.",
         )
 
-    def _begun(self, aside: AsideFile) -> PurePath | None:
-        """Where an earlier release put it, if it got so far: it lies there, or was judged since."""
+    def _begun(self, aside: AsideFile, row: QuarantinedFile) -> PurePath | None:
+        """Where an earlier release put it, if it got so far: it was recorded then, it lies there, or it was judged since."""
         begun = aside.releasing
         if begun is None:
             return None
@@ -155,6 +156,8 @@ class Releasing:
             inode, mtime_ns, size, sha256 = (begun[name] for name in ("inode", "mtime_ns", "size_bytes", "sha256"))
         except (TypeError, KeyError):
             return None
+        if row.released_at is not None:
+            return target
         with suppress(OSError):  # first the file, then its row: the line records before it moves
             status = os.lstat(self._root / target)
             if (status.st_ino, status.st_mtime_ns, status.st_size) == (inode, mtime_ns, size):
@@ -208,8 +211,11 @@ class Releasing:
         return path
 
     def _names(self, wanted: PurePath) -> Iterator[PurePath]:
+        beside = wanted.parent
+        if re.fullmatch(rf"{FOLDER}(-\d+)?", beside.name):  # it was released before
+            beside = beside.parent
         for number in range(_FOLDERS):
-            yield wanted.parent / (f"{FOLDER}-{number}" if number else FOLDER) / wanted.name
+            yield beside / (f"{FOLDER}-{number}" if number else FOLDER) / wanted.name
         yield wanted
 
     def _is_free(self, target: PurePath) -> bool:

@@ -33,9 +33,13 @@ def quarantine_list(
     from kizu_db.records import Records
 
     settings = load_config(config)
+    asides = _files_aside(settings)
+    cut_off = [uid for uid, aside in asides.items() if aside.releasing is not None]
     with Records.open(settings.database) as records, records.unit(read_only=True) as unit:
         files = unit.quarantine.latest(station=station, released=released, limit=limit)
-    asides = _files_aside(settings)
+        begun = [file for uid in cut_off if (file := unit.quarantine.get(uid)) is not None]
+    begun = [file for file in begun if file not in files and station in (None, file.station)]
+    files = sorted(files + begun, key=lambda file: file.quarantined_at, reverse=True)[:limit] if begun else files
     if json is not None:
         write_json(json, {"files": [_told(file, asides.get(file.uid_inspection)) for file in files]})
     if str(json) != "-":
@@ -112,12 +116,14 @@ def quarantine_release(
     name, source = _watched(settings, station)
     released: dict[str, str] = {}
     failed: dict[str, str] = {}
+    ended_by: KizuError | None = None
     with Records.open(settings.database) as records, open_releasing(records, source, station=name) as releasing:
         for uid in dict.fromkeys(uids or releasing.waiting()):
             try:
                 released[uid] = printable(releasing.release(uid, by=name_of(by), reason=reason))
-            except (NotAllowed, RecordsAway):
-                raise
+            except (NotAllowed, RecordsAway) as error:  # as for all that follow
+                ended_by = error
+                break
             except KizuError as error:
                 failed[uid] = str(error)
     if json is not None:
@@ -125,10 +131,12 @@ def quarantine_release(
     if str(json) != "-":
         for uid, file in released.items():
             screen.print(f"{uid} is back in the watched folder as {file}", markup=False)
-        if not released and not failed:
+        if not released and not failed and ended_by is None:
             screen.print("Nothing is in quarantine.")
     for why in failed.values():
         typer.echo(f"kizu: {why}", err=True)
+    if ended_by is not None:
+        raise ended_by
     if failed:
         raise typer.Exit(1)
 
