@@ -14,11 +14,12 @@ from typing import Any
 
 from kizu_db.durable import sync
 
-__all__ = ["move_aside", "move_to_quarantine"]
+__all__ = ["NOTE_SUFFIX", "move_aside", "move_to_quarantine", "write_note"]
 
+NOTE_SUFFIX = ".json"
+"""What a note's name has behind its file's."""
 _NAME_BYTES = 255  # what Linux file systems take
 _SUFFIX_BYTES = 32  # what is longer is no extension, only a name with a dot
-_NOTE_SUFFIX = ".json"
 _NO_HARD_LINKS = (errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
@@ -40,12 +41,12 @@ def move_to_quarantine(file: Path, folder: Path, relative: PurePath, note: Mappi
     whose note it is: after a crash between the two, the repetition takes its own note's name again.
     """
     for target in _free_names(folder / relative):
-        beside = target.with_name(target.name + _NOTE_SUFFIX)
+        beside = target.with_name(target.name + NOTE_SUFFIX)
         if beside.exists() and not _is_note_of(beside, note["source_key"]):
             continue
         if os.path.lexists(target) and not _same_file(file, target):
             continue
-        _write_note(beside, note)
+        write_note(beside, note)
         if _place(file, target):
             return target
     raise AssertionError("names never run out")
@@ -59,7 +60,7 @@ def _free_names(wanted: Path) -> Iterator[Path]:
         stem, suffix = wanted.name, ""
     for number in count():
         tail = (f"-{number}" if number else "") + suffix
-        room = _NAME_BYTES - len(os.fsencode(tail)) - len(_NOTE_SUFFIX)
+        room = _NAME_BYTES - len(os.fsencode(tail)) - len(NOTE_SUFFIX)
         yield wanted.with_name(_cut(stem, room) + tail)
 
 
@@ -136,10 +137,12 @@ def _is_note_of(path: Path, key: str) -> bool:
     return isinstance(note, dict) and note.get("source_key") == key
 
 
-def _write_note(path: Path, note: Mapping[str, Any]) -> None:
+def write_note(path: Path, note: Mapping[str, Any]) -> None:
+    """Write a note, whole or not at all, over the one that is there. Raises OSError."""
     unfinished = path.with_name(f".kizu-{os.getpid()}.part")
     try:
-        with unfinished.open("w", encoding="utf-8") as file:
+        # What is no text in a file's name becomes JSON's own escape.
+        with unfinished.open("w", encoding="utf-8", errors="backslashreplace") as file:
             json.dump(note, file, ensure_ascii=False, indent=2)
             file.write("\n")
             file.flush()

@@ -12,10 +12,12 @@ from typing import Final
 import regex
 import structlog
 
-__all__ = ["PartIdentity", "generated_part", "part_of_file", "printable"]
+__all__ = ["PartIdentity", "file_key", "generated_part", "part_of_file", "printable"]
 
 MATCHING_S: Final = 0.2
 """How long a pattern may look at one name: some patterns take years over some names."""
+
+_LONGEST_NAME: Final = 600
 
 _log = structlog.get_logger("kizu.intake")
 
@@ -33,6 +35,18 @@ class PartIdentity:
 def printable(path: str | os.PathLike[str]) -> str:
     """The path as text that a database and a log take: bytes that are no UTF-8 become backslash escapes."""
     return os.fsencode(path).decode("utf-8", errors="backslashreplace")
+
+
+def file_key(relative: PurePath, *, size: int, mtime_ns: int, inode: int, sha256: str | None) -> str:
+    """The source key of a file below its watched folder; `sha256` in hex, None where its content could not be read."""
+    digest = "unread" if sha256 is None else sha256[:16]
+    return f"{_shortened(printable(relative))}|{size}|{mtime_ns}|{inode}|{digest}"
+
+
+def _shortened(name: str) -> str:
+    """The path, or of a very long one its beginning and its digest: a database indexes no longer keys."""
+    data = name.encode()
+    return name if len(data) <= _LONGEST_NAME else f"{name[:100]}…{hashlib.sha256(data).hexdigest()}"
 
 
 def generated_part(source: str, key: str) -> str:
