@@ -16,7 +16,7 @@ import structlog
 from kizu_inspect.errors import ImageError
 from kizu_pipeline.decoders import Decode
 from kizu_pipeline.filing import move_aside, move_to_quarantine
-from kizu_pipeline.naming import PartIdentity, part_of_file, printable
+from kizu_pipeline.naming import PartIdentity, part_of_file, printable, shortened
 from kizu_pipeline.sources.base import Picture
 from kizu_pipeline.sources.scan import FoundFile, version_of
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["FileWork"]
 
 _READ_AGAIN_S = 10.0
-_LONGEST_NAME = 600
 _MOST_BYTES_A_PIXEL, _MOST_BYTES_BESIDE = 8, 64_000_000  # four channels of 16 bits, and whatever a header holds
 _MAGIC = ((b"\x89PNG", ".png"), (b"\xff\xd8", ".jpg"), (b"BM", ".bmp"), (b"II*\0", ".tif"), (b"MM\0*", ".tif"))
 
@@ -64,7 +63,7 @@ class FileWork:
     def _identity(self) -> str:
         found, data = self.found, self._content.data
         digest = "unread" if data is None else hashlib.sha256(data).hexdigest()[:16]
-        return f"{_shortened(printable(found.relative))}|{found.size}|{found.mtime_ns}|{found.inode}|{digest}"
+        return f"{shortened(printable(found.relative))}|{found.size}|{found.mtime_ns}|{found.inode}|{digest}"
 
     @property
     def name(self) -> str:
@@ -203,9 +202,3 @@ class FileWork:
 def _suffix(data: bytes) -> str:
     """The ending that fits the content, whatever the file was called: the same content is stored under one name."""
     return next((suffix for magic, suffix in _MAGIC if data.startswith(magic)), ".img")
-
-
-def _shortened(name: str) -> str:
-    """The path, or of a very long one its beginning and its digest: a database indexes no longer keys."""
-    data = name.encode()
-    return name if len(data) <= _LONGEST_NAME else f"{name[:100]}…{hashlib.sha256(data).hexdigest()}"
