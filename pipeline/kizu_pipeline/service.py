@@ -120,6 +120,7 @@ def _run(
         gc.collect()
         gc.freeze()
         pulse = Pulse(runtime.heartbeat, told=observer.state.turned)
+        attempts = Attempts(intake.folder)
         around = Around(
             station=station,
             runtime=runtime,
@@ -132,9 +133,9 @@ def _run(
             state=observer.state,
             stop=stop,
             pulse=pulse,
-            patience=Patience(stop, beat=pulse.beat, state=observer.state),
+            patience=Patience(stop, beat=pulse.beat, away=attempts.forgive, state=observer.state),
             putting_away=PuttingAway(intake),
-            attempts=Attempts(intake.folder),
+            attempts=attempts,
         )
         line = _Line(around, inspector, recipe_row, progress)
         _log.info("started", station=station.id, source=intake.source, model=inspector.model.hash, device=inspector.device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 import threading
@@ -22,7 +21,7 @@ from kizu_pipeline.naming import printable
 from kizu_pipeline.settings import FolderSource
 from kizu_pipeline.sources.base import Queue, Work
 from kizu_pipeline.sources.file_work import FileWork
-from kizu_pipeline.sources.scan import FoundFile, Oddity, Version, scan
+from kizu_pipeline.sources.scan import FoundFile, Oddity, Version, digest_of, scan
 from kizu_pipeline.sources.watch import watch_folder
 from kizu_pipeline.sources.writers import Writing, is_local, writing
 
@@ -98,6 +97,8 @@ class FolderIntake:
         self._postponed: dict[PurePath, float] = {}
         self._first_seen_s: dict[tuple[PurePath, Version], float] = {}
         """Of each version of a file that the last look found."""
+        self._complete: dict[PurePath, Version] = {}
+        """What the last look found complete."""
         self._warned: set[PurePath] = set()
         self._in_work: set[PurePath] = set()
         """What was taken and is not finished: its file lies there still."""
@@ -105,7 +106,7 @@ class FolderIntake:
         """How often a file of this identity was put away, of the last ones."""
 
     def take(self, limit: int) -> list[Work]:
-        """Up to `limit` complete files, oldest first. Raises SourceError when the folder is gone."""
+        """Up to `limit` complete files, first seen first, then oldest first. Raises SourceError when the folder is gone."""
         if not self._ready:
             self._rescan()
             if 0 < len(self._ready) < limit and self._batch_wait_s > 0:
@@ -232,7 +233,9 @@ class FolderIntake:
         self._unsettled = unsettled
         self._first_seen_s = first_seen_s
         self._doubted = {path: doubt for path, doubt in self._doubted.items() if path in seen}
-        self._ready = deque(sorted(ready, key=lambda found: (found.mtime_ns, found.relative)))
+        self._complete = {found.relative: found.version for found in ready}
+        # By their own times only where one look found several: a clock that is set right changes no order beyond that.
+        self._ready = deque(sorted(ready, key=lambda found: (self.first_seen_s(found), found.mtime_ns, found.relative)))
 
     def _incomplete(self, found: FoundFile, now: float) -> _Unsettled | None:
         """What a file still waits for; None where it is complete.
@@ -257,11 +260,13 @@ class FolderIntake:
                 _log.warning("held open for writing; not inspected yet", file=printable(found.relative))
                 return _Unsettled(found.version, since, open=True, told=True)
             return _Unsettled(found.version, since, open=True, told=before is not None and before.told)
+        if self._complete.get(found.relative) == found.version:  # and not taken since: the batch waited for more
+            return None
         if before is None or before.open or before.version != found.version:
-            return self._settling(found, now, _digest(path)) if self.settings.settle_s > 0 else None
+            return self._settling(found, now, digest_of(path)) if self.settings.settle_s > 0 else None
         if now - since < self.settings.settle_s:
             return before
-        content = _digest(path)
+        content = digest_of(path)
         return None if content == before.content else self._settling(found, now, content)
 
     def _settling(self, found: FoundFile, now: float, content: str) -> _Unsettled:
@@ -288,12 +293,3 @@ class _Unsettled:
     """Whether the log says so already."""
     content: str = ""
     """The digest of its content then, where it waits to settle."""
-
-
-def _digest(path: Path) -> str:
-    """What the file holds now, as a digest; "" where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""
