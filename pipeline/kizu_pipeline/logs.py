@@ -33,14 +33,19 @@ def let_hear(_logger: object, method: str, event: structlog.typing.EventDict) ->
     return event
 
 
-def configure_logging(stream: TextIO | None = None) -> None:
-    """Write the log to `stream` (default: standard error, so that a command's own output stays clean)."""
+def configure_logging(stream: TextIO | None = None, *, station: str | None = None) -> None:
+    """Write the log to `stream` (default: standard error, so that a command's own output stays clean).
+
+    With a `station`, one of several that log to one place, every line names it.
+    """
     on_terminal = (stream or sys.stderr).isatty()
     processors: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         let_hear,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    if station is not None:
+        processors.append(lambda _logger, _method, event: {**event, "station": station})
     if on_terminal:
         processors.append(structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback))
     else:

@@ -146,13 +146,8 @@ def _watched(settings: KizuConfig, station: str | None) -> tuple[str, FolderSour
     from kizu_inspect.errors import ConfigError
     from kizu_pipeline.settings import FolderSource
 
-    configured = settings.station
-    if configured is None or (station is not None and configured.id != station):
-        raise ConfigError(
-            "the station is not in this configuration", found=f"station {configured.id}" if configured else "no key station",
-            expected=f"station {station}" if station else "station: {id, source, recipe}",
-            next_step="Name the right file with --config.",
-        )  # fmt: skip
+    configured = settings.of(station).station
+    assert configured is not None  # `of` found it
     if not isinstance(configured.source, FolderSource):
         raise ConfigError(
             f"station {configured.id} has no watched folder", found=f"kind: {configured.source.kind}", expected="kind: folder",
@@ -162,12 +157,15 @@ def _watched(settings: KizuConfig, station: str | None) -> tuple[str, FolderSour
 
 
 def _files_aside(settings: KizuConfig) -> Mapping[str, AsideFile]:
-    """What lies in the configured station's quarantine, by inspection."""
+    """What lies in the configured stations' quarantine, by inspection."""
     from kizu_pipeline.aside import files_aside
     from kizu_pipeline.settings import FolderSource
 
-    source = None if settings.station is None else settings.station.source
-    return files_aside(source.quarantine) if isinstance(source, FolderSource) else {}
+    found: dict[str, AsideFile] = {}
+    for one in settings.every_station:
+        if isinstance(one.source, FolderSource):
+            found |= files_aside(one.source.quarantine)
+    return found
 
 
 def _state(file: QuarantinedFile, aside: AsideFile | None) -> str:

@@ -13,6 +13,7 @@ from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 import typer
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -32,13 +33,16 @@ _COLOURS = {"running": "green", "starting": "yellow", "waiting": "yellow", "stop
 def status_command(
     config: ConfigOption = DEFAULT_CONFIG,
     json: JsonOption = None,
+    station: Annotated[str | None, typer.Option(help="Of several stations this one alone.")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Show it anew every second until Ctrl+C.")] = False,
 ) -> None:
     """How the running line is; exit code 1 where none answers. Example: kizu status --watch"""
     if watch and json is not None:
         raise ConfigError("options exclude each other", found="--watch and --json", expected="one of them")
-    http = load_config(config).runtime.http
-    if http is None:
+    settings = load_config(config)
+    wanted = [station] if station is not None else [one.id for one in settings.every_station]
+    lines = [http for one in wanted if (http := settings.of(one).runtime.http) is not None]
+    if not lines:
         raise ConfigError(
             f"{config} names no address at which the line tells its state",
             found="no key runtime.http",
@@ -48,17 +52,32 @@ def status_command(
     if watch:
         with suppress(KeyboardInterrupt), Live(console=screen, auto_refresh=False) as live:
             while True:
-                try:
-                    live.update(_shown(_ask(http)), refresh=True)
-                except KizuError as error:
-                    live.update(Text(str(error), style="red"), refresh=True)
+                live.update(Group(*(_seen(http) for http in lines)), refresh=True)
                 time.sleep(1)
         return
-    status = _ask(http)
+    statuses = [_ask(lines[0])] if len(lines) == 1 else [status for http in lines if (status := _asked(http)) is not None]
     if json is not None:
-        write_json(json, status)
+        write_json(json, statuses[0] if len(lines) == 1 else {status["station"]: status for status in statuses})
     if str(json) != "-":
-        screen.print(_shown(status))
+        screen.print(*(_shown(status) for status in statuses), sep="\n\n")
+    if len(statuses) < len(lines):
+        raise typer.Exit(1)
+
+
+def _asked(http: HttpSettings) -> dict[str, Any] | None:
+    """What one of several lines tells; None, and a word on standard error, where it does not answer."""
+    try:
+        return _ask(http)
+    except KizuError as error:
+        typer.echo(f"kizu: {error}", err=True)
+        return None
+
+
+def _seen(http: HttpSettings) -> Table | Text:
+    try:
+        return _shown(_ask(http))
+    except KizuError as error:
+        return Text(str(error), style="red")
 
 
 def _ask(http: HttpSettings) -> dict[str, Any]:
