@@ -97,7 +97,7 @@ def _run(
     from kizu_inspect.inspector import Inspector  # torch is heavy: not before it is needed
 
     recipe = station.recipe
-    inspector = Inspector.load(recipe, device=runtime.device, max_batch=runtime.max_batch)
+    inspector = Inspector.load(recipe, device=runtime.device, max_batch=runtime.max_batch, parallel=True)
     if inspector.model.promise is None and not recipe.allow_no_promise:
         raise ConfigError(
             f"the bundle {recipe.bundle} promises no miss rate",
