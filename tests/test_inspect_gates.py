@@ -154,6 +154,28 @@ def test_the_inspector_does_not_judge_what_the_gates_stop(tiny_bundle: Path) -> 
     assert verdicts(limits={"level": [250, None]}) == [Verdict.ERROR] * 2
 
 
+def test_a_judgement_keeps_what_the_gates_measured_also_of_a_picture_they_stop(tiny_bundle: Path) -> None:
+    good, dark = parts(1)[0], (parts(1)[0] * 0.1).astype(np.uint8)
+    inspector = Inspector.load(Recipe(bundle=tiny_bundle), device="cpu")
+    assert [one.measured for one in inspector.judge([good, dark]).judgements] == [measure(good), measure(dark)]
+    off = Inspector.load(Recipe(bundle=tiny_bundle, gates=GateSettings(on=False)), device="cpu")
+    assert off.judge([good]).judgements[0].measured == {}
+
+
+def test_of_a_region_of_interest_the_values_are_those_that_decided(tiny_bundle: Path) -> None:
+    picture = parts(1)[0]
+    around = np.zeros((200, 300, 3), np.uint8)
+    around[100:164, 50:114] = picture
+    whole = Inspector.load(Recipe(bundle=tiny_bundle, region_of_interest=(0, 0, 20, 20)), device="cpu")
+    assert whole.judge([picture]).judgements[0].measured == measure(picture)
+    inside = Inspector.load(Recipe(bundle=tiny_bundle, region_of_interest=(50, 100, 114, 164)), device="cpu")
+    assert inside.judge([around]).judgements[0].measured == measure(picture)
+    beside = Inspector.load(Recipe(bundle=tiny_bundle, region_of_interest=(500, 500, 564, 564)), device="cpu")
+    (judged,) = beside.judge([around]).judgements
+    assert (judged.verdict, judged.measured) == (Verdict.ERROR, measure(around))
+    assert "region" in judged.reason
+
+
 def test_a_region_of_interest_or_the_whole_is_like_the_training(tiny_bundle: Path) -> None:
     picture = parts(1)[0]
     around = np.zeros((200, 300, 3), np.uint8)

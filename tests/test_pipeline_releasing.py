@@ -192,7 +192,7 @@ def test_a_release_says_what_it_needs(world: LineWorld) -> None:
 
     assert "found neither; expected UIDs, or --all" in refused()
     assert "found both" in refused("--all", "1")
-    assert "found station press-3; expected station press-4" in refused("--all", "--station", "press-4")
+    assert "found station press-4; expected one of press-3" in refused("--all", "--station", "press-4")
     assert "has no watched folder: found kind: camera" in refused("--all", station={"source": {"kind": "camera", "device": 0}})
     assert f"the quarantine {world.quarantine} is not there" in refused("--all")
     assert kizu(world, "release", "--all").exit_code == 2

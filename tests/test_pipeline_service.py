@@ -23,6 +23,7 @@ from kizu_inspect.errors import BundleError, ConfigError, KizuError, MethodError
 from kizu_inspect.inspector import Inspector
 from kizu_inspect.picture.decoding import decode_image
 from kizu_inspect.picture.images import encode_png
+from kizu_inspect.picture.quality import measure
 from kizu_inspect.recipe import Recipe
 from kizu_inspect.results import Verdict
 from kizu_pipeline import explaining
@@ -48,6 +49,18 @@ def stop_before_explaining(monkeypatch: pytest.MonkeyPatch, world: LineWorld, **
         with pytest.raises(KeyboardInterrupt):
             world.run(**{**ALL_REJECT, **recipe})
     assert {record.row.explanation_state for record in world.inspections()} == {ExplanationState.PENDING}
+
+
+def test_what_the_gates_measured_stands_in_the_record(world: LineWorld) -> None:
+    picture = decode_image(world.drop("P1.png").read_bytes(), max_megapixels=1)
+    world.drop("P2.png", b"\x89PNG no picture")
+    world.drop("P3.png", encode_png(np.full((64, 64, 3), 77, np.uint8)))
+    world.run(**ALL_PASS)
+    found = {record.row.part: record for record in world.inspections()}
+    assert found["P1"].measured == pytest.approx(measure(picture))
+    assert found["P2"].measured is None
+    stopped = found["P3"]
+    assert (stopped.row.verdict, (stopped.measured or {})["level"]) == (Verdict.ERROR, 77)
 
 
 def test_one_row_a_file_with_all_that_is_known(world: LineWorld) -> None:

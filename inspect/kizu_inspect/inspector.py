@@ -142,11 +142,15 @@ class Inspector:
         is an ERROR with its reason.
         """
         sights: list[Sight | str] = []
+        measured: list[dict[str, float]] = []
         for index, image in enumerate(images):
             name = None if names is None else names[index]
             reference = None if references is None else references[index]
+            fault, values = self._measured(image) if self._recipe.gates.on else (None, {})
+            measured.append(values)
             try:
-                sights.append(self._look_at(image, name, reference))
+                sight = self._look_at(image, name, reference)
+                sights.append(sight if fault is None else fault)
             except ImageError as error:
                 sights.append(str(error))
         seen = tuple(None if isinstance(sight, str) else sight for sight in sights)
@@ -178,6 +182,7 @@ class Inspector:
             else self._decide(probabilities[start : start + count], novelty_of[start : start + count], sight)
             for sight, image, start, count in zip(sights, images, starts, views, strict=True)
         ]
+        judgements = [replace(one, measured=values) for one, values in zip(judgements, measured, strict=True)]
         return JudgedBatch(tuple(judgements), seen, probabilities, starts, tuple(chunks), size)
 
     def _chunk_size(self, views: int) -> int:
@@ -224,11 +229,19 @@ class Inspector:
         Where there is a region of interest nothing tells whether the training saw such regions or whole pictures: it is enough
         that either is like them.
         """
-        whole = fault_of(measure(image), self.gates)
-        if whole is None or self._recipe.region_of_interest is None:
-            return whole
-        x1, y1, x2, y2 = self._recipe.region_of_interest
-        return fault_of(measure(image[y1:y2, x1:x2]), self.gates)
+        return self._measured(image)[0]
+
+    def _measured(self, image: ImageRGB) -> tuple[str | None, dict[str, float]]:
+        """What `fault_of` gives, and the values that decided it: the region's where the whole picture is like no other."""
+        values = measure(image)
+        fault = fault_of(values, self.gates)
+        if fault is not None and self._recipe.region_of_interest is not None:
+            x1, y1, x2, y2 = self._recipe.region_of_interest
+            region = image[y1:y2, x1:x2]
+            if region.size:  # one that lies beside the picture is told by what looks at it
+                values = measure(region)
+                fault = fault_of(values, self.gates)
+        return fault, values
 
     def _look_at(self, image: ImageRGB, name: str | None, given: ImageRGB | None) -> Sight:
         aligned: Aligned | None = None
@@ -243,8 +256,6 @@ class Inspector:
                 )
         reference = None if aligned is None else aligned.reference
         sight = look_at(image, reference, self.bundle.spec.input, self._recipe.region_of_interest)
-        if self._recipe.gates.on and (fault := self.fault_of(image)) is not None:
-            raise ImageError(fault)
         return replace(sight, correlation=None if aligned is None else aligned.correlation)
 
     def _decide(self, views: npt.NDArray[np.float64], novelty: npt.NDArray[np.float64], sight: Sight) -> Judgement:

@@ -195,6 +195,8 @@ class Judgement:
     """How unlike anything in training it is, ≥ 0; None where the model does not tell."""
     reference_correlation: float | None = None
     """How well its reference fitted, −1 to 1; None where it has none."""
+    measured: Mapping[str, float] = field(default_factory=dict)
+    """What the gates looked at, by the names of `gates.MEASURES`; empty where they are off or nothing could be measured."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kizu_inspect.errors import SourceError
-from kizu_pipeline.filing import NOTE_SUFFIX
+from kizu_pipeline.filing import NOTE_SUFFIX, SIDECAR_SUFFIX
 
 __all__ = ["RELEASING", "AsideFile", "files_aside"]
 
@@ -34,6 +34,11 @@ class AsideFile:
     def beside(self) -> Path:
         """Where its note lies."""
         return self.path.with_name(self.path.name + NOTE_SUFFIX)
+
+    @property
+    def sidecar(self) -> Path:
+        """Where its sidecar lies, if it has one."""
+        return self.path.with_name(self.path.name + SIDECAR_SUFFIX)
 
     @property
     def is_there(self) -> bool:
@@ -62,4 +67,8 @@ def _notes(folder: Path) -> Iterator[Path]:
             raise SourceError(f"the quarantine {folder} cannot be read", found=error.strerror) from error
 
     for root, _folders, names in os.walk(folder, onerror=refuse):
-        yield from (Path(root, name) for name in names if name.endswith(NOTE_SUFFIX) and not name.startswith("."))
+        yield from (Path(root, name) for name in names if _is_note(name))
+
+
+def _is_note(name: str) -> bool:
+    return name.endswith(NOTE_SUFFIX) and not name.endswith(SIDECAR_SUFFIX) and not name.startswith(".")

@@ -14,28 +14,38 @@ from typing import Any
 
 from kizu_db.durable import sync
 
-__all__ = ["NOTE_SUFFIX", "move_aside", "move_to_quarantine", "write_note"]
+__all__ = ["NOTE_SUFFIX", "SIDECAR_SUFFIX", "move_aside", "move_to_quarantine", "write_note"]
 
 NOTE_SUFFIX = ".json"
 """What a note's name has behind its file's."""
 _NAME_BYTES = 255  # what Linux file systems take
 _SUFFIX_BYTES = 32  # what is longer is no extension, only a name with a dot
+SIDECAR_SUFFIX = ".sidecar.json"
+"""What a sidecar's name has behind its picture's in quarantine."""
 _NO_HARD_LINKS = (errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
-def move_aside(file: Path, folder: Path, relative: PurePath) -> Path:
+def move_aside(file: Path, folder: Path, relative: PurePath, *, sidecar: Path | None = None) -> Path:
     """Move the file to folder/relative and return where it came to lie: with -1, -2, … before the extension if that is taken.
 
-    A move that a crash cut in two is completed, not done twice. Raises OSError; the file is then where it was.
+    Its sidecar goes first, under the same name + ".json". A move that a crash cut in two is completed, not done twice. Raises
+    OSError; the file is then where it was.
     """
     for target in _free_names(folder / relative):
+        if _is_taken(target, by_other_than=file) or not _place_beside(sidecar, target, NOTE_SUFFIX):
+            continue
+        sidecar = None
         if _place(file, target):
             return target
     raise AssertionError("names never run out")
 
 
-def move_to_quarantine(file: Path, folder: Path, relative: PurePath, note: Mapping[str, Any]) -> Path:
+def move_to_quarantine(
+    file: Path, folder: Path, relative: PurePath, note: Mapping[str, Any], *, sidecar: Path | None = None
+) -> Path:
     """Move the file as `move_aside` does, with the note as JSON beside it under the same name + ".json".
+
+    Its sidecar goes before it, under the same name + ".sidecar.json".
 
     The note is written first, so that no file ever lies in quarantine without its reason. `note["source_key"]` tells
     whose note it is: after a crash between the two, the repetition takes its own note's name again.
@@ -44,23 +54,28 @@ def move_to_quarantine(file: Path, folder: Path, relative: PurePath, note: Mappi
         beside = target.with_name(target.name + NOTE_SUFFIX)
         if beside.exists() and not _is_note_of(beside, note["source_key"]):
             continue
-        if os.path.lexists(target) and not _same_file(file, target):
+        if _is_taken(target, by_other_than=file):
+            continue
+        if sidecar is not None and _is_taken(target.with_name(target.name + SIDECAR_SUFFIX), by_other_than=sidecar):
             continue
         write_note(beside, note)
+        if not _place_beside(sidecar, target, SIDECAR_SUFFIX):
+            continue
+        sidecar = None
         if _place(file, target):
             return target
     raise AssertionError("names never run out")
 
 
 def _free_names(wanted: Path) -> Iterator[Path]:
-    """The wanted path, then the same with -1, -2, …, each short enough for its note too. Makes the folder."""
+    """The wanted path, then the same with -1, -2, …, each short enough for what lies beside it. Makes the folder."""
     wanted.parent.mkdir(parents=True, exist_ok=True)
     stem, suffix = wanted.stem, wanted.suffix
     if len(os.fsencode(suffix)) > _SUFFIX_BYTES:
         stem, suffix = wanted.name, ""
     for number in count():
         tail = (f"-{number}" if number else "") + suffix
-        room = _NAME_BYTES - len(os.fsencode(tail)) - len(NOTE_SUFFIX)
+        room = _NAME_BYTES - len(os.fsencode(tail)) - len(SIDECAR_SUFFIX)
         yield wanted.with_name(_cut(stem, room) + tail)
 
 
@@ -69,6 +84,20 @@ def _cut(stem: str, room_bytes: int) -> str:
     while len(os.fsencode(stem)) > room_bytes:
         stem = stem[:-1]
     return stem
+
+
+def _is_taken(target: Path, *, by_other_than: Path) -> bool:
+    return os.path.lexists(target) and not _same_file(by_other_than, target)
+
+
+def _place_beside(sidecar: Path | None, target: Path, suffix: str) -> bool:
+    """Move the sidecar, if there is one still, to the target's name + suffix. False where another file has it."""
+    if sidecar is None:
+        return True
+    try:
+        return _place(sidecar, target.with_name(target.name + suffix))
+    except FileNotFoundError:  # its writer has taken it back
+        return True
 
 
 def _place(file: Path, target: Path) -> bool:

@@ -136,6 +136,12 @@ class Releasing:
             )
         if aside is None or (not aside.is_there and aside.releasing is None):
             raise self._missing(row)
+        if os.path.lexists(aside.sidecar):
+            raise RecordError(
+                f"The file of inspection {uid} has a sidecar, which tells its part", found=aside.sidecar.name,
+                expected="a file that its own name tells",
+                next_step="Mend the sidecar and put both into the watched folder by hand, the sidecar first.",
+            )  # fmt: skip
         return aside
 
     def _missing(self, row: QuarantinedFile) -> RecordError:

@@ -53,6 +53,11 @@ class FolderSource(Settings):
             "without its extension, or else the whole path below the folder without extension."
         ),
     )
+    sidecar_wait_s: float | None = Field(
+        default=None, ge=0, le=3600, title="Wait for sidecars",
+        description="With a number NAME.png.json or else NAME.json beside a picture tells its part, and a picture waits so "
+        "many seconds for it, from when it was first seen; then its name tells the part. null: no sidecars.",
+    )  # fmt: skip
     temporary_suffixes: tuple[str, ...] = Field(
         default=(".tmp", ".part", ".partial", ".filepart", ".crdownload", ".download"),
         title="Temporary suffixes",

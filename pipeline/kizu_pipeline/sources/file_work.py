@@ -16,12 +16,13 @@ import structlog
 from kizu_inspect.errors import ImageError
 from kizu_pipeline.decoders import Decode
 from kizu_pipeline.filing import move_aside, move_to_quarantine
-from kizu_pipeline.naming import PartIdentity, file_key, part_of_file, printable
+from kizu_pipeline.naming import PartIdentity, file_key, generated_part, part_of_file, printable
 from kizu_pipeline.sources.base import Picture
 from kizu_pipeline.sources.scan import FoundFile, version_of
 
 if TYPE_CHECKING:
     from kizu_pipeline.sources.folder import FolderIntake
+    from kizu_pipeline.sources.sidecar import Sidecar
 
 __all__ = ["FileWork"]
 
@@ -49,6 +50,8 @@ class FileWork:
 
     intake: FolderIntake
     found: FoundFile
+    sidecar: Sidecar | None = None
+    """What lay beside it, where sidecars are looked at."""
 
     @cached_property
     def key(self) -> str:
@@ -72,12 +75,16 @@ class FileWork:
 
     @cached_property
     def part(self) -> PartIdentity:
-        """What the file's name tells."""
+        """What its sidecar tells, or else its name."""
+        if self.sidecar is not None:
+            return self.sidecar.part or PartIdentity(generated_part(self.intake.source, self.key), generated=True)
         return part_of_file(self.found.relative, self.intake.pattern, source=self.intake.source, key=self.key)
 
     @cached_property
     def captured_at(self) -> datetime:
-        """The file's modification time; now, where that is no date."""
+        """What its sidecar tells, or else the file's modification time; now, where that is no date."""
+        if self.sidecar is not None and self.sidecar.captured_at is not None:
+            return self.sidecar.captured_at
         try:
             return datetime.fromtimestamp(self.found.mtime_ns / 1e9, UTC)
         except (OverflowError, ValueError, OSError):
@@ -100,7 +107,7 @@ class FileWork:
     def load(self, decode: Decode) -> Picture | None:
         """The picture; None where the file vanished or changed since it was found.
 
-        Raises ImageError: a link, unreadable, not a picture, broken, too large.
+        Raises ImageError: a link, unreadable, not a picture, broken, too large, or with a broken sidecar.
         """
         content = self._content
         if content.error is not None:
@@ -109,6 +116,8 @@ class FileWork:
             raise content.error
         if content.data is None:
             return None
+        if self.sidecar is not None and self.sidecar.error:
+            raise ImageError(self.sidecar.error)
         started = time.perf_counter()
         try:
             image = decode(content.data, max_megapixels=self.intake.max_megapixels)
@@ -155,17 +164,23 @@ class FileWork:
         return data if version_of(status) == self.found.version and len(data) == status.st_size else None
 
     def inspected(self) -> None:
-        """Move the file to done, or delete it, as the settings say."""
-        if not self._is_unchanged():
-            return
-        if self.intake.settings.keep == "delete":
-            self._path.unlink(missing_ok=True)
-        else:
-            move_aside(self._path, self.intake.settings.done, self.found.relative)
-        self.intake.gone(self._identity)
+        """Move the file to done, or delete it, as the settings say; its sidecar goes first."""
+        unchanged = self._is_unchanged()
+        beside = self._beside(unchanged)
+        settings = self.intake.settings
+        if settings.keep == "delete":
+            for path in (beside, self._path if unchanged else None):
+                if path is not None:
+                    path.unlink(missing_ok=True)
+        elif unchanged:
+            move_aside(self._path, settings.done, self.found.relative, sidecar=beside)
+        elif beside is not None:
+            move_aside(beside, settings.done, self.found.relative.with_name(self.found.relative.name + ".json"))
+        if unchanged:
+            self._gone(beside)
 
     def refused(self, error: str, *, inspection: str) -> None:
-        """Move the file to quarantine beside its note."""
+        """Move the file to quarantine beside its note; its sidecar goes first."""
         note = {
             "file": printable(self.found.relative),
             "error": error,
@@ -175,9 +190,26 @@ class FileWork:
             "size_bytes": self.found.size,
             "quarantined_at": datetime.now(UTC).isoformat(),
         }
-        if self._is_unchanged():
-            move_to_quarantine(self._path, self.intake.settings.quarantine, self.found.relative, note)
-            self.intake.gone(self._identity)
+        unchanged = self._is_unchanged()
+        beside = self._beside(unchanged)
+        quarantine, relative = self.intake.settings.quarantine, self.found.relative
+        if unchanged:
+            move_to_quarantine(self._path, quarantine, relative, note, sidecar=beside)
+            self._gone(beside)
+        elif beside is not None:
+            move_aside(beside, quarantine, relative.with_name(relative.name + ".sidecar.json"))
+
+    def _beside(self, unchanged: bool) -> Path | None:
+        """The sidecar that is to be put away with this file: one left behind would name the next picture of that name."""
+        if self.intake.sidecars is None:
+            return None
+        return self.intake.sidecars.lying(self.found.relative, self.sidecar, picture_is_there=unchanged)
+
+    def _gone(self, beside: Path | None) -> None:
+        if self.intake.sidecars is not None:
+            had_one = beside is not None if self.sidecar is None else not self.sidecar.doubtful
+            self.intake.sidecars.put_away(self.found.relative, had_one=had_one)
+        self.intake.gone(self._identity)
 
     def _is_unchanged(self) -> bool:
         """Whether the name still stands for the picture that was judged: a camera may have put its next one there meanwhile.

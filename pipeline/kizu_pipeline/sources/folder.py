@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 import regex
@@ -22,6 +20,8 @@ from kizu_pipeline.settings import FolderSource
 from kizu_pipeline.sources.base import Queue, Work
 from kizu_pipeline.sources.file_work import FileWork
 from kizu_pipeline.sources.scan import FoundFile, Oddity, Version, digest_of, scan
+from kizu_pipeline.sources.settling import Unsettled
+from kizu_pipeline.sources.sidecar import Sidecars
 from kizu_pipeline.sources.watch import watch_folder
 from kizu_pipeline.sources.writers import Writing, is_local, writing
 
@@ -89,10 +89,15 @@ class FolderIntake:
         self._stop = stop
         # Where the kernel cannot know of every writer, a file that seems closed may only be closed here.
         self._closing_is_known = settings.complete_when == "closed" and is_local(self.root)
+        self.sidecars: Sidecars | None = None
+        self._ignored = settings.ignored
+        if settings.sidecar_wait_s is not None:
+            self.sidecars = Sidecars(self.root, wait_s=settings.sidecar_wait_s, is_open=self.is_open)
+            self._ignored = (*self._ignored, "*.json")
         self._ready: deque[FoundFile] = deque()
-        self._unsettled: dict[PurePath, _Unsettled] = {}
+        self._unsettled: dict[PurePath, Unsettled] = {}
         """What was found incomplete."""
-        self._doubted: dict[PurePath, _Unsettled] = {}
+        self._doubted: dict[PurePath, Unsettled] = {}
         """What was complete and could not be read or decoded."""
         self._postponed: dict[PurePath, float] = {}
         self._first_seen_s: dict[tuple[PurePath, Version], float] = {}
@@ -112,9 +117,12 @@ class FolderIntake:
             if 0 < len(self._ready) < limit and self._batch_wait_s > 0:
                 self._stop.wait(self._batch_wait_s)
                 self._rescan()
-        works: list[Work] = [FileWork(self, self._ready.popleft()) for _ in range(min(limit, len(self._ready)))]
+        works: list[Work] = [self._work(self._ready.popleft()) for _ in range(min(limit, len(self._ready)))]
         self._in_work |= {work.found.relative for work in works if isinstance(work, FileWork)}
         return works
+
+    def _work(self, found: FoundFile) -> FileWork:
+        return FileWork(self, found, None if self.sidecars is None else self.sidecars.of(found))
 
     @property
     def folder(self) -> Path:
@@ -151,7 +159,7 @@ class FolderIntake:
             return time.monotonic() < before.until
         if for_s <= 0:
             return False
-        self._doubted[found.relative] = _Unsettled(found.version, now := time.monotonic(), now + for_s)
+        self._doubted[found.relative] = Unsettled(found.version, now := time.monotonic(), now + for_s)
         return True
 
     @property
@@ -206,11 +214,11 @@ class FolderIntake:
         now = time.monotonic()
         self._postponed = {path: until for path, until in self._postponed.items() if until > now}
         ready: list[FoundFile] = []
-        unsettled: dict[PurePath, _Unsettled] = {}
+        unsettled: dict[PurePath, Unsettled] = {}
         seen = set(self._in_work)
         first_seen_s: dict[tuple[PurePath, Version], float] = {}
         try:
-            for found in scan(self.root, temporary_suffixes=self.settings.temporary_suffixes, ignored=self.settings.ignored):
+            for found in scan(self.root, temporary_suffixes=self.settings.temporary_suffixes, ignored=self._ignored):
                 if isinstance(found, Oddity):
                     self._warn(found)
                     continue
@@ -218,7 +226,10 @@ class FolderIntake:
                 first_seen_s[of_version] = self._first_seen_s.get(of_version, now)
                 if found.relative in self._postponed or found.relative in self._in_work:
                     continue
-                if (waits := self._incomplete(found, now)) is None:
+                waits = self._incomplete(found, now)
+                if waits is None and self.sidecars is not None:
+                    waits = self.sidecars.waits(found, since_s=first_seen_s[of_version], now_s=now)
+                if waits is None:
                     ready.append(found)
                     seen.add(found.relative)
                 else:
@@ -233,11 +244,13 @@ class FolderIntake:
         self._unsettled = unsettled
         self._first_seen_s = first_seen_s
         self._doubted = {path: doubt for path, doubt in self._doubted.items() if path in seen}
+        if self.sidecars is not None:
+            self.sidecars.keep(seen)
         self._complete = {found.relative: found.version for found in ready}
         # By their own times only where one look found several: a clock that is set right changes no order beyond that.
         self._ready = deque(sorted(ready, key=lambda found: (self.first_seen_s(found), found.mtime_ns, found.relative)))
 
-    def _incomplete(self, found: FoundFile, now: float) -> _Unsettled | None:
+    def _incomplete(self, found: FoundFile, now: float) -> Unsettled | None:
         """What a file still waits for; None where it is complete.
 
         No rule compares a file's times with this machine's clock: a camera has its own, and copied files have old ones.
@@ -247,6 +260,8 @@ class FolderIntake:
         doubted = self._doubted.get(found.relative)
         if doubted is not None and doubted.version == found.version and now < doubted.until:
             return doubted
+        if not self._closing_is_known and self.sidecars is not None and self.sidecars.complete_before(found):
+            return None
         path, before = self.root / found.relative, self._unsettled.get(found.relative)
         known = Writing.UNKNOWN
         if self._closing_is_known:
@@ -258,8 +273,8 @@ class FolderIntake:
         if known is Writing.OPEN:
             if now - since > _OPEN_TOO_LONG_S and (before is None or not before.told):
                 _log.warning("held open for writing; not inspected yet", file=printable(found.relative))
-                return _Unsettled(found.version, since, open=True, told=True)
-            return _Unsettled(found.version, since, open=True, told=before is not None and before.told)
+                return Unsettled(found.version, since, open=True, told=True)
+            return Unsettled(found.version, since, open=True, told=before is not None and before.told)
         if self._complete.get(found.relative) == found.version:  # and not taken since: the batch waited for more
             return None
         if before is None or before.open or before.version != found.version:
@@ -269,27 +284,10 @@ class FolderIntake:
         content = digest_of(path)
         return None if content == before.content else self._settling(found, now, content)
 
-    def _settling(self, found: FoundFile, now: float, content: str) -> _Unsettled:
-        return _Unsettled(found.version, now, now + self.settings.settle_s, content=content)
+    def _settling(self, found: FoundFile, now: float, content: str) -> Unsettled:
+        return Unsettled(found.version, now, now + self.settings.settle_s, content=content)
 
     def _warn(self, oddity: Oddity) -> None:
         if oddity.relative not in self._warned:
             self._warned.add(oddity.relative)
             _log.warning("left alone", file=printable(oddity.relative), reason=oddity.reason)
-
-
-@dataclass(frozen=True)
-class _Unsettled:
-    """A file that is not complete yet."""
-
-    version: Version
-    since: float
-    """When this version was first seen (monotonic, s)."""
-    until: float = math.inf
-    """When it may be complete, if nothing tells sooner."""
-    open: bool = False
-    """Whether a program holds it open for writing."""
-    told: bool = False
-    """Whether the log says so already."""
-    content: str = ""
-    """The digest of its content then, where it waits to settle."""

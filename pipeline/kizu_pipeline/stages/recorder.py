@@ -169,6 +169,7 @@ class Recorder:
             explanation_state=explanation_due(judgement, self._recipe.explanation.policy, audit=audit),
             audit=audit,
             audit_probability=share if may_be_drawn else None,
+            measured=judgement.measured or None,
         )
 
     def _row(self, work: Work, judgement: Judgement) -> NewInspection:
