@@ -102,6 +102,7 @@ def _place_beside(sidecar: Path | None, target: Path, suffix: str) -> bool:
 
 def _place(file: Path, target: Path) -> bool:
     """Move the file to exactly this name. False where another file has it."""
+    before = os.lstat(file)
     try:
         os.link(file, target, follow_symlinks=False)  # refuses a taken name, in one step
     except FileExistsError:
@@ -118,16 +119,28 @@ def _place(file: Path, target: Path) -> bool:
             return False
         os.rename(file, target)
         return True
-    os.unlink(file)
+    else:
+        if not os.path.samestat(before, os.lstat(target)):  # another picture came under the name: it stays there, unjudged
+            os.unlink(target)
+            return True
+    _unlink_same(file, before)
     return True
+
+
+def _unlink_same(file: Path, before: os.stat_result) -> None:
+    """Remove the file, unless its name has got another one meanwhile."""
+    now = os.lstat(file)
+    if os.path.samestat(before, now) and (before.st_size, before.st_mtime_ns) == (now.st_size, now.st_mtime_ns):
+        os.unlink(file)
 
 
 def _place_across_devices(file: Path, target: Path) -> bool:
     """The same where the target lies on another file system: a whole copy appears under the name, then the file goes."""
+    before = os.lstat(file)
     if os.path.lexists(target):
         if not _same_file(file, target):
             return False
-        os.unlink(file)
+        _unlink_same(file, before)
         return True
     unfinished = target.with_name(f".kizu-{os.getpid()}.part")
     unfinished.unlink(missing_ok=True)
@@ -139,7 +152,7 @@ def _place_across_devices(file: Path, target: Path) -> bool:
         sync(target.parent)
     finally:
         unfinished.unlink(missing_ok=True)
-    os.unlink(file)
+    _unlink_same(file, before)  # a copy takes its time
     return True
 
 

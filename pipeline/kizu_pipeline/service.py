@@ -12,6 +12,7 @@ from __future__ import annotations
 import gc
 import os
 import queue
+import sys
 import threading
 import time
 from collections import Counter
@@ -183,6 +184,7 @@ class _Line:
         )
         try:
             self._judge(once=once)
+            self._around.signal.stopping()
             self._judged.end()
             self._finish(recorder)
         except BaseException:
@@ -194,6 +196,8 @@ class _Line:
             for stage in (reader, recorder):
                 stage.join()
             self._pulse.ends()
+            if reader.failure is not None or recorder.failure is not None or sys.exc_info()[0] is not None:
+                self._around.attempts.forgive()  # what is told is no picture's doing; what ends the program says nothing
         for stage in (reader, recorder):
             if stage.failure is not None:
                 raise stage.failure

@@ -30,6 +30,7 @@ __all__ = ["FolderIntake", "open_folder"]
 _POSTPONED_S = 10.0
 _OPEN_TOO_LONG_S = 60.0
 _REMEMBERED = 4096
+_MOST_BYTES = 256_000_000
 
 _log = structlog.get_logger("kizu.intake")
 
@@ -107,6 +108,7 @@ class FolderIntake:
         self._warned: set[PurePath] = set()
         self._in_work: set[PurePath] = set()
         """What was taken and is not finished: its file lies there still."""
+        self._lock = threading.Lock()
         self._gone: dict[str, int] = {}
         """How often a file of this identity was put away, of the last ones."""
 
@@ -117,7 +119,11 @@ class FolderIntake:
             if 0 < len(self._ready) < limit and self._batch_wait_s > 0:
                 self._stop.wait(self._batch_wait_s)
                 self._rescan()
-        works: list[Work] = [self._work(self._ready.popleft()) for _ in range(min(limit, len(self._ready)))]
+        works: list[Work] = []
+        taken_bytes = 0
+        while self._ready and len(works) < limit and (not works or taken_bytes + self._ready[0].size <= _MOST_BYTES):
+            taken_bytes += self._ready[0].size  # all are read before the first is decoded
+            works.append(self._work(self._ready.popleft()))
         self._in_work |= {work.found.relative for work in works if isinstance(work, FileWork)}
         return works
 
@@ -169,9 +175,10 @@ class FolderIntake:
 
     def gone(self, identity: str) -> None:
         """Remember that the file of this identity is put away: what has it from now on is another piece of work."""
-        self._gone[identity] = self._gone.pop(identity, 0) + 1
-        if len(self._gone) > _REMEMBERED:
-            del self._gone[next(iter(self._gone))]
+        with self._lock:
+            self._gone[identity] = self._gone.pop(identity, 0) + 1
+            if len(self._gone) > _REMEMBERED:
+                del self._gone[next(iter(self._gone))]
 
     def numbered(self, identity: str) -> str:
         """The key of a file: the same picture put under the same name again has a number behind it."""
@@ -212,7 +219,8 @@ class FolderIntake:
     def _rescan(self) -> None:
         """Sort what lies in the folder now into complete and incomplete."""
         now = time.monotonic()
-        self._postponed = {path: until for path, until in self._postponed.items() if until > now}
+        for path in [path for path, until in list(self._postponed.items()) if until <= now]:  # which another thread adds to
+            del self._postponed[path]
         ready: list[FoundFile] = []
         unsettled: dict[PurePath, Unsettled] = {}
         seen = set(self._in_work)

@@ -116,6 +116,7 @@ class Stage:
             self._work()
         except BaseException as error:  # noqa: BLE001 - it is raised again where the line runs
             self.failure = error
+            _log.exception("stage failed; the line ends", stage=threading.current_thread().name)
             self._stop.set()
         finally:
             self._pulse.ends()

@@ -59,14 +59,16 @@ class Reader:
             try:
                 while not self._around.stop.is_set():
                     self._around.pulse.beat()
+                    waited = self._intake.waiting
                     works = self._intake.take(self._max_batch)
                     self.busy = bool(works)
                     if works:
                         for items in self._batches(self._without_recorded(works), decoding, storing):
                             out.put(items)
-                    elif self._intake.ended or (once and not self._intake.waiting):
+                    elif self._intake.ended or (once and not waited and not self._intake.waiting):
                         break
                     else:
+                        self._around.pulse.ends()  # waiting is no work that could hang
                         self._intake.wait()
             finally:
                 out.end()
@@ -107,9 +109,9 @@ class Reader:
             yield from self._loaded(together, decoding, storing)
             together = []
             if before < MAX_ATTEMPTS:
-                self._attempts.wait_until_none(self._around.stop)
+                self._wait_until_alone()
                 yield from self._loaded([work], decoding, storing)
-                self._attempts.wait_until_none(self._around.stop)
+                self._wait_until_alone()
             else:
                 error = ImageError(
                     "picture may have ended the program", found=f"{before} times in work when it did",
@@ -117,6 +119,11 @@ class Reader:
                 )  # fmt: skip
                 yield (Unreadable(work, str(error)),)
         yield from self._loaded(together, decoding, storing)
+
+    def _wait_until_alone(self) -> None:
+        self._around.pulse.ends()
+        self._attempts.wait_until_none(self._around.stop)
+        self._around.pulse.beat()
 
     def _loaded(self, works: Sequence[Work], decoding: Executor, storing: Executor) -> Iterator[Items]:
         if not works:

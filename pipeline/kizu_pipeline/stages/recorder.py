@@ -85,7 +85,7 @@ class Recorder:
             else:
                 news.append(self._row(item.work, Judgement(verdict=Verdict.ERROR, reason=item.error)))
                 at.append(None)
-        news = self._kept(judged.items, news)
+        news = self._kept(judged.items, [self._around.signal.timely(new) for new in news])
         uids, news = self._recorded(news)
         for item, uid, new in zip(judged.items, uids, news, strict=True):
             self._report(uid, new)
