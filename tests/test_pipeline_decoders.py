@@ -80,7 +80,8 @@ def test_a_decoder_that_hangs_is_given_up() -> None:
 
 def test_a_picture_that_ends_its_decoder_twice_is_an_error() -> None:
     """Whatever the picture did: a process that kills each decoder as soon as it is there stands for it."""
-    with DecoderPool(1, memory_mb=memory_mb_for(1)) as pool:
+    slow = encode_png(np.random.default_rng(0).integers(0, 256, (1500, 1500, 3), np.uint8))
+    with DecoderPool(1, memory_mb=memory_mb_for(3)) as pool:
         ended = threading.Event()
 
         def kill_all() -> None:
@@ -95,7 +96,7 @@ def test_a_picture_that_ends_its_decoder_twice_is_an_error() -> None:
         killer.start()
         try:
             with pytest.raises(ImageError, match="picture ends its decoder: found twice by signal"):
-                decoded(pool, drawn_png())
+                decoded(pool, slow, max_megapixels=3)
         finally:
             ended.set()
             killer.join()
