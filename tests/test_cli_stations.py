@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from kizu_inspect.errors import ConfigError
 from line_world import drawn_png, names_in
 
 MAIN = [sys.executable, "-c", "from kizu.main import main; main()"]
+MODBUS = {"kind": "modbus", "host": "plc"}
 
 
 class Plant:
@@ -120,6 +122,53 @@ def test_each_has_its_process_and_a_killed_one_comes_back(plant: Plant) -> None:
     ]
 
 
+def test_a_lost_folder_stops_no_other_station_and_status_tells_of_each(tmp_path: Path, line_bundle: Path) -> None:
+    first = free_ports()
+    plant = Plant(tmp_path, line_bundle, runtime={"device": "cpu", "decoders": 1, "http": {"port": first}})
+    for station in "ab":
+        plant.drop(station, "P0.png")
+    with plant.running() as line:
+        until(lambda: plant.done("a") == plant.done("b") == ["P0.png"])
+        status = asked_for_status(plant.config)
+        assert status.returncode == 0, status.stderr
+        assert {name: told["station"] for name, told in json.loads(status.stdout).items()} == {"a": "a", "b": "b"}
+        changed = yaml.safe_load(plant.config.read_text())
+        changed["stations"].reverse()
+        (tmp_path / "changed.yaml").write_text(yaml.safe_dump(changed))
+        status = asked_for_status(tmp_path / "changed.yaml")
+        assert (status.returncode, json.loads(status.stdout)) == (1, {})
+        assert f"station b: another station's line answers on port {first}: found a; expected b" in status.stderr
+
+        (tmp_path / "a" / "incoming").rename(tmp_path / "a" / "away")
+        until(lambda: any(event["event"] == "station ended; it is started again" for event in plant.events()))
+        status = asked_for_status(plant.config)
+        assert status.returncode == 1
+        assert list(json.loads(status.stdout)) == ["b"]
+        assert f"station a: no line answers at http://127.0.0.1:{first}/status.json" in " ".join(status.stderr.split())
+        plant.drop("b", "P1.png")
+        until(lambda: plant.done("b") == ["P0.png", "P1.png"])
+
+        (tmp_path / "a" / "away").rename(tmp_path / "a" / "incoming")
+        plant.drop("a", "P1.png")
+        until(lambda: plant.done("a") == ["P0.png", "P1.png"])
+        line.send_signal(signal.SIGTERM)
+        assert line.wait(timeout=60) == 0
+
+
+def asked_for_status(config: Path) -> subprocess.CompletedProcess[str]:
+    command = [*MAIN, "status", "--config", str(config), "--json", "-"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def free_ports() -> int:
+    """The first of two ports that nobody listens on."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = int(server.getsockname()[1])
+            with suppress(OSError, OverflowError), socket.create_server(("127.0.0.1", port + 1)):
+                return port
+
+
 def test_the_stations_end_with_a_supervisor_that_is_killed(plant: Plant) -> None:
     for station in "ab":
         plant.drop(station, "P0.png")
@@ -172,19 +221,67 @@ def test_a_mistake_of_one_ends_all_with_its_exit_code(plant: Plant, tmp_path: Pa
             lambda settings: settings["stations"][1]["source"].update(done=settings["stations"][0]["source"]["path"] + "/x"),
             "done of station b",
         ),
+        (lambda settings: each_source(settings, done="done"), r"done of station a .* and done of station b .* stand apart"),
         (
-            lambda settings: [one.update(signal={"kind": "modbus", "host": "plc"}) for one in settings["stations"]],
-            "the same registers of one PLC",
+            lambda settings: settings["stations"][1]["source"].update(quarantine=source_of(settings, "a")["done"] + "/x"),
+            r"done of station a .* and quarantine of station b .* must stand apart",
         ),
+        (lambda settings: each(settings, "signal", MODBUS, {}), "both use the registers 0 to 24 of the PLC plc"),
+        (
+            lambda settings: each(settings, "signal", MODBUS, {"results_address": 20, "commands_address": 200}),
+            "both use the registers 20 to 24 of the PLC plc",
+        ),
+        (
+            lambda settings: each(settings, "signal", MODBUS, {"results_address": 300, "host": "PLC"}),
+            "both use the registers 100 to 118 of the PLC plc",
+        ),
+        (
+            lambda settings: each(settings, "signal", MODBUS, {"results_address": 110, "commands_address": 300}),
+            "both use the registers 110 to 118 of the PLC plc",
+        ),
+        (
+            lambda settings: each(settings, "publish", {"kind": "mqtt", "host": "broker", "client_id": "kizu"}, {}),
+            "client_id 'kizu' at the broker broker",
+        ),
+        (lambda settings: settings.update(runtime={"http": {"port": 65535}}), "the last one would have 65536"),
     ],
-    ids=["both keys", "one id", "one folder", "folder within", "one register block"],
-)
+    ids=[
+        "both keys", "one id", "one folder", "folder within", "one done", "quarantine in done", "one register block",
+        "blocks meet", "one command block", "results in commands", "one client", "no port left",
+    ],
+)  # fmt: skip
 def test_stations_that_would_meet_are_refused(plant: Plant, change: Callable[[dict[str, Any]], object], said: str) -> None:
     settings = yaml.safe_load(plant.config.read_text())
     change(settings)
     plant.config.write_text(yaml.safe_dump(settings))
     with pytest.raises(ConfigError, match=said):
         load_config(plant.config)
+
+
+def test_stations_that_stand_apart_are_taken(plant: Plant) -> None:
+    settings = yaml.safe_load(plant.config.read_text())
+    each(settings, "signal", MODBUS, {"results_address": 200, "commands_address": 300})
+    each_source(settings, keep="delete", done="done")  # nothing is put there
+    plant.config.write_text(yaml.safe_dump(settings))
+    assert [one.id for one in load_config(plant.config).every_station] == ["a", "b"]
+    each(settings, "signal", MODBUS, {"host": "another"})
+    plant.config.write_text(yaml.safe_dump(settings))
+    assert [one.id for one in load_config(plant.config).every_station] == ["a", "b"]
+
+
+def each(settings: dict[str, Any], key: str, value: dict[str, Any], changes: dict[str, Any]) -> None:
+    """Give the first station this value, and the second the same with changes."""
+    for one, change in zip(settings["stations"], ({}, changes), strict=True):
+        one[key] = value | change
+
+
+def source_of(settings: dict[str, Any], station: str) -> dict[str, Any]:
+    return next(one["source"] for one in settings["stations"] if one["id"] == station)
+
+
+def each_source(settings: dict[str, Any], **changes: str) -> None:
+    for one in settings["stations"]:
+        one["source"].update(changes)
 
 
 def test_each_has_a_port_and_a_heartbeat_of_its_own(tmp_path: Path, line_bundle: Path) -> None:

@@ -52,4 +52,5 @@ def configure_logging(stream: TextIO | None = None, *, station: str | None = Non
         tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)  # which may hold passwords
         processors += [structlog.processors.ExceptionRenderer(tracebacks), structlog.processors.JSONRenderer()]
     # Standard error is looked up at each line: who replaced it for a while (a test, a host program) may have closed it.
-    structlog.configure(processors=processors, logger_factory=lambda *_: structlog.PrintLogger(stream or sys.stderr))
+    # A line and its end go out in one write, so that the lines of several stations stay whole, with PYTHONUNBUFFERED too.
+    structlog.configure(processors=processors, logger_factory=lambda *_: structlog.WriteLogger(stream or sys.stderr))

@@ -66,10 +66,12 @@ def run_station(
     once: bool,
     stop: threading.Event,
     progress: Callable[[int], None] = lambda _done: None,
+    started: Callable[[], None] = lambda: None,
 ) -> RunSummary:
     """Judge what the station's source gives, until `stop`; with `once`, until no picture waits and no explanation is pending.
 
-    `progress` is called with the number of pieces of work that have their rows, from a thread of the line.
+    `progress` is called with the number of pieces of work that have their rows, from a thread of the line;
+    `started` once, when the model is loaded and the source is open.
     A picture that cannot be judged is a recorded ERROR.
     Records that are away are waited for. Raises, before anything is judged: BundleError, MethodError, ConfigError (a bundle
     without a promise), SourceError; later: RecordError (a database that is another one than at the start, or refuses for good),
@@ -78,7 +80,7 @@ def run_station(
     """
     watched = observe(station.id, runtime, stop, images=image_store.path, database=records.file)
     with watched as observer:
-        return _run(station, runtime, records, image_store, observer, once=once, stop=stop, progress=progress)
+        return _run(station, runtime, records, image_store, observer, once=once, stop=stop, progress=progress, started=started)
 
 
 def _run(
@@ -91,6 +93,7 @@ def _run(
     once: bool,
     stop: threading.Event,
     progress: Callable[[int], None],
+    started: Callable[[], None],
 ) -> RunSummary:
     # Threads that wait by turning take the cores that decoding, recording and the dashboard need: beside two busy programs the
     # same line judged 30 pictures a second instead of 130. OpenMP reads this when torch loads it.
@@ -140,6 +143,7 @@ def _run(
         )
         line = _Line(around, inspector, recipe_row, progress)
         _log.info("started", station=station.id, source=intake.source, model=inspector.model.hash, device=inspector.device)
+        started()
         signal.ready()
         try:
             summary = line.run(once=once)

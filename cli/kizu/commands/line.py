@@ -21,11 +21,13 @@ from kizu_pipeline.logs import configure_logging
 from kizu_pipeline.service import run_station
 from kizu_pipeline.signals import stop_on_signals
 from kizu_pipeline.summary import RunSummary
-from kizu_pipeline.supervising import end_with_parent, supervise
+from kizu_pipeline.supervising import end_with_parent, supervise, tell_started
 
 __all__ = ["dashboard_command", "report_command", "run_command", "run_config"]
 
 DEFAULT_CONFIG = Path("kizu.yaml")
+STOP_BEYOND_DRAIN_S = 20.0
+"""What a station may take to stop beside `runtime.drain_s`: to end the batch in work, and to deliver events."""
 
 
 def run_config(config: KizuConfig, *, once: bool, stop: threading.Event) -> RunSummary:
@@ -34,7 +36,9 @@ def run_config(config: KizuConfig, *, once: bool, stop: threading.Event) -> RunS
     assert config.station is not None  # `of` found it
     _make_database(config)
     with Records.open(config.database) as records:
-        return run_station(config.station, config.runtime, records, ImageStore(config.images.path), once=once, stop=stop)
+        return run_station(
+            config.station, config.runtime, records, ImageStore(config.images.path), once=once, stop=stop, started=tell_started
+        )
 
 
 def _make_database(config: KizuConfig) -> None:
@@ -73,11 +77,12 @@ def _run_each(config: Path, settings: KizuConfig, *, once: bool, json: Path | No
     if json is not None:
         raise ConfigError("several stations have no common figures", found="--json", expected="--station ID --json FILE")
     _make_database(settings)  # once, before they all want to
-    command = [sys.executable, "-c", "from kizu.main import main; main()", "run", "--config", str(config)]
+    # -P: nothing that lies in the folder of the service is taken for a module.
+    command = [sys.executable, "-P", "-c", "from kizu.main import main; main()", "run", "--config", str(config)]
     with stop_on_signals() as stop:
         code = supervise(
             {one.id: [*command, "--station", one.id, *(["--once"] if once else [])] for one in settings.every_station},
-            once=once, stop=stop,
+            once=once, stop=stop, stop_within_s=settings.runtime.drain_s + STOP_BEYOND_DRAIN_S,
         )  # fmt: skip
     if code:
         raise typer.Exit(code)

@@ -41,7 +41,10 @@ def status_command(
         raise ConfigError("options exclude each other", found="--watch and --json", expected="one of them")
     settings = load_config(config)
     wanted = [station] if station is not None else [one.id for one in settings.every_station]
-    lines = [http for one in wanted if (http := settings.of(one).runtime.http) is not None]
+    asked: dict[str | None, HttpSettings | None] = {one: settings.of(one).runtime.http for one in wanted}
+    if not asked:  # whose line answers at this address is asked of it
+        asked = {None: settings.runtime.http}
+    lines = {one: http for one, http in asked.items() if http is not None}
     if not lines:
         raise ConfigError(
             f"{config} names no address at which the line tells its state",
@@ -52,32 +55,46 @@ def status_command(
     if watch:
         with suppress(KeyboardInterrupt), Live(console=screen, auto_refresh=False) as live:
             while True:
-                live.update(Group(*(_seen(http) for http in lines)), refresh=True)
+                live.update(Group(*(_seen(one, http) for one, http in lines.items())), refresh=True)
                 time.sleep(1)
         return
-    statuses = [_ask(lines[0])] if len(lines) == 1 else [status for http in lines if (status := _asked(http)) is not None]
+    (first, at), *more = lines.items()
+    statuses = (
+        [status for one, http in lines.items() if (status := _asked(one, http)) is not None] if more else [_of(first, at)]
+    )
     if json is not None:
-        write_json(json, statuses[0] if len(lines) == 1 else {status["station"]: status for status in statuses})
+        write_json(json, {status["station"]: status for status in statuses} if more else statuses[0])
     if str(json) != "-":
         screen.print(*(_shown(status) for status in statuses), sep="\n\n")
     if len(statuses) < len(lines):
         raise typer.Exit(1)
 
 
-def _asked(http: HttpSettings) -> dict[str, Any] | None:
+def _asked(station: str | None, http: HttpSettings) -> dict[str, Any] | None:
     """What one of several lines tells; None, and a word on standard error, where it does not answer."""
     try:
-        return _ask(http)
+        return _of(station, http)
     except KizuError as error:
-        typer.echo(f"kizu: {error}", err=True)
+        typer.echo(f"kizu: station {station}: {error}", err=True)
         return None
 
 
-def _seen(http: HttpSettings) -> Table | Text:
+def _seen(station: str | None, http: HttpSettings) -> Table | Text:
     try:
-        return _shown(_ask(http))
+        return _shown(_of(station, http))
     except KizuError as error:
-        return Text(str(error), style="red")
+        return Text(f"Station {station}: {error}" if station is not None else str(error), style="red")
+
+
+def _of(station: str | None, http: HttpSettings) -> dict[str, Any]:
+    """What this station's line tells of itself (None: any). Raises KizuError where none answers, or another's does."""
+    status = _ask(http)
+    if station is not None and status.get("station") != station:
+        raise KizuError(
+            f"another station's line answers on port {http.port}", found=status.get("station"), expected=station,
+            next_step="Start kizu run again where stations or ports were changed since, or correct runtime.http.",
+        )  # fmt: skip
+    return status
 
 
 def _ask(http: HttpSettings) -> dict[str, Any]:

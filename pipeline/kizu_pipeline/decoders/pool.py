@@ -22,6 +22,8 @@ from kizu_pipeline.decoders.worker import ANSWER, REQUEST
 __all__ = ["Decode", "DecoderPool", "memory_mb_for"]
 
 _START_S: Final = 60.0
+_STARTS: Final = 3
+_TRIES: Final = 2
 _BASE_MB, _MB_A_MEGAPIXEL = 700, 14
 """What the libraries map, and what decoding takes at its worst a pixel: 4 channels of 16 bits, and 3 bytes twice."""
 _KEPT_BYTES: Final = 64_000_000
@@ -72,8 +74,8 @@ class DecoderPool:
         """
         worker = self._free.get()
         try:
-            how = ""
-            for _ in range(2):
+            died, not_started = 0, 0
+            while True:
                 try:
                     return worker.decode(data, max_megapixels, longest_s=self._longest_s)
                 except TimeoutError:
@@ -82,15 +84,27 @@ class DecoderPool:
                         "picture takes too long to decode", found=f"more than {self._longest_s:g} s",
                         expected="a common picture", next_step="Look whether its file is damaged.",
                     ) from None  # fmt: skip
+                except _NotStartedError:
+                    how, not_started = worker.how_it_ended(), not_started + 1
                 except EOFError:
-                    how = worker.how_it_ended()
-                    _log.error("decoder died; another one takes its place", ended_by=how, picture_bytes=len(data))
-                    worker.restart()
-            raise ImageError(
-                "picture ends its decoder", found=f"twice {how}", expected="a whole picture", next_step="Take it again."
-            )
+                    how, died = worker.how_it_ended(), died + 1
+                _log.error("decoder died; another one takes its place", ended_by=how, picture_bytes=len(data))
+                worker.restart()
+                if died == _TRIES:
+                    raise ImageError(
+                        "picture ends its decoder", found=f"twice {how}", expected="a whole picture", next_step="Take it again."
+                    )
+                if not_started == _STARTS:
+                    raise KizuError(
+                        "a decoder does not start", found=f"{_STARTS} that ended {how}", expected="a process that decodes",
+                        next_step="Raise runtime.decoder_mb, or repair the installation.",
+                    )  # fmt: skip
         finally:
             self._free.put(worker)
+
+
+class _NotStartedError(Exception):
+    """The process ended, or said nothing, before there was a picture."""
 
 
 class _Worker:
@@ -124,15 +138,12 @@ class _Worker:
         return process
 
     def decode(self, data: bytes, max_megapixels: float, *, longest_s: float) -> ImageRGB:
-        """Raises ImageError, EOFError where the process is gone, TimeoutError where it does not answer."""
+        """Raises ImageError, EOFError where the process is gone, TimeoutError where it does not answer, _NotStartedError."""
         if not self._ready:
             try:
                 self._answer(_START_S)
             except (EOFError, TimeoutError):
-                raise KizuError(
-                    "a decoder does not start", found=self.how_it_ended(),
-                    expected="a process that decodes", next_step="Raise runtime.decoder_mb, or repair the installation.",
-                ) from None  # fmt: skip
+                raise _NotStartedError from None
             self._ready = True
         try:
             _write(self._shared, data)
