@@ -105,3 +105,10 @@ def test_the_records_are_timed_on_both_databases(tmp_path: Path) -> None:
         for kind in ("prune_images", "prune_records"):
             assert figures[kind]["pruned"] == 150
             assert figures[kind]["writes"] > 0
+
+
+def test_a_start_is_measured_from_help_to_the_first_verdict(line_bundle: Path, tmp_path: Path) -> None:
+    found = figures_of("start.py", "--bundle", str(line_bundle), "--rounds", "1", tmp_path=tmp_path)
+    named = [f"help{which}_{unit}" for which in ("", "_run", "_db", "_db_prune") for unit in ("s", "cpu_s")]
+    values = [found.get(name) for name in [*named, "first_verdict_s"]]
+    assert all(isinstance(value, float) and value > 0 for value in values), found

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 from pydantic import ValidationError
 
 from kizu_inspect.errors import ConfigError, ImageError
-from kizu_inspect.labelled.dataset import LabelledSet
-from kizu_inspect.picture.decoding import picture_size
 from kizu_inspect.settings import describe_invalid
 
 if TYPE_CHECKING:
+    from kizu_inspect.labelled.dataset import LabelledSet
     from kizu_inspect.training.settings import TrainingSettings
 
 __all__ = ["COMPARED", "backbones_for", "input_size", "settings_of"]
@@ -82,6 +80,10 @@ def settings_of(
 
 def input_size(labelled: LabelledSet, *, longest: int | None) -> tuple[int, int]:
     """Height and width of the input: the median picture, its longer side at most `longest` (224), in multiples of 8."""
+    import numpy as np
+
+    from kizu_inspect.picture.decoding import picture_size
+
     chosen = labelled.samples[:: max(1, len(labelled.samples) // 50)]
     sizes = []
     for sample in chosen:

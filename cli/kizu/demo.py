@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kizu_inspect.evaluation.evaluate import Evaluation
     from kizu_inspect.training.train import Trained
 
-__all__ = ["DemoFolders", "DemoScale", "measure", "run_line", "train_demo"]
+__all__ = ["SCALE", "DemoFolders", "DemoScale", "measure", "run_line", "train_demo"]
 
 TRAINING_SEED, UNSEEN_SEED, STREAM_SEED = 1, 2, 3
 
@@ -36,6 +36,10 @@ class DemoScale:
     stream_parts: int = 120
     size_px: int = 160
     training_s: float = 125.0
+
+
+SCALE = DemoScale()
+"""That of `kizu demo`."""
 
 
 @dataclass(frozen=True)

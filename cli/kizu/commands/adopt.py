@@ -6,13 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 from kizu.commands.calibrate import trade_off_table
 from kizu.console import screen
 from kizu_inspect.errors import ConfigError
-from kizu_inspect.labelled.dataset import read_labelled
-from kizu_inspect.settings import describe_invalid
 
 __all__ = ["adopt_command"]
 
@@ -41,6 +38,10 @@ def adopt_command(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Bring your own classifier. Example: kizu adopt net.pth parts --classes good,dent,scratch --out bundles/own"""
+    from pydantic import ValidationError
+
+    from kizu_inspect.labelled.dataset import read_labelled
+    from kizu_inspect.settings import describe_invalid
     from kizu_inspect.training.adopt import adopt, architecture_of
     from kizu_inspect.training.settings import TrainingSettings
     from kizu_inspect.training.thresholds import trade_off, write_trade_off

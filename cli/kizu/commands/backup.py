@@ -10,20 +10,17 @@ from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from kizu.config import load_config
 from kizu.console import ConfigOption, JsonOption, progress_bar, screen, write_json
-from kizu_db.backup.files import Report
-from kizu_db.backup.make import make_backup
-from kizu_db.backup.pictures import Finding
-from kizu_db.backup.restore import restore_backup
-from kizu_db.image_store import ImageStore
-from kizu_db.migrations import head_version
 from kizu_inspect.errors import ConfigError
+
+if TYPE_CHECKING:
+    from kizu_db.backup.files import Report
+    from kizu_db.backup.pictures import Finding
 
 __all__ = ["db_backup", "db_restore"]
 
@@ -48,6 +45,10 @@ def db_backup(
     json: JsonOption = None,
 ) -> None:
     """Back the records up while the line runs on. Example: kizu db backup backups/monday --images"""
+    from kizu.config import load_config
+    from kizu_db.backup.make import make_backup
+    from kizu_db.image_store import ImageStore
+
     settings = load_config(config)
     store = ImageStore(settings.images.path)
     with _progress("Backing up") as report:
@@ -80,6 +81,11 @@ def db_restore(
     json: JsonOption = None,
 ) -> None:
     """Bring a backup into the configured database, which must have no records. Example: kizu db restore backups/monday"""
+    from kizu.config import load_config
+    from kizu_db.backup.restore import restore_backup
+    from kizu_db.image_store import ImageStore
+    from kizu_db.migrations import head_version
+
     settings = load_config(config)
     store = ImageStore(settings.images.path)
     states: Counter[str] = Counter()

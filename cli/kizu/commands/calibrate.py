@@ -10,7 +10,6 @@ from rich.table import Table
 
 from kizu.console import JsonOption, progress_bar, screen, write_json
 from kizu_inspect.errors import ConfigError
-from kizu_inspect.labelled.dataset import read_as_trained
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +32,7 @@ def calibrate_command(
 ) -> None:
     """Set other limits, and see what they cost. Example: kizu calibrate plates parts --promise 0.02 --out strict"""
     from kizu_inspect.bundle import Bundle
+    from kizu_inspect.labelled.dataset import read_as_trained
     from kizu_inspect.training.calibrate import split_by_group
     from kizu_inspect.training.thresholds import choose_thresholds, judge_samples, novelty_limit, trade_off, write_trade_off
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kizu.config import KizuConfig
 from kizu.console import progress_bar, screen
-from kizu.demo import DemoFolders, DemoScale, measure, run_line, train_demo
-from kizu_pipeline.logs import configure_logging
+
+if TYPE_CHECKING:
+    from kizu.config import KizuConfig
+    from kizu.demo import DemoFolders
 
 __all__ = ["demo_command"]
-
-SCALE = DemoScale()
 
 
 def demo_command(
@@ -24,6 +23,8 @@ def demo_command(
     dashboard: Annotated[bool, typer.Option("--dashboard/--no-dashboard", help="Serve the dashboard at the end.")] = True,
 ) -> None:
     """Draw parts, train, run the line, open the dashboard: about four minutes, once. Example: kizu demo --no-dashboard"""
+    from kizu.demo import DemoFolders
+
     folders = DemoFolders(folder)
     made_before = folders.summary.is_file()
     if made_before:
@@ -41,6 +42,9 @@ def demo_command(
 
 
 def _make(folders: DemoFolders, config: KizuConfig) -> None:
+    from kizu.demo import SCALE, measure, run_line, train_demo
+    from kizu_pipeline.logs import configure_logging
+
     started = time.monotonic()
     said: list[str] = []
 

@@ -10,7 +10,6 @@ from rich.table import Table
 
 from kizu.console import JsonOption, progress_bar, screen, write_json
 from kizu_inspect.errors import DataError
-from kizu_inspect.labelled.dataset import read_as_trained
 from kizu_inspect.recipe import ExplanationSettings, Masked, Refine, Target
 
 __all__ = ["evaluate_command"]
@@ -61,6 +60,7 @@ def evaluate_command(
     from kizu_inspect.evaluation.evaluate import evaluate
     from kizu_inspect.evaluation.outlook import seconds_for
     from kizu_inspect.explain import EXPLAINERS, explainer
+    from kizu_inspect.labelled.dataset import read_as_trained
 
     options = ExplanationSettings(target=target, masked=masked, aligned_masks=aligned_masks, refine=refine)
     loaded = Bundle.load(bundle)

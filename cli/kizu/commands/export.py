@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
-from kizu.config import load_config
 from kizu.console import ByOption, ConfigOption, JsonOption, name_of, progress_bar, screen, write_json
-from kizu.period import first_moment, moment_after, parse_day
-from kizu_db.exports.pages import each_record
-from kizu_db.exports.told import Told
-from kizu_db.image_store import ImageStore
-from kizu_db.records import Records
-from kizu_db.values import InspectionRecord
 from kizu_inspect.errors import ConfigError
 from kizu_inspect.results import Verdict
+
+if TYPE_CHECKING:
+    from kizu_db.exports.told import Told
+    from kizu_db.image_store import ImageStore
+    from kizu_db.values import InspectionRecord
 
 __all__ = ["export_command"]
 
@@ -54,6 +52,12 @@ def export_command(
     json: JsonOption = None,
 ) -> None:
     """Export for other programs; exit code 1 where pictures are lost. Example: kizu db export parts --kind folders"""
+    from kizu.config import load_config
+    from kizu.period import first_moment, moment_after, parse_day
+    from kizu_db.exports.pages import each_record
+    from kizu_db.image_store import ImageStore
+    from kizu_db.records import Records
+
     settings = load_config(config)
     zone = settings.plant.zone
     first = None if since is None else first_moment(parse_day(since, "--since"), zone)

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import sys
-import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kizu.config import KizuConfig, load_config
 from kizu.console import ConfigOption, JsonOption, name_of, screen, write_bytes, write_json
-from kizu.period import first_moment, moment_after, parse_day
-from kizu_db.image_store import ImageStore
-from kizu_db.migrations import upgrade
-from kizu_db.records import Records
 from kizu_inspect.errors import ConfigError
-from kizu_pipeline.logs import configure_logging
-from kizu_pipeline.service import run_station
-from kizu_pipeline.signals import stop_on_signals
-from kizu_pipeline.summary import RunSummary
-from kizu_pipeline.supervising import end_with_parent, supervise, tell_started
+
+if TYPE_CHECKING:
+    import threading
+
+    from kizu.config import KizuConfig
+    from kizu_pipeline.summary import RunSummary
 
 __all__ = ["dashboard_command", "report_command", "run_command", "run_config"]
 
@@ -32,6 +27,11 @@ STOP_BEYOND_DRAIN_S = 20.0
 
 def run_config(config: KizuConfig, *, once: bool, stop: threading.Event) -> RunSummary:
     """Runs the only configured station."""
+    from kizu_db.image_store import ImageStore
+    from kizu_db.records import Records
+    from kizu_pipeline.service import run_station
+    from kizu_pipeline.supervising import tell_started
+
     config = config.of(None)
     assert config.station is not None  # `of` found it
     _make_database(config)
@@ -42,6 +42,8 @@ def run_config(config: KizuConfig, *, once: bool, stop: threading.Event) -> RunS
 
 
 def _make_database(config: KizuConfig) -> None:
+    from kizu_db.migrations import upgrade
+
     if config.database.file is not None and not config.database.file.exists():
         upgrade(config.database)  # the embedded database of a new installation: nothing there that could be lost
 
@@ -53,6 +55,11 @@ def run_command(
     json: JsonOption = None,
 ) -> None:
     """Run the line's service. Example: kizu run --config kizu.yaml --once"""
+    from kizu.config import load_config
+    from kizu_pipeline.logs import configure_logging
+    from kizu_pipeline.signals import stop_on_signals
+    from kizu_pipeline.supervising import end_with_parent
+
     configure_logging(station=station)
     settings = load_config(config)
     if station is None and len(settings.every_station) > 1:
@@ -74,6 +81,9 @@ def run_command(
 
 def _run_each(config: Path, settings: KizuConfig, *, once: bool, json: Path | None) -> None:
     """A process for each station. Raises typer.Exit with the worst exit code, unless that is 0."""
+    from kizu_pipeline.signals import stop_on_signals
+    from kizu_pipeline.supervising import supervise
+
     if json is not None:
         raise ConfigError("several stations have no common figures", found="--json", expected="--station ID --json FILE")
     _make_database(settings)  # once, before they all want to
@@ -90,6 +100,7 @@ def _run_each(config: Path, settings: KizuConfig, *, once: bool, json: Path | No
 
 def dashboard_command(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Open the review pages. Example: kizu dashboard --config kizu.yaml"""
+    from kizu.config import load_config
     from kizu_dashboard.server import serve
 
     serve(load_config(config).for_dashboard, on_ready=lambda address: screen.print(f"Dashboard on {address} (Ctrl+C ends it)"))
@@ -104,9 +115,13 @@ def report_command(
     made_by: Annotated[str, typer.Option(help="Who makes it.")] = "",
 ) -> None:
     """Report the flagged parts of a period as CSV or PDF. Example: kizu report week.pdf --since 2026-11-16"""
+    from kizu.config import load_config
+    from kizu.period import first_moment, moment_after, parse_day
     from kizu_dashboard.reports.content import gather_report
     from kizu_dashboard.reports.csv import csv_report
     from kizu_dashboard.reports.pdf import pdf_report
+    from kizu_db.image_store import ImageStore
+    from kizu_db.records import Records
 
     if out.suffix.lower() not in (".csv", ".pdf"):
         raise ConfigError("report has no known kind", found=out.name, expected="a name ending in .csv or .pdf")

@@ -6,20 +6,16 @@ import json as text_of
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from kizu.config import load_config
 from kizu.console import ByOption, ConfigOption, JsonOption, name_of, progress_bar, screen, write_json
-from kizu_db.image_store import ImageStore
-from kizu_db.migrations import upgrade
-from kizu_db.records import Records
-from kizu_db.retention import Pruned, prune, what_is_due
-from kizu_db.stats import measure
-from kizu_db.verifying import verify, verify_images
+
+if TYPE_CHECKING:
+    from kizu_db.retention import Pruned
 
 __all__ = [
     "db_audit",
@@ -38,6 +34,9 @@ ReasonOption = Annotated[str, typer.Option(help="Why, for the audit trail.")]
 
 def db_upgrade(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Bring the database to this version. Example: kizu db upgrade"""
+    from kizu.config import load_config
+    from kizu_db.migrations import upgrade
+
     settings = load_config(config).database
     upgrade(settings)
     screen.print(f"{settings.shown} is up to date")
@@ -52,6 +51,11 @@ def db_verify(
     json: JsonOption = None,
 ) -> None:
     """Check that records and audit trail are as written; exit code 1 if not. Example: kizu db verify --images"""
+    from kizu.config import load_config
+    from kizu_db.image_store import ImageStore
+    from kizu_db.records import Records
+    from kizu_db.verifying import verify, verify_images
+
     settings = load_config(config)
     verified = verify(settings.database, head=head)
     findings = list(verified.findings)
@@ -79,6 +83,9 @@ def db_audit(
     json: JsonOption = None,
 ) -> None:
     """Show who changed what, newest first. Example: kizu db audit --limit 20"""
+    from kizu.config import load_config
+    from kizu_db.records import Records
+
     with Records.open(load_config(config).database) as records, records.unit(read_only=True) as unit:
         events = unit.trail.latest(limit=limit, before=before)
     if json is not None:
@@ -98,6 +105,9 @@ def db_audit(
 
 def db_stats(config: ConfigOption = DEFAULT_CONFIG, json: JsonOption = None) -> None:
     """Tell how much is on record. Example: kizu db stats"""
+    from kizu.config import load_config
+    from kizu_db.stats import measure
+
     settings = load_config(config)
     stats = measure(settings.database)
     if json is not None:
@@ -126,6 +136,11 @@ def db_prune(
     json: JsonOption = None,
 ) -> None:
     """Say what has been kept long enough, or let it go. Example: kizu db prune, then kizu db prune --apply"""
+    from kizu.config import load_config
+    from kizu_db.image_store import ImageStore
+    from kizu_db.records import Records
+    from kizu_db.retention import prune, what_is_due
+
     settings = load_config(config)
     with Records.open(settings.database) as records:
         due = what_is_due(records, settings.retention)
@@ -163,6 +178,9 @@ def db_hold(
     by: ByOption = None,
 ) -> None:
     """Keep a lot from being pruned (legal hold). Example: kizu db hold L7 --reason "claim 4711" """
+    from kizu.config import load_config
+    from kizu_db.records import Records
+
     with Records.open(load_config(config).database) as records, records.unit() as unit:
         unit.lots.hold(lot, by=name_of(by), reason=reason)
     screen.print(f"lot {lot} is held", markup=False)
@@ -175,6 +193,9 @@ def db_release(
     by: ByOption = None,
 ) -> None:
     """End a lot's legal hold. Example: kizu db release L7 --reason "claim 4711 is settled" """
+    from kizu.config import load_config
+    from kizu_db.records import Records
+
     with Records.open(load_config(config).database) as records, records.unit() as unit:
         unit.lots.release(lot, by=name_of(by), reason=reason)
     screen.print(f"lot {lot} is not held any more", markup=False)
@@ -182,6 +203,9 @@ def db_release(
 
 def db_rebuild_rollups(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Count all inspections anew; a running line waits meanwhile. Example: kizu db rebuild-rollups"""
+    from kizu.config import load_config
+    from kizu_db.records import Records
+
     with Records.open(load_config(config).database) as records, records.unit() as unit:
         unit.rollups.rebuild()
         counts = unit.rollups.verdicts()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
@@ -18,10 +18,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from kizu.config import load_config
 from kizu.console import ConfigOption, JsonOption, screen, write_json
 from kizu_inspect.errors import ConfigError, KizuError
-from kizu_pipeline.observing.settings import HttpSettings
+
+if TYPE_CHECKING:
+    from kizu_pipeline.observing.settings import HttpSettings
 
 __all__ = ["status_command"]
 
@@ -37,6 +38,8 @@ def status_command(
     watch: Annotated[bool, typer.Option("--watch", help="Show it anew every second until Ctrl+C.")] = False,
 ) -> None:
     """How the running line is; exit code 1 where none answers. Example: kizu status --watch"""
+    from kizu.config import load_config
+
     if watch and json is not None:
         raise ConfigError("options exclude each other", found="--watch and --json", expected="one of them")
     settings = load_config(config)

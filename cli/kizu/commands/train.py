@@ -11,10 +11,8 @@ from rich.console import Console
 
 from kizu.candidates import COMPARED, backbones_for, input_size, settings_of
 from kizu.commands.calibrate import trade_off_table
-from kizu.comparison import cautions, comparison_table
 from kizu.console import JsonOption, progress_bar, screen, write_json
 from kizu_inspect.errors import ConfigError
-from kizu_inspect.labelled.dataset import read_labelled
 
 __all__ = ["train_command"]
 
@@ -111,7 +109,9 @@ def train_command(
     json: JsonOption = None,
 ) -> None:
     """Train, calibrate and set thresholds. Example: kizu train parts --out bundles/plates"""
+    from kizu.comparison import cautions, comparison_table
     from kizu_inspect.comparing.compare import compare as train_and_compare
+    from kizu_inspect.labelled.dataset import read_labelled
     from kizu_inspect.training.likely_profiles import likely_profiles
     from kizu_inspect.training.report import write_report
     from kizu_inspect.training.thresholds import trade_off

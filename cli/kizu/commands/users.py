@@ -7,10 +7,8 @@ from typing import Annotated
 
 import typer
 
-from kizu.config import load_config
 from kizu.console import ByOption, ConfigOption, JsonOption, name_of, screen, write_json
 from kizu_db.permissions import Role
-from kizu_db.records import Records
 
 __all__ = ["user_add", "user_change", "user_list"]
 
@@ -25,6 +23,9 @@ def user_add(
     by: ByOption = None,
 ) -> None:
     """Enter a person. From the first one on, only those entered may review. Example: kizu user add mina --role admin"""
+    from kizu.config import load_config
+    from kizu_db.records import Records
+
     with Records.open(load_config(config).database) as records, records.unit() as unit:
         user = unit.users.add(name, role, by=name_of(by))
     screen.print(f"{user.name} is {user.role}", markup=False)
@@ -38,6 +39,9 @@ def user_change(
     by: ByOption = None,
 ) -> None:
     """Give a person another role, or let them in or out. Example: kizu user change kim --disable --by mina"""
+    from kizu.config import load_config
+    from kizu_db.records import Records
+
     with Records.open(load_config(config).database) as records, records.unit() as unit:
         user = unit.users.change(name, by=name_of(by), role=role, active=active)
     screen.print(f"{user.name} is {user.role}{'' if user.active else ', and may not sign in'}", markup=False)
@@ -45,6 +49,9 @@ def user_change(
 
 def user_list(config: ConfigOption = DEFAULT_CONFIG, json: JsonOption = None) -> None:
     """List who may do what. Example: kizu user list"""
+    from kizu.config import load_config
+    from kizu_db.records import Records
+
     with Records.open(load_config(config).database) as records, records.unit(read_only=True) as unit:
         users = unit.users.list()
     if json is not None:
