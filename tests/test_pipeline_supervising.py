@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -190,3 +191,49 @@ def test_a_line_of_the_log_is_one_write() -> None:
         os.close(reader)
     assert len(packets) == 3
     assert all(packet.startswith(b"{") and packet.endswith(b"}\n") for packet in packets)
+
+
+LINE = """
+import os, time
+from kizu_pipeline.signals import stop_on_signals
+from kizu_pipeline.supervising import end_with_parent, is_supervised
+with stop_on_signals(patient=is_supervised) as stop:
+    end_with_parent()
+    open(path, 'a').write('.')
+    stop.wait()
+"""
+SUPERVISOR = """
+import sys, threading
+from kizu_pipeline.supervising import supervise
+supervise({'a': [sys.executable, sys.argv[1]]}, once=False, stop=threading.Event(), stop_within_s=60.0)
+"""
+
+
+def has_ended(process: int) -> bool:
+    """Also where nobody has asked yet how it ended."""
+    try:
+        return "State:\tZ" in Path(f"/proc/{process}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def test_a_station_that_is_told_twice_still_ends_in_its_own_time(supervised: Supervised) -> None:
+    # An init system tells every process of a service to stop, and so does the supervisor.
+    twice = LINE.replace(
+        "stop.wait()", "for _ in range(2): os.kill(os.getpid(), signal.SIGTERM)\n    open(path, 'a').write('.')"
+    )
+    supervised.runs({"a": supervised.station("a", twice)}, once=True)
+    assert supervised.ends() == 0
+    assert supervised.starts("a") == 2
+
+
+def test_a_station_that_ends_in_its_own_time_ends_at_once_when_its_supervisor_dies(supervised: Supervised) -> None:
+    drains = LINE + f"    open(path, 'a').write('.')\n    time.sleep({10 * PATIENCE_S})\n"
+    (_, script) = supervised.station("a", f"open(path + '.pid', 'w').write(str(__import__('os').getpid()))\n{drains}")
+    with subprocess.Popen([sys.executable, "-c", SUPERVISOR, script]) as supervisor:
+        supervised.until(lambda: supervised.starts("a") == 1)
+        station = int((supervised.root / "a.pid").read_text())
+        os.kill(station, signal.SIGTERM)
+        supervised.until(lambda: supervised.starts("a") == 2)
+        supervisor.kill()
+    supervised.until(lambda: has_ended(station))

@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 
-__all__ = ["end_with_parent", "supervise", "tell_started"]
+__all__ = ["end_with_parent", "is_supervised", "supervise", "tell_started"]
 
 SUPERVISOR: Final = "KIZU_SUPERVISOR"
 """The environment variable by which a station's process knows whose child it is."""
@@ -156,6 +156,11 @@ def end_with_parent() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
     if os.getppid() != int(parent):  # it died before this was said
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def is_supervised() -> bool:
+    """Whether the supervisor that started this process is there still."""
+    return os.environ.get(SUPERVISOR) == str(os.getppid())
 
 
 def tell_started() -> None:

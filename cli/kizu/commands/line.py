@@ -58,14 +58,14 @@ def run_command(
     from kizu.config import load_config
     from kizu_pipeline.logs import configure_logging
     from kizu_pipeline.signals import stop_on_signals
-    from kizu_pipeline.supervising import end_with_parent
+    from kizu_pipeline.supervising import end_with_parent, is_supervised
 
     configure_logging(station=station)
     settings = load_config(config)
     if station is None and len(settings.every_station) > 1:
         _run_each(config, settings, once=once, json=json)
         return
-    with stop_on_signals() as stop:
+    with stop_on_signals(patient=is_supervised) as stop:  # an init system asks every process, and so does the supervisor
         end_with_parent()
         summary = run_config(settings.of(station), once=once, stop=stop)
     if json is not None:
