@@ -385,8 +385,8 @@ def test_the_lines_events_keep_to_the_published_schema(tmp_path: Path, line_bund
 
 def test_every_field_is_explained() -> None:
     told = (Path(__file__).parents[1] / "docs" / "events.md").read_text(encoding="utf-8")
-    schema = read_schema("inspection", 1)
-    assert [name for name in schema["properties"] if f"`{name}`" not in told] == []
+    for kind in ("inspection", "part"):
+        assert [name for name in read_schema(kind, 1)["properties"] if f"`{name}`" not in told] == []
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))

@@ -7,14 +7,18 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
 from importlib.metadata import version
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from kizu_db.values import NewInspection, OutboxEvent
 from kizu_inspect.results import Verdict
 
-__all__ = ["INSPECTION", "SCHEMA_VERSION", "inspection_payload", "message_of", "read_schema"]
+if TYPE_CHECKING:
+    from kizu_pipeline.stages.part_state import JudgedPart
+
+__all__ = ["INSPECTION", "PART", "SCHEMA_VERSION", "inspection_payload", "message_of", "part_payload", "read_schema"]
 
 INSPECTION: Final = "inspection"
+PART: Final = "part"
 SCHEMA_VERSION: Final = 1
 
 _software = cache(lambda: f"Kizu {version('kizu')}")
@@ -23,7 +27,6 @@ _software = cache(lambda: f"Kizu {version('kizu')}")
 def inspection_payload(uid: str, inspection: NewInspection, *, review_signal: Literal["NG", "OK"]) -> dict[str, Any]:
     """What an event of the kind `inspection` says, as plain JSON values."""
     judgement = inspection.judgement
-    ok = judgement.verdict is Verdict.PASS or (judgement.verdict is Verdict.REVIEW and review_signal == "OK")
     return {
         "schema_version": SCHEMA_VERSION,
         "inspection": uid,
@@ -32,7 +35,7 @@ def inspection_payload(uid: str, inspection: NewInspection, *, review_signal: Li
         "view": inspection.view,
         "lot": inspection.lot,
         "verdict": judgement.verdict.value,
-        "signal": "OK" if ok else "NG",
+        "signal": _signal(judgement.verdict, review_signal),
         "reason": judgement.reason,
         "predicted": judgement.predicted,
         "score": judgement.score,
@@ -44,6 +47,27 @@ def inspection_payload(uid: str, inspection: NewInspection, *, review_signal: Li
         "model_hash": inspection.model_hash,
         "software": _software(),
     }
+
+
+def part_payload(part: JudgedPart, *, review_signal: Literal["NG", "OK"]) -> dict[str, Any]:
+    """What an event of the kind `part` says, as plain JSON values."""
+    verdict = part.worst.verdict
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "part": part.part,
+        "part_generated": part.generated,
+        "lot": part.lot,
+        "verdict": verdict.value,
+        "signal": _signal(verdict, review_signal),
+        "views": [{"view": seen.view, "inspection": seen.uid, "verdict": seen.verdict.value} for seen in part.views],
+        "missing": list(part.missing),
+        "judged_at": _utc(datetime.now(UTC)),
+        "software": _software(),
+    }
+
+
+def _signal(verdict: Verdict, review_signal: Literal["NG", "OK"]) -> str:
+    return "OK" if verdict is Verdict.PASS or (verdict is Verdict.REVIEW and review_signal == "OK") else "NG"
 
 
 def message_of(event: OutboxEvent) -> bytes:

@@ -11,11 +11,12 @@ from kizu_db.records import Records, Unit
 from kizu_db.values import NewInspection
 from kizu_pipeline.publishing.base import Publisher
 from kizu_pipeline.publishing.delivery import Delivery
-from kizu_pipeline.publishing.events import INSPECTION, inspection_payload
+from kizu_pipeline.publishing.events import INSPECTION, PART, inspection_payload, part_payload
 from kizu_pipeline.publishing.settings import PublishTarget, WebhookTarget
 
 if TYPE_CHECKING:
     from kizu_pipeline.settings import StationSettings
+    from kizu_pipeline.stages.part_state import JudgedPart
 
 __all__ = ["Publishing", "open_publishing"]
 
@@ -39,6 +40,13 @@ class Publishing:
             return
         payload = inspection_payload(uid, inspection, review_signal=self._station.review_signal)
         unit.outbox.add(self._station.id, INSPECTION, payload)
+        self._delivery.notify()
+
+    def add_part(self, unit: Unit, part: JudgedPart) -> None:
+        """Put the event of this part into the outbox, in the unit that records the last of its views."""
+        if self._delivery is None:
+            return
+        unit.outbox.add(self._station.id, PART, part_payload(part, review_signal=self._station.review_signal))
         self._delivery.notify()
 
 

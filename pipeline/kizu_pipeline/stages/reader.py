@@ -53,18 +53,25 @@ class Reader:
                 threads.enter_context(ThreadPoolExecutor(count, thread_name_prefix=f"kizu-{name}"))
                 for name, count in (("store", min(self._max_batch, _STORING_THREADS)), ("decode", self._decoding_threads))
             )
+            drained, looked_s = True, 0.0
             try:
                 while not self._around.stop.is_set():
                     self._around.pulse.beat()
+                    if drained:  # only then the source looks anew
+                        looked_s = time.monotonic()
                     works = self._intake.take(self._max_batch)
                     self.busy = bool(works)
                     if works:
                         for items in self._batches(self._without_recorded(works), decoding, storing):
                             out.put(items)
-                    elif self._intake.ended or (once and not self._intake.waiting):
+                    drained = len(works) < self._max_batch
+                    if drained and not self._around.state.takes_nothing:
+                        self._around.views.looked(looked_s)
+                    if works:
+                        continue
+                    if self._intake.ended or (once and not self._intake.waiting and not self._around.views.open):
                         break
-                    else:
-                        self._intake.wait()
+                    self._intake.wait()
             finally:
                 out.end()
 
@@ -76,7 +83,7 @@ class Reader:
             uid = uids[work.key]
             if uid is None:
                 new.append(work)
-                self._around.signal.expects(work)
+                self._around.views.expects(work)
                 continue
             self.only_moved += work.key not in self._putting_away.stuck
             record = recorded[work.key]
@@ -123,7 +130,7 @@ class Reader:
         held_bytes = 0
         for work, picture in self._decoded(works, decoding):
             if picture is None:
-                self._around.signal.forget(work)
+                self._around.views.forget(work)
                 self._intake.finished(work)
                 self._attempts.done([work.key])
             elif isinstance(picture, ImageError):
