@@ -68,6 +68,22 @@ def test_many_explanations_leave_nothing_behind(tmp_path: Path) -> None:
         assert mistakes > 0
 
 
+def test_fuzzed_files_harm_no_line(tiny_bundle: Path, tmp_path: Path) -> None:
+    options = ("--files", "60", "--good", "10", "--seed", "3", "--trained", str(tiny_bundle.parent))
+    found = figures_of("acceptance/fuzzed_files.py", *options, tmp_path=tmp_path)
+    assert found["passed"] is True
+    assert found["rows"] == found["files_put_away"] == 70
+    assert sum(int(str(found[kind])) for kind in ("refused", "stopped_by_a_gate", "judged")) == 60
+
+
+def test_a_locked_database_costs_a_line_time_alone(tmp_path: Path) -> None:
+    found = figures_of("acceptance/away.py", "--seconds", "1", "--cases", "sqlite-locked", tmp_path=tmp_path)
+    locked = found["sqlite-locked"]
+    assert isinstance(locked, dict)
+    assert locked["passed"] is True
+    assert locked["rows"] == locked["files"] > locked["files_while_away"] > 0
+
+
 def test_what_a_line_waits_for_a_backup_is_measured(tmp_path: Path) -> None:
     found = figures_of("backup.py", "--rows", "20", "--alone", "0.5", tmp_path=tmp_path)
     named = [f"{phase}.{figure}" for phase in ("alone", "backup") for figure in ("count", "median_ms", "p99_ms", "max_ms")]

@@ -19,12 +19,12 @@ CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_every_shipped_file_loads(path: Path) -> None:
     config = load_config(path)
-    assert config.station is not None
+    assert config.every_station
     assert config.dashboard.host == "127.0.0.1"
 
 
 def test_every_kind_is_there() -> None:
-    assert {path.stem for path in CONFIGS} == {"camera", "folder", "genicam", "plc", "postgresql", "stream"}
+    assert {path.stem for path in CONFIGS} == {"camera", "folder", "genicam", "plc", "postgresql", "stream", "two-stations"}
 
 
 @pytest.mark.parametrize(

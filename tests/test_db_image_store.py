@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from kizu_db import image_store
 from kizu_db.image_store import ImageStore
-from kizu_inspect.errors import RecordError
+from kizu_inspect.errors import RecordError, RecordsAway
 
 ROOT = Path(__file__).parents[1]
 PICTURE = b"\x89PNG not quite, but bytes all the same"
@@ -126,3 +127,24 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file where the folder should be")
     with pytest.raises(RecordError, match=r"could not be stored in .*images: found (File exists|Not a directory)\. Check"):
         ImageStore(tmp_path / "data" / "images").put(PICTURE, suffix=".png")
+
+
+def test_a_store_that_leaves_in_the_midst_of_a_picture_is_known_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, kept = ImageStore(tmp_path / "images"), tmp_path / "kept"
+    store.put(b"first", suffix=".png")
+
+    def leave(folder: Path) -> None:
+        made(folder)
+        store.path.rename(kept)
+        store.path.write_text("a file where the store's folder should be")
+
+    made = image_store.make_folder
+    with monkeypatch.context() as patch:
+        patch.setattr(image_store, "make_folder", leave)
+        with pytest.raises(RecordsAway):
+            store.put(b"second", suffix=".png")
+    with pytest.raises(RecordsAway):
+        store.put(b"second", suffix=".png")
+    store.path.unlink()
+    kept.rename(store.path)
+    assert store.get(store.put(b"second", suffix=".png")) == b"second"

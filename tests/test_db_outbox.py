@@ -71,6 +71,28 @@ def test_a_file_in_quarantine_is_told_beside_its_inspection(records: Records) ->
             unit.quarantine.add("nobody", "why")
 
 
+def test_a_file_is_released_once_by_somebody_for_a_reason(records: Records) -> None:
+    with records.unit() as unit:
+        uid, other = (unit.inspections.add(inspection(Verdict.ERROR, image_name=name)) for name in ("a.png", "b.png"))
+        unit.quarantine.add(uid, "no picture")
+        with pytest.raises(RecordError, match="needs a name and a reason"):
+            unit.quarantine.release(uid, by="Kim", reason="", file="released/a.png")
+        unit.quarantine.release(uid, by="Kim", reason="lens cleaned", file="released/a.png")
+        for nothing in (uid, other):
+            with pytest.raises(RecordError, match="nothing to release"):
+                unit.quarantine.release(nothing, by="Kim", reason="again", file="released/a.png")
+    with records.unit(read_only=True) as unit:
+        (file,) = unit.quarantine.named("a.png")
+        assert (file.released_by, unit.quarantine.get(uid)) == ("Kim", file)
+        assert file.released_at is not None
+        assert unit.quarantine.latest(released=False) == []
+        assert unit.quarantine.latest(station="elsewhere") == []
+        assert unit.quarantine.get(other) is None
+        assert [(event.action, event.after) for event in unit.trail.of("inspection", uid)] == [
+            ("quarantine.release", {"released_as": "released/a.png"})
+        ]
+
+
 def test_a_report_is_known_by_its_hash(records: Records) -> None:
     with records.unit() as unit:
         made = unit.reports.add("pdf", b"%PDF", {"station": "press-3"}, by="Mina", software="Kizu 1")

@@ -18,7 +18,7 @@ HOUR = timedelta(hours=1)
 MAY = {
     Role.VIEWER: {Action.REPORT},
     Role.INSPECTOR: {Action.REPORT, Action.REVIEW},
-    Role.ENGINEER: {Action.REPORT, Action.REVIEW, Action.RELEASE_CLAIM},
+    Role.ENGINEER: {Action.REPORT, Action.REVIEW, Action.RELEASE_CLAIM, Action.RELEASE_FILE},
     Role.ADMIN: set(Action),
 }
 

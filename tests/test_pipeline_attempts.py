@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from kizu_db.repositories.inspections import Inspections
+from kizu_db.values import ExplanationState
+from kizu_inspect.errors import RecordError
 from kizu_inspect.inspector import Inspector
 from kizu_inspect.picture.decoding import decode_image
 from kizu_inspect.results import Verdict
@@ -70,6 +73,42 @@ def test_a_picture_that_ends_the_program_is_given_up_after_three_attempts(world:
     )
     assert names_in(world.quarantine) == [f"P{POISON}.png", f"P{POISON}.png.json"]
     assert names_in(world.incoming) == []
+
+
+LINE_WHOSE_MAPS_DIE = """
+    import os, sys
+    from pathlib import Path
+    from kizu_inspect.inspector import Inspector
+    from line_world import ALL_REJECT, LineWorld
+
+    Inspector.explain = lambda *_, **__: os._exit(9)
+    LineWorld(Path(sys.argv[1]), Path(sys.argv[2])).run(**ALL_REJECT)
+"""
+
+
+def test_a_map_that_ends_the_program_is_given_up_after_three_attempts(world: LineWorld) -> None:
+    for number in range(1, PARTS):
+        (world.incoming / f"P{number}.png").unlink()
+    command = [sys.executable, "-c", textwrap.dedent(LINE_WHOSE_MAPS_DIE), str(world.root), str(world.bundle)]
+    ends = []
+    while not ends or ends[-1] != 0:
+        ends.append(subprocess.run(command, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}, timeout=120).returncode)
+        assert len(ends) <= MAX_ATTEMPTS + 2  # at first it was made straight after its verdict
+    record = world.only()
+    assert (record.row.verdict, record.row.explanation_state) == (Verdict.REJECT, ExplanationState.FAILED)
+    assert record.explanation_error == "making it may have ended the program, 3 times"
+
+
+def test_an_end_that_is_told_is_no_picture_s_doing(world: LineWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RecordError("the database refuses for good")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Inspections, "add", refuse)
+        for _ in range(MAX_ATTEMPTS + 1):
+            with pytest.raises(RecordError, match="for good"):
+                world.run(**ALL_PASS)
+    assert world.run(**ALL_PASS).verdicts[Verdict.PASS] == PARTS
 
 
 def test_nothing_is_kept_of_attempts_that_were_outlived(world: LineWorld) -> None:

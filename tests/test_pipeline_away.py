@@ -18,8 +18,10 @@ from kizu_db.migrations import upgrade
 from kizu_db.settings import DatabaseSettings
 from kizu_db.values import ExplanationState
 from kizu_inspect.errors import RecordError, RecordsAway
+from kizu_inspect.results import Verdict
 from kizu_pipeline import explaining, patience
 from kizu_pipeline.stages.attempts import JOURNAL_NAME
+from kizu_pipeline.stages.reader import MAX_ATTEMPTS
 from kizu_pipeline.summary import RunSummary
 from line_world import ALL_PASS, ALL_REJECT, LineWorld, names_in
 
@@ -158,6 +160,24 @@ def test_a_line_that_waits_can_be_stopped_and_the_next_one_goes_on(world: LineWo
     assert len(world.inspections()) == PARTS
 
 
+def test_no_picture_is_blamed_for_ends_while_the_records_are_away(world: LineWorld) -> None:
+    world.images.path.write_text("a file where the store's folder should be")
+    blamed: list[bool] = []
+
+    def end() -> None:
+        blamed.append((world.incoming / JOURNAL_NAME).exists())  # what a start after a kill at this moment would read
+        stop.set()
+
+    for _ in range(MAX_ATTEMPTS):
+        stop = threading.Event()
+        with hearing_that_they_are_away(end), pytest.raises(RecordsAway):
+            world.run(**ALL_PASS, stop=stop)
+    assert blamed == [False] * MAX_ATTEMPTS
+    world.images.path.unlink()
+    all_are_there(world, world.run(**ALL_PASS))
+    assert {record.row.verdict for record in world.inspections()} == {Verdict.PASS}
+
+
 def rename_database(world: LineWorld, before: str, after: str) -> None:
     for ending in (".db", ".db-wal", ".db-shm"):
         if (world.root / f"{before}{ending}").exists():
@@ -187,7 +207,7 @@ def test_a_database_that_is_another_one_ends_the_line_before_anything_moves(worl
     with pytest.raises(RecordError, match="is not the one that this program opened: found another file under its name"):
         world.run(**ALL_PASS, progress=once(replace))
     assert len(names_in(world.done)) == 4
-    assert len(names_in(world.incoming)) == PARTS - 4 + len([JOURNAL_NAME])  # of what was in work
+    assert len(names_in(world.incoming)) == PARTS - 4  # and no journal: it was no picture's doing
     rename_database(world, "kizu", "other")
     rename_database(world, "lost", "kizu")
     assert world.run(**ALL_PASS).files == PARTS - 4

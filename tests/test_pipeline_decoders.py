@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kizu_inspect.errors import ImageError
+from kizu_inspect.errors import ImageError, KizuError
 from kizu_inspect.picture.decoding import decode_image
 from kizu_inspect.picture.images import encode_png
 from kizu_pipeline.decoders import DecoderPool, memory_mb_for
@@ -80,12 +80,13 @@ def test_a_decoder_that_hangs_is_given_up() -> None:
 
 def test_a_picture_that_ends_its_decoder_twice_is_an_error() -> None:
     """Whatever the picture did: a process that kills each decoder as soon as it is there stands for it."""
-    with DecoderPool(1, memory_mb=memory_mb_for(1)) as pool:
+    slow = encode_png(np.random.default_rng(0).integers(0, 256, (1500, 1500, 3), np.uint8))
+    with DecoderPool(1, memory_mb=memory_mb_for(3)) as pool:
         ended = threading.Event()
 
         def kill_all() -> None:
             while not ended.is_set():
-                for process in pool.process_ids:
+                for process in pool.process_ids if pool._workers[0]._ready else []:
                     try:
                         os.kill(process, signal.SIGSEGV)
                     except ProcessLookupError:
@@ -95,7 +96,7 @@ def test_a_picture_that_ends_its_decoder_twice_is_an_error() -> None:
         killer.start()
         try:
             with pytest.raises(ImageError, match="picture ends its decoder: found twice by signal"):
-                decoded(pool, drawn_png())
+                decoded(pool, slow, max_megapixels=3)
         finally:
             ended.set()
             killer.join()
@@ -137,3 +138,15 @@ def test_a_line_whose_decoders_are_killed_judges_every_part(tmp_path: Path, line
         assert killed
         assert summary.files == 60
         assert {record.row.verdict.value for record in world.inspections()} == {"PASS"}
+
+
+def test_a_decoder_that_cannot_start_is_no_picture_s_doing() -> None:
+    with DecoderPool(1, memory_mb=100) as pool, pytest.raises(KizuError, match="a decoder does not start") as raised:
+        decoded(pool, drawn_png())
+    assert not isinstance(raised.value, ImageError)
+
+
+def test_what_a_library_prints_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENCV_LOG_LEVEL", "DEBUG")
+    with DecoderPool(1, memory_mb=memory_mb_for(1)) as pool:
+        assert np.array_equal(decoded(pool, drawn_png()), decode_image(drawn_png()))

@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path, PurePath
+from typing import Any
 
 import pytest
 
@@ -119,3 +120,41 @@ def test_failure_leaves_the_file_where_it_was(done: Path, drop: Callable[[str, s
     with pytest.raises(OSError, match=r"done|exists|directory"):
         move_aside(file, done, PurePath("a.png"))
     assert file.read_text() == "x"
+
+
+def test_a_picture_that_comes_while_the_former_one_is_copied_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Onto another disk a move is a copy, which takes its time; the camera may use the name again meanwhile."""
+    file = tmp_path / "a.png"
+    file.write_bytes(b"first")
+    copy2 = shutil.copy2
+
+    def copied(source: Path, target: Path, **options: Any) -> Any:
+        copied_to = copy2(source, target, **options)
+        (tmp_path / "next").write_bytes(b"second")
+        (tmp_path / "next").rename(file)
+        return copied_to
+
+    def elsewhere(*_: object, **__: object) -> None:
+        raise OSError(errno.EXDEV, "another disk")
+
+    monkeypatch.setattr(os, "link", elsewhere)
+    monkeypatch.setattr(shutil, "copy2", copied)
+    assert move_aside(file, tmp_path / "done", PurePath("a.png")).read_bytes() == b"first"
+    assert file.read_bytes() == b"second"
+
+
+def test_a_picture_that_comes_in_the_instant_of_the_move_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a.png"
+    file.write_bytes(b"first")
+    link = os.link
+
+    def too_late(source: Path, target: Path, **options: Any) -> None:
+        if file.read_bytes() == b"first":
+            (tmp_path / "next").write_bytes(b"second")
+            (tmp_path / "next").rename(file)
+        link(source, target, **options)
+
+    monkeypatch.setattr(os, "link", too_late)
+    move_aside(file, tmp_path / "done", PurePath("a.png"))
+    assert file.read_bytes() == b"second"
+    assert not any((tmp_path / "done").iterdir())

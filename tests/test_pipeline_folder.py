@@ -39,8 +39,10 @@ class Folder:
         defaults = {"path": self.path, "done": self.root / "done", "quarantine": self.root / "quarantine"}
         return FolderSource(**{**defaults, **changes})
 
-    def intake(self, **changes: Any) -> FolderIntake:
-        return FolderIntake(self.settings(**changes), station="s", max_megapixels=1.0, batch_wait_s=0.0, stop=self.stop)
+    def intake(self, *, batch_wait_s: float = 0.0, **changes: Any) -> FolderIntake:
+        return FolderIntake(
+            self.settings(**changes), station="s", max_megapixels=1.0, batch_wait_s=batch_wait_s, stop=self.stop
+        )
 
     def drop(self, name: str | bytes, data: bytes = b"x", *, mtime: float = LONG_AGO) -> Path:
         path = self.path / os.fsdecode(name)
@@ -64,6 +66,31 @@ def test_oldest_first_and_at_most_the_limit(folder: Folder) -> None:
         folder.drop(name, mtime=LONG_AGO + age)
     intake = folder.intake()
     assert [names(intake.take(2)), names(intake.take(2))] == [["c", "a"], ["b"]]
+
+
+def taken_within(intake: FolderIntake, count: int, *, seconds: float = 10.0) -> list[str]:
+    """What a waiting line takes of it, until so many came or the time is over."""
+    found: list[str] = []
+    until = time.monotonic() + seconds
+    while len(found) < count and time.monotonic() < until:
+        found += names(intake.take(4))
+        intake.wait()
+    return found
+
+
+def test_first_seen_goes_first_though_a_clock_was_set_back(folder: Folder) -> None:
+    intake = folder.intake()
+    with folder.drop("a").open("ab"):
+        assert intake.take(4) == []
+        folder.drop("b", mtime=LONG_AGO - 3600)
+    assert names(intake.take(4)) == ["a", "b"]
+
+
+@pytest.mark.parametrize(("complete_when", "data"), [("settled", b"x"), ("closed", b"")], ids=["settled", "empty"])
+def test_what_has_settled_is_taken_while_a_batch_waits_for_more(folder: Folder, complete_when: str, data: bytes) -> None:
+    intake = folder.intake(batch_wait_s=0.001, complete_when=complete_when, settle_s=0.05, rescan_s=0.01)
+    folder.drop("a.png", data)
+    assert taken_within(intake, 1) == ["a.png"]
 
 
 def test_what_is_passed_over(folder: Folder) -> None:

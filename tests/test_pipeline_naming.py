@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import PurePath
+from collections.abc import Callable
+from pathlib import Path, PurePath
+from random import Random
 
 import pytest
 import regex
 
+from kizu_db.settings import DatabaseSettings
 from kizu_pipeline.naming import PartIdentity, generated_part, part_of_file, printable
+from line_world import LineWorld
 
 PART_VIEW = r"(?P<part>[^_]+)_(?P<view>.+)"
 
@@ -60,3 +64,17 @@ def test_a_pattern_that_would_take_years_costs_its_name_only(pattern: str) -> No
     started = time.monotonic()
     assert identity(name, pattern).generated
     assert time.monotonic() - started < 10
+
+
+def test_a_lot_of_a_very_long_path_ends_no_line(
+    tmp_path: Path, line_bundle: Path, new_postgresql: Callable[[], DatabaseSettings]
+) -> None:
+    random = Random(0)  # PostgreSQL packs what repeats, and indexes at most 2,704 bytes
+    deep = ["/".join(random.randbytes(100).hex() for _ in range(16)) for _ in range(2)]
+    with LineWorld(tmp_path, line_bundle, database=new_postgresql()) as world:
+        for folder in deep:
+            world.drop(f"{folder}/P1.png")
+        assert world.run(source=world.folder(part_pattern="(?P<lot>.+)/(?P<part>[^/]+)")).files == 2
+        lots = {record.row.lot for record in world.inspections()}
+    assert len(lots) == 2
+    assert {str(lot)[:100] for lot in lots} == {folder[:100] for folder in deep}

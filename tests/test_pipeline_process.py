@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import redirect_stderr
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 import pytest
 import structlog
 
+from kizu_db.values import ExplanationState
 from kizu_pipeline.locks import LOCK_NAME
 from kizu_pipeline.logs import configure_logging
 from kizu_pipeline.signals import stop_on_signals
@@ -91,7 +93,13 @@ def test_a_signal_finishes_what_is_in_work_and_ends_cleanly(
         ended = list(events)[-1]
         assert line.wait(timeout=60) == 0
     assert (ended["event"], ended["stopped"]) == ("ended", True)
-    assert ended["files"] == ended["explained"] == len(names_in(tmp_path / "line" / "done"))
+    assert ended["files"] == len(names_in(tmp_path / "line" / "done"))
+    with LineWorld(tmp_path / "line", line_bundle) as world:
+        states = Counter(record.row.explanation_state for record in world.inspections())
+    assert states == Counter({ExplanationState.DONE: ended["explained"]}) + Counter(
+        {ExplanationState.PENDING: ended["files"] - ended["explained"]}
+    )
+    assert ended["explained"] > 0
     assert ended["files"] + len(names_in(incoming)) == 40
     assert LOCK_NAME not in names_in(incoming)
 

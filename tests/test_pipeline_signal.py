@@ -18,10 +18,11 @@ from typing import Any
 import pytest
 
 from kizu_db import engine
+from kizu_db.repositories.inspections import Inspections
 from kizu_db.values import InspectionRecord
 from kizu_inspect.errors import ConfigError
 from kizu_inspect.results import Verdict
-from kizu_pipeline import patience, service
+from kizu_pipeline import patience
 from kizu_pipeline.line_signal import exchange
 from kizu_pipeline.line_signal.base import Code, Result
 from kizu_pipeline.line_signal.modbus import ModbusLink
@@ -219,7 +220,7 @@ def test_a_verdict_of_another_row_is_no_ok(world: LineWorld, plc: Plc, monkeypat
     world.drop("P0.png")
     world.run(**ALL_REJECT, line={})
     (world.done / "P0.png").rename(world.incoming / "P0.png")
-    monkeypatch.setattr(service._Line, "_without_recorded", lambda _self, works: list(works))  # it came after the look-up
+    monkeypatch.setattr(Inspections, "uids_of", lambda *_: {})  # it came after the look-up
     world.run(**ALL_PASS, line={"signal": plc.settings()})
     assert plc.codes() == [("P0", "NG")]
     assert told(world) == {"P0": ("REJECT", "NG", True)}

@@ -49,6 +49,14 @@ GROUPS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
             "restore": "backup:db_restore",
         },
     ),
+    "quarantine": (
+        "Files that could not be read.",
+        {
+            "list": "quarantine:quarantine_list",
+            "show": "quarantine:quarantine_show",
+            "release": "quarantine:quarantine_release",
+        },
+    ),
     "user": ("Who may do what.", {"add": "users:user_add", "change": "users:user_change", "list": "users:user_list"}),
     "data": (
         "Labelled pictures: what is wrong with them, and as a manifest.",

@@ -53,7 +53,8 @@ class ImageStore:
         try:
             self._require_the_same_root()
             make_folder(folder)
-            self._root = identity_of(self.path)
+            if self._root is None:
+                self._root = identity_of(self.path)
             with _locked(folder):
                 present = self._find(sha256)
                 if present is None or not _holds(present, data):
@@ -66,6 +67,7 @@ class ImageStore:
                 if level not in self._settled:
                     sync(level.parent)
                     self._settled.add(level)
+            self._require_the_same_root()  # it may have left in between
         except OSError as exc:
             raise RecordsAway(
                 f"A picture of {len(data)} bytes could not be stored in {self.path}",

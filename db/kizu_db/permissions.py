@@ -16,6 +16,8 @@ class Action(StrEnum):
     """Make a report or an export."""
     RELEASE_CLAIM = "release a claim"
     """Take a part from the reviewer who has it."""
+    RELEASE_FILE = "release a file from quarantine"
+    """Have a file judged anew that could not be read."""
     HOLD = "hold a lot"
     """Set or end a lot's legal hold."""
     PRUNE = "prune"
@@ -46,6 +48,7 @@ _LEAST = {
     Action.REPORT: Role.VIEWER,
     Action.REVIEW: Role.INSPECTOR,
     Action.RELEASE_CLAIM: Role.ENGINEER,
+    Action.RELEASE_FILE: Role.ENGINEER,
     Action.HOLD: Role.ADMIN,
     Action.PRUNE: Role.ADMIN,
     Action.MANAGE_USERS: Role.ADMIN,

@@ -50,7 +50,7 @@ class Unit:
         self.models = Models(session, self.trail)
         self.recipes = Recipes(session, self.trail)
         self.lots = Lots(session, self.trail, self.users)
-        self.quarantine = Quarantine(session)
+        self.quarantine = Quarantine(session, self.trail, self.users)
         self.outbox = Outbox(session)
         self.signals = Signals(session)
         self.reports = Reports(session, self.trail, self.users)

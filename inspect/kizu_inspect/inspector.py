@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from kizu_inspect.judged import JudgedBatch
 from kizu_inspect.map_check import MapCheck
 from kizu_inspect.network.devices import device_name, pick_device
 from kizu_inspect.network.forward import Forward
+from kizu_inspect.network.parallel import Parallel
 from kizu_inspect.picture.quality import measure
 from kizu_inspect.picture.reference import Aligned, References, align, grey_of
 from kizu_inspect.picture.tiles import merge_probabilities
@@ -30,6 +32,9 @@ from kizu_inspect.results import Explanation, ImageRGB, Judgement, Verdict
 
 __all__ = ["Inspector"]
 
+T = TypeVar("T")
+R = TypeVar("R")
+
 KEPT_PX = 16e6
 """Forward passes are kept for the explanations up to so many input pixels in all; beyond, they are made again."""
 
@@ -37,7 +42,9 @@ KEPT_PX = 16e6
 class Inspector:
     """One recipe's judge: a loaded model, its thresholds and its explanation method. One thread at a time."""
 
-    def __init__(self, bundle: Bundle, recipe: Recipe, *, device: torch.device, max_batch: int) -> None:
+    def __init__(
+        self, bundle: Bundle, recipe: Recipe, *, device: torch.device, max_batch: int, parallel: Parallel | None = None
+    ) -> None:
         self.bundle = bundle
         self.model = bundle.info
         self.device = device_name(device)
@@ -72,6 +79,7 @@ class Inspector:
         if recipe.reference is not None and self._compares:
             self._references = References(recipe.reference, bundle.spec.input.alignment, max_megapixels=recipe.max_megapixels)
         self._max_batch = max_batch
+        self._parallel = parallel
         self._device = device
         self._network = bundle.model.to(device).eval()
         self.check = None
@@ -79,11 +87,23 @@ class Inspector:
             self.check = MapCheck(
                 self._network, region_threshold=self._scale.region_threshold, good=bundle.good_index, several=self._several,
                 device=device, rows_of=self._rows_of, probabilities=self._probabilities, whole=self._whole,
+                each=self._each,
             )  # fmt: skip
 
     @classmethod
-    def load(cls, recipe: Recipe, *, device: Device = "auto", max_batch: int = 16, model_hash: str | None = None) -> Inspector:
-        """The judge of this recipe. Raises BundleError (also for another hash), MethodError, ConfigError."""
+    def load(
+        cls,
+        recipe: Recipe,
+        *,
+        device: Device = "auto",
+        max_batch: int = 16,
+        model_hash: str | None = None,
+        parallel: bool = False,
+    ) -> Inspector:
+        """The judge of this recipe. Raises BundleError (also for another hash), MethodError, ConfigError.
+
+        `parallel` shares each batch out to the processor's cores (see `Parallel`): for a program that only judges.
+        """
         explainer(recipe.explanation.method)  # a wrong name is told before a model is loaded
         bundle = Bundle.load(recipe.bundle)
         if model_hash is not None and bundle.hash != model_hash:
@@ -98,7 +118,8 @@ class Inspector:
                 f"the bundle {recipe.bundle} compares with a reference", found="no recipe.reference",
                 expected="a picture, or a folder with a pattern", next_step="Set recipe.reference.path.",
             )  # fmt: skip
-        return cls(bundle, recipe, device=pick_device(device), max_batch=max_batch)
+        picked = pick_device(device)
+        return cls(bundle, recipe, device=picked, max_batch=max_batch, parallel=Parallel(picked) if parallel else None)
 
     def device_works(self) -> bool:
         """Whether the device still computes."""
@@ -135,26 +156,43 @@ class Inspector:
         seen = tuple(None if isinstance(sight, str) else sight for sight in sights)
         views = [0 if sight is None else sight.views for sight in seen]
         starts = tuple(int(start) for start in np.cumsum([0, *views[:-1]])) if views else ()
-        batch = JudgedBatch((), seen, np.zeros((0, len(self.bundle.spec.classes))), starts, (), self._max_batch)
+        size = self._chunk_size(sum(views))
+        batch = JudgedBatch((), seen, np.zeros((0, len(self.bundle.spec.classes))), starts, (), size)
         keep = sum(views) * np.prod(self.bundle.spec.input.size_px) <= KEPT_PX
         chunks: list[Forward | None] = []
         rows = [batch.probabilities]
         novelties = [np.zeros(0)]
-        for start in range(0, sum(views), self._max_batch):
-            forward = self._forward(batch, range(start, min(start + self._max_batch, sum(views))))
-            rows.append(self._probabilities(forward.logits))
+
+        def pass_over(start: int) -> tuple[Forward | None, npt.NDArray[np.float64], npt.NDArray[np.float64] | None]:
+            forward = self._forward(batch, range(start, min(start + size, sum(views))))
+            novelty = None
             if self._network.novelty is not None:
-                novelties.append(self._network.novelty(forward.activations).double().cpu().numpy())
-            chunks.append(forward if keep else None)
-        probabilities, novelty = np.concatenate(rows), np.concatenate(novelties)
+                novelty = self._network.novelty(forward.activations).double().cpu().numpy()
+            return forward if keep else None, self._probabilities(forward.logits), novelty
+
+        for forward, of_chunk, novelty in self._each(pass_over, range(0, sum(views), size)):
+            chunks.append(forward)
+            rows.append(of_chunk)
+            if novelty is not None:
+                novelties.append(novelty)
+        probabilities, novelty_of = np.concatenate(rows), np.concatenate(novelties)
         judgements = [
             Judgement(Verdict.ERROR, sight, width_px=image.shape[1], height_px=image.shape[0])
             if isinstance(sight, str)
-            else self._decide(probabilities[start : start + count], novelty[start : start + count], sight)
+            else self._decide(probabilities[start : start + count], novelty_of[start : start + count], sight)
             for sight, image, start, count in zip(sights, images, starts, views, strict=True)
         ]
         judgements = [replace(one, measured=values) for one, values in zip(judgements, measured, strict=True)]
-        return JudgedBatch(tuple(judgements), seen, probabilities, starts, tuple(chunks), self._max_batch)
+        return JudgedBatch(tuple(judgements), seen, probabilities, starts, tuple(chunks), size)
+
+    def _chunk_size(self, views: int) -> int:
+        """How many views one forward pass takes, so that all that run side by side are `max_batch` at most."""
+        threads = 1 if self._parallel is None else self._parallel.threads
+        return max(1, min(-(-views // threads), -(-self._max_batch // threads)))
+
+    def _each(self, work: Callable[[T], R], pieces: Iterable[T]) -> list[R]:
+        """`work` of each piece, in order."""
+        return [work(piece) for piece in pieces] if self._parallel is None else self._parallel.map(work, pieces)
 
     def explain(self, batch: JudgedBatch, indices: Sequence[int], *, checked: bool = True) -> list[Explanation]:
         """Where the evidence lies in the pictures of `batch` at `indices`, in that order.
@@ -280,16 +318,18 @@ class Inspector:
 
     def _view_maps(self, batch: JudgedBatch, pairs: Sequence[tuple[int, str]]) -> dict[tuple[int, str], ViewMap]:
         """The raw map of each (view, class)."""
-        made: dict[tuple[int, str], ViewMap] = {}
+
+        def maps_of(some: Sequence[tuple[int, str]]) -> list[ViewMap]:
+            targets = torch.tensor([self.bundle.spec.classes.index(name) for _, name in some], device=self._device)
+            maps = self._explain(self._rows_of(batch, [view for view, _ in some]), targets)
+            return list(map(ViewMap, maps.values.cpu().numpy(), maps.status))
+
+        pieces = []
         for _, of_one_chunk in groupby(sorted(pairs), key=lambda pair: pair[0] // batch.chunk_size):
             mine = list(of_one_chunk)
-            for start in range(0, len(mine), self._max_batch):
-                some = mine[start : start + self._max_batch]
-                targets = torch.tensor([self.bundle.spec.classes.index(name) for _, name in some], device=self._device)
-                maps = self._explain(self._rows_of(batch, [view for view, _ in some]), targets)
-                values = maps.values.cpu().numpy()
-                made.update(zip(some, map(ViewMap, values, maps.status), strict=True))
-        return made
+            pieces += [mine[start : start + batch.chunk_size] for start in range(0, len(mine), batch.chunk_size)]
+        made = self._each(maps_of, pieces)
+        return {pair: one for some, maps in zip(pieces, made, strict=True) for pair, one in zip(some, maps, strict=True)}
 
     def _rows_of(self, batch: JudgedBatch, views: Sequence[int]) -> Forward:
         """The forward pass of some views of one chunk, a row each: what was kept of it, else made again."""

@@ -64,10 +64,11 @@ class MapCheck:
         rows_of: Callable[[JudgedBatch, Sequence[int]], Forward],
         probabilities: Callable[[torch.Tensor], Floats],
         whole: Callable[[Floats], Floats],
+        each: Callable[[Callable[[list[int]], list[tuple[Floats, ...]]], list[list[int]]], list[list[tuple[Floats, ...]]]],
     ) -> None:
         """`rows_of` gives the forward pass of some views of one chunk, `probabilities` those (N, C) of logits, calibrated.
 
-        `whole` gives a picture's (C,) from its views' (V, C).
+        `whole` gives a picture's (C,) from its views' (V, C), `each` what a function makes of each list of views.
         """
         self._network = network
         self.region_threshold = region_threshold
@@ -77,6 +78,7 @@ class MapCheck:
         self._rows_of = rows_of
         self._probabilities = probabilities
         self._whole = whole
+        self._each = each
 
     def check(self, batch: JudgedBatch, maps: Mapping[int, PictureMap]) -> dict[int, RegionCheck]:
         """The check of each picture's map; none where nothing was judged, or the answers are no numbers.
@@ -110,12 +112,11 @@ class MapCheck:
         self, batch: JudgedBatch, hot: Mapping[int, Bools], cold: Mapping[int, Bools]
     ) -> dict[int, tuple[Floats, ...]]:
         """By view the probabilities (C,) without the region, of it alone, and without as much elsewhere."""
-        answers: dict[int, tuple[Floats, ...]] = {}
-        for _, of_one_chunk in groupby(sorted(hot), key=lambda view: view // batch.chunk_size):
-            views = list(of_one_chunk)
+
+        def answers_of(views: list[int]) -> list[tuple[Floats, ...]]:
             forward = self._rows_of(batch, views)
 
-            def changed(masks: Mapping[int, Bools], views: list[int] = views, forward: Forward = forward) -> list[Floats]:
+            def changed(masks: Mapping[int, Bools]) -> list[Floats]:
                 asked = without_and_only(
                     forward.images,
                     torch.from_numpy(np.stack([masks[view] for view in views])).to(self._device),
@@ -127,8 +128,11 @@ class MapCheck:
                     for images in (asked if masks is hot else asked[:1])
                 ]
 
-            answers.update(zip(views, zip(*changed(hot), *changed(cold), strict=True), strict=True))
-        return answers
+            return list(zip(*changed(hot), *changed(cold), strict=True))
+
+        chunks = [list(one) for _, one in groupby(sorted(hot), key=lambda view: view // batch.chunk_size)]
+        found = self._each(answers_of, chunks)
+        return {view: one for views, some in zip(chunks, found, strict=True) for view, one in zip(views, some, strict=True)}
 
     def _of_picture(self, batch: JudgedBatch, index: int, answers: Mapping[int, tuple[Floats, ...]]) -> Removed | None:
         """From a picture's views, of which one without a hot cell is as it was."""

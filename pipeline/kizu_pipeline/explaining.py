@@ -31,6 +31,9 @@ AWAY_S: Final = 10.0
 IDLE_S: Final = 0.25
 """For how long maps are made at a stretch where no picture waits."""
 
+MAX_ATTEMPTS: Final = 3
+"""A map in whose making the program ended so often is not made again."""
+
 Outcome = Explanation | str
 """An explanation, or why there is none."""
 
@@ -51,9 +54,11 @@ class ExplanationStep:
         self._decode = around.decoders.decode
         self._runtime = around.runtime
         self._patience = around.patience
+        self._attempts = around.attempts
         self._station = around.station.id
         self._records = around.records
         self._image_store = around.image_store
+        self._publishing = around.publishing
         self._inspectors: dict[tuple[str, int], Inspector | str] = {(inspector.model.hash, recipe_id): inspector}
         """By model hash and recipe; a string says why that judge cannot be had."""
         self._inspector = inspector
@@ -124,7 +129,14 @@ class ExplanationStep:
         if time.monotonic() < self._not_before:
             return 0, 0
         try:
-            outcomes = self._made_of(self._pending())
+            pending = self._pending()
+            begun = time.perf_counter()
+            try:
+                outcomes = self._made_of(pending)
+            finally:
+                self._attempts.done([_attempt(record.row.uid) for record in pending])
+            if pending:
+                self._each_s = (self._each_s + 3 * (time.perf_counter() - begun) / len(pending)) / 4
         except RecordsAway as error:
             self._not_before = time.monotonic() + AWAY_S
             self._patience.state.records_away(self, str(error))
@@ -141,6 +153,10 @@ class ExplanationStep:
             if record.model is None or record.recipe is None:
                 outcomes[record.row.uid] = "the record does not name the model and the recipe that judged"
                 continue
+            if self._attempts.of(_attempt(record.row.uid)) >= MAX_ATTEMPTS:
+                outcomes[record.row.uid] = f"making it may have ended the program, {MAX_ATTEMPTS} times"
+                continue
+            self._attempts.begin([_attempt(record.row.uid)])
             judged_alike.setdefault((record.model.hash, record.recipe.id), []).append(record)
         for (model_hash, recipe_id), records in judged_alike.items():
             outcomes |= self._explain_stored(records, self._inspector_of(model_hash, recipe_id, records[0]))
@@ -148,7 +164,8 @@ class ExplanationStep:
 
     def _pending(self) -> list[InspectionRecord]:
         with self._records.unit(read_only=True) as unit:
-            rows = unit.inspections.pending_explanations(self._station, self._runtime.max_batch)
+            some = min(self._runtime.max_batch, max(1, int(IDLE_S / self._each_s)))  # the next picture may come at any moment
+            rows = unit.inspections.pending_explanations(self._station, some)
             return [record for row in rows if (record := unit.inspections.get(row.uid)) is not None]
 
     def _explain_stored(self, records: Sequence[InspectionRecord], inspector: Inspector | str) -> dict[str, Outcome]:
@@ -168,10 +185,15 @@ class ExplanationStep:
                 raise
             except (RecordError, ImageError) as error:
                 outcomes[uid] = str(error)
-        if images:
-            names = {record.row.uid: record.image_name for record in records}
-            batch = inspector.judge(list(images.values()), names=[names[uid] for uid in images])
-            outcomes |= dict(zip(images, explain_each(inspector, batch, range(len(images))), strict=True))
+        names = {record.row.uid: record.image_name for record in records}
+        for uid, image in images.items():  # one at a time: nobody waits for these, and large ones would not fit together
+            try:
+                batch = inspector.judge([image], names=[names[uid]])
+            except Exception as error:  # noqa: BLE001 - as in `explain_each`
+                _log.exception("judging again for a map failed", inspection=uid)
+                outcomes[uid] = f"{type(error).__name__}: {error}"
+                continue
+            outcomes[uid] = explain_each(inspector, batch, [0])[0]
         return outcomes
 
     def _inspector_of(self, model_hash: str, recipe_id: int, record: InspectionRecord) -> Inspector | str:
@@ -221,6 +243,7 @@ class ExplanationStep:
                     unit.inspections.fail_explanation(uid, outcome)
                 else:
                     unit.inspections.store_explanation(uid, outcome)
+                self._publishing.add_explanation(unit, uid, outcome)
 
 
 def explain_each(inspector: Inspector, batch: JudgedBatch, indices: Sequence[int]) -> list[Outcome]:
@@ -232,3 +255,8 @@ def explain_each(inspector: Inspector, batch: JudgedBatch, indices: Sequence[int
         if len(indices) == 1:
             return [str(error) if isinstance(error, KizuError) else f"{type(error).__name__}: {error}"]
     return [outcome for index in indices for outcome in explain_each(inspector, batch, [index])]
+
+
+def _attempt(uid: str) -> str:
+    """Under what the making of this inspection's map is counted."""
+    return f"map|{uid}"

@@ -14,12 +14,14 @@ from typing import Any
 
 from kizu_db.durable import sync
 
-__all__ = ["move_aside", "move_to_quarantine"]
+__all__ = ["NOTE_SUFFIX", "SIDECAR_SUFFIX", "move_aside", "move_to_quarantine", "write_note"]
 
+NOTE_SUFFIX = ".json"
+"""What a note's name has behind its file's."""
 _NAME_BYTES = 255  # what Linux file systems take
 _SUFFIX_BYTES = 32  # what is longer is no extension, only a name with a dot
-_NOTE_SUFFIX = ".json"
-_SIDECAR_SUFFIX = ".sidecar.json"
+SIDECAR_SUFFIX = ".sidecar.json"
+"""What a sidecar's name has behind its picture's in quarantine."""
 _NO_HARD_LINKS = (errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
@@ -30,7 +32,7 @@ def move_aside(file: Path, folder: Path, relative: PurePath, *, sidecar: Path | 
     OSError; the file is then where it was.
     """
     for target in _free_names(folder / relative):
-        if _is_taken(target, by_other_than=file) or not _place_beside(sidecar, target, _NOTE_SUFFIX):
+        if _is_taken(target, by_other_than=file) or not _place_beside(sidecar, target, NOTE_SUFFIX):
             continue
         sidecar = None
         if _place(file, target):
@@ -49,15 +51,15 @@ def move_to_quarantine(
     whose note it is: after a crash between the two, the repetition takes its own note's name again.
     """
     for target in _free_names(folder / relative):
-        beside = target.with_name(target.name + _NOTE_SUFFIX)
+        beside = target.with_name(target.name + NOTE_SUFFIX)
         if beside.exists() and not _is_note_of(beside, note["source_key"]):
             continue
         if _is_taken(target, by_other_than=file):
             continue
-        if sidecar is not None and _is_taken(target.with_name(target.name + _SIDECAR_SUFFIX), by_other_than=sidecar):
+        if sidecar is not None and _is_taken(target.with_name(target.name + SIDECAR_SUFFIX), by_other_than=sidecar):
             continue
-        _write_note(beside, note)
-        if not _place_beside(sidecar, target, _SIDECAR_SUFFIX):
+        write_note(beside, note)
+        if not _place_beside(sidecar, target, SIDECAR_SUFFIX):
             continue
         sidecar = None
         if _place(file, target):
@@ -73,7 +75,7 @@ def _free_names(wanted: Path) -> Iterator[Path]:
         stem, suffix = wanted.name, ""
     for number in count():
         tail = (f"-{number}" if number else "") + suffix
-        room = _NAME_BYTES - len(os.fsencode(tail)) - len(_SIDECAR_SUFFIX)
+        room = _NAME_BYTES - len(os.fsencode(tail)) - len(SIDECAR_SUFFIX)
         yield wanted.with_name(_cut(stem, room) + tail)
 
 
@@ -100,6 +102,7 @@ def _place_beside(sidecar: Path | None, target: Path, suffix: str) -> bool:
 
 def _place(file: Path, target: Path) -> bool:
     """Move the file to exactly this name. False where another file has it."""
+    before = os.lstat(file)
     try:
         os.link(file, target, follow_symlinks=False)  # refuses a taken name, in one step
     except FileExistsError:
@@ -116,16 +119,28 @@ def _place(file: Path, target: Path) -> bool:
             return False
         os.rename(file, target)
         return True
-    os.unlink(file)
+    else:
+        if not os.path.samestat(before, os.lstat(target)):  # another picture came under the name: it stays there, unjudged
+            os.unlink(target)
+            return True
+    _unlink_same(file, before)
     return True
+
+
+def _unlink_same(file: Path, before: os.stat_result) -> None:
+    """Remove the file, unless its name has got another one meanwhile."""
+    now = os.lstat(file)
+    if os.path.samestat(before, now) and (before.st_size, before.st_mtime_ns) == (now.st_size, now.st_mtime_ns):
+        os.unlink(file)
 
 
 def _place_across_devices(file: Path, target: Path) -> bool:
     """The same where the target lies on another file system: a whole copy appears under the name, then the file goes."""
+    before = os.lstat(file)
     if os.path.lexists(target):
         if not _same_file(file, target):
             return False
-        os.unlink(file)
+        _unlink_same(file, before)
         return True
     unfinished = target.with_name(f".kizu-{os.getpid()}.part")
     unfinished.unlink(missing_ok=True)
@@ -137,7 +152,7 @@ def _place_across_devices(file: Path, target: Path) -> bool:
         sync(target.parent)
     finally:
         unfinished.unlink(missing_ok=True)
-    os.unlink(file)
+    _unlink_same(file, before)  # a copy takes its time
     return True
 
 
@@ -164,10 +179,12 @@ def _is_note_of(path: Path, key: str) -> bool:
     return isinstance(note, dict) and note.get("source_key") == key
 
 
-def _write_note(path: Path, note: Mapping[str, Any]) -> None:
+def write_note(path: Path, note: Mapping[str, Any]) -> None:
+    """Write a note, whole or not at all, over the one that is there. Raises OSError."""
     unfinished = path.with_name(f".kizu-{os.getpid()}.part")
     try:
-        with unfinished.open("w", encoding="utf-8") as file:
+        # What is no text in a file's name becomes JSON's own escape.
+        with unfinished.open("w", encoding="utf-8", errors="backslashreplace") as file:
             json.dump(note, file, ensure_ascii=False, indent=2)
             file.write("\n")
             file.flush()

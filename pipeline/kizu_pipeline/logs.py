@@ -33,18 +33,24 @@ def let_hear(_logger: object, method: str, event: structlog.typing.EventDict) ->
     return event
 
 
-def configure_logging(stream: TextIO | None = None) -> None:
-    """Write the log to `stream` (default: standard error, so that a command's own output stays clean)."""
+def configure_logging(stream: TextIO | None = None, *, station: str | None = None) -> None:
+    """Write the log to `stream` (default: standard error, so that a command's own output stays clean).
+
+    With a `station`, one of several that log to one place, every line names it.
+    """
     on_terminal = (stream or sys.stderr).isatty()
     processors: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         let_hear,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    if station is not None:
+        processors.append(lambda _logger, _method, event: {**event, "station": station})
     if on_terminal:
         processors.append(structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback))
     else:
         tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)  # which may hold passwords
         processors += [structlog.processors.ExceptionRenderer(tracebacks), structlog.processors.JSONRenderer()]
     # Standard error is looked up at each line: who replaced it for a while (a test, a host program) may have closed it.
-    structlog.configure(processors=processors, logger_factory=lambda *_: structlog.PrintLogger(stream or sys.stderr))
+    # A line and its end go out in one write, so that the lines of several stations stay whole, with PYTHONUNBUFFERED too.
+    structlog.configure(processors=processors, logger_factory=lambda *_: structlog.WriteLogger(stream or sys.stderr))

@@ -12,10 +12,12 @@ from typing import Final
 import regex
 import structlog
 
-__all__ = ["PartIdentity", "generated_part", "part_of_file", "printable"]
+__all__ = ["PartIdentity", "file_key", "generated_part", "part_of_file", "printable", "shortened"]
 
 MATCHING_S: Final = 0.2
 """How long a pattern may look at one name: some patterns take years over some names."""
+
+_LONGEST_BYTES: Final = 600
 
 _log = structlog.get_logger("kizu.intake")
 
@@ -35,6 +37,18 @@ def printable(path: str | os.PathLike[str]) -> str:
     return os.fsencode(path).decode("utf-8", errors="backslashreplace")
 
 
+def file_key(relative: PurePath, *, size: int, mtime_ns: int, inode: int, sha256: str | None) -> str:
+    """The source key of a file below its watched folder; `sha256` in hex, None where its content could not be read."""
+    digest = "unread" if sha256 is None else sha256[:16]
+    return f"{shortened(printable(relative))}|{size}|{mtime_ns}|{inode}|{digest}"
+
+
+def shortened(name: str) -> str:
+    """The name, or of a very long one its beginning and its digest: a database indexes no longer ones."""
+    data = name.encode()
+    return name if len(data) <= _LONGEST_BYTES else f"{name[:100]}…{hashlib.sha256(data).hexdigest()}"
+
+
 def generated_part(source: str, key: str) -> str:
     """A part id for a picture that names none; the same piece of work always gets the same one."""
     return "unnamed-" + hashlib.sha256(f"{source}\0{key}".encode()).hexdigest()[:12]
@@ -45,7 +59,8 @@ def part_of_file(relative: PurePath, pattern: regex.Pattern[str], *, source: str
 
     `pattern` must match the whole name without its extension, or else the whole relative path without it, so that a
     sub-folder can name the lot. A name that fits neither, gives an empty part, or keeps the pattern busy for too long, gets
-    a generated id. Names are compared in Unicode's composed form: the same letters typed on another system are the same part.
+    a generated id; a very long one is shortened. Names are compared in Unicode's composed form: the same letters typed on
+    another system are the same part.
     """
     name = PurePath(unicodedata.normalize("NFC", printable(relative)))
     try:
@@ -60,7 +75,7 @@ def part_of_file(relative: PurePath, pattern: regex.Pattern[str], *, source: str
     except TimeoutError:
         _log.warning("part_pattern takes too long; the part gets a generated id", file=str(name), pattern=pattern.pattern)
         match = None
-    groups = {group: text.strip() or None for group, text in match.groupdict("").items()} if match else {}
+    groups = {group: shortened(text.strip()) or None for group, text in match.groupdict("").items()} if match else {}
     part = groups.get("part")
     if part is None:
         return PartIdentity(generated_part(source, key), generated=True)

@@ -25,11 +25,15 @@ _log = structlog.get_logger("kizu.line")
 class Patience:
     """Repeats what the records refuse for now, until they take it or the service is to stop."""
 
-    def __init__(self, stop: threading.Event, *, beat: Callable[[], None], state: LineState) -> None:
-        """`beat` is called before each try: a line that waits is alive. `state` is told what is away."""
+    def __init__(self, stop: threading.Event, *, beat: Callable[[], None], away: Callable[[], None], state: LineState) -> None:
+        """`beat` is called before each try: a line that waits is alive. `away` is called after each that failed.
+
+        `state` is told what is away.
+        """
         self.state = state
         self._stop = stop
         self._beat = beat
+        self._away = away
 
     def kept(self, work: Callable[[], T]) -> T:
         """What `work` gives, once it succeeds: it must be a whole transaction, or the storing of one picture.
@@ -50,6 +54,7 @@ class Patience:
                 with self.state.asking_records():
                     result = work()
             except RecordsAway as error:
+                self._away()
                 if self._stop.is_set():
                     raise
                 away_since = away_since or time.monotonic()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import gc
 import os
 import queue
+import sys
 import threading
 import time
 from collections import Counter
@@ -66,10 +67,12 @@ def run_station(
     once: bool,
     stop: threading.Event,
     progress: Callable[[int], None] = lambda _done: None,
+    started: Callable[[], None] = lambda: None,
 ) -> RunSummary:
     """Judge what the station's source gives, until `stop`; with `once`, until no picture waits and no explanation is pending.
 
-    `progress` is called with the number of pieces of work that have their rows, from a thread of the line.
+    `progress` is called with the number of pieces of work that have their rows, from a thread of the line;
+    `started` once, when the model is loaded and the source is open.
     A picture that cannot be judged is a recorded ERROR.
     Records that are away are waited for. Raises, before anything is judged: BundleError, MethodError, ConfigError (a bundle
     without a promise), SourceError; later: RecordError (a database that is another one than at the start, or refuses for good),
@@ -78,7 +81,7 @@ def run_station(
     """
     watched = observe(station.id, runtime, stop, images=image_store.path, database=records.file)
     with watched as observer:
-        return _run(station, runtime, records, image_store, observer, once=once, stop=stop, progress=progress)
+        return _run(station, runtime, records, image_store, observer, once=once, stop=stop, progress=progress, started=started)
 
 
 def _run(
@@ -91,6 +94,7 @@ def _run(
     once: bool,
     stop: threading.Event,
     progress: Callable[[int], None],
+    started: Callable[[], None],
 ) -> RunSummary:
     # Threads that wait by turning take the cores that decoding, recording and the dashboard need: beside two busy programs the
     # same line judged 30 pictures a second instead of 130. OpenMP reads this when torch loads it.
@@ -98,7 +102,7 @@ def _run(
     from kizu_inspect.inspector import Inspector  # torch is heavy: not before it is needed
 
     recipe = station.recipe
-    inspector = Inspector.load(recipe, device=runtime.device, max_batch=runtime.max_batch)
+    inspector = Inspector.load(recipe, device=runtime.device, max_batch=runtime.max_batch, parallel=True)
     if inspector.model.promise is None and not recipe.allow_no_promise:
         raise ConfigError(
             f"the bundle {recipe.bundle} promises no miss rate",
@@ -111,7 +115,7 @@ def _run(
         DecoderPool(runtime.decoders, memory_mb=memory_mb) as decoders,
         open_signal(station, records) as signal,
         observer.watching(open_intake(station, runtime, once=once, stop=stop, triggers=signal.triggers)) as intake,
-        open_publishing(station, records, once=once, stop=stop) as publishing,
+        open_publishing(station, records, once=once, stop=stop, state=observer.state) as publishing,
     ):
         with records.unit() as unit:
             by = f"station {station.id}"
@@ -120,7 +124,8 @@ def _run(
         # The network and all that is loaded by now stay: looked through by each full collection they would hold up the line.
         gc.collect()
         gc.freeze()
-        pulse = Pulse(runtime.heartbeat, beat=observer.state.beat)
+        pulse = Pulse(runtime.heartbeat, told=observer.state.turned)
+        attempts = Attempts(intake.folder)
         around = Around(
             station=station,
             runtime=runtime,
@@ -133,14 +138,15 @@ def _run(
             state=observer.state,
             stop=stop,
             pulse=pulse,
-            patience=Patience(stop, beat=pulse.beat, state=observer.state),
+            patience=Patience(stop, beat=pulse.beat, away=attempts.forgive, state=observer.state),
             putting_away=PuttingAway(intake),
-            attempts=Attempts(intake.folder),
+            attempts=attempts,
             views=PartViews(station, signal),
         )
         around.views.restore(records)
         line = _Line(around, inspector, recipe_row, progress)
         _log.info("started", station=station.id, source=intake.source, model=inspector.model.hash, device=inspector.device)
+        started()
         signal.ready()
         try:
             summary = line.run(once=once)
@@ -185,6 +191,7 @@ class _Line:
         )
         try:
             self._judge(once=once)
+            self._around.signal.stopping()
             self._judged.end()
             self._finish(recorder)
         except BaseException:
@@ -196,6 +203,8 @@ class _Line:
             for stage in (reader, recorder):
                 stage.join()
             self._pulse.ends()
+            if reader.failure is not None or recorder.failure is not None or sys.exc_info()[0] is not None:
+                self._around.attempts.forgive()  # what is told is no picture's doing; what ends the program says nothing
         for stage in (reader, recorder):
             if stage.failure is not None:
                 raise stage.failure

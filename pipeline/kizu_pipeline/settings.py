@@ -205,7 +205,7 @@ class RuntimeSettings(Settings):
         description="So many processes decode pictures; by default as many as there are processor cores, four at most.",
     )  # fmt: skip
     decoder_mb: int | None = Field(
-        default=None, ge=256, title="Memory of a decoder",
+        default=None, ge=512, title="Memory of a decoder",
         description="What a decoder may take, in MB; null: what the recipe's largest picture needs.",
     )  # fmt: skip
     drain_s: float = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,40 +21,71 @@ from kizu_pipeline.logs import configure_logging
 from kizu_pipeline.service import run_station
 from kizu_pipeline.signals import stop_on_signals
 from kizu_pipeline.summary import RunSummary
+from kizu_pipeline.supervising import end_with_parent, supervise, tell_started
 
 __all__ = ["dashboard_command", "report_command", "run_command", "run_config"]
 
 DEFAULT_CONFIG = Path("kizu.yaml")
+STOP_BEYOND_DRAIN_S = 20.0
+"""What a station may take to stop beside `runtime.drain_s`: to end the batch in work, and to deliver events."""
 
 
 def run_config(config: KizuConfig, *, once: bool, stop: threading.Event) -> RunSummary:
-    """Runs the configured station."""
-    if config.station is None:
-        raise ConfigError("no station is configured", found="no key station", expected="station: {id, source, recipe}")
+    """Runs the only configured station."""
+    config = config.of(None)
+    assert config.station is not None  # `of` found it
+    _make_database(config)
+    with Records.open(config.database) as records:
+        return run_station(
+            config.station, config.runtime, records, ImageStore(config.images.path), once=once, stop=stop, started=tell_started
+        )
+
+
+def _make_database(config: KizuConfig) -> None:
     if config.database.file is not None and not config.database.file.exists():
         upgrade(config.database)  # the embedded database of a new installation: nothing there that could be lost
-    with Records.open(config.database) as records:
-        return run_station(config.station, config.runtime, records, ImageStore(config.images.path), once=once, stop=stop)
 
 
 def run_command(
     config: ConfigOption = DEFAULT_CONFIG,
     once: Annotated[bool, typer.Option("--once", help="Take what waits, explain what is pending, and end.")] = False,
+    station: Annotated[str | None, typer.Option(help="Of several stations this one alone.")] = None,
     json: JsonOption = None,
 ) -> None:
     """Run the line's service. Example: kizu run --config kizu.yaml --once"""
-    configure_logging()
+    configure_logging(station=station)
+    settings = load_config(config)
+    if station is None and len(settings.every_station) > 1:
+        _run_each(config, settings, once=once, json=json)
+        return
     with stop_on_signals() as stop:
-        summary = run_config(load_config(config), once=once, stop=stop)
+        end_with_parent()
+        summary = run_config(settings.of(station), once=once, stop=stop)
     if json is not None:
         write_json(json, summary.as_json())
     if str(json) != "-":
         counts = ", ".join(f"{count} {verdict.value}" for verdict, count in summary.verdicts.items())
         screen.print(
-            f"{summary.files} inspections in {summary.seconds:.1f} s ({summary.pictures_per_s:.1f} a second) "
-            f"on {summary.device}: "
+            f"{f'{station}: ' if station else ''}{summary.files} inspections in {summary.seconds:.1f} s "
+            f"({summary.pictures_per_s:.1f} a second) on {summary.device}: "
             f"{counts}; {summary.quarantined} in quarantine, {summary.explained + summary.pending_made} explained"
         )
+
+
+def _run_each(config: Path, settings: KizuConfig, *, once: bool, json: Path | None) -> None:
+    """A process for each station. Raises typer.Exit with the worst exit code, unless that is 0."""
+    if json is not None:
+        raise ConfigError("several stations have no common figures", found="--json", expected="--station ID --json FILE")
+    _make_database(settings)  # once, before they all want to
+    # -P: nothing that lies in the folder of the service is taken for a module.
+    command = [sys.executable, "-P", "-c", "from kizu.main import main; main()", "run", "--config", str(config)]
+    with stop_on_signals() as stop:
+        code = supervise(
+            {one.id: [*command, "--station", one.id, *(["--once"] if once else [])] for one in settings.every_station},
+            once=once, stop=stop, stop_within_s=settings.runtime.drain_s + STOP_BEYOND_DRAIN_S,
+        )  # fmt: skip
+    if code:
+        raise typer.Exit(code)
 
 
 def dashboard_command(config: ConfigOption = DEFAULT_CONFIG) -> None:

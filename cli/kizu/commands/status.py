@@ -13,6 +13,7 @@ from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 import typer
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -32,13 +33,19 @@ _COLOURS = {"running": "green", "starting": "yellow", "waiting": "yellow", "stop
 def status_command(
     config: ConfigOption = DEFAULT_CONFIG,
     json: JsonOption = None,
+    station: Annotated[str | None, typer.Option(help="Of several stations this one alone.")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Show it anew every second until Ctrl+C.")] = False,
 ) -> None:
     """How the running line is; exit code 1 where none answers. Example: kizu status --watch"""
     if watch and json is not None:
         raise ConfigError("options exclude each other", found="--watch and --json", expected="one of them")
-    http = load_config(config).runtime.http
-    if http is None:
+    settings = load_config(config)
+    wanted = [station] if station is not None else [one.id for one in settings.every_station]
+    asked: dict[str | None, HttpSettings | None] = {one: settings.of(one).runtime.http for one in wanted}
+    if not asked:  # whose line answers at this address is asked of it
+        asked = {None: settings.runtime.http}
+    lines = {one: http for one, http in asked.items() if http is not None}
+    if not lines:
         raise ConfigError(
             f"{config} names no address at which the line tells its state",
             found="no key runtime.http",
@@ -48,17 +55,46 @@ def status_command(
     if watch:
         with suppress(KeyboardInterrupt), Live(console=screen, auto_refresh=False) as live:
             while True:
-                try:
-                    live.update(_shown(_ask(http)), refresh=True)
-                except KizuError as error:
-                    live.update(Text(str(error), style="red"), refresh=True)
+                live.update(Group(*(_seen(one, http) for one, http in lines.items())), refresh=True)
                 time.sleep(1)
         return
-    status = _ask(http)
+    (first, at), *more = lines.items()
+    statuses = (
+        [status for one, http in lines.items() if (status := _asked(one, http)) is not None] if more else [_of(first, at)]
+    )
     if json is not None:
-        write_json(json, status)
+        write_json(json, {status["station"]: status for status in statuses} if more else statuses[0])
     if str(json) != "-":
-        screen.print(_shown(status))
+        screen.print(*(_shown(status) for status in statuses), sep="\n\n")
+    if len(statuses) < len(lines):
+        raise typer.Exit(1)
+
+
+def _asked(station: str | None, http: HttpSettings) -> dict[str, Any] | None:
+    """What one of several lines tells; None, and a word on standard error, where it does not answer."""
+    try:
+        return _of(station, http)
+    except KizuError as error:
+        typer.echo(f"kizu: station {station}: {error}", err=True)
+        return None
+
+
+def _seen(station: str | None, http: HttpSettings) -> Table | Text:
+    try:
+        return _shown(_of(station, http))
+    except KizuError as error:
+        return Text(f"Station {station}: {error}" if station is not None else str(error), style="red")
+
+
+def _of(station: str | None, http: HttpSettings) -> dict[str, Any]:
+    """What this station's line tells of itself (None: any). Raises KizuError where none answers, or another's does."""
+    status = _ask(http)
+    if station is not None and status.get("station") != station:
+        raise KizuError(
+            f"another station's line answers on port {http.port}", found=status.get("station"), expected=station,
+            next_step="Start kizu run again where stations or ports were changed since, or correct runtime.http.",
+        )  # fmt: skip
+    return status
 
 
 def _ask(http: HttpSettings) -> dict[str, Any]:

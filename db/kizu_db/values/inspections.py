@@ -204,6 +204,11 @@ class QuarantinedFile:
     name: str
     error: str
     quarantined_at: datetime
+    station: str
+    part: str
+    released_at: datetime | None = None
+    """When it went back into the watched folder; None while it is in quarantine."""
+    released_by: str | None = None
 
 
 @dataclass(frozen=True)

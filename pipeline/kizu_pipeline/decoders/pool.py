@@ -15,13 +15,15 @@ from typing import Final, Protocol, Self
 import numpy as np
 import structlog
 
-from kizu_inspect.errors import ImageError
+from kizu_inspect.errors import ImageError, KizuError
 from kizu_inspect.results import ImageRGB
 from kizu_pipeline.decoders.worker import ANSWER, REQUEST
 
 __all__ = ["Decode", "DecoderPool", "memory_mb_for"]
 
 _START_S: Final = 60.0
+_STARTS: Final = 3
+_TRIES: Final = 2
 _BASE_MB, _MB_A_MEGAPIXEL = 700, 14
 """What the libraries map, and what decoding takes at its worst a pixel: 4 channels of 16 bits, and 3 bytes twice."""
 _KEPT_BYTES: Final = 64_000_000
@@ -67,12 +69,13 @@ class DecoderPool:
     def decode(self, data: bytes, *, max_megapixels: float) -> ImageRGB:
         """As `decode_image`, in a process of its own. A picture whose decoder dies is tried once more.
 
-        Raises ImageError, also where it takes longer or more memory than it may, or ends its decoder twice.
+        Raises ImageError, also where it takes longer or more memory than it may, or ends its decoder twice; KizuError where no
+        decoder starts: that is no picture's doing.
         """
         worker = self._free.get()
         try:
-            how = ""
-            for _ in range(2):
+            died, not_started = 0, 0
+            while True:
                 try:
                     return worker.decode(data, max_megapixels, longest_s=self._longest_s)
                 except TimeoutError:
@@ -81,15 +84,27 @@ class DecoderPool:
                         "picture takes too long to decode", found=f"more than {self._longest_s:g} s",
                         expected="a common picture", next_step="Look whether its file is damaged.",
                     ) from None  # fmt: skip
+                except _NotStartedError:
+                    how, not_started = worker.how_it_ended(), not_started + 1
                 except EOFError:
-                    how = worker.how_it_ended()
-                    _log.error("decoder died; another one takes its place", ended_by=how, picture_bytes=len(data))
-                    worker.restart()
-            raise ImageError(
-                "picture ends its decoder", found=f"twice {how}", expected="a whole picture", next_step="Take it again."
-            )
+                    how, died = worker.how_it_ended(), died + 1
+                _log.error("decoder died; another one takes its place", ended_by=how, picture_bytes=len(data))
+                worker.restart()
+                if died == _TRIES:
+                    raise ImageError(
+                        "picture ends its decoder", found=f"twice {how}", expected="a whole picture", next_step="Take it again."
+                    )
+                if not_started == _STARTS:
+                    raise KizuError(
+                        "a decoder does not start", found=f"{_STARTS} that ended {how}", expected="a process that decodes",
+                        next_step="Raise runtime.decoder_mb, or repair the installation.",
+                    )  # fmt: skip
         finally:
             self._free.put(worker)
+
+
+class _NotStartedError(Exception):
+    """The process ended, or said nothing, before there was a picture."""
 
 
 class _Worker:
@@ -102,49 +117,57 @@ class _Worker:
         self.process = self._started()
 
     def _started(self) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            # -P: nothing that lies in the folder of the service is taken for a module.
-            [sys.executable, "-P", "-m", "kizu_pipeline.decoders.worker", str(self._shared)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-            pass_fds=(self._shared,),
-            start_new_session=True,  # a Ctrl+C is for the service
-            env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        )
+        self._ready = False
+        self._answers, answers = os.pipe()
+        try:
+            process = subprocess.Popen(
+                # -P: nothing that lies in the folder of the service is taken for a module.
+                [sys.executable, "-P", "-m", "kizu_pipeline.decoders.worker", str(self._shared), str(answers)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                bufsize=0,
+                pass_fds=(self._shared, answers),
+                start_new_session=True,  # a Ctrl+C is for the service
+                env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            )
+        finally:
+            os.close(answers)
         most = self._memory_mb * 1_000_000
         resource.prlimit(process.pid, resource.RLIMIT_AS, (most, most))
-        self._ready = False
         return process
 
     def decode(self, data: bytes, max_megapixels: float, *, longest_s: float) -> ImageRGB:
-        """Raises ImageError, EOFError where the process is gone, TimeoutError where it does not answer."""
+        """Raises ImageError, EOFError where the process is gone, TimeoutError where it does not answer, _NotStartedError."""
         if not self._ready:
-            self._answer(_START_S)
+            try:
+                self._answer(_START_S)
+            except (EOFError, TimeoutError):
+                raise _NotStartedError from None
             self._ready = True
-        _write(self._shared, data)
-        assert self.process.stdin is not None
         try:
-            self.process.stdin.write(REQUEST.pack(len(data), max_megapixels))
-        except BrokenPipeError:
-            raise EOFError from None
-        height, width, error_bytes = self._answer(longest_s)
-        if error_bytes:
-            raise ImageError(_read(self._shared, error_bytes).decode("utf-8"))
-        image = np.empty((height, width, 3), np.uint8)
-        _read_into(self._shared, memoryview(image.data).cast("B"))
-        if max(image.nbytes, len(data)) > _KEPT_BYTES:
-            os.ftruncate(self._shared, 0)
+            _write(self._shared, data)
+            assert self.process.stdin is not None
+            try:
+                self.process.stdin.write(REQUEST.pack(len(data), max_megapixels))
+            except BrokenPipeError:
+                raise EOFError from None
+            height, width, error_bytes = self._answer(longest_s)
+            if error_bytes:
+                raise ImageError(_read(self._shared, error_bytes).decode("utf-8"))
+            image = np.empty((height, width, 3), np.uint8)
+            _read_into(self._shared, memoryview(image.data).cast("B"))
+        finally:
+            if os.fstat(self._shared).st_size > _KEPT_BYTES:
+                os.ftruncate(self._shared, 0)
         return image
 
     def _answer(self, longest_s: float) -> tuple[int, int, int]:
-        out, got, until = self.process.stdout, b"", time.monotonic() + longest_s
-        assert out is not None
+        got, until = b"", time.monotonic() + longest_s
         while len(got) < ANSWER.size:
-            if not select.select([out], [], [], max(0.0, until - time.monotonic()))[0]:
+            if not select.select([self._answers], [], [], max(0.0, until - time.monotonic()))[0]:
                 raise TimeoutError
-            some = out.read(ANSWER.size - len(got))
+            some = os.read(self._answers, ANSWER.size - len(got))
             if not some:
                 raise EOFError
             got += some
@@ -153,7 +176,10 @@ class _Worker:
 
     def how_it_ended(self) -> str:
         """In words: by which signal, or with which exit code."""
-        code = self.process.wait(timeout=_START_S)
+        try:
+            code = self.process.wait(timeout=1.0)
+        except subprocess.TimeoutExpired:
+            return "not at all"
         return f"by signal {-code}" if code < 0 else f"with exit code {code}"
 
     def restart(self) -> None:
@@ -169,9 +195,9 @@ class _Worker:
     def _stop(self) -> None:
         self.process.kill()
         self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            assert pipe is not None
-            pipe.close()
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        os.close(self._answers)
 
 
 def _write(shared: int, data: bytes) -> None:

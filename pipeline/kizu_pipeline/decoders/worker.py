@@ -1,10 +1,11 @@
 """What runs in a decoder's process: bytes from shared memory in, pixels into it.
 
-    python -m kizu_pipeline.decoders.worker FD
+    python -m kizu_pipeline.decoders.worker FD ANSWERS
 
 FD is a memory file (memfd) that both sides have. A request is `REQUEST` on standard input: how many bytes of the file are the
-picture, and what it may measure. The answer is `ANSWER` on standard output: height and width of the pixels (H, W, 3) that the
-file holds now, or 0, 0 and the length of the error that stands in it. The process ends with its input.
+picture, and what it may measure. The answer is `ANSWER` into the pipe ANSWERS, since libraries print on standard output: height
+and width of the pixels (H, W, 3) that the file holds now, or 0, 0 and the length of the error that stands in it. The process
+ends with its input.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     cv2.setNumThreads(1)
     shared = int(sys.argv[1])
-    source, out = sys.stdin.buffer, sys.stdout.buffer
+    source, out = sys.stdin.buffer, os.fdopen(int(sys.argv[2]), "wb")
     out.write(ANSWER.pack(0, 0, 0))  # ready
     out.flush()
     while len(request := source.read(REQUEST.size)) == REQUEST.size:

@@ -53,8 +53,7 @@ class ModbusSignal(Settings):
 
     @model_validator(mode="after")
     def _blocks_stand_apart(self) -> Self:
-        results = range(self.results_address, self.results_address + self.part_registers + 9)
-        commands = range(self.commands_address, self.commands_address + self.part_registers + 3)
+        results, commands = self.results, self.commands
         if results.start < commands.stop and commands.start < results.stop:
             raise ValueError(
                 f"the registers {results.start} to {results.stop - 1} of the results and {commands.start} to "
@@ -65,3 +64,23 @@ class ModbusSignal(Settings):
                 f"the last register would be {max(results.stop, commands.stop) - 1}; there are {_LAST_REGISTER + 1}"
             )
         return self
+
+    @property
+    def results(self) -> range:
+        """The registers that Kizu writes."""
+        return range(self.results_address, self.results_address + self.part_registers + 9)
+
+    @property
+    def commands(self) -> range:
+        """The registers that the PLC writes."""
+        return range(self.commands_address, self.commands_address + self.part_registers + 3)
+
+    def shared_with(self, other: ModbusSignal) -> range | None:
+        """The first registers that both have, of one PLC; None where there are none."""
+        if (self.host.lower(), self.port, self.unit) != (other.host.lower(), other.port, other.unit):
+            return None
+        for mine in (self.results, self.commands):
+            for theirs in (other.results, other.commands):
+                if shared := range(max(mine.start, theirs.start), min(mine.stop, theirs.stop)):
+                    return shared
+        return None

@@ -89,6 +89,10 @@ class LineSignal:
         """Model, records and source are there: from now on parts may come."""
         self._ready = True
 
+    def stopping(self) -> None:
+        """Nothing is taken from the source any more."""
+        self._ready = False
+
     def end(self) -> None:
         """NG for whatever waits still, then silence."""
         if self._exchange is None or self._kept is None:

@@ -22,7 +22,7 @@ __all__ = ["EVENTS", "LineState"]
 
 EVENTS: Final = (
     "quarantined", "late", "records_retried", "camera_connected", "camera_lost", "frames_frozen", "frames_unfit",
-    "frames_dropped", "intake_stopped", "pictures_not_kept", "views_missing",
+    "frames_dropped", "intake_stopped", "pictures_not_kept", "views_missing", "receiver_away", "event_set_aside",
 )  # fmt: skip
 """What is counted from the start, so that a first one shows as a step; stages may count others."""
 
@@ -70,9 +70,9 @@ class LineState:
         with self._lock:
             self._ended = True
 
-    def beat(self) -> None:
-        """The loop turns."""
-        self._beat_s = time.monotonic()
+    def turned(self, at_s: float) -> None:
+        """Every stage has turned since then (monotonic, s)."""
+        self._beat_s = at_s
 
     def judged(self, work: Work, inspection: NewInspection) -> None:
         """A verdict is recorded: count it, and how long the part has waited for it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Final
@@ -16,6 +17,7 @@ from kizu_db.values import OutboxEvent
 from kizu_inspect.errors import EventRefused, ReceiverAway, RecordsAway
 from kizu_pipeline.publishing.base import Publisher
 from kizu_pipeline.publishing.events import message_of
+from kizu_pipeline.sources.base import Queue
 
 __all__ = ["Delivery"]
 
@@ -52,14 +54,16 @@ class Delivery:
         max_attempts: int,
         keep_days: float,
         stop: threading.Event,
+        count: Callable[[str], None],
     ) -> None:
-        """`stop` is the service's."""
+        """`stop` is the service's; `count` is told of what ought to be seen."""
         self._publisher = publisher
         self._records = records
         self._station = station
         self._max_attempts = max_attempts
         self._keep = timedelta(days=keep_days)
         self._stop = stop
+        self._count = count
         self._wake = threading.Event()
         self._ending = threading.Event()
         self._give_up_at = float("inf")
@@ -74,16 +78,24 @@ class Delivery:
         """The event that was refused last."""
         self._forget_at = 0.0
         self._delivered = 0
+        self._waiting = self._set_aside = 0
+        self._head: tuple[str, float] | None = None
+        """The event that is next, and when it was first found waiting (monotonic)."""
         self._thread = threading.Thread(target=self._work, name="kizu-publish", daemon=True)
 
     def start(self) -> None:
         """Begin to deliver. Raises RecordError where the records cannot be asked."""
         with self._records.unit(read_only=True) as unit:
-            waiting, set_aside = unit.outbox.counts(self._station, max_attempts=self._max_attempts)
-        _log.info("publishing", to=self._publisher.shown, waiting=waiting, set_aside=set_aside)
-        if set_aside:
-            _log.error("events are set aside", to=self._publisher.shown, set_aside=set_aside)
+            self._waiting, self._set_aside = unit.outbox.counts(self._station, max_attempts=self._max_attempts)
+        _log.info("publishing", to=self._publisher.shown, waiting=self._waiting, set_aside=self._set_aside)
+        if self._set_aside:
+            _log.error("events are set aside", to=self._publisher.shown, set_aside=self._set_aside)
         self._thread.start()
+
+    def queues(self) -> dict[str, Queue]:
+        """What waits to be delivered, as of the last look into the outbox, and what was set aside."""
+        head = self._head
+        return {"events": Queue(self._waiting, None if head is None else head[1]), "events_set_aside": Queue(self._set_aside)}
 
     def notify(self) -> None:
         """There may soon be something new in the outbox."""
@@ -159,6 +171,13 @@ class Delivery:
                 return _Found.NOTHING
             with self._records.unit(read_only=True) as unit:
                 events = unit.outbox.waiting(self._station, limit=AT_A_TIME, max_attempts=self._max_attempts)
+                self._waiting = len(events)
+                if len(events) == AT_A_TIME:
+                    self._waiting, self._set_aside = unit.outbox.counts(self._station, max_attempts=self._max_attempts)
+        if not events:
+            self._head = None
+        elif self._head is None or self._head[0] != events[0].event_id:
+            self._head = events[0].event_id, time.monotonic()
         taken: list[str] = []
         until = time.monotonic() + SENDING_S
         try:
@@ -191,11 +210,13 @@ class Delivery:
             with self._records.unit() as unit:
                 unit.outbox.tried(event_ids, delivered=delivered)
         self._delivered += delivered * len(event_ids)
+        self._waiting -= delivered * len(event_ids)
 
     def _is_away(self, error: ReceiverAway) -> None:
         self._failures += 1
         if self._away_since is None:
             self._away_since = time.monotonic()
+            self._count("receiver_away")
             _log.error("receiver is away; events wait", to=self._publisher.shown, error=str(error))
 
     def _is_back(self) -> None:
@@ -212,6 +233,9 @@ class Delivery:
         if attempts >= self._max_attempts:
             _log.error("event set aside", inspection=event.payload.get("inspection"), **told)
             self._failures = 0
+            self._waiting -= 1
+            self._set_aside += 1
+            self._count("event_set_aside")
             return _Found.SOME
         if self._refused != event.event_id:
             self._refused = event.event_id

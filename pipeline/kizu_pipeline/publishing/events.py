@@ -10,14 +10,25 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from kizu_db.values import NewInspection, OutboxEvent
-from kizu_inspect.results import Verdict
+from kizu_inspect.results import Explanation, Region, Verdict
 
 if TYPE_CHECKING:
     from kizu_pipeline.stages.part_state import JudgedPart
 
-__all__ = ["INSPECTION", "PART", "SCHEMA_VERSION", "inspection_payload", "message_of", "part_payload", "read_schema"]
+__all__ = [
+    "EXPLANATION",
+    "INSPECTION",
+    "PART",
+    "SCHEMA_VERSION",
+    "explanation_payload",
+    "inspection_payload",
+    "message_of",
+    "part_payload",
+    "read_schema",
+]
 
 INSPECTION: Final = "inspection"
+EXPLANATION: Final = "explanation"
 PART: Final = "part"
 SCHEMA_VERSION: Final = 1
 
@@ -66,8 +77,42 @@ def part_payload(part: JudgedPart, *, review_signal: Literal["NG", "OK"]) -> dic
     }
 
 
+def explanation_payload(uid: str, outcome: Explanation | str) -> dict[str, Any]:
+    """What an event of the kind `explanation` says, as plain JSON values; a string is why there is none."""
+    made = None if isinstance(outcome, str) else outcome
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "inspection": uid,
+        "error": outcome if isinstance(outcome, str) else None,
+        "method": None if made is None else made.heatmap.method,
+        "target": None if made is None else made.heatmap.target,
+        "status": None if made is None else made.heatmap.status.value,
+        "conflict": None if made is None or made.check is None else bool(made.check.conflict),
+        "width_px": None if made is None else made.heatmap.geometry.width_px,
+        "height_px": None if made is None else made.heatmap.geometry.height_px,
+        "regions": [] if made is None else [_region(region) for region in made.regions],
+        "software": _software(),
+    }
+
+
 def _signal(verdict: Verdict, review_signal: Literal["NG", "OK"]) -> str:
     return "OK" if verdict is Verdict.PASS or (verdict is Verdict.REVIEW and review_signal == "OK") else "NG"
+
+
+def _region(region: Region) -> dict[str, Any]:
+    return {
+        "x1": int(region.x1),
+        "y1": int(region.y1),
+        "x2": int(region.x2),
+        "y2": int(region.y2),
+        "label": region.label,
+        "score": float(region.score),
+        "share": float(region.share),
+        "contour": [[int(x), int(y)] for x, y in region.contour],
+        "length_px": None if region.length_px is None else float(region.length_px),
+        "width_px": None if region.width_px is None else float(region.width_px),
+        "area_px": None if region.area_px is None else int(region.area_px),
+    }
 
 
 def message_of(event: OutboxEvent) -> bytes:

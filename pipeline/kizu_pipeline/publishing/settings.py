@@ -38,6 +38,11 @@ class _Target(Settings):
     keep_days: float = Field(
         default=7.0, ge=0, le=36_500, title="Keep", description="Days for which delivered events stay in the records."
     )
+    explanations: bool = Field(
+        default=False,
+        title="Explanations",
+        description="Also tell where the evidence lies, once the map is made: one more event.",
+    )
     ca_file: Path | None = Field(
         default=None, title="Authority",
         description="PEM file with the certificates to trust. Without it, those of the system.",

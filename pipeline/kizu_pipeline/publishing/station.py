@@ -9,12 +9,21 @@ from typing import TYPE_CHECKING, Final
 
 from kizu_db.records import Records, Unit
 from kizu_db.values import NewInspection
+from kizu_inspect.results import Explanation
 from kizu_pipeline.publishing.base import Publisher
 from kizu_pipeline.publishing.delivery import Delivery
-from kizu_pipeline.publishing.events import INSPECTION, PART, inspection_payload, part_payload
+from kizu_pipeline.publishing.events import (
+    EXPLANATION,
+    INSPECTION,
+    PART,
+    explanation_payload,
+    inspection_payload,
+    part_payload,
+)
 from kizu_pipeline.publishing.settings import PublishTarget, WebhookTarget
 
 if TYPE_CHECKING:
+    from kizu_pipeline.observing.state import LineState
     from kizu_pipeline.settings import StationSettings
     from kizu_pipeline.stages.part_state import JudgedPart
 
@@ -49,13 +58,22 @@ class Publishing:
         unit.outbox.add(self._station.id, PART, part_payload(part, review_signal=self._station.review_signal))
         self._delivery.notify()
 
+    def add_explanation(self, unit: Unit, uid: str, outcome: Explanation | str) -> None:
+        """Put the event of this explanation, or of why there is none, into the outbox, where the station wants such events."""
+        if self._delivery is None or self._station.publish is None or not self._station.publish.explanations:
+            return
+        unit.outbox.add(self._station.id, EXPLANATION, explanation_payload(uid, outcome))
+        self._delivery.notify()
+
 
 @contextmanager
-def open_publishing(station: StationSettings, records: Records, *, once: bool, stop: threading.Event) -> Iterator[Publishing]:
+def open_publishing(
+    station: StationSettings, records: Records, *, once: bool, stop: threading.Event, state: LineState | None = None
+) -> Iterator[Publishing]:
     """Deliver the station's events while the block lasts, and for a short time after it.
 
-    With `once` that is until nothing waits or the receiver is away, unless `stop` is set. Raises ConfigError: a secret or a
-    certificate that cannot be read, a library that is not installed.
+    With `once` that is until nothing waits or the receiver is away, unless `stop` is set. `state` is told of what waits.
+    Raises ConfigError: a secret or a certificate that cannot be read, a library that is not installed.
     """
     target = station.publish
     if target is None:
@@ -68,8 +86,11 @@ def open_publishing(station: StationSettings, records: Records, *, once: bool, s
         max_attempts=target.max_attempts,
         keep_days=target.keep_days,
         stop=stop,
+        count=state.count if state is not None else lambda _event: None,
     )
     delivery.start()
+    if state is not None:
+        state.watch_queues("publishing", delivery.queues)
     patient = False
     try:
         yield Publishing(station, delivery)

@@ -16,7 +16,7 @@ import structlog
 from kizu_inspect.errors import ImageError
 from kizu_pipeline.decoders import Decode
 from kizu_pipeline.filing import move_aside, move_to_quarantine
-from kizu_pipeline.naming import PartIdentity, generated_part, part_of_file, printable
+from kizu_pipeline.naming import PartIdentity, file_key, generated_part, part_of_file, printable
 from kizu_pipeline.sources.base import Picture
 from kizu_pipeline.sources.scan import FoundFile, version_of
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["FileWork"]
 
 _READ_AGAIN_S = 10.0
-_LONGEST_NAME = 600
 _MOST_BYTES_A_PIXEL, _MOST_BYTES_BESIDE = 8, 64_000_000  # four channels of 16 bits, and whatever a header holds
 _MAGIC = ((b"\x89PNG", ".png"), (b"\xff\xd8", ".jpg"), (b"BM", ".bmp"), (b"II*\0", ".tif"), (b"MM\0*", ".tif"))
 
@@ -66,8 +65,8 @@ class FileWork:
     @cached_property
     def _identity(self) -> str:
         found, data = self.found, self._content.data
-        digest = "unread" if data is None else hashlib.sha256(data).hexdigest()[:16]
-        return f"{_shortened(printable(found.relative))}|{found.size}|{found.mtime_ns}|{found.inode}|{digest}"
+        sha256 = None if data is None else hashlib.sha256(data).hexdigest()
+        return file_key(found.relative, size=found.size, mtime_ns=found.mtime_ns, inode=found.inode, sha256=sha256)
 
     @property
     def name(self) -> str:
@@ -235,9 +234,3 @@ class FileWork:
 def _suffix(data: bytes) -> str:
     """The ending that fits the content, whatever the file was called: the same content is stored under one name."""
     return next((suffix for magic, suffix in _MAGIC if data.startswith(magic)), ".img")
-
-
-def _shortened(name: str) -> str:
-    """The path, or of a very long one its beginning and its digest: a database indexes no longer keys."""
-    data = name.encode()
-    return name if len(data) <= _LONGEST_NAME else f"{name[:100]}…{hashlib.sha256(data).hexdigest()}"

@@ -19,8 +19,8 @@ from kizu_pipeline.naming import printable
 from kizu_pipeline.settings import FolderSource
 from kizu_pipeline.sources.base import Queue, Work
 from kizu_pipeline.sources.file_work import FileWork
-from kizu_pipeline.sources.scan import FoundFile, Oddity, Version, scan
-from kizu_pipeline.sources.settling import Unsettled, digest
+from kizu_pipeline.sources.scan import FoundFile, Oddity, Version, digest_of, scan
+from kizu_pipeline.sources.settling import Unsettled
 from kizu_pipeline.sources.sidecar import Sidecars
 from kizu_pipeline.sources.watch import watch_folder
 from kizu_pipeline.sources.writers import Writing, is_local, writing
@@ -30,6 +30,7 @@ __all__ = ["FolderIntake", "open_folder"]
 _POSTPONED_S = 10.0
 _OPEN_TOO_LONG_S = 60.0
 _REMEMBERED = 4096
+_MOST_BYTES = 256_000_000
 
 _log = structlog.get_logger("kizu.intake")
 
@@ -102,20 +103,27 @@ class FolderIntake:
         self._postponed: dict[PurePath, float] = {}
         self._first_seen_s: dict[tuple[PurePath, Version], float] = {}
         """Of each version of a file that the last look found."""
+        self._complete: dict[PurePath, Version] = {}
+        """What the last look found complete."""
         self._warned: set[PurePath] = set()
         self._in_work: set[PurePath] = set()
         """What was taken and is not finished: its file lies there still."""
+        self._lock = threading.Lock()
         self._gone: dict[str, int] = {}
         """How often a file of this identity was put away, of the last ones."""
 
     def take(self, limit: int) -> list[Work]:
-        """Up to `limit` complete files, oldest first. Raises SourceError when the folder is gone."""
+        """Up to `limit` complete files, first seen first, then oldest first. Raises SourceError when the folder is gone."""
         if not self._ready:
             self._rescan()
             if 0 < len(self._ready) < limit and self._batch_wait_s > 0:
                 self._stop.wait(self._batch_wait_s)
                 self._rescan()
-        works: list[Work] = [self._work(self._ready.popleft()) for _ in range(min(limit, len(self._ready)))]
+        works: list[Work] = []
+        taken_bytes = 0
+        while self._ready and len(works) < limit and (not works or taken_bytes + self._ready[0].size <= _MOST_BYTES):
+            taken_bytes += self._ready[0].size  # all are read before the first is decoded
+            works.append(self._work(self._ready.popleft()))
         self._in_work |= {work.found.relative for work in works if isinstance(work, FileWork)}
         return works
 
@@ -167,9 +175,10 @@ class FolderIntake:
 
     def gone(self, identity: str) -> None:
         """Remember that the file of this identity is put away: what has it from now on is another piece of work."""
-        self._gone[identity] = self._gone.pop(identity, 0) + 1
-        if len(self._gone) > _REMEMBERED:
-            del self._gone[next(iter(self._gone))]
+        with self._lock:
+            self._gone[identity] = self._gone.pop(identity, 0) + 1
+            if len(self._gone) > _REMEMBERED:
+                del self._gone[next(iter(self._gone))]
 
     def numbered(self, identity: str) -> str:
         """The key of a file: the same picture put under the same name again has a number behind it."""
@@ -210,7 +219,8 @@ class FolderIntake:
     def _rescan(self) -> None:
         """Sort what lies in the folder now into complete and incomplete."""
         now = time.monotonic()
-        self._postponed = {path: until for path, until in self._postponed.items() if until > now}
+        for path in [path for path, until in list(self._postponed.items()) if until <= now]:  # which another thread adds to
+            del self._postponed[path]
         ready: list[FoundFile] = []
         unsettled: dict[PurePath, Unsettled] = {}
         seen = set(self._in_work)
@@ -244,7 +254,9 @@ class FolderIntake:
         self._doubted = {path: doubt for path, doubt in self._doubted.items() if path in seen}
         if self.sidecars is not None:
             self.sidecars.keep(seen)
-        self._ready = deque(sorted(ready, key=lambda found: (found.mtime_ns, found.relative)))
+        self._complete = {found.relative: found.version for found in ready}
+        # By their own times only where one look found several: a clock that is set right changes no order beyond that.
+        self._ready = deque(sorted(ready, key=lambda found: (self.first_seen_s(found), found.mtime_ns, found.relative)))
 
     def _incomplete(self, found: FoundFile, now: float) -> Unsettled | None:
         """What a file still waits for; None where it is complete.
@@ -271,11 +283,13 @@ class FolderIntake:
                 _log.warning("held open for writing; not inspected yet", file=printable(found.relative))
                 return Unsettled(found.version, since, open=True, told=True)
             return Unsettled(found.version, since, open=True, told=before is not None and before.told)
+        if self._complete.get(found.relative) == found.version:  # and not taken since: the batch waited for more
+            return None
         if before is None or before.open or before.version != found.version:
-            return self._settling(found, now, digest(path)) if self.settings.settle_s > 0 else None
+            return self._settling(found, now, digest_of(path)) if self.settings.settle_s > 0 else None
         if now - since < self.settings.settle_s:
             return before
-        content = digest(path)
+        content = digest_of(path)
         return None if content == before.content else self._settling(found, now, content)
 
     def _settling(self, found: FoundFile, now: float, content: str) -> Unsettled:

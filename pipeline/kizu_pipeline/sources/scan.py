@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 
-__all__ = ["FoundFile", "Oddity", "Version", "scan", "version_of"]
+__all__ = ["FoundFile", "Oddity", "Version", "digest_of", "scan", "version_of"]
 
 Version = tuple[int, int, int, int]
 """Size, modification and change time (ns), inode."""
@@ -98,3 +99,12 @@ def _leads_to_a_folder(link: os.DirEntry[str]) -> bool:
         return link.is_dir()
     except OSError:  # to itself, below a file, of too long a name
         return False
+
+
+def digest_of(path: Path) -> str:
+    """What the file holds now, as a digest; "" where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 from kizu_pipeline.sources.scan import Version
 
-__all__ = ["Unsettled", "digest"]
+__all__ = ["Unsettled"]
 
 
 @dataclass(frozen=True)
@@ -27,12 +25,3 @@ class Unsettled:
     """Whether the log says so already."""
     content: str = ""
     """The digest of its content then, where it waits to settle."""
-
-
-def digest(path: Path) -> str:
-    """What the file holds now, as a digest; "" where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""

@@ -58,6 +58,12 @@ class Attempts:
             while self._now and not stop.is_set():
                 self._changed.wait(_TURN_S)
 
+    def forgive(self) -> None:
+        """What is in work waits for the records: where the program is ended meanwhile, that is no picture's doing."""
+        with self._changed:
+            self._now.clear()
+            self._write()
+
     def close(self) -> None:
         """Nothing is in work any more."""
         with self._changed:

@@ -24,22 +24,29 @@ _log = structlog.get_logger("kizu.line")
 class Pulse:
     """Tells a supervisor that every stage of the line still turns."""
 
-    def __init__(self, path: Path | None, *, beat: Callable[[], None]) -> None:
-        """`path` is the file that is touched; None: none. `beat` is called as often."""
+    def __init__(self, path: Path | None, *, told: Callable[[float], None]) -> None:
+        """`path` is the file that is touched; None: none. `told` hears when the slowest stage turned last (monotonic, s)."""
         self._path = path
-        self._beat = beat
+        self._told = told
         self._turned: dict[str, float] = {}
+        self._works_for: dict[str, str] = {}
         self._touched = 0.0
 
+    def works_for(self, stage: str) -> None:
+        """The calling thread is a helper of this stage: what it does is that stage's turn."""
+        self._works_for[threading.current_thread().name] = stage
+
     def beat(self) -> None:
-        """The calling stage turns. It counts where all the others did so lately: one that hangs is not hidden by the others."""
+        """The calling stage turns. The file is touched where all others did so lately: none of them hides one that hangs."""
         now = time.monotonic()
-        self._turned[threading.current_thread().name] = now
-        if now - self._touched < _TURN_S or now - min(self._turned.copy().values()) > _FRESH_S:
+        name = threading.current_thread().name
+        self._turned[self._works_for.get(name, name)] = now
+        if now - self._touched < _TURN_S:
             return
         self._touched = now
-        self._beat()
-        if self._path is None:
+        slowest = min(self._turned.copy().values())
+        self._told(slowest)
+        if self._path is None or now - slowest > _FRESH_S:
             return
         try:
             self._path.touch()
@@ -109,6 +116,7 @@ class Stage:
             self._work()
         except BaseException as error:  # noqa: BLE001 - it is raised again where the line runs
             self.failure = error
+            _log.exception("stage failed; the line ends", stage=threading.current_thread().name)
             self._stop.set()
         finally:
             self._pulse.ends()

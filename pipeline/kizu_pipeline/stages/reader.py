@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -50,27 +51,28 @@ class Reader:
         with ExitStack() as threads:
             # A stored picture waits for the disk several times; the disk settles many such waits at once.
             storing, decoding = (
-                threads.enter_context(ThreadPoolExecutor(count, thread_name_prefix=f"kizu-{name}"))
+                threads.enter_context(
+                    ThreadPoolExecutor(count, f"kizu-{name}", self._around.pulse.works_for, (threading.current_thread().name,))
+                )
                 for name, count in (("store", min(self._max_batch, _STORING_THREADS)), ("decode", self._decoding_threads))
             )
-            drained, looked_s = True, 0.0
             try:
                 while not self._around.stop.is_set():
                     self._around.pulse.beat()
-                    if drained:  # only then the source looks anew
-                        looked_s = time.monotonic()
+                    looked_s = time.monotonic()
+                    waited = self._intake.waiting
                     works = self._intake.take(self._max_batch)
                     self.busy = bool(works)
                     if works:
                         for items in self._batches(self._without_recorded(works), decoding, storing):
                             out.put(items)
-                    drained = len(works) < self._max_batch
-                    if drained and not self._around.state.takes_nothing:
-                        self._around.views.looked(looked_s)
-                    if works:
                         continue
-                    if self._intake.ended or (once and not self._intake.waiting and not self._around.views.open):
+                    if not self._around.state.takes_nothing:
+                        self._around.views.looked(looked_s)
+                    waited = waited or self._intake.waiting or self._around.views.open
+                    if self._intake.ended or (once and not waited):
                         break
+                    self._around.pulse.ends()  # waiting is no work that could hang
                     self._intake.wait()
             finally:
                 out.end()
@@ -111,9 +113,9 @@ class Reader:
             yield from self._loaded(together, decoding, storing)
             together = []
             if before < MAX_ATTEMPTS:
-                self._attempts.wait_until_none(self._around.stop)
+                self._wait_until_alone()
                 yield from self._loaded([work], decoding, storing)
-                self._attempts.wait_until_none(self._around.stop)
+                self._wait_until_alone()
             else:
                 error = ImageError(
                     "picture may have ended the program", found=f"{before} times in work when it did",
@@ -121,6 +123,11 @@ class Reader:
                 )  # fmt: skip
                 yield (Unreadable(work, str(error)),)
         yield from self._loaded(together, decoding, storing)
+
+    def _wait_until_alone(self) -> None:
+        self._around.pulse.ends()
+        self._attempts.wait_until_none(self._around.stop)
+        self._around.pulse.beat()
 
     def _loaded(self, works: Sequence[Work], decoding: Executor, storing: Executor) -> Iterator[Items]:
         if not works:

@@ -90,7 +90,8 @@ class Recorder:
             else:
                 news.append(self._row(item.work, Judgement(verdict=Verdict.ERROR, reason=item.error)))
                 at.append(None)
-        news = self._kept(judged.items, [self._around.views.known(new) for new in news])
+        views, signal = self._around.views, self._around.signal
+        news = self._kept(judged.items, [signal.timely(views.known(new)) for new in news])
         uids, news, change = self._recorded(news)
         for item, uid, new in zip(judged.items, uids, news, strict=True):
             self._report(uid, new)
