@@ -444,7 +444,7 @@ def test_regions_are_told_as_they_are_recorded() -> None:
     assert told == list(made.regions)
 
 
-@pytest.mark.parametrize("kind", ["inspection", "explanation"])
+@pytest.mark.parametrize("kind", ["inspection", "explanation", "part"])
 def test_every_field_is_explained(kind: str) -> None:
     told = (Path(__file__).parents[1] / "docs" / "events.md").read_text(encoding="utf-8")
     assert [name for name in read_schema(kind, 1)["properties"] if f"`{name}`" not in told] == []

@@ -43,6 +43,7 @@ from kizu_pipeline.stages.judge import judged
 from kizu_pipeline.stages.putting_away import PuttingAway
 from kizu_pipeline.stages.reader import Reader
 from kizu_pipeline.stages.recorder import Due, Recorder
+from kizu_pipeline.stages.views import PartViews
 from kizu_pipeline.summary import RunSummary
 
 if TYPE_CHECKING:
@@ -140,7 +141,9 @@ def _run(
             patience=Patience(stop, beat=pulse.beat, away=attempts.forgive, state=observer.state),
             putting_away=PuttingAway(intake),
             attempts=attempts,
+            views=PartViews(station, signal),
         )
+        around.views.restore(records)
         line = _Line(around, inspector, recipe_row, progress)
         _log.info("started", station=station.id, source=intake.source, model=inspector.model.hash, device=inspector.device)
         started()

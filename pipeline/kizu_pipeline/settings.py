@@ -147,6 +147,15 @@ class StationSettings(Settings):
     review_signal: Literal["NG", "OK"] = Field(
         default="NG", title="Review signal", description="What the line is told of a part that a person is to look at."
     )
+    views: tuple[str, ...] = Field(
+        default=(), title="Views",
+        description="Every part has a picture of each of these views, and its verdict is the worst of theirs; by default each "
+        "picture is a part.",
+    )  # fmt: skip
+    views_within_s: float = Field(
+        default=10.0, gt=0, le=3600, title="Time for the views",
+        description="How many seconds after its first view a part waits for the others; one that is missing then is an ERROR.",
+    )  # fmt: skip
     publish: PublishTarget | None = Field(
         default=None, title="Publish", description="The receiver of each result: a webhook or an MQTT broker; none by default."
     )
@@ -155,6 +164,23 @@ class StationSettings(Settings):
     def _the_id_is_a_topic(self) -> Self:
         if isinstance(self.publish, MqttTarget) and {"+", "#", "\0"} & set(self.id):
             raise ValueError(f"the id {self.id!r} is part of the MQTT topic, which cannot hold + or #")
+        return self
+
+    @field_validator("views")
+    @classmethod
+    def _views_have_names(cls, views: tuple[str, ...]) -> tuple[str, ...]:
+        if any(view != view.strip() or not view for view in views) or len(set(views)) < len(views):
+            raise ValueError("each view needs a name of its own, without blanks around it")
+        return views
+
+    @model_validator(mode="after")
+    def _something_tells_the_view(self) -> Self:
+        if not self.views:
+            return self
+        if not isinstance(self.source, FolderSource):
+            raise ValueError("views need a folder as source: a camera's frames tell no view")
+        if self.source.sidecar_wait_s is None and "view" not in regex.compile(self.source.part_pattern).groupindex:
+            raise ValueError("views need a group (?P<view>…) in source.part_pattern, or sidecars (source.sidecar_wait_s)")
         return self
 
     @model_validator(mode="after")

@@ -49,6 +49,8 @@ class AwaitedPart:
     """The NG that it got by its deadline."""
     never_ok: str = ""
     """Why no verdict makes it OK."""
+    whole: AwaitedPart | None = None
+    """The part of which this is one view, where a part has several."""
 
     def late_by_ms(self, now_s: float) -> float:
         """How long after its deadline; 0 or less before it."""

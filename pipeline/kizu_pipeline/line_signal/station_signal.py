@@ -40,6 +40,10 @@ def open_signal(station: StationSettings, records: Records) -> Iterator[LineSign
     A control that is away is waited for, now and later. Raises ConfigError where a package is missing, RecordError.
     """
     signal = LineSignal(station)
+    if station.views:
+        from kizu_pipeline.line_signal.part_signal import PartSignal
+
+        signal = PartSignal(station)
     if station.signal is not None:
         from kizu_pipeline.line_signal.modbus import ModbusLink  # an optional package, only where it is configured
 
@@ -97,9 +101,8 @@ class LineSignal:
             return
         now = time.monotonic()
         with self._lock:
-            waiting = [one for one in (*self._triggered, *self._by_key.values()) if one.answer is None]
-            self._by_key.clear()
-            self._triggered.clear()
+            waiting = [one for one in self._waiting() if one.answer is None]
+            self._clear()
         for one in waiting:
             self._exchange.put(Answer(one.part, one.trigger, Code.NG, max(now, one.deadline_s), "the service stopped"))
         self._exchange.close()
@@ -110,6 +113,18 @@ class LineSignal:
     def totals(self) -> dict[str, int]:
         """All counts that are not 0, by name: those of the parts and those of the exchange."""
         return dict(sorted((self.counts + (self._exchange.counts if self._exchange is not None else Counter())).items()))
+
+    def _waiting(self) -> list[AwaitedPart]:
+        """Whatever is to get a result."""
+        return [*self._triggered, *self._by_key.values()]
+
+    def _clear(self) -> None:
+        self._by_key.clear()
+        self._triggered.clear()
+
+    def _expired(self, now_s: float) -> list[AwaitedPart]:
+        """What has no result and whose time is up."""
+        return [one for one in self._waiting() if one.answer is None and now_s > one.deadline_s]
 
     def expects(self, work: Work) -> None:
         """A piece of work without a row was taken from the source: its part waits for a result from now on."""
@@ -171,40 +186,44 @@ class LineSignal:
             self.counts["late"] += late_ms > 0
             if self._exchange is None or self._station.signal is None:
                 return
-            if awaited.answer is not None:
-                awaited.answer.uid = uid
-                self._keep(awaited.answer)
-                return
-            verdict = inspection.judgement.verdict
-            code = Code.OK if verdict is Verdict.PASS or (verdict is Verdict.REVIEW and self._review_is_ok) else Code.NG
-            note = awaited.never_ok
-            if code is Code.OK and late_ms > 0:
-                note = note or f"late: recorded {late_ms:.0f} ms after the deadline"
-            until_s = min(awaited.deadline_s, now + self._station.signal.send_within_ms / 1000)
-            answer = Answer(awaited.part or inspection.part, awaited.trigger, Code.NG if note else code, until_s, note, uid)
-        self._exchange.put(answer)
+            answer = self._answer(awaited, inspection.part, inspection.judgement.verdict, uid, now)
+        if answer is not None:
+            self._exchange.put(answer)
 
-    @property
-    def _review_is_ok(self) -> bool:
-        return self._station.review_signal == "OK"
+    def _answer(self, awaited: AwaitedPart, part: str, verdict: Verdict, uid: str, now_s: float) -> Answer | None:
+        """What is to be sent for a part that is decided now; None where it had its NG by its deadline."""
+        assert self._station.signal is not None
+        if awaited.answer is not None:
+            awaited.answer.uid = uid
+            self._keep(awaited.answer)
+            return None
+        late_ms = awaited.late_by_ms(now_s)
+        code = Code.OK if self.may_be_ok(verdict) else Code.NG
+        note = awaited.never_ok
+        if code is Code.OK and late_ms > 0:
+            note = note or f"late: recorded {late_ms:.0f} ms after the deadline"
+        until_s = min(awaited.deadline_s, now_s + self._station.signal.send_within_ms / 1000)
+        return Answer(awaited.part or part, awaited.trigger, Code.NG if note else code, until_s, note, uid)
+
+    def may_be_ok(self, verdict: Verdict) -> bool:
+        """Whether the line hears OK of this verdict."""
+        return verdict is Verdict.PASS or (verdict is Verdict.REVIEW and self._station.review_signal == "OK")
 
     def overdue(self, now_s: float) -> list[Answer]:
         """An NG for each part whose deadline passed without a verdict, once."""
         answers = []
         with self._lock:
-            for one in (*self._triggered, *self._by_key.values()):
-                if one.answer is None and now_s > one.deadline_s:
-                    one.answer = Answer(one.part, one.trigger, Code.NG, one.deadline_s, "late: no verdict by the deadline")
-                    answers.append(one.answer)
+            for one in self._expired(now_s):
+                one.answer = Answer(one.part, one.trigger, Code.NG, one.deadline_s, "late: no verdict by the deadline")
+                answers.append(one.answer)
+                _log.error("no verdict by the deadline", part=one.part, waited_ms=round((now_s - one.seen_s) * 1e3))
         self.counts["overdue"] += len(answers)
-        for answer in answers:
-            _log.error("no verdict by the deadline", part=answer.part, deadline_ms=self._deadline_s * 1e3)
         return answers
 
     def standing(self) -> tuple[bool, bool, bool]:
         """Whether parts are taken, whether some wait for their verdict, and whether some of them are overdue."""
         with self._lock:
-            waiting = [one.answer for one in (*self._triggered, *self._by_key.values())]
+            waiting = [one.answer for one in self._waiting()]
         return self._ready, None in waiting, any(answer is not None for answer in waiting)
 
     def triggered(self, number: int, part: str, *, missed: str = "") -> None:

@@ -7,23 +7,29 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
 from importlib.metadata import version
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from kizu_db.values import NewInspection, OutboxEvent
 from kizu_inspect.results import Explanation, Region, Verdict
 
+if TYPE_CHECKING:
+    from kizu_pipeline.stages.part_state import JudgedPart
+
 __all__ = [
     "EXPLANATION",
     "INSPECTION",
+    "PART",
     "SCHEMA_VERSION",
     "explanation_payload",
     "inspection_payload",
     "message_of",
+    "part_payload",
     "read_schema",
 ]
 
 INSPECTION: Final = "inspection"
 EXPLANATION: Final = "explanation"
+PART: Final = "part"
 SCHEMA_VERSION: Final = 1
 
 _software = cache(lambda: f"Kizu {version('kizu')}")
@@ -32,7 +38,6 @@ _software = cache(lambda: f"Kizu {version('kizu')}")
 def inspection_payload(uid: str, inspection: NewInspection, *, review_signal: Literal["NG", "OK"]) -> dict[str, Any]:
     """What an event of the kind `inspection` says, as plain JSON values."""
     judgement = inspection.judgement
-    ok = judgement.verdict is Verdict.PASS or (judgement.verdict is Verdict.REVIEW and review_signal == "OK")
     return {
         "schema_version": SCHEMA_VERSION,
         "inspection": uid,
@@ -41,7 +46,7 @@ def inspection_payload(uid: str, inspection: NewInspection, *, review_signal: Li
         "view": inspection.view,
         "lot": inspection.lot,
         "verdict": judgement.verdict.value,
-        "signal": "OK" if ok else "NG",
+        "signal": _signal(judgement.verdict, review_signal),
         "reason": judgement.reason,
         "predicted": judgement.predicted,
         "score": judgement.score,
@@ -51,6 +56,23 @@ def inspection_payload(uid: str, inspection: NewInspection, *, review_signal: Li
         "captured_at": _utc(inspection.captured_at),
         "judged_at": _utc(inspection.judged_at),
         "model_hash": inspection.model_hash,
+        "software": _software(),
+    }
+
+
+def part_payload(part: JudgedPart, *, review_signal: Literal["NG", "OK"]) -> dict[str, Any]:
+    """What an event of the kind `part` says, as plain JSON values."""
+    verdict = part.worst.verdict
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "part": part.part,
+        "part_generated": part.generated,
+        "lot": part.lot,
+        "verdict": verdict.value,
+        "signal": _signal(verdict, review_signal),
+        "views": [{"view": seen.view, "inspection": seen.uid, "verdict": seen.verdict.value} for seen in part.views],
+        "missing": list(part.missing),
+        "judged_at": _utc(datetime.now(UTC)),
         "software": _software(),
     }
 
@@ -71,6 +93,10 @@ def explanation_payload(uid: str, outcome: Explanation | str) -> dict[str, Any]:
         "regions": [] if made is None else [_region(region) for region in made.regions],
         "software": _software(),
     }
+
+
+def _signal(verdict: Verdict, review_signal: Literal["NG", "OK"]) -> str:
+    return "OK" if verdict is Verdict.PASS or (verdict is Verdict.REVIEW and review_signal == "OK") else "NG"
 
 
 def _region(region: Region) -> dict[str, Any]:

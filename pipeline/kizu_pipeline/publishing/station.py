@@ -12,12 +12,20 @@ from kizu_db.values import NewInspection
 from kizu_inspect.results import Explanation
 from kizu_pipeline.publishing.base import Publisher
 from kizu_pipeline.publishing.delivery import Delivery
-from kizu_pipeline.publishing.events import EXPLANATION, INSPECTION, explanation_payload, inspection_payload
+from kizu_pipeline.publishing.events import (
+    EXPLANATION,
+    INSPECTION,
+    PART,
+    explanation_payload,
+    inspection_payload,
+    part_payload,
+)
 from kizu_pipeline.publishing.settings import PublishTarget, WebhookTarget
 
 if TYPE_CHECKING:
     from kizu_pipeline.observing.state import LineState
     from kizu_pipeline.settings import StationSettings
+    from kizu_pipeline.stages.part_state import JudgedPart
 
 __all__ = ["Publishing", "open_publishing"]
 
@@ -41,6 +49,13 @@ class Publishing:
             return
         payload = inspection_payload(uid, inspection, review_signal=self._station.review_signal)
         unit.outbox.add(self._station.id, INSPECTION, payload)
+        self._delivery.notify()
+
+    def add_part(self, unit: Unit, part: JudgedPart) -> None:
+        """Put the event of this part into the outbox, in the unit that records the last of its views."""
+        if self._delivery is None:
+            return
+        unit.outbox.add(self._station.id, PART, part_payload(part, review_signal=self._station.review_signal))
         self._delivery.notify()
 
     def add_explanation(self, unit: Unit, uid: str, outcome: Explanation | str) -> None:

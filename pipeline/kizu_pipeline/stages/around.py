@@ -17,6 +17,7 @@ from kizu_pipeline.sources import Intake
 from kizu_pipeline.stages.attempts import Attempts
 from kizu_pipeline.stages.conveyor import Pulse
 from kizu_pipeline.stages.putting_away import PuttingAway
+from kizu_pipeline.stages.views import PartViews
 
 __all__ = ["Around"]
 
@@ -39,3 +40,4 @@ class Around:
     patience: Patience
     putting_away: PuttingAway
     attempts: Attempts
+    views: PartViews

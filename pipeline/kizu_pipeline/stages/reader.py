@@ -59,17 +59,21 @@ class Reader:
             try:
                 while not self._around.stop.is_set():
                     self._around.pulse.beat()
+                    looked_s = time.monotonic()
                     waited = self._intake.waiting
                     works = self._intake.take(self._max_batch)
                     self.busy = bool(works)
                     if works:
                         for items in self._batches(self._without_recorded(works), decoding, storing):
                             out.put(items)
-                    elif self._intake.ended or (once and not waited and not self._intake.waiting):
+                        continue
+                    if not self._around.state.takes_nothing:
+                        self._around.views.looked(looked_s)
+                    waited = waited or self._intake.waiting or self._around.views.open
+                    if self._intake.ended or (once and not waited):
                         break
-                    else:
-                        self._around.pulse.ends()  # waiting is no work that could hang
-                        self._intake.wait()
+                    self._around.pulse.ends()  # waiting is no work that could hang
+                    self._intake.wait()
             finally:
                 out.end()
 
@@ -81,7 +85,7 @@ class Reader:
             uid = uids[work.key]
             if uid is None:
                 new.append(work)
-                self._around.signal.expects(work)
+                self._around.views.expects(work)
                 continue
             self.only_moved += work.key not in self._putting_away.stuck
             record = recorded[work.key]
@@ -133,7 +137,7 @@ class Reader:
         held_bytes = 0
         for work, picture in self._decoded(works, decoding):
             if picture is None:
-                self._around.signal.forget(work)
+                self._around.views.forget(work)
                 self._intake.finished(work)
                 self._attempts.done([work.key])
             elif isinstance(picture, ImageError):

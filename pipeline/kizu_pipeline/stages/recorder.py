@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -19,6 +19,7 @@ from kizu_pipeline.sources import Work
 from kizu_pipeline.stages.around import Around
 from kizu_pipeline.stages.conveyor import Conveyor
 from kizu_pipeline.stages.items import Items, JudgedItems, Loaded, Unreadable
+from kizu_pipeline.stages.part_state import Change
 
 if TYPE_CHECKING:
     from kizu_inspect.inspector import Inspector
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["Recorder"]
 
 _log = structlog.get_logger("kizu.line")
+
+_NO_PICTURE: Final = "no picture"
+"""The name of what did not come."""
 
 Due = tuple["JudgedBatch", dict[int, str]]
 """A batch, and the inspections of those of its pictures that are to be explained, by their index."""
@@ -66,6 +70,7 @@ class Recorder:
                 if (items := judged.get()) is not None:
                     self.record(items)
                     self.batches += 1
+                self._record_missing()
         finally:
             judged.end()  # after a failure nobody is to wait for room
 
@@ -85,14 +90,16 @@ class Recorder:
             else:
                 news.append(self._row(item.work, Judgement(verdict=Verdict.ERROR, reason=item.error)))
                 at.append(None)
-        news = self._kept(judged.items, [self._around.signal.timely(new) for new in news])
-        uids, news = self._recorded(news)
+        views, signal = self._around.views, self._around.signal
+        news = self._kept(judged.items, [signal.timely(views.known(new)) for new in news])
+        uids, news, change = self._recorded(news)
         for item, uid, new in zip(judged.items, uids, news, strict=True):
             self._report(uid, new)
             self._around.state.judged(item.work, new)
             loaded = isinstance(item, Loaded)
             self.quarantined += not loaded
             self._around.putting_away.put_away(item.work, uid, error=None if loaded else new.judgement.reason)
+        self._around.views.keep(change)
         self._around.attempts.done([item.work.key for item in judged.items])
         self.done += len(uids)
         due = {
@@ -126,16 +133,56 @@ class Recorder:
         with self._around.records.unit(read_only=True) as unit:
             return {held.name for held in unit.lots.held()}
 
-    def _recorded(self, news: Sequence[NewInspection]) -> tuple[list[str], list[NewInspection]]:
-        """Transaction 1: the rows of one batch, all or none. Returns their uids, and them as they were recorded."""
+    def _recorded(
+        self, news: Sequence[NewInspection], *, missing: bool = False
+    ) -> tuple[list[str], list[NewInspection], Change]:
+        """Transaction 1: the rows of one batch, all or none, and what they decide of their parts.
 
-        def add_all() -> tuple[list[str], list[NewInspection]]:
+        Returns their uids, and them as they were recorded. `missing` are rows of views that did not come.
+        """
+        views = self._around.views
+
+        def add_all() -> tuple[list[str], list[NewInspection], Change]:
             with self._around.records.unit() as unit:
                 unit.inspections.expect(news)
                 timely = [self._around.signal.timely(new) for new in news]
-                return [self._add(unit, new) for new in timely], timely
+                uids = [self._add(unit, new) for new in timely]
+                change = views.after(list(zip(uids, timely, strict=True)), missing=missing)
+                for part in change.judged:
+                    self._around.publishing.add_part(unit, part)
+                return uids, timely, change
 
         return self._around.patience.kept(add_all)
+
+    def _record_missing(self) -> None:
+        """Rows for the views that did not come while their parts waited, and with them the verdicts of these parts."""
+        overdue = self._around.views.overdue()
+        if not overdue:
+            return
+        now = datetime.now(UTC)
+        news = [
+            NewInspection(
+                source=self._source,
+                source_key=f"missing|{part.rows[0].uid}|{view}",
+                station=self._around.station.id,
+                part=part.part,
+                view=view,
+                lot=part.lot,
+                captured_at=now,
+                judged_at=now,
+                judgement=Judgement(verdict=Verdict.ERROR, reason=(reason := self._around.views.why_missing(view))),
+                image_name=_NO_PICTURE,
+                recipe_id=self._recipe_row.id,
+                error=reason,
+            )
+            for part, missing in overdue
+            for view in missing
+        ]
+        uids, news, change = self._recorded(news, missing=True)
+        for uid, new in zip(uids, news, strict=True):
+            self._report(uid, new)
+            self._around.state.missing(new)
+        self._around.views.keep(change)
 
     def _add(self, unit: Unit, new: NewInspection) -> str:
         try:
@@ -147,7 +194,7 @@ class Recorder:
                 raise
             self._around.signal.never_ok(new.source_key, "recorded before, perhaps with another verdict")
             return known
-        if new.image_sha256 is None:
+        if new.image_sha256 is None and new.image_name != _NO_PICTURE:
             unit.quarantine.add(uid, new.judgement.reason)
         self._around.publishing.add(unit, uid, new)
         return uid
@@ -192,7 +239,7 @@ class Recorder:
 
     def _report(self, uid: str, new: NewInspection) -> None:
         """Tell the line and the log of the decision, and count it."""
-        self._around.signal.decided(uid, new)
+        self._around.views.decided(uid, new)
         judgement = new.judgement
         self.verdicts[judgement.verdict] += 1
         log = _log.error if judgement.verdict is Verdict.ERROR else _log.info
