@@ -201,8 +201,11 @@ def memory_slope(bundle: Path, files: Mapping[str, bytes], count: int) -> float:
         writing.join()
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=60)
-    late = np.array([sample for sample in samples if sample[0] > count / 4])
-    return float(np.polyfit(late[:, 0], late[:, 1], 1)[0] * 1000)
+    late = [(done // 1000, megabytes) for done, megabytes in samples if done > count / 4]
+    thousands = sorted({thousand for thousand, _ in late})
+    # What is in flight comes and goes, by some MB: the middle of each thousand counts.
+    middles = [float(np.median([megabytes for thousand, megabytes in late if thousand == one])) for one in thousands]
+    return float(np.polyfit(thousands, middles, 1)[0])
 
 
 def _keep_filled(incoming: Path, data: Sequence[bytes], count: int) -> None:

@@ -18,8 +18,7 @@ from kizu_inspect.errors import RecordError
 from kizu_inspect.inspector import Inspector
 from kizu_inspect.picture.decoding import decode_image
 from kizu_inspect.results import Verdict
-from kizu_pipeline.stages.attempts import JOURNAL_NAME
-from kizu_pipeline.stages.reader import MAX_ATTEMPTS
+from kizu_pipeline.stages.attempts import JOURNAL_NAME, MAX_ATTEMPTS
 from line_world import ALL_PASS, LineWorld, drawn_png, names_in
 
 PARTS = 9

@@ -20,8 +20,7 @@ from kizu_db.values import ExplanationState
 from kizu_inspect.errors import RecordError, RecordsAway
 from kizu_inspect.results import Verdict
 from kizu_pipeline import explaining, patience
-from kizu_pipeline.stages.attempts import JOURNAL_NAME
-from kizu_pipeline.stages.reader import MAX_ATTEMPTS
+from kizu_pipeline.stages.attempts import JOURNAL_NAME, MAX_ATTEMPTS
 from kizu_pipeline.summary import RunSummary
 from line_world import ALL_PASS, ALL_REJECT, LineWorld, names_in
 

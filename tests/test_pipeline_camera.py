@@ -5,7 +5,7 @@ from __future__ import annotations
 import socketserver
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 import pytest
 
-from kizu_inspect.errors import ImageError, SourceError
+from camera_world import error_of, taken
+from kizu_inspect.errors import SourceError
 from kizu_inspect.picture.decoding import decode_image
 from kizu_pipeline.settings import CameraSource
 from kizu_pipeline.sources import live_camera
@@ -215,22 +216,6 @@ def service_of(settings: CameraSource, monkeypatch: pytest.MonkeyPatch) -> Itera
     with open_camera(settings, station="s", once=False, batch_wait_s=0, stop=threading.Event()) as camera:
         assert isinstance(camera, LiveCamera)
         yield camera
-
-
-def taken(camera: LiveCamera, until: Callable[[list[Work]], bool]) -> list[Work]:
-    works: list[Work] = []
-    while not until(works):
-        camera.wait()
-        works += camera.take(8)
-    return works
-
-
-def error_of(work: Work) -> str | None:
-    try:
-        work.load(decode_image)
-    except ImageError as error:
-        return str(error)
-    return None
 
 
 def test_a_camera_that_is_unplugged_again_and_again_is_opened_anew(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sqlite3
@@ -20,17 +19,15 @@ import pytest
 from jsonschema import Draft202012Validator
 from sqlalchemy import create_engine, text
 
-from db_examples import explanation, inspection
+from db_examples import inspection
 from kizu_db import engine
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
-from kizu_db.uid import new_uid
-from kizu_db.values import OutboxEvent
 from kizu_inspect.errors import ConfigError
-from kizu_inspect.results import Region, Verdict
+from kizu_inspect.results import Verdict
 from kizu_pipeline.observing.state import LineState
 from kizu_pipeline.publishing import delivery
-from kizu_pipeline.publishing.events import explanation_payload, inspection_payload, message_of, read_schema
+from kizu_pipeline.publishing.events import read_schema
 from kizu_pipeline.publishing.settings import WebhookTarget
 from kizu_pipeline.publishing.station import Publishing, open_publishing
 from kizu_pipeline.settings import StationSettings
@@ -432,30 +429,6 @@ def test_explanations_are_told_after_their_inspections_where_they_are_wanted(
         assert made is not None
         assert (event["method"], event["status"]) == (made.heatmap.method, made.heatmap.status.value)
     assert (told[4]["error"], told[4]["method"]) == ("ZeroDivisionError: division by zero", None)
-
-
-def test_regions_are_told_as_they_are_recorded() -> None:
-    made = explanation()
-    payload = explanation_payload(new_uid(), made)
-    event = OutboxEvent(new_uid(), STATION, 1, "explanation", payload, datetime.now(UTC), 0)
-    message = json.loads(message_of(event))
-    Draft202012Validator(read_schema("explanation", 1)).validate(message)
-    told = [Region(**{**one, "contour": tuple(map(tuple, one["contour"]))}) for one in message["regions"]]
-    assert told == list(made.regions)
-
-
-@pytest.mark.parametrize("kind", ["inspection", "explanation", "part"])
-def test_every_field_is_explained(kind: str) -> None:
-    told = (Path(__file__).parents[1] / "docs" / "events.md").read_text(encoding="utf-8")
-    assert [name for name in read_schema(kind, 1)["properties"] if f"`{name}`" not in told] == []
-
-
-@pytest.mark.parametrize("verdict", list(Verdict))
-@pytest.mark.parametrize("review_signal", ["NG", "OK"])
-def test_only_pass_means_ok_and_review_where_the_station_says_so(verdict: Verdict, review_signal: Any) -> None:
-    payload = inspection_payload("uid", inspection(verdict), review_signal=review_signal)
-    expected = verdict is Verdict.PASS or (verdict is Verdict.REVIEW and review_signal == "OK")
-    assert payload["signal"] == ("OK" if expected else "NG")
 
 
 LINE = """

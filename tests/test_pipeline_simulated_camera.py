@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,12 +12,10 @@ from camera_losses import measured
 from kill_nine import untrained_bundle
 from simulated_camera import SimulatedCamera
 
-from kizu_inspect.errors import ImageError
-from kizu_inspect.picture.decoding import decode_image
+from camera_world import error_of, taken
 from kizu_pipeline.settings import CameraSource
 from kizu_pipeline.sources import camera as camera_sources
 from kizu_pipeline.sources import live_camera
-from kizu_pipeline.sources.base import Work
 from kizu_pipeline.sources.camera import open_camera
 from kizu_pipeline.sources.live_camera import LiveCamera
 
@@ -45,22 +43,6 @@ def intake(**changes: object) -> Iterator[LiveCamera]:
     with open_camera(settings, station="s", once=False, batch_wait_s=0, stop=threading.Event()) as camera:
         assert isinstance(camera, LiveCamera)
         yield camera
-
-
-def taken(camera: LiveCamera, until: Callable[[list[Work]], bool]) -> list[Work]:
-    works: list[Work] = []
-    while not until(works):
-        camera.wait()
-        works += camera.take(8)
-    return works
-
-
-def error_of(work: Work) -> str | None:
-    try:
-        work.load(decode_image)
-    except ImageError as error:
-        return str(error)
-    return None
 
 
 def test_every_frame_has_its_row_and_every_loss_is_counted(tmp_path: Path, bundle: Path) -> None:

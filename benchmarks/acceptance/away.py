@@ -32,7 +32,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kill_nine import untrained_bundle
-from line_process import PART_PX, Line, eventually
+from line_process import PART_PX, Line, concluded, eventually
 from sqlalchemy.engine import make_url
 
 from kizu_db.settings import DatabaseSettings
@@ -247,14 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             outcome = observe(case, fault, away_s=given.seconds, rate=given.rate)
         found[case] = {**asdict(outcome), "passed": outcome.passed}
         print(json.dumps(found[case]), flush=True)
-    if given.json is not None:
-        given.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    passed = all(figures["passed"] for figures in found.values())
-    if passed:
-        shutil.rmtree(root)
-    else:
-        print(f"FAILED; folders and logs are kept in {root}", file=sys.stderr)
-    return 0 if passed else 1
+    return concluded(found, root, json_file=given.json)
 
 
 if __name__ == "__main__":

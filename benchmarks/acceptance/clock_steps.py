@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import sys
 import tempfile
 import threading
@@ -29,7 +28,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from kill_nine import untrained_bundle
-from line_process import PART_PX, Line, eventually
+from line_process import PART_PX, Line, concluded, eventually
 from sqlalchemy import text
 
 from kizu_db.engine import connected
@@ -239,14 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             outcome = observe(case, line, ended, clock, seconds=given.seconds)
         found[case] = {**asdict(outcome), "passed": outcome.passed}
         print(json.dumps(found[case]), flush=True)
-    if given.json is not None:
-        given.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    passed = all(figures["passed"] for figures in found.values())
-    if passed:
-        shutil.rmtree(root)
-    else:
-        print(f"FAILED; folders and logs are kept in {root}", file=sys.stderr)
-    return 0 if passed else 1
+    return concluded(found, root, json_file=given.json)
 
 
 if __name__ == "__main__":

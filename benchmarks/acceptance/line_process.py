@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -21,7 +23,7 @@ from kizu_db.engine import connected
 from kizu_db.migrations import upgrade
 from kizu_db.settings import DatabaseSettings
 
-__all__ = ["Line", "Memory", "Row", "eventually", "small_bundle", "watching_memory"]
+__all__ = ["Line", "Memory", "Row", "concluded", "eventually", "small_bundle", "watching_memory"]
 
 STATION = "acceptance"
 PART_PX = 64
@@ -187,6 +189,17 @@ def eventually(holds: Callable[[], bool], within_s: float, *, every_s: float = 0
             return False
         time.sleep(every_s)
     return True
+
+
+def concluded(found: Mapping[str, Mapping[str, object]], root: Path, *, json_file: Path | None) -> int:
+    """Write the figures of all cases, and clear up where every one passed; the script's exit code."""
+    if json_file is not None:
+        json_file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    if not all(figures["passed"] for figures in found.values()):
+        print(f"FAILED; folders and logs are kept in {root}", file=sys.stderr)
+        return 1
+    shutil.rmtree(root)
+    return 0
 
 
 def small_bundle(folder: Path) -> Path:

@@ -15,6 +15,7 @@ from kizu_inspect.errors import BundleError, ConfigError, ImageError, KizuError,
 from kizu_inspect.results import Explanation, ImageRGB
 from kizu_pipeline.sources.base import Queue
 from kizu_pipeline.stages.around import Around
+from kizu_pipeline.stages.attempts import MAX_ATTEMPTS
 
 if TYPE_CHECKING:
     from kizu_inspect.inspector import Inspector
@@ -30,9 +31,6 @@ MOST_CREDIT_S: Final = 1.0
 AWAY_S: Final = 10.0
 IDLE_S: Final = 0.25
 """For how long maps are made at a stretch where no picture waits."""
-
-MAX_ATTEMPTS: Final = 3
-"""A map in whose making the program ended so often is not made again."""
 
 Outcome = Explanation | str
 """An explanation, or why there is none."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 import gc
 import os
 import queue
-import sys
 import threading
 import time
 from collections import Counter
@@ -189,11 +188,13 @@ class _Line:
                 ("kizu-record", lambda: self._recorder.run(self._judged)),
             )
         )
+        failed = True
         try:
             self._judge(once=once)
             self._around.signal.stopping()
             self._judged.end()
             self._finish(recorder)
+            failed = False
         except BaseException:
             self._stop.set()
             raise
@@ -203,7 +204,7 @@ class _Line:
             for stage in (reader, recorder):
                 stage.join()
             self._pulse.ends()
-            if reader.failure is not None or recorder.failure is not None or sys.exc_info()[0] is not None:
+            if failed or reader.failure is not None or recorder.failure is not None:
                 self._around.attempts.forgive()  # what is told is no picture's doing; what ends the program says nothing
         for stage in (reader, recorder):
             if stage.failure is not None:

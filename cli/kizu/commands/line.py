@@ -1,4 +1,4 @@
-"""kizu run, dashboard, report and db: the line and its records."""
+"""kizu run, dashboard and report: the line and what people see of it."""
 
 from __future__ import annotations
 

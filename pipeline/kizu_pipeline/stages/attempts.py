@@ -11,9 +11,11 @@ from typing import Final
 
 import structlog
 
-__all__ = ["JOURNAL_NAME", "Attempts"]
+__all__ = ["JOURNAL_NAME", "MAX_ATTEMPTS", "Attempts"]
 
 JOURNAL_NAME: Final = ".kizu-in-work.json"
+MAX_ATTEMPTS: Final = 3
+"""A picture, or a map, in whose work the program ended so often is given up."""
 _TURN_S: Final = 0.2
 
 _log = structlog.get_logger("kizu.intake")
@@ -50,6 +52,8 @@ class Attempts:
             for key in keys:
                 self._now.pop(key, None)
                 self._before.pop(key, None)
+            if not self._now:
+                self._write()  # a line that is killed while it has nothing to do leaves nothing to suspect
             self._changed.notify_all()
 
     def wait_until_none(self, stop: threading.Event) -> None:

@@ -54,7 +54,7 @@ class Pulse:
             _log.warning("heartbeat failed", path=str(self._path), error=error.strerror)
 
     def ends(self) -> None:
-        """The calling stage has nothing more to do."""
+        """The calling stage has nothing to do, for now or for good: it is not missed until it beats again."""
         self._turned.pop(threading.current_thread().name, None)
 
 

@@ -17,14 +17,13 @@ from kizu_db.values import InspectionRecord
 from kizu_inspect.errors import ImageError
 from kizu_pipeline.sources import Picture, Work
 from kizu_pipeline.stages.around import Around
+from kizu_pipeline.stages.attempts import MAX_ATTEMPTS
 from kizu_pipeline.stages.conveyor import Conveyor
 from kizu_pipeline.stages.items import Items, Loaded, Unreadable
 
-__all__ = ["MAX_ATTEMPTS", "Reader"]
+__all__ = ["Reader"]
 
 _STORING_THREADS: Final = 16
-MAX_ATTEMPTS: Final = 3
-"""A picture in whose work the program ended so often is not judged again."""
 BATCH_BYTES: Final = 256_000_000
 """A batch whose pictures take as much in memory is not filled further."""
 
