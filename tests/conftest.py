@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import structlog
 import torch
 from sqlalchemy.engine import make_url
 
@@ -33,6 +34,14 @@ from precision import PRECISION
 # The tests' networks are too small to share out: a second thread only waits for the first, at the cost of a whole core.
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # and so in the programs that tests start
+
+
+@pytest.fixture(autouse=True)
+def log_of_its_own() -> Iterator[None]:
+    """Commands that a test calls in this process configure the log: the next test finds it as at the start."""
+    structlog.reset_defaults()
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -115,16 +115,12 @@ def test_signal_handlers_come_back() -> None:
 
 def test_log_is_one_json_object_a_line() -> None:
     stream = io.StringIO()
-    before = structlog.get_config()
+    configure_logging(stream)
+    structlog.get_logger("kizu.line").info("inspected", part="부품", verdict="PASS")
     try:
-        configure_logging(stream)
-        structlog.get_logger("kizu.line").info("inspected", part="부품", verdict="PASS")
-        try:
-            raise OSError("torn")
-        except OSError:
-            structlog.get_logger("kizu.line").exception("failed")
-    finally:
-        structlog.configure(**before)
+        raise OSError("torn")
+    except OSError:
+        structlog.get_logger("kizu.line").exception("failed")
     first, second = map(json.loads, stream.getvalue().splitlines())
     assert (first["event"], first["part"], first["level"]) == ("inspected", "부품", "info")
     assert first["timestamp"].endswith("Z")
@@ -132,15 +128,11 @@ def test_log_is_one_json_object_a_line() -> None:
 
 
 def test_log_outlives_a_replaced_standard_error() -> None:
-    before = structlog.get_config()
-    try:
-        with redirect_stderr(io.StringIO()) as borrowed:
-            configure_logging()
-        borrowed.close()
-        with redirect_stderr(io.StringIO()) as current:
-            structlog.get_logger("kizu.line").info("inspected")
-    finally:
-        structlog.configure(**before)
+    with redirect_stderr(io.StringIO()) as borrowed:
+        configure_logging()
+    borrowed.close()
+    with redirect_stderr(io.StringIO()) as current:
+        structlog.get_logger("kizu.line").info("inspected")
     assert json.loads(current.getvalue())["event"] == "inspected"
 
 
