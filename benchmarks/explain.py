@@ -5,11 +5,11 @@
 One network, one picture and a batch of 16. In each round every candidate runs once, in turn, so that what else the machine
 does falls on all alike; a figure is the ratio of medians over the rounds. `ratio.<method>.b1/b16` is forward pass and
 explanation over the forward pass alone (1.00: the explanation is free); `peer.<library>.<method>.b1/b16` is the same for a
-peer. `ratio.region-check` is the forward pass with the two check figures: the picture without the map's region, and that
-region alone, judged again. Score-CAM's ratio is that of one picture's whole map, a forward pass a channel. `score_speedup`
-says how many times faster ours is than grad-cam's on the network as torchvision makes it (`_same_layout`: on one already in
-our memory layout), in float32 and, where the machine has it, in bfloat16; `score_correlation` is the least correlation of the
-bfloat16 maps with the float32 ones. `--quick` leaves Score-CAM out.
+peer. `ratio.region-check` is the forward pass with the check of a map: the picture without the map's region, without as much
+elsewhere, and that region alone, judged again. Score-CAM's ratio is that of one picture's whole map, a forward pass a
+channel. `score_speedup` says how many times faster ours is than grad-cam's on the network as torchvision makes it
+(`_same_layout`: on one already in our memory layout), in float32 and, where the machine has it, in bfloat16;
+`score_correlation` is the least correlation of the bfloat16 maps with the float32 ones. `--quick` leaves Score-CAM out.
 
 `memory_mib.<method>` and `memory_mib.<library>.<method>` say by how much one picture's explanation raises the peak memory of
 a fresh process above that of the forward pass (`--memory resnet50` takes them on that network; CPU only).
@@ -37,8 +37,9 @@ from torch import Tensor
 from torchcam import methods as torchcam
 
 from kizu_inspect.explain import explainer
-from kizu_inspect.explain.region_check import without_and_only
+from kizu_inspect.explain.region_check import TakenAway
 from kizu_inspect.explain.score_cam import score_cam
+from kizu_inspect.network.devices import quick_precision
 from kizu_inspect.network.model import Architecture, Classifier, HeadSettings, build_classifier
 from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.results import MapStatus
@@ -80,14 +81,16 @@ def ours(model: Classifier, images: Tensor, targets: Tensor, method: str) -> Wor
 
 
 def checked(model: Classifier, images: Tensor) -> Work:
-    """Forward pass and the two pictures that are judged again, a quarter of the picture being the map's region."""
+    """Forward pass and the three pictures that are judged again, a quarter of the picture being the map's region."""
+    predict = model.predictor(quick_precision(images.device))
     hot = torch.zeros(len(images), *images.shape[2:], dtype=torch.bool, device=images.device)
     hot[:, : images.shape[2] // 2, : images.shape[3] // 2] = True
 
     def work() -> object:
         forward = model.explainable(images)
-        changed = without_and_only(images, hot, field_px=model.cells.field_px, neutral=forward.neutral)
-        return [model.explainable(pictures) for pictures in changed]
+        taken = TakenAway(images, field_px=model.cells.field_px, neutral=forward.neutral)
+        changed = [*taken.without_and_only(hot), taken.without_and_only(hot.flip(1, 2))[0]]
+        return [predict(pictures, forward.references) for pictures in changed]
 
     return work
 

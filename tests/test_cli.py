@@ -133,7 +133,8 @@ def test_evaluate_names_its_figures_as_programs_expect(tiny_bundle: Path, tmp_pa
 def test_the_demo_ends_with_its_figures_and_opens_again_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = DemoScale(training_parts=120, unseen_parts=20, stream_parts=10, size_px=64, training_s=0.1)
     monkeypatch.setattr("kizu.demo.SCALE", small)
-    done = run(app, ["demo", "--folder", str(tmp_path / "demo"), "--no-dashboard"])
+    arguments = ["demo", "--folder", str(tmp_path / "demo"), "--no-dashboard"]
+    done = run(app, arguments)
     assert done.exit_code == 0, done.output
     assert re.search(r"^    400 steps, by a probe of 0\.\d{3} s a step$", done.output, re.MULTILINE)  # its least, however slow
     assert "    10 inspections: " in done.output

@@ -9,16 +9,18 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import torch
+from torch import Tensor
 
 from kizu_inspect.bundle import Bundle
 from kizu_inspect.decide import defect_log_odds, probabilities_of
 from kizu_inspect.evaluation.evaluate import evaluate
-from kizu_inspect.explain.region_check import elsewhere, without_and_only
+from kizu_inspect.explain.region_check import TakenAway, elsewhere
 from kizu_inspect.inspector import Inspector
 from kizu_inspect.judged import JudgedBatch
 from kizu_inspect.labelled.dataset import read_labelled
 from kizu_inspect.map_check import Removed
 from kizu_inspect.network.backbones import build_backbone, cell_geometry
+from kizu_inspect.network.forward import Predict
 from kizu_inspect.network.model import Architecture
 from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.recipe import ExplanationSettings, Recipe, Refine
@@ -41,16 +43,16 @@ def spot(size: int = 96) -> torch.Tensor:
 def test_nothing_hot_takes_nothing_away() -> None:
     images = torch.rand(2, 3, 96, 96)
     nothing = torch.zeros(2, 96, 96, dtype=torch.bool)
-    without, only = without_and_only(images, nothing, field_px=FIELD, neutral=None)
+    without, only = TakenAway(images, field_px=FIELD, neutral=None).without_and_only(nothing)
     assert torch.equal(without, images)
-    without_all, only_all = without_and_only(images, ~nothing, field_px=FIELD, neutral=None)
+    without_all, only_all = TakenAway(images, field_px=FIELD, neutral=None).without_and_only(~nothing)
     assert torch.equal(only_all, images)
     torch.testing.assert_close(without_all, only)  # the filling, once for all and once for nothing
 
 
 def test_the_region_is_taken_and_the_rest_is_as_it_was() -> None:
     images = torch.rand(1, 3, 96, 96)
-    without, only = without_and_only(images, spot(), field_px=FIELD, neutral=None)
+    without, only = TakenAway(images, field_px=FIELD, neutral=None).without_and_only(spot())
     light = scipy.ndimage.gaussian_filter(images.double().numpy(), (0, 0, FIELD / 2, FIELD / 2), mode="mirror", truncate=3)
     region = (slice(None), slice(None), slice(34, 58), slice(34, 58))  # grown by a quarter of the field
     assert np.abs(without.numpy()[region] - light[region]).max() < 1e-3
@@ -66,14 +68,14 @@ def test_what_is_taken_shows_the_golden_picture_in_the_light_of_this_one() -> No
     brighter = (golden + 0.25)[None]
     marked = brighter.clone()
     marked[..., 44:48, 44:48] = 1.5
-    without, _ = without_and_only(marked, spot(), field_px=FIELD, neutral=golden)
+    without, _ = TakenAway(marked, field_px=FIELD, neutral=golden).without_and_only(spot())
     assert (without - brighter).abs().max() < 0.1  # of the mark of more than 0.25 only its share of the light is left
     assert (without - brighter)[..., 42:50, 42:50].mean() < 0.1 * (marked - brighter)[..., 44:48, 44:48].mean()
 
 
 def test_a_field_larger_than_the_picture_leaves_something_to_compare() -> None:
     images = torch.rand(1, 3, 96, 96)
-    without, _ = without_and_only(images, spot(), field_px=435, neutral=None)
+    without, _ = TakenAway(images, field_px=435, neutral=None).without_and_only(spot())
     assert torch.equal(without[..., :8, :8], images[..., :8, :8])
 
 
@@ -235,14 +237,26 @@ def test_an_explanation_says_what_the_model_says_without_its_region(tiny_bundle:
 @pytest.mark.parametrize("max_batch", [16, 2])  # 2: they lie in two batches
 @pytest.mark.parametrize(("refine", "passes"), [("none", 3), ("pixels", 3 + 4)])
 def test_a_check_is_three_forward_passes_and_refining_four(
-    tiny_bundle: Path, max_batch: int, refine: Refine, passes: int
+    tiny_bundle: Path, max_batch: int, refine: Refine, passes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = Recipe(bundle=tiny_bundle, explanation=ExplanationSettings(refine=refine))
     inspector = Inspector.load(recipe, device="cpu", max_batch=max_batch)
     batch = inspector.judge([draw_part("dent", seed, size_px=64).image for seed in range(3)])
     seen: list[int] = []
-    backbone = inspector._network.backbone
-    handle = backbone.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    network = inspector._network
+    handle = network.backbone.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+
+    def counting(precision: torch.dtype | None) -> Predict:
+        predict = predictor(precision)
+
+        def counted(images: Tensor, references: Tensor | None = None, masks: Tensor | None = None, /) -> Tensor:
+            seen.append(len(images))
+            return predict(images, references, masks)
+
+        return counted
+
+    predictor = network.predictor
+    monkeypatch.setattr(network, "predictor", counting)
     inspector.explain(batch, [0, 2])
     handle.remove()
     assert sum(seen) == passes * 2

@@ -9,8 +9,8 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from itertools import groupby
 from pathlib import Path
@@ -23,7 +23,12 @@ __all__ = ["ImageStore"]
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PASSING = (errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE, errno.EINTR)
 """What may pass by itself; another fault of one file stays with that file."""
+_AT_ONCE = 32
+"""So many pictures of several wait for the disk together: each holds two files open."""
 _SUFFIX = re.compile(r"(\.[a-z0-9]{1,16})?")
+
+_Picture = tuple[bytes, str]
+"""Its bytes and its suffix."""
 
 
 class ImageStore:
@@ -46,35 +51,59 @@ class ImageStore:
         `suffix` is lower-case with its dot, such as ".png", or empty. Content that is here already keeps its first suffix.
         Raises RecordError for a suffix of another form, RecordsAway where the disk refuses.
         """
-        if not _SUFFIX.fullmatch(suffix):
-            raise RecordError("A picture cannot be stored under this ending", found=repr(suffix), expected="one like .png")
-        sha256 = hashlib.sha256(data).hexdigest()
-        folder = self._folder(sha256)
+        return self.put_all([(data, suffix)])[0]
+
+    def put_all(self, pictures: Sequence[_Picture]) -> list[str]:
+        """The same for several pictures, each with its suffix, at hardly more than the cost of one: the disk settles once.
+
+        Where it refuses, some of them may be here.
+        """
+        for _, suffix in pictures:
+            if not _SUFFIX.fullmatch(suffix):
+                raise RecordError("A picture cannot be stored under this ending", found=repr(suffix), expected="one like .png")
+        names = [hashlib.sha256(data).hexdigest() for data, _ in pictures]
         try:
-            self._require_the_same_root()
-            make_folder(folder)
-            if self._root is None:
-                self._root = identity_of(self.path)
-            with _locked(folder):
-                present = self._find(sha256)
-                if present is None or not _holds(present, data):
-                    _write_whole(present or folder / f"{sha256}{suffix}", data)
-                else:
-                    os.utime(present)  # so that nobody removes it before its new inspection is on record
-            # Also where the file was here before: the one who wrote it may have died before this point.
-            sync(folder)
-            for level in (folder, folder.parent):
-                if level not in self._settled:
-                    sync(level.parent)
-                    self._settled.add(level)
-            self._require_the_same_root()  # it may have left in between
+            for start in range(0, len(pictures), _AT_ONCE):
+                some = slice(start, start + _AT_ONCE)
+                self._put_some(dict(zip(names[some], pictures[some], strict=True)))
         except OSError as exc:
             raise RecordsAway(
-                f"A picture of {len(data)} bytes could not be stored in {self.path}",
+                f"{len(pictures)} pictures, {sum(len(data) for data, _ in pictures)} bytes, could not be stored in {self.path}",
                 found=exc.strerror or exc,
                 next_step="Check that it is a folder, its free space and its owner.",
             ) from exc
-        return sha256
+        return names
+
+    def _put_some(self, pictures: Mapping[str, _Picture]) -> None:
+        by_folder: dict[Path, dict[str, _Picture]] = {}
+        for sha256, picture in pictures.items():
+            by_folder.setdefault(self._folder(sha256), {})[sha256] = picture
+        self._require_the_same_root()
+        self._settle(by_folder)
+        with ExitStack() as held:
+            # In one order for all: of two that each wait for a folder that the other holds none would ever go on.
+            folders = [(held.enter_context(_locked(folder)), by_folder[folder]) for folder in sorted(by_folder)]
+            _write_missing(folders)
+            # Also where a file was here before: the one who wrote it may have died before this point.
+            for folder, _ in folders:
+                os.fsync(folder)
+        self._require_the_same_root()  # it may have left in between
+
+    def _settle(self, folders: Collection[Path]) -> None:
+        """Have folders of the store, and their names, on the disk for sure. Raises OSError."""
+        new = [folder for folder in folders if folder not in self._settled or not folder.is_dir()]
+        if not new:
+            return
+        make_folder(self.path)
+        if self._root is None:
+            self._root = identity_of(self.path)
+        for folder in new:
+            folder.mkdir(parents=True, exist_ok=True)
+        # Also where they were here before: the one who made them may have died before this point.
+        levels = {folder.parent for folder in new}
+        for level in sorted(levels if levels <= self._settled else {self.path, *levels}):
+            sync(level)
+        self._settled.update(new, levels)
 
     def _require_the_same_root(self) -> None:
         if self._root is not None and identity_of(self.path) != self._root:
@@ -185,24 +214,51 @@ class ImageStore:
     def _find(self, sha256: str) -> Path | None:
         folder = self._folder(sha256)
         try:
-            names = [name for name in os.listdir(folder) if name.startswith(sha256)]
+            name = _first_of(os.listdir(folder), sha256)
         except OSError:
             return None
-        return folder / min(names) if names else None
+        return None if name is None else folder / name
 
 
-def _write_whole(path: Path, data: bytes) -> None:
-    """Bring a file to its final name complete and on the disk; a failure leaves nothing behind."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+def _first_of(names: Iterable[str], sha256: str) -> str | None:
+    """The picture's file among the names of its folder."""
+    return min((name for name in names if name.startswith(sha256)), default=None)
+
+
+def _write_missing(folders: Sequence[tuple[int, Mapping[str, _Picture]]]) -> None:
+    """Bring pictures to their final names in these open folders, complete and on the disk; a failure leaves nothing unfinished.
+
+    All are written before the first is waited for: the disk then has little left to do for the others.
+    """
+    unfinished: list[tuple[int, int, str, str]] = []
+    """Folder, file, its name for now and at the end."""
     try:
-        with unfinished.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        for folder, pictures in folders:
+            present = os.listdir(folder)
+            for sha256, (data, suffix) in pictures.items():
+                name = _first_of(present, sha256)
+                if name is not None and _holds(folder, name, data):
+                    os.utime(name, dir_fd=folder)  # so that nobody removes it before its new inspection is on record
+                    continue
+                name = name or f"{sha256}{suffix}"
+                now = f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
+                file = os.open(now, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=folder)
+                unfinished.append((folder, file, now, name))
+                left = memoryview(data)
+                while left:
+                    left = left[os.write(file, left) :]
+        for _, file, _, _ in unfinished:
+            os.fsync(file)
+        for folder, _, now, name in unfinished:
+            os.rename(now, name, src_dir_fd=folder, dst_dir_fd=folder)
     except BaseException:
-        unfinished.unlink(missing_ok=True)
+        for folder, _, now, _ in unfinished:
+            with suppress(OSError):
+                os.unlink(now, dir_fd=folder)
         raise
+    finally:
+        for _, file, _, _ in unfinished:
+            os.close(file)
 
 
 def _is_fresh(path: Path, within: timedelta) -> bool:
@@ -210,19 +266,24 @@ def _is_fresh(path: Path, within: timedelta) -> bool:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold a folder of the store: nobody removes a picture of it while another finds that it is there."""
+def _locked(folder: Path) -> Iterator[int]:
+    """Hold a folder of the store, open: nobody removes a picture of it while another finds that it is there."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _holds(path: Path, data: bytes) -> bool:
+def _holds(folder: int, name: str, data: bytes) -> bool:
     """Whether the file has this content; one that cannot be read is written anew."""
     try:
-        return path.read_bytes() == data
+        descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
     except OSError:
         return False
+    with open(descriptor, "rb") as file:
+        try:
+            return file.read() == data
+        except OSError:
+            return False

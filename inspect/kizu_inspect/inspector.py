@@ -141,18 +141,19 @@ class Inspector:
         picture that cannot be judged (unlike any picture of the training, smaller than a tile, without a reference that fits)
         is an ERROR with its reason.
         """
-        sights: list[Sight | str] = []
-        measured: list[dict[str, float]] = []
-        for index, image in enumerate(images):
+
+        def looked_at(index: int) -> tuple[Sight | str, dict[str, float]]:
             name = None if names is None else names[index]
             reference = None if references is None else references[index]
-            fault, values = self._measured(image) if self._recipe.gates.on else (None, {})
-            measured.append(values)
+            fault, values = self._measured(images[index]) if self._recipe.gates.on else (None, {})
             try:
-                sight = self._look_at(image, name, reference)
-                sights.append(sight if fault is None else fault)
+                sight = self._look_at(images[index], name, reference)
             except ImageError as error:
-                sights.append(str(error))
+                return str(error), values
+            return (sight if fault is None else fault), values
+
+        looked = self._each(looked_at, range(len(images)))
+        sights, measured = [sight for sight, _ in looked], [values for _, values in looked]
         seen = tuple(None if isinstance(sight, str) else sight for sight in sights)
         views = [0 if sight is None else sight.views for sight in seen]
         starts = tuple(int(start) for start in np.cumsum([0, *views[:-1]])) if views else ()

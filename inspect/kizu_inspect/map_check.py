@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from typing import Final
 
@@ -12,9 +13,10 @@ import numpy.typing as npt
 import torch
 
 from kizu_inspect.decide import defect_log_odds
-from kizu_inspect.explain.region_check import elsewhere, without_and_only
+from kizu_inspect.explain.region_check import TakenAway, elsewhere
 from kizu_inspect.judged import JudgedBatch
-from kizu_inspect.network.forward import Forward
+from kizu_inspect.network.devices import quick_precision
+from kizu_inspect.network.forward import Forward, Predict
 from kizu_inspect.network.model import Classifier
 from kizu_inspect.picture_map import PictureMap
 from kizu_inspect.results import RegionCheck
@@ -106,7 +108,8 @@ class MapCheck:
                     view = batch.starts[index] + number
                     hot[view], cold[view] = region, elsewhere(region, seen)
         answers = self._answers(batch, hot, cold)
-        return {index: one for index in judged if (one := self._of_picture(batch, index, answers)) is not None}
+        changed = {view for view, region in hot.items() if region.any()}
+        return {index: one for index in judged if (one := self._of_picture(batch, index, answers, changed)) is not None}
 
     def _answers(
         self, batch: JudgedBatch, hot: Mapping[int, Bools], cold: Mapping[int, Bools]
@@ -115,33 +118,32 @@ class MapCheck:
 
         def answers_of(views: list[int]) -> list[tuple[Floats, ...]]:
             forward = self._rows_of(batch, views)
+            taken = TakenAway(forward.images, field_px=self._network.cells.field_px, neutral=forward.neutral)
 
-            def changed(masks: Mapping[int, Bools]) -> list[Floats]:
-                asked = without_and_only(
-                    forward.images,
-                    torch.from_numpy(np.stack([masks[view] for view in views])).to(self._device),
-                    field_px=self._network.cells.field_px,
-                    neutral=forward.neutral,
-                )
-                return [
-                    self._probabilities(self._network.explainable(images, forward.references).logits)
-                    for images in (asked if masks is hot else asked[:1])
-                ]
+            def changed(masks: Mapping[int, Bools]) -> tuple[torch.Tensor, torch.Tensor]:
+                return taken.without_and_only(torch.from_numpy(np.stack([masks[view] for view in views])).to(self._device))
 
-            return list(zip(*changed(hot), *changed(cold), strict=True))
+            asked = [*changed(hot), changed(cold)[0]]
+            return list(zip(*(self._probabilities(self._predict(one, forward.references)) for one in asked), strict=True))
 
         chunks = [list(one) for _, one in groupby(sorted(hot), key=lambda view: view // batch.chunk_size)]
         found = self._each(answers_of, chunks)
         return {view: one for views, some in zip(chunks, found, strict=True) for view, one in zip(views, some, strict=True)}
 
-    def _of_picture(self, batch: JudgedBatch, index: int, answers: Mapping[int, tuple[Floats, ...]]) -> Removed | None:
-        """From a picture's views, of which one without a hot cell is as it was."""
+    @cached_property
+    def _predict(self) -> Predict:
+        return self._network.predictor(quick_precision(self._device))
+
+    def _of_picture(
+        self, batch: JudgedBatch, index: int, answers: Mapping[int, tuple[Floats, ...]], changed: Collection[int]
+    ) -> Removed | None:
+        """From a picture's views, of which one without a hot cell, not among the `changed`, is as it was."""
         sight, start = batch.sights[index], batch.starts[index]
         assert sight is not None
         views = range(start, start + sight.views)
         before = np.stack([batch.probabilities[view] for view in views])
         without, other = (
-            np.stack([answers[view][which] if view in answers else batch.probabilities[view] for view in views])
+            np.stack([answers[view][which] if view in changed else batch.probabilities[view] for view in views])
             for which in (0, 2)
         )
         alone = [answers[view][1] for view in views if view in answers]

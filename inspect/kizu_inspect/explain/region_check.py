@@ -5,35 +5,39 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from kizu_inspect.explain.smoothing import blurred
+from kizu_inspect.explain.smoothing import blurred, grown
 
-__all__ = ["elsewhere", "without_and_only"]
+__all__ = ["TakenAway", "elsewhere"]
 
 
-def without_and_only(images: Tensor, hot: Tensor, *, field_px: float, neutral: Tensor | None) -> tuple[Tensor, Tensor]:
-    """The pictures without their region, and their region alone: both (N, 3, H, W).
+class TakenAway:
+    """Pictures (N, 3, H, W), and what shows where something of them is taken away.
 
-    `images` (N, 3, H, W); `hot` (N, H, W) bool: where the map reaches the region threshold; `field_px`: the receptive field
-    of a cell; `neutral` (3, H, W), or one for each picture: in which the model finds nothing, if there is one.
-
-    The region is grown by a quarter of the field and fades out over an eighth. What is taken away shows the picture's own
-    light, which is what a Gaussian of half a field leaves of it, and the details of `neutral`. A sharp border, or a blur where
-    the model expects details, is a defect to a model of good parts: then nothing could ever be taken away. A field larger than
-    a third of the picture counts as a third: its outer part hardly matters (Luo et al., NeurIPS 2016,
-    https://arxiv.org/abs/1701.04128), and a region grown over the whole picture would check nothing.
+    `field_px`: the receptive field of a cell; `neutral` (3, H, W), or one for each picture: in which the model finds nothing,
+    if there is one. What shows is the picture's own light, which is what a Gaussian of half a field leaves of it, and the
+    details of `neutral`. A blur where the model expects details is a defect to a model of good parts: then nothing could ever
+    be taken away. A field larger than a third of the picture counts as a third: its outer part hardly matters (Luo et al.,
+    NeurIPS 2016, https://arxiv.org/abs/1701.04128), and a region grown over the whole picture would check nothing.
     """
-    field = min(field_px, min(images.shape[2:]) / 3)
-    reach = round(field / 4)
-    grown = hot[:, None].to(images.dtype)  # (N, 1, H, W)
-    for side in ((2 * reach + 1, 1), (1, 2 * reach + 1)):
-        grown = F.max_pool2d(grown, side, stride=1, padding=(side[0] // 2, side[1] // 2))
-    soft = torch.maximum(grown, (2 * blurred(grown, field / 8)).clamp(max=1))  # the blur of a straight border is a half on it
-    details = torch.zeros_like(images[:1]) if neutral is None else neutral
-    filling = details + blurred(images - details, field / 2)
-    return torch.lerp(images, filling, soft), torch.lerp(filling, images, soft)
+
+    def __init__(self, images: Tensor, *, field_px: float, neutral: Tensor | None) -> None:
+        self._images = images
+        self._field = min(field_px, min(images.shape[2:]) / 3)
+        details = torch.zeros_like(images[:1]) if neutral is None else neutral
+        self._filling = details + blurred(images - details, self._field / 2)
+
+    def without_and_only(self, hot: Tensor) -> tuple[Tensor, Tensor]:
+        """The pictures without their region, and their region alone: both (N, 3, H, W).
+
+        `hot` (N, H, W) bool: where the map reaches the region threshold. It is grown by a quarter of the field and fades out
+        over an eighth: a sharp border is a defect to a model of good parts.
+        """
+        region = grown(hot[:, None].to(self._images.dtype), round(self._field / 4))  # (N, 1, H, W)
+        # The blur of a straight border is a half on it.
+        soft = torch.maximum(region, (2 * blurred(region, self._field / 8)).clamp(max=1))
+        return torch.lerp(self._images, self._filling, soft), torch.lerp(self._filling, self._images, soft)
 
 
 def elsewhere(hot: npt.NDArray[np.bool_], seen: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:

@@ -10,7 +10,7 @@ import torch
 from kizu_inspect.errors import ConfigError
 from kizu_inspect.recipe import Device
 
-__all__ = ["clock", "device_name", "pick_device"]
+__all__ = ["clock", "device_name", "pick_device", "quick_precision"]
 
 
 def pick_device(device: Device) -> torch.device:
@@ -23,6 +23,12 @@ def pick_device(device: Device) -> torch.device:
             "no CUDA device", found="none", expected="a GPU and its driver", next_step="Set device to auto or cpu."
         )
     return torch.device("cuda" if available and device != "cpu" else "cpu")
+
+
+def quick_precision(device: torch.device) -> torch.dtype | None:
+    """bfloat16 where processor or card computes in it; None where float32 is as quick."""
+    has_it = torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.bfloat16 if has_it else None
 
 
 def device_name(device: torch.device) -> str:

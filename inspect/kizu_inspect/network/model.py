@@ -157,7 +157,7 @@ class Classifier(nn.Module):
             activations,
             logits,
             self.head,
-            self._predictor,
+            self.predictor,
             grey,
             attention,
             neutral,
@@ -173,7 +173,7 @@ class Classifier(nn.Module):
     def _judged_from(self, seen: Tensor) -> Tensor:
         return self._judged(seen, self.backbone(seen))
 
-    def _predictor(self, precision: torch.dtype | None) -> Predict:
+    def predictor(self, precision: torch.dtype | None) -> Predict:
         """Images -> logits for many pictures: the backbone in `precision` with folded batch norms, and the head itself."""
         backbone = _folded(self.backbone) if precision is None else _folded(copy.deepcopy(self.backbone)).to(precision)
 

@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from kizu_inspect.decide import likely, probabilities_of
-from kizu_inspect.network.devices import clock
+from kizu_inspect.network.devices import clock, quick_precision
 from kizu_inspect.network.model import Classifier
 from kizu_inspect.settings import Settings
 from kizu_inspect.training.batches import Batch, Batches
@@ -244,9 +244,7 @@ def _precision(device: torch.device, settings: FitSettings) -> torch.dtype:
     """As the settings say, or bfloat16 where the processor or card has it, float16 on older cards, else float32."""
     if settings.precision != "auto":
         return torch.float32 if settings.precision == "float32" else torch.bfloat16
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
+    return quick_precision(device) or (torch.float16 if device.type == "cuda" else torch.float32)
 
 
 def _optimisers(model: nn.Module, settings: FitSettings) -> tuple[torch.optim.Optimizer, ...]:

@@ -15,13 +15,10 @@ __all__ = ["Items", "JudgedItems", "Loaded", "Unreadable"]
 
 @dataclass(frozen=True)
 class Loaded:
-    """A piece of work with its picture in memory, and as a rule in the image store."""
+    """A piece of work with its picture in memory."""
 
     work: Work
     picture: Picture
-    sha256: str
-    store_ms: float | None
-    """None where it is not in the image store yet: that waits for its verdict while the disk is nearly full."""
 
 
 @dataclass(frozen=True)

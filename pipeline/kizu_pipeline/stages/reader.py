@@ -1,14 +1,12 @@
-"""The first stage: takes what the source has, decodes it, and brings it into the image store."""
+"""The first stage: takes what the source has, and decodes it."""
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import ExitStack
 from typing import Final
 
 import structlog
@@ -23,7 +21,6 @@ from kizu_pipeline.stages.items import Items, Loaded, Unreadable
 
 __all__ = ["Reader"]
 
-_STORING_THREADS: Final = 16
 BATCH_BYTES: Final = 256_000_000
 """A batch whose pictures take as much in memory is not filled further."""
 
@@ -47,14 +44,8 @@ class Reader:
 
     def run(self, out: Conveyor[Items], *, once: bool) -> None:
         """Until `stop`, the source's end, or with `once` until nothing waits."""
-        with ExitStack() as threads:
-            # A stored picture waits for the disk several times; the disk settles many such waits at once.
-            storing, decoding = (
-                threads.enter_context(
-                    ThreadPoolExecutor(count, f"kizu-{name}", self._around.pulse.works_for, (threading.current_thread().name,))
-                )
-                for name, count in (("store", min(self._max_batch, _STORING_THREADS)), ("decode", self._decoding_threads))
-            )
+        works_for = self._around.pulse.works_for, (threading.current_thread().name,)
+        with ThreadPoolExecutor(self._decoding_threads, "kizu-decode", *works_for) as decoding:
             try:
                 while not self._around.stop.is_set():
                     self._around.pulse.beat()
@@ -63,7 +54,7 @@ class Reader:
                     works = self._intake.take(self._max_batch)
                     self.busy = bool(works)
                     if works:
-                        for items in self._batches(self._without_recorded(works), decoding, storing):
+                        for items in self._batches(self._without_recorded(works), decoding):
                             out.put(items)
                         continue
                     if not self._around.state.takes_nothing:
@@ -102,18 +93,18 @@ class Reader:
             uids = unit.inspections.uids_of(self._intake.source, keys)
             return {key: uids.get(key) for key in keys}, {key: unit.inspections.get(uid) for key, uid in uids.items()}
 
-    def _batches(self, works: Sequence[Work], decoding: Executor, storing: Executor) -> Iterator[Items]:
-        """Loaded and stored. What was in work when the program last ended is in work alone: the next end tells whose it was."""
+    def _batches(self, works: Sequence[Work], decoding: Executor) -> Iterator[Items]:
+        """Loaded. What was in work when the program last ended is in work alone: the next end tells whose it was."""
         together: list[Work] = []
         for work in works:
             if not (before := self._attempts.of(work.key)):
                 together.append(work)
                 continue
-            yield from self._loaded(together, decoding, storing)
+            yield from self._loaded(together, decoding)
             together = []
             if before < MAX_ATTEMPTS:
                 self._wait_until_alone()
-                yield from self._loaded([work], decoding, storing)
+                yield from self._loaded([work], decoding)
                 self._wait_until_alone()
             else:
                 error = ImageError(
@@ -121,18 +112,18 @@ class Reader:
                     expected="a picture that it outlives", next_step="Tell the makers, with this file.",
                 )  # fmt: skip
                 yield (Unreadable(work, str(error)),)
-        yield from self._loaded(together, decoding, storing)
+        yield from self._loaded(together, decoding)
 
     def _wait_until_alone(self) -> None:
         self._around.pulse.ends()
         self._attempts.wait_until_none(self._around.stop)
         self._around.pulse.beat()
 
-    def _loaded(self, works: Sequence[Work], decoding: Executor, storing: Executor) -> Iterator[Items]:
+    def _loaded(self, works: Sequence[Work], decoding: Executor) -> Iterator[Items]:
         if not works:
             return
         self._attempts.begin([work.key for work in works])
-        items: list[Future[Loaded] | Unreadable] = []
+        items: list[Loaded | Unreadable] = []
         held_bytes = 0
         for work, picture in self._decoded(works, decoding):
             if picture is None:
@@ -142,13 +133,13 @@ class Reader:
             elif isinstance(picture, ImageError):
                 items.append(Unreadable(work, str(picture)))
             else:
-                items.append(storing.submit(self._stored, work, picture))
+                items.append(Loaded(work, picture))
                 held_bytes += picture.image.nbytes
                 if held_bytes >= BATCH_BYTES:
-                    yield _settled(items)
+                    yield tuple(items)
                     items, held_bytes = [], 0
         if items:
-            yield _settled(items)
+            yield tuple(items)
 
     def _decoded(self, works: Sequence[Work], decoding: Executor) -> Iterator[tuple[Work, Picture | ImageError | None]]:
         """Each with its picture, in order; only a few are decoded ahead, for a picture may be large."""
@@ -166,14 +157,3 @@ class Reader:
             return work.load(self._around.decoders.decode)
         except ImageError as error:
             return error
-
-    def _stored(self, work: Work, picture: Picture) -> Loaded:
-        if self._around.state.drops_passed:
-            return Loaded(work, picture, hashlib.sha256(picture.data).hexdigest(), None)
-        started = time.perf_counter()
-        sha256 = self._around.patience.kept(lambda: self._around.image_store.put(picture.data, suffix=picture.suffix))
-        return Loaded(work, picture, sha256, (time.perf_counter() - started) * 1e3)
-
-
-def _settled(items: Sequence[Future[Loaded] | Unreadable]) -> Items:
-    return tuple(item if isinstance(item, Unreadable) else item.result() for item in items)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -18,7 +20,7 @@ from kizu_pipeline.policy import drawn_for_audit, explanation_due, picture_may_g
 from kizu_pipeline.sources import Work
 from kizu_pipeline.stages.around import Around
 from kizu_pipeline.stages.conveyor import Conveyor
-from kizu_pipeline.stages.items import Items, JudgedItems, Loaded, Unreadable
+from kizu_pipeline.stages.items import Items, JudgedItems, Loaded
 from kizu_pipeline.stages.part_state import Change
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ class Recorder:
             judged.end()  # after a failure nobody is to wait for room
 
     def record(self, judged: JudgedItems) -> None:
-        """One batch: its rows, then its files, then what of it is to be explained."""
+        """One batch: its pictures, then its rows, then its files, then what of it is to be explained."""
         news: list[NewInspection] = []
         index = 0
         at: list[int | None] = []
@@ -91,7 +93,7 @@ class Recorder:
                 news.append(self._row(item.work, Judgement(verdict=Verdict.ERROR, reason=item.error)))
                 at.append(None)
         views, signal = self._around.views, self._around.signal
-        news = self._kept(judged.items, [signal.timely(views.known(new)) for new in news])
+        news = self._stored(judged.items, [signal.timely(views.known(new)) for new in news])
         uids, news, change = self._recorded(news)
         for item, uid, new in zip(judged.items, uids, news, strict=True):
             self._report(uid, new)
@@ -111,23 +113,28 @@ class Recorder:
             self._let_explain((judged.batch, due))
         self._progress(self.done)
 
-    def _kept(self, items: Items, news: Sequence[NewInspection]) -> list[NewInspection]:
-        """Those whose picture is not stored yet: it is now, or the row will say that it was not kept."""
-        if all(not isinstance(item, Loaded) or item.store_ms is not None for item in items):
-            return list(news)
-        held = self._around.patience.kept(self._held_lots)
-
-        def keep(item: Loaded | Unreadable, new: NewInspection) -> NewInspection:
-            if not isinstance(item, Loaded) or item.store_ms is not None:
-                return new
-            if picture_may_go(new, held):
-                self._around.state.count("pictures_not_kept")
-                return replace(new, image_kept=False)
-            store = self._around.image_store
-            self._around.patience.kept(lambda: store.put(item.picture.data, suffix=item.picture.suffix))
-            return new
-
-        return [keep(item, new) for item, new in zip(items, news, strict=True)]
+    def _stored(self, items: Items, news: Sequence[NewInspection]) -> list[NewInspection]:
+        """Their pictures are in the image store now, or where the disk is nearly full their rows say that they are not."""
+        pictures = {index: item.picture for index, item in enumerate(items) if isinstance(item, Loaded)}
+        let_go: set[int] = set()
+        if self._around.state.drops_passed:
+            held = self._around.patience.kept(self._held_lots)
+            let_go = {index for index in pictures if picture_may_go(news[index], held)}
+            self._around.state.count("pictures_not_kept", len(let_go))
+        kept = [index for index in pictures if index not in let_go]
+        begun = time.perf_counter()
+        names = self._around.patience.kept(
+            lambda: self._around.image_store.put_all([(pictures[index].data, pictures[index].suffix) for index in kept])
+        )
+        share_ms = (time.perf_counter() - begun) * 1e3 / max(1, len(kept))
+        stored = list(news)
+        for index, sha256 in zip(kept, names, strict=True):
+            timings_ms = {**news[index].timings_ms, "store": share_ms}
+            stored[index] = replace(news[index], image_sha256=sha256, timings_ms=timings_ms)
+        for index in let_go:
+            sha256 = hashlib.sha256(pictures[index].data).hexdigest()
+            stored[index] = replace(news[index], image_sha256=sha256, image_kept=False)
+        return stored
 
     def _held_lots(self) -> set[str]:
         with self._around.records.unit(read_only=True) as unit:
@@ -205,14 +212,9 @@ class Recorder:
         audit = may_be_drawn and drawn_for_audit(self._source, one.work.key, share)
         return replace(
             self._row(one.work, judgement),
-            image_sha256=one.sha256,
             model_hash=self._model_hash,
             device=self._device,
-            timings_ms={
-                **one.picture.timings_ms,
-                **({} if one.store_ms is None else {"store": one.store_ms}),
-                "judge": judge_ms,
-            },
+            timings_ms={**one.picture.timings_ms, "judge": judge_ms},
             explanation_state=explanation_due(judgement, self._recipe.explanation.policy, audit=audit),
             audit=audit,
             audit_probability=share if may_be_drawn else None,
