@@ -36,7 +36,7 @@ class Patience:
         self._away = away
 
     def kept(self, work: Callable[[], T]) -> T:
-        """What `work` gives, once it succeeds: it must be a whole transaction, or the storing of one picture.
+        """What `work` gives, once it succeeds: it must be a whole transaction, or something that may be done twice.
 
         Raises RecordsAway where the service is to stop meanwhile: nothing of it was kept, and the next start does it again.
         """

@@ -23,10 +23,10 @@ class TakenAway:
     """
 
     def __init__(self, images: Tensor, *, field_px: float, neutral: Tensor | None) -> None:
-        self._images = images
+        self._images = images.contiguous()  # channel by channel, as matrices are multiplied
         self._field = min(field_px, min(images.shape[2:]) / 3)
         details = torch.zeros_like(images[:1]) if neutral is None else neutral
-        self._filling = details + blurred(images - details, self._field / 2)
+        self._filling = details + blurred(self._images - details, self._field / 2)
 
     def without_and_only(self, hot: Tensor) -> tuple[Tensor, Tensor]:
         """The pictures without their region, and their region alone: both (N, 3, H, W).
