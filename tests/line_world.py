@@ -79,9 +79,10 @@ class LineWorld:
         http: HttpSettings | None = None,
         disk: DiskSettings | None = None,
         line: dict[str, Any] | None = None,
+        runtime: dict[str, Any] | None = None,
         **recipe: Any,
     ) -> RunSummary:
-        """Run the station; `recipe` overrides fields of its recipe, `line` adds to the station's settings."""
+        """Run the station; `recipe` overrides fields of its recipe, `line` and `runtime` add to those settings."""
         station = StationSettings(
             id="press-3",
             source=source or self.folder(),
@@ -97,11 +98,17 @@ class LineWorld:
                 }
             ),
         )
-        runtime = RuntimeSettings(
-            device="cpu", max_batch=max_batch, heartbeat=heartbeat, decoders=1, http=http, disk=disk or DiskSettings()
+        settings = RuntimeSettings(
+            device="cpu",
+            max_batch=max_batch,
+            heartbeat=heartbeat,
+            decoders=1,
+            http=http,
+            disk=disk or DiskSettings(),
+            **(runtime or {}),
         )
         return run_station(
-            station, runtime, self.records, self.images, once=once, stop=stop or threading.Event(), progress=progress
+            station, settings, self.records, self.images, once=once, stop=stop or threading.Event(), progress=progress
         )
 
     def inspections(self) -> list[InspectionRecord]:

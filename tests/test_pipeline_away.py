@@ -46,14 +46,16 @@ def drop_parts(world: LineWorld) -> None:
 
 
 @contextmanager
-def hearing_that_they_are_away(then: Callable[[], object]) -> Iterator[list[str]]:
+def hearing_that_they_are_away(
+    then: Callable[[], object], *, words: str = "records are", times: int = 3
+) -> Iterator[list[str]]:
     """What the line said of records; the third time that it finds them away, `then` brings them back."""
     said: list[str] = []
 
     def listen(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-        if str(event["event"]).startswith("records are"):
+        if str(event["event"]).startswith(words):
             said.append(str(event["event"]))
-            if len(said) == 3:
+            if len(said) == times:
                 then()
         raise structlog.DropEvent
 
@@ -132,19 +134,43 @@ def test_an_image_store_that_takes_nothing_is_waited_for(world: LineWorld) -> No
     assert names_in(world.incoming) == []
 
 
-def test_a_store_that_is_away_fails_no_map(world: LineWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+def leave_maps_pending(world: LineWorld) -> None:
     def die(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(explaining, "explain_each", die)
         with pytest.raises(KeyboardInterrupt):
             world.run(**ALL_REJECT, max_batch=PARTS)
+
+
+def test_a_store_that_is_away_fails_no_map(world: LineWorld) -> None:
+    leave_maps_pending(world)
     kept = world.images.path.rename(world.root / "kept")
-    summary = world.run(**ALL_REJECT)
-    assert (summary.pending_made, summary.explanations_failed) == (0, 0)  # and no picture would have waited for them
+    with pytest.raises(RecordsAway, match="is not in the image store"):  # and not as if all were done
+        world.run(**ALL_REJECT, runtime={"once_waits_s": 0.5})
+    assert {record.row.explanation_state for record in world.inspections()} == {ExplanationState.PENDING}
     kept.rename(world.images.path)
     assert world.run(**ALL_REJECT).pending_made == PARTS
+
+
+def test_pending_maps_are_made_once_the_store_is_back_before_once_ends(
+    world: LineWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_maps_pending(world)
+    kept = world.images.path.rename(world.root / "kept")
+    monkeypatch.setattr(explaining, "AWAY_S", 0.05)
+    with hearing_that_they_are_away(lambda: kept.rename(world.images.path), words="pending maps must wait", times=1):
+        assert world.run(**ALL_REJECT).pending_made == PARTS
+
+
+def test_once_does_not_wait_for_ever(world: LineWorld) -> None:
+    world.images.path.write_text("a file where the store's folder should be")
+    with pytest.raises(RecordsAway, match="could not be stored"):
+        world.run(**ALL_PASS, runtime={"once_waits_s": 0.2})
+    assert (world.inspections(), len(names_in(world.incoming))) == ([], PARTS)
+    world.images.path.unlink()
+    all_are_there(world, world.run(**ALL_PASS))
 
 
 def test_a_line_that_waits_can_be_stopped_and_the_next_one_goes_on(world: LineWorld) -> None:

@@ -62,6 +62,8 @@ class ExplanationStep:
         self._inspector = inspector
         self._due: deque[_Due] = deque()
         self._credit_s = 0.0
+        self._refused: tuple[float, RecordsAway] | None = None
+        """Since when (monotonic, s) what is pending cannot be had, and why."""
         self._not_before = 0.0
         """When what is pending in the records may be looked for again (monotonic)."""
         self._each_s = MOST_CREDIT_S
@@ -136,13 +138,24 @@ class ExplanationStep:
             if pending:
                 self._each_s = (self._each_s + 3 * (time.perf_counter() - begun) / len(pending)) / 4
         except RecordsAway as error:
-            self._not_before = time.monotonic() + AWAY_S
+            self._refused = (self._refused[0] if self._refused else time.monotonic(), error)
+            self._not_before = time.monotonic() + min(AWAY_S, self._patience.most_s)
             self._patience.state.records_away(self, str(error))
             _log.error("pending maps must wait", error=str(error), for_s=AWAY_S)
             return 0, 0
+        self._refused = None
         self._patience.state.records_back(self)
         made = self._record(outcomes)
         return made, len(outcomes) - made
+
+    def must_wait(self) -> bool:
+        """Whether pending maps cannot be had for now. Raises RecordsAway where that is so for too long."""
+        if self._refused is None:
+            return False
+        since_s, error = self._refused
+        if time.monotonic() - since_s >= self._patience.most_s:
+            raise error
+        return True
 
     def _made_of(self, pending: Sequence[InspectionRecord]) -> dict[str, Outcome]:
         judged_alike: dict[tuple[str, int], list[InspectionRecord]] = {}

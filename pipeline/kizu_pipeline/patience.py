@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -23,14 +24,23 @@ _log = structlog.get_logger("kizu.line")
 
 
 class Patience:
-    """Repeats what the records refuse for now, until they take it or the service is to stop."""
+    """Repeats what the records refuse for now, until they take it, the service is to stop, or too long."""
 
-    def __init__(self, stop: threading.Event, *, beat: Callable[[], None], away: Callable[[], None], state: LineState) -> None:
+    def __init__(
+        self,
+        stop: threading.Event,
+        *,
+        beat: Callable[[], None],
+        away: Callable[[], None],
+        state: LineState,
+        most_s: float = math.inf,
+    ) -> None:
         """`beat` is called before each try: a line that waits is alive. `away` is called after each that failed.
 
-        `state` is told what is away.
+        `state` is told what is away. Nothing is waited for longer than `most_s`.
         """
         self.state = state
+        self.most_s = most_s
         self._stop = stop
         self._beat = beat
         self._away = away
@@ -38,7 +48,8 @@ class Patience:
     def kept(self, work: Callable[[], T]) -> T:
         """What `work` gives, once it succeeds: it must be a whole transaction, or something that may be done twice.
 
-        Raises RecordsAway where the service is to stop meanwhile: nothing of it was kept, and the next start does it again.
+        Raises RecordsAway where the service is to stop meanwhile, or they are away too long: nothing of it was kept, and the
+        next start does it again.
         """
         asking = object()
         try:
@@ -55,9 +66,9 @@ class Patience:
                     result = work()
             except RecordsAway as error:
                 self._away()
-                if self._stop.is_set():
-                    raise
                 away_since = away_since or time.monotonic()
+                if self._stop.is_set() or time.monotonic() - away_since >= self.most_s:
+                    raise
                 self.state.records_away(asking, str(error))
                 self.state.count("records_retried")
                 _log.error("records are away; waiting", error=str(error), next_try_s=pause)

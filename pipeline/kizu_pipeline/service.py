@@ -10,6 +10,7 @@ Killed at any instant, the next start finds each file either without a row (it i
 from __future__ import annotations
 
 import gc
+import math
 import os
 import queue
 import threading
@@ -73,10 +74,11 @@ def run_station(
     `progress` is called with the number of pieces of work that have their rows, from a thread of the line;
     `started` once, when the model is loaded and the source is open.
     A picture that cannot be judged is a recorded ERROR.
-    Records that are away are waited for. Raises, before anything is judged: BundleError, MethodError, ConfigError (a bundle
-    without a promise), SourceError; later: RecordError (a database that is another one than at the start, or refuses for good),
-    SourceError (camera or folder lost), and at the end of `once` KizuError for files that are recorded but could not be put
-    away. After any of them a new start goes on where this one ended.
+    Records that are away are waited for, with `once` for `runtime.once_waits_s`. Raises, before anything is judged:
+    BundleError, MethodError, ConfigError (a bundle without a promise), SourceError; later: RecordError (a database that is
+    another one than at the start, refuses for good, or with `once` was away too long), SourceError (camera or folder lost),
+    and at the end of `once` KizuError for files that are recorded but could not be put away. After any of them a new start
+    goes on where this one ended.
     """
     watched = observe(station.id, runtime, stop, images=image_store.path, database=records.file)
     with watched as observer:
@@ -137,7 +139,13 @@ def _run(
             state=observer.state,
             stop=stop,
             pulse=pulse,
-            patience=Patience(stop, beat=pulse.beat, away=attempts.forgive, state=observer.state),
+            patience=Patience(
+                stop,
+                beat=pulse.beat,
+                away=attempts.forgive,
+                state=observer.state,
+                most_s=runtime.once_waits_s if once else math.inf,
+            ),
             putting_away=PuttingAway(intake),
             attempts=attempts,
             views=PartViews(station, signal),
@@ -193,7 +201,7 @@ class _Line:
             self._judge(once=once)
             self._around.signal.stopping()
             self._judged.end()
-            self._finish(recorder)
+            self._finish(recorder, once=once)
             failed = False
         except BaseException:
             self._stop.set()
@@ -263,8 +271,11 @@ class _Line:
         self._look_again = time.monotonic() + _DUE_S
         return False
 
-    def _finish(self, recorder: Stage) -> None:
-        """Let the recorder end, and make the maps: all of them, or where the service is to stop for so long as it may."""
+    def _finish(self, recorder: Stage, *, once: bool) -> None:
+        """Let the recorder end, and make the maps: all of them, or where the service is to stop for so long as it may.
+
+        Raises RecordsAway where with `once` the pending ones cannot be had for too long.
+        """
         self._look_again = 0.0
         until = time.monotonic() + self._around.runtime.drain_s
         while True:
@@ -278,7 +289,9 @@ class _Line:
             elif self._make_idle():
                 continue
             if not running:
-                return
+                if not once or self._stop.is_set() or not self._explaining.must_wait():
+                    return
+                self._look_again = 0.0
             recorder.join(timeout_s=_TURN_S)
 
     def _take_due(self) -> None:

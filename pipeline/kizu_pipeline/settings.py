@@ -213,6 +213,11 @@ class RuntimeSettings(Settings):
         description="A service that is to stop ends what is in work and makes maps for at most so many seconds; "
         "the next start makes the others.",
     )  # fmt: skip
+    once_waits_s: float = Field(
+        default=60.0, ge=0, le=86400, title="Waits with --once",
+        description="`kizu run --once` waits so many seconds for a database or image store that is away, then ends with an "
+        "error; the service waits for as long as it takes.",
+    )  # fmt: skip
     heartbeat: Path | None = Field(
         default=None, title="Heartbeat",
         description="File that each turn of the line's loop touches; an old one tells of a stuck line.",
