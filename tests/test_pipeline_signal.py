@@ -50,7 +50,7 @@ def line(world: LineWorld, **settings: Any) -> Iterator[None]:
 
     def run() -> None:
         try:
-            world.run(once=False, stop=stop, policy="on_demand", **settings)
+            world.run(**{"policy": "on_demand", **settings, "once": False, "stop": stop})
         except BaseException as error:  # noqa: BLE001 - handed to the test's own thread
             failed.append(error)
 
@@ -166,7 +166,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_part_without_a_verdict_is_ng_at_its_deadline_and_the_late_pass_an_error(world: LineWorld, plc: Plc) -> None:
     with (
         closing(sqlite3.connect(world.root / "kizu.db", isolation_level=None)) as other,
-        line(world, **ALL_PASS, line={"signal": plc.settings(), "verdict_deadline_ms": 1000}),
+        line(world, **ALL_PASS, line={"signal": plc.settings(), "verdict_deadline_ms": 1000}, runtime={"spool_rows": 0}),
     ):
         plc.until(lambda: plc.states and plc.states[-1][1] == READY)
         other.execute("BEGIN IMMEDIATE")

@@ -57,6 +57,7 @@ class ExplanationStep:
         self._records = around.records
         self._image_store = around.image_store
         self._publishing = around.publishing
+        self._spool = around.spool
         self._inspectors: dict[tuple[str, int], Inspector | str] = {(inspector.model.hash, recipe_id): inspector}
         """By model hash and recipe; a string says why that judge cannot be had."""
         self._inspector = inspector
@@ -118,8 +119,18 @@ class ExplanationStep:
             del due.uids[index]
         if not due.uids:
             self._due.popleft()
-        stored = self._record(dict(zip(some.values(), outcomes, strict=True)))
+        try:
+            stored = self._record(dict(zip(some.values(), outcomes, strict=True)))
+        except RecordsAway as error:
+            if self._spool is None:
+                raise
+            self._spool.refused(error)
+            return 0, 0
         return stored, len(some) - stored
+
+    def let_go(self) -> None:
+        """What a verdict has left is not kept any longer: its maps are pending, and made from the stored pictures."""
+        self._due.clear()
 
     def catch_up(self) -> tuple[int, int]:
         """Make some of the station's pending explanations from their stored pictures: how many, and how many failed.
@@ -226,9 +237,13 @@ class ExplanationStep:
         if not outcomes:
             return 0
         try:
-            self._patience.kept(lambda: self._store(outcomes))
+            if self._spool is None:
+                self._patience.kept(lambda: self._store(outcomes))
+            else:  # verdicts do not wait for maps
+                with self._patience.state.asking_records():
+                    self._store(outcomes)
         except RecordsAway:
-            raise  # the service is to stop; the next start makes them
+            raise  # they are pending, and made later
         except RecordError as error:
             if len(outcomes) > 1:
                 return sum(self._record({uid: outcome}) for uid, outcome in outcomes.items())

@@ -17,6 +17,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -35,6 +36,7 @@ from kizu_pipeline.publishing.station import open_publishing
 from kizu_pipeline.settings import RuntimeSettings, StationSettings
 from kizu_pipeline.sources import open_intake
 from kizu_pipeline.sources.base import Queue
+from kizu_pipeline.spool import open_spool
 from kizu_pipeline.stages.around import Around
 from kizu_pipeline.stages.attempts import Attempts
 from kizu_pipeline.stages.conveyor import Conveyor, Pulse, Stage
@@ -42,7 +44,7 @@ from kizu_pipeline.stages.items import Items, JudgedItems
 from kizu_pipeline.stages.judge import judged
 from kizu_pipeline.stages.putting_away import PuttingAway
 from kizu_pipeline.stages.reader import Reader
-from kizu_pipeline.stages.recorder import Due, Recorder
+from kizu_pipeline.stages.recorder import Due, Recorder, record_spooled
 from kizu_pipeline.stages.views import PartViews
 from kizu_pipeline.summary import RunSummary
 
@@ -117,6 +119,7 @@ def _run(
         open_signal(station, records) as signal,
         observer.watching(open_intake(station, runtime, once=once, stop=stop, triggers=signal.triggers)) as intake,
         open_publishing(station, records, once=once, stop=stop, state=observer.state) as publishing,
+        open_spool(station.id, runtime, records, image_store, observer.state) as spool,
     ):
         with records.unit() as unit:
             by = f"station {station.id}"
@@ -149,7 +152,10 @@ def _run(
             putting_away=PuttingAway(intake),
             attempts=attempts,
             views=PartViews(station, signal),
+            spool=None if once or not runtime.spool_rows else spool,
         )
+        spool.record(lambda batch: record_spooled(around, batch))  # what the last run had to leave
+        signal.spooled_while(lambda: spool.active)
         around.views.restore(records)
         line = _Line(around, inspector, recipe_row, progress)
         _log.info("started", station=station.id, source=intake.source, model=inspector.model.hash, device=inspector.device)
@@ -196,6 +202,10 @@ class _Line:
                 ("kizu-record", lambda: self._recorder.run(self._judged)),
             )
         )
+        others, recorded = [reader, recorder], threading.Event()
+        if (spool := self._around.spool) is not None:
+            work = partial(spool.run, self._around.records, partial(record_spooled, self._around), ended=recorded)
+            others.append(Stage("kizu-spool", work, pulse=self._pulse, stop=self._stop))
         failed = True
         try:
             self._judge(once=once)
@@ -211,10 +221,13 @@ class _Line:
             self._judged.end()
             for stage in (reader, recorder):
                 stage.join()
+            recorded.set()
+            for stage in others:
+                stage.join()
             self._pulse.ends()
-            if failed or reader.failure is not None or recorder.failure is not None:
+            if failed or any(stage.failure is not None for stage in others):
                 self._around.attempts.forgive()  # what is told is no picture's doing; what ends the program says nothing
-        for stage in (reader, recorder):
+        for stage in others:
             if stage.failure is not None:
                 raise stage.failure
         self._around.attempts.close()
@@ -248,7 +261,9 @@ class _Line:
             for part in judged(self._inspector, items):
                 self._handed_over += self._judged.put(part)
             self._take_due()
-            if once:  # nobody waits for the next verdict, and what a verdict has left makes a map at the least cost
+            if self._around.spooling:  # a map can only be recorded behind its inspection
+                self._explaining.let_go()
+            elif once:  # nobody waits for the next verdict, and what a verdict has left makes a map at the least cost
                 while self._explaining.waiting and not self._stop.is_set():
                     self._count("explained", *self._explaining.make_idle())
             else:  # maps get as much time as verdicts while pictures wait, so that they hold up none beyond their share
@@ -256,6 +271,8 @@ class _Line:
 
     def _make_idle(self) -> bool:
         """Make some maps while no picture waits; whether there were any."""
+        if self._around.spooling:
+            return False
         settled = self._recorder.batches == self._handed_over
         self._take_due()
         if self._explaining.waiting:
@@ -283,7 +300,7 @@ class _Line:
             running = recorder.running
             if self._stop.is_set():
                 self._take_due()
-                if self._explaining.waiting and time.monotonic() < until:
+                if self._explaining.waiting and time.monotonic() < until and not self._around.spooling:
                     self._count("explained", *self._explaining.make_idle())
                     continue
             elif self._make_idle():

@@ -218,6 +218,11 @@ class RuntimeSettings(Settings):
         description="`kizu run --once` waits so many seconds for a database or image store that is away, then ends with an "
         "error; the service waits for as long as it takes.",
     )  # fmt: skip
+    spool_rows: int = Field(
+        default=100_000, ge=0, title="Spool",
+        description="While the database is away the service keeps so many results in .spool of the image store and goes on; "
+        "then, or with 0 at once, it waits.",
+    )  # fmt: skip
     heartbeat: Path | None = Field(
         default=None, title="Heartbeat",
         description="File that each turn of the line's loop touches; an old one tells of a stuck line.",

@@ -79,8 +79,8 @@ class Inspections:
             self._parts[serial, lot] = ensure_part(self._session, serial, lot, generated=generated)
         return self._parts[serial, lot]
 
-    def add(self, new: NewInspection) -> str:
-        """Record an inspection; its uid, a UUID of version 7.
+    def add(self, new: NewInspection, *, uid: str | None = None) -> str:
+        """Record an inspection; its uid, a UUID of version 7, which it may have already (`kizu_db.uid`).
 
         Raises AlreadyInspected where this (source, source key) has its row already (the unit stays usable), RecordError
         for numbers that are none.
@@ -92,7 +92,7 @@ class Inspections:
             "reference_correlation": judgement.reference_correlation,
         }
         require_finite({**numbers, **judgement.probabilities, **new.timings_ms, **(new.measured or {})}, "An inspection")
-        uid = new_uid()
+        uid = uid or new_uid()
         self._place(new.station, new.view)
         part_id = self._part(new.part, new.lot or "", generated=new.part_generated)
         values = {

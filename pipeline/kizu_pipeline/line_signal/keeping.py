@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -40,6 +41,7 @@ class SignalLog:
         self._reserve()
         self._last = self._reserved - _RESERVED
         self._waiting: deque[NewSignal] = deque(maxlen=_WAITING_MOST)
+        self._must_wait: Callable[[], bool] = bool
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closing = threading.Event()
@@ -56,6 +58,10 @@ class SignalLog:
             if number not in taken:
                 return number
 
+    def wait_while(self, holds: Callable[[], bool]) -> None:
+        """Write nothing while this holds: the inspections that the signals belong to are not in the records yet."""
+        self._must_wait = holds
+
     def put(self, signal: NewSignal) -> None:
         """Keep this soon. Of more than 20,000 that wait for a database the oldest are lost; the log has told of each."""
         with self._lock:
@@ -71,9 +77,9 @@ class SignalLog:
         while True:
             last_round = self._closing.is_set()
             try:
-                if self._reserved - self._last < _RESERVED // 2:
+                if not self._must_wait() and self._reserved - self._last < _RESERVED // 2:
                     self._reserve()
-                while self._write():
+                while not self._must_wait() and self._write():
                     pass
             except RecordsAway:
                 pass  # the line itself tells of it, and waits; what waits here is tried again

@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -84,6 +84,11 @@ class LineSignal:
         self._kept = SignalLog(records, self._station.id)
         self._exchange = Exchange(link, self._station.signal, self)
         self._exchange.start()
+
+    def spooled_while(self, holds: Callable[[], bool]) -> None:
+        """While this holds some inspections wait for the records, and what their parts were told waits with them."""
+        if self._kept is not None:
+            self._kept.wait_while(holds)
 
     def ready(self) -> None:
         """Model, records and source are there: from now on parts may come."""

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Final
@@ -22,11 +23,21 @@ __all__ = ["EVENTS", "LineState"]
 
 EVENTS: Final = (
     "quarantined", "late", "records_retried", "camera_connected", "camera_lost", "frames_frozen", "frames_unfit",
-    "frames_dropped", "intake_stopped", "pictures_not_kept", "views_missing", "receiver_away", "event_set_aside",
+    "frames_dropped", "intake_stopped", "pictures_not_kept", "spooled", "views_missing", "receiver_away", "event_set_aside",
 )  # fmt: skip
 """What is counted from the start, so that a first one shows as a step; stages may count others."""
 
 _LONGEST_TEXT: Final = 500
+
+
+@dataclass(frozen=True)
+class _Away:
+    """Records that do not answer somebody."""
+
+    since_s: float
+    """Monotonic."""
+    error: str
+    judging: bool
 
 
 class LineState:
@@ -53,7 +64,7 @@ class LineState:
         self._more_events: Callable[[], Mapping[str, int]] = dict
         self._queues: dict[str, Callable[[], Mapping[str, Queue]]] = {}
         self._hindrances: dict[str, Callable[[], str | None]] = {}
-        self._away: dict[object, tuple[float, str]] = {}
+        self._away: dict[object, _Away] = {}
         self._asking = 0
         self._disk: DiskGuard | None = None
         self._last_error: dict[str, Any] | None = None
@@ -102,11 +113,11 @@ class LineState:
         with self._lock:
             self._hindrances[name] = hindrance
 
-    def records_away(self, who: object, error: str) -> None:
-        """The database or the image store does not answer `who`, who goes on asking."""
+    def records_away(self, who: object, error: str, *, judging: bool = False) -> None:
+        """The database or the image store does not answer `who`, who goes on asking; the line judges meanwhile, or waits."""
         with self._lock:
-            since_s, _ = self._away.get(who, (time.monotonic(), ""))
-            self._away[who] = since_s, error[:_LONGEST_TEXT]
+            since_s = self._away[who].since_s if who in self._away else time.monotonic()
+            self._away[who] = _Away(since_s, error[:_LONGEST_TEXT], judging)
 
     def records_back(self, who: object) -> None:
         """They answer again, or `who` asks no more."""
@@ -172,7 +183,7 @@ class LineState:
                 reasons.append("the model is being loaded, or the source opened")
             if self._stop.is_set():
                 reasons.append("the service is to stop")
-            reasons += dict.fromkeys(f"the records are away: {error}" for _, error in self._away.values())
+            reasons += dict.fromkeys(f"the records are away: {one.error}" for one in self._away.values() if not one.judging)
             hindrances = list(self._hindrances.values())
         return reasons + [reason for hindrance in hindrances if (reason := hindrance()) is not None]
 
@@ -190,7 +201,7 @@ class LineState:
         now_s = time.monotonic()
         with self._lock:
             p50, p95, p99 = self._latencies.quantiles_s((0.5, 0.95, 0.99))
-            away_s = max((now_s - since_s for since_s, _ in self._away.values()), default=None)
+            away_s = max((now_s - one.since_s for one in self._away.values()), default=None)
             stopping = self._stop.is_set()
             return {
                 "state": "ended" if self._ended else "stopping" if stopping else self._name_of_state(dead, reasons),

@@ -14,6 +14,7 @@ from kizu_pipeline.patience import Patience
 from kizu_pipeline.publishing.station import Publishing
 from kizu_pipeline.settings import RuntimeSettings, StationSettings
 from kizu_pipeline.sources import Intake
+from kizu_pipeline.spool import Spool
 from kizu_pipeline.stages.attempts import Attempts
 from kizu_pipeline.stages.conveyor import Pulse
 from kizu_pipeline.stages.putting_away import PuttingAway
@@ -41,3 +42,10 @@ class Around:
     putting_away: PuttingAway
     attempts: Attempts
     views: PartViews
+    spool: Spool | None
+    """What the records cannot take for now; None where that is waited for."""
+
+    @property
+    def spooling(self) -> bool:
+        """Whether the records are not to be asked: they did not answer lately, or what waits for them goes first."""
+        return self.spool is not None and self.spool.active

@@ -11,13 +11,13 @@ from typing import Final
 
 import structlog
 
-from kizu_db.values import InspectionRecord
-from kizu_inspect.errors import ImageError
+from kizu_inspect.errors import ImageError, RecordsAway
 from kizu_pipeline.sources import Picture, Work
 from kizu_pipeline.stages.around import Around
 from kizu_pipeline.stages.attempts import MAX_ATTEMPTS
 from kizu_pipeline.stages.conveyor import Conveyor
 from kizu_pipeline.stages.items import Items, Loaded, Unreadable
+from kizu_pipeline.stages.putting_away import Row
 
 __all__ = ["Reader"]
 
@@ -69,29 +69,46 @@ class Reader:
 
     def _without_recorded(self, works: Sequence[Work]) -> list[Work]:
         """The work that has no row yet; what has one, from a run that was cut off, is only put away."""
-        uids, recorded = self._around.patience.kept(lambda: self._known(works))
+        recorded = self._looked_up([work.key for work in works])
         new = []
         for work in works:
-            uid = uids[work.key]
-            if uid is None:
+            if (row := recorded.get(work.key)) is None:
                 new.append(work)
                 self._around.views.expects(work)
                 continue
+            uid, error = row
             self.only_moved += work.key not in self._putting_away.stuck
-            record = recorded[work.key]
-            # A row without a picture is that of a file that could not be read.
-            error = record.error if record is not None and record.row.image_sha256 is None else None
             _log.info("recorded before; only put away", image=work.name, inspection=uid)
             self._putting_away.put_away(work, uid, error=error)
             self._attempts.done([work.key])
         return new
 
-    def _known(self, works: Sequence[Work]) -> tuple[dict[str, str | None], dict[str, InspectionRecord | None]]:
-        """By key the uid of each work's inspection, and the records of those that have one."""
-        keys = [work.key for work in works]  # which reads the files: not within a transaction
+    def _looked_up(self, keys: Sequence[str]) -> dict[str, Row]:
+        """The rows of those of these pieces of work that have one, by key.
+
+        While the records are away only those that are known without them: of what was recorded before and lies there still the
+        records will keep the first row.
+        """
+        around, spool = self._around, self._around.spool
+        if spool is None:
+            return around.patience.kept(lambda: self._recorded(keys))
+        if not spool.active:
+            try:
+                with around.state.asking_records():
+                    return self._recorded(keys)
+            except RecordsAway as error:
+                spool.refused(error)
+        return self._putting_away.known(keys) | spool.known(keys)
+
+    def _recorded(self, keys: Sequence[str]) -> dict[str, Row]:
         with self._around.records.unit(read_only=True) as unit:
             uids = unit.inspections.uids_of(self._intake.source, keys)
-            return {key: uids.get(key) for key in keys}, {key: unit.inspections.get(uid) for key, uid in uids.items()}
+            records = {key: unit.inspections.get(uid) for key, uid in uids.items()}
+        # A row without a picture is that of a file that could not be read.
+        return {
+            key: (uid, record.error if (record := records[key]) is not None and record.row.image_sha256 is None else None)
+            for key, uid in uids.items()
+        }
 
     def _batches(self, works: Sequence[Work], decoding: Executor) -> Iterator[Items]:
         """Loaded. What was in work when the program last ended is in work alone: the next end tells whose it was."""

@@ -13,21 +13,23 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from kizu_db.records import Unit
+from kizu_db.uid import new_uid
 from kizu_db.values import ExplanationState, NewInspection, RecipeRow
-from kizu_inspect.errors import AlreadyInspected
+from kizu_inspect.errors import AlreadyInspected, RecordsAway
 from kizu_inspect.results import Judgement, Verdict
 from kizu_pipeline.policy import drawn_for_audit, explanation_due, picture_may_go
 from kizu_pipeline.sources import Work
+from kizu_pipeline.spool import Batch
 from kizu_pipeline.stages.around import Around
 from kizu_pipeline.stages.conveyor import Conveyor
 from kizu_pipeline.stages.items import Items, JudgedItems, Loaded
-from kizu_pipeline.stages.part_state import Change
+from kizu_pipeline.stages.part_state import Change, JudgedPart
 
 if TYPE_CHECKING:
     from kizu_inspect.inspector import Inspector
     from kizu_inspect.judged import JudgedBatch
 
-__all__ = ["Recorder"]
+__all__ = ["Recorder", "record_spooled"]
 
 _log = structlog.get_logger("kizu.line")
 
@@ -109,7 +111,7 @@ class Recorder:
             for number, uid, new in zip(at, uids, news, strict=True)
             if number is not None and new.explanation_state is ExplanationState.PENDING
         }
-        if due and judged.batch is not None:
+        if due and judged.batch is not None and not self._around.spooling:  # else they are made once their rows are recorded
             self._let_explain((judged.batch, due))
         self._progress(self.done)
 
@@ -117,7 +119,9 @@ class Recorder:
         """Their pictures are in the image store now, or where the disk is nearly full their rows say that they are not."""
         pictures = {index: item.picture for index, item in enumerate(items) if isinstance(item, Loaded)}
         let_go: set[int] = set()
-        if self._around.state.drops_passed:
+        if (
+            self._around.state.drops_passed and not self._around.spooling
+        ):  # which lots are held is not known without the records
             held = self._around.patience.kept(self._held_lots)
             let_go = {index for index in pictures if picture_may_go(news[index], held)}
             self._around.state.count("pictures_not_kept", len(let_go))
@@ -147,19 +151,38 @@ class Recorder:
 
         Returns their uids, and them as they were recorded. `missing` are rows of views that did not come.
         """
-        views = self._around.views
+        around, spool = self._around, self._around.spool
 
         def add_all() -> tuple[list[str], list[NewInspection], Change]:
-            with self._around.records.unit() as unit:
+            with around.records.unit() as unit:
                 unit.inspections.expect(news)
-                timely = [self._around.signal.timely(new) for new in news]
-                uids = [self._add(unit, new) for new in timely]
-                change = views.after(list(zip(uids, timely, strict=True)), missing=missing)
-                for part in change.judged:
-                    self._around.publishing.add_part(unit, part)
+                timely = [around.signal.timely(new) for new in news]
+                uids = [_add(around, unit, new)[0] for new in timely]
+                change = around.views.after(list(zip(uids, timely, strict=True)), missing=missing)
+                _add_parts(around, unit, change.judged)
                 return uids, timely, change
 
-        return self._around.patience.kept(add_all)
+        def keep() -> tuple[list[str], list[NewInspection], Change] | None:
+            """In the spool; None where the records are to be asked."""
+            if spool is None or not spool.active:
+                return None
+            timely = [around.signal.timely(new) for new in news]
+            uids = [new_uid() for _ in timely]
+            change = around.views.after(list(zip(uids, timely, strict=True)), missing=missing)
+            if not spool.keep(Batch(tuple(uids), tuple(timely), change.judged)):
+                return None
+            around.state.count("spooled", len(uids))
+            return uids, timely, change
+
+        while spool is not None:
+            if (kept := around.patience.kept(keep)) is not None:
+                return kept
+            try:
+                with around.state.asking_records():
+                    return add_all()
+            except RecordsAway as error:
+                spool.refused(error)
+        return around.patience.kept(add_all)
 
     def _record_missing(self) -> None:
         """Rows for the views that did not come while their parts waited, and with them the verdicts of these parts."""
@@ -190,21 +213,6 @@ class Recorder:
             self._report(uid, new)
             self._around.state.missing(new)
         self._around.views.keep(change)
-
-    def _add(self, unit: Unit, new: NewInspection) -> str:
-        try:
-            uid = unit.inspections.add(new)
-        except AlreadyInspected:
-            # Another service took the same work meanwhile: the lock lies on a folder, not on a video or a copied station.
-            known = unit.inspections.uid_of(new.source, new.source_key)
-            if known is None:
-                raise
-            self._around.signal.never_ok(new.source_key, "recorded before, perhaps with another verdict")
-            return known
-        if new.image_sha256 is None and new.image_name != _NO_PICTURE:
-            unit.quarantine.add(uid, new.judgement.reason)
-        self._around.publishing.add(unit, uid, new)
-        return uid
 
     def _inspection(self, one: Loaded, judgement: Judgement, *, judge_ms: float) -> NewInspection:
         share = self._recipe.audit_share
@@ -255,3 +263,34 @@ class Recorder:
             score=judgement.score,
             image=new.image_name,
         )
+
+
+def record_spooled(around: Around, batch: Batch) -> None:
+    """Transaction 1 of a batch that waited in the spool: as it was decided then."""
+    with around.records.unit() as unit:
+        unit.inspections.expect(batch.news)
+        new = [_add(around, unit, new, uid=uid)[1] for uid, new in zip(batch.uids, batch.news, strict=True)]
+        if any(new):  # else it was recorded, and a kill came before it left the spool
+            _add_parts(around, unit, batch.parts)
+
+
+def _add(around: Around, unit: Unit, new: NewInspection, *, uid: str | None = None) -> tuple[str, bool]:
+    """A row and what goes with it; its uid, and whether it was not there."""
+    try:
+        uid = unit.inspections.add(new, uid=uid)
+    except AlreadyInspected:
+        # Another service took the same work meanwhile: the lock lies on a folder, not on a video or a copied station.
+        known = unit.inspections.uid_of(new.source, new.source_key)
+        if known is None:
+            raise
+        around.signal.never_ok(new.source_key, "recorded before, perhaps with another verdict")
+        return known, False
+    if new.image_sha256 is None and new.image_name != _NO_PICTURE:
+        unit.quarantine.add(uid, new.judgement.reason)
+    around.publishing.add(unit, uid, new)
+    return uid, True
+
+
+def _add_parts(around: Around, unit: Unit, parts: Sequence[JudgedPart]) -> None:
+    for part in parts:
+        around.publishing.add_part(unit, part)

@@ -1,0 +1,346 @@
+"""While the database is away the line goes on: results wait in the spool, and are recorded once, in order, when it is back."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy.engine import make_url
+
+from kizu_db import engine
+from kizu_db.migrations import upgrade
+from kizu_db.settings import DatabaseSettings
+from kizu_db.uid import new_uid
+from kizu_db.values import ExplanationState, NewInspection
+from kizu_inspect.errors import ConfigError, RecordError, RecordsAway
+from kizu_inspect.results import Judgement, Verdict
+from kizu_pipeline.observing.state import LineState
+from kizu_pipeline.publishing.settings import WebhookTarget
+from kizu_pipeline.spool import Batch, Spool
+from kizu_pipeline.stages.putting_away import PuttingAway
+from line_world import ALL_PASS, ALL_REJECT, LineWorld, names_in
+from plc_world import READY, Plc, running_plc
+from publish_world import Receiver
+from test_pipeline_away import hearing_that_they_are_away
+from test_pipeline_signal import line, wait_until
+
+
+@pytest.fixture(autouse=True)
+def _soon_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "WAIT_S", 0.2)  # how long SQLite waits for another writer before it says that it is locked
+
+
+@pytest.fixture
+def world(tmp_path: Path, line_bundle: Path) -> Iterator[LineWorld]:
+    with LineWorld(tmp_path, line_bundle) as made:
+        yield made
+
+
+@pytest.fixture
+def plc() -> Iterator[Plc]:
+    with running_plc() as running:
+        yield running
+
+
+@contextmanager
+def other_program(world: LineWorld) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(world.root / "kizu.db", isolation_level=None, timeout=20)) as other:
+        yield other
+
+
+@contextmanager
+def locked(world: LineWorld) -> Iterator[None]:
+    """Another program holds the database."""
+    with other_program(world) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+def drop(world: LineWorld, *numbers: int) -> None:
+    for number in numbers:
+        world.drop(f"P{number}.png", seed=number)
+        wait_until(lambda number=number: not (world.incoming / f"P{number}.png").exists())  # type: ignore[misc]
+
+
+def die(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def waiting(world: LineWorld) -> list[str]:
+    return [name for name in names_in(world.incoming) if not name.startswith(".")]
+
+
+def parts(world: LineWorld) -> list[str]:
+    return [record.row.part for record in world.inspections()]
+
+
+def spool_of(world: LineWorld) -> Path:
+    return world.images.path / ".spool" / "press-3.db"
+
+
+def waiting_in_spool(world: LineWorld) -> int:
+    """Rows; 0 before there is one."""
+    with closing(sqlite3.connect(spool_of(world), timeout=20)) as file:
+        if file.execute("SELECT count(*) FROM sqlite_master WHERE name = 'batch'").fetchone() == (0,):
+            return 0
+        return int(file.execute("SELECT coalesce(sum(rows), 0) FROM batch").fetchone()[0])
+
+
+def test_the_line_goes_on_and_everything_is_recorded_in_order(world: LineWorld) -> None:
+    with line(world, **ALL_REJECT, policy="flagged"):
+        drop(world, 0, 1)
+        wait_until(lambda: len(parts(world)) == 2)
+        with locked(world):
+            drop(world, 2, 3, 4)  # judged and put away
+            world.drop("P5.png", b"no picture")
+            wait_until(lambda: waiting(world) == [])
+            assert parts(world) == ["P0", "P1"]
+            released = datetime.now(UTC)
+        drop(world, 6)
+        wait_until(lambda: len(parts(world)) == 7)
+        wait_until(lambda: all(one.row.explanation_state is not ExplanationState.PENDING for one in world.inspections()))
+    assert parts(world) == [f"P{number}" for number in range(7)]
+    records = world.inspections()
+    assert [one.row.verdict for one in records] == [Verdict.REJECT] * 5 + [Verdict.ERROR, Verdict.REJECT]
+    assert [one.row.explanation_state is ExplanationState.DONE for one in records] == [True] * 5 + [False, True]
+    assert all(one.row.judged_at < released for one in records[:6])
+    assert waiting_in_spool(world) == 0
+    with world.records.unit(read_only=True) as unit:
+        assert [one.error for one in unit.quarantine.latest()] == [records[5].row.reason]
+
+
+def test_a_server_that_is_away_does_not_stop_the_line(
+    tmp_path: Path, line_bundle: Path, new_postgresql: Callable[[], DatabaseSettings], postgresql_server: str
+) -> None:
+    database = new_postgresql()
+    name = make_url(database.url).database
+    with (
+        LineWorld(tmp_path, line_bundle, database=database) as world,
+        closing(psycopg.connect(postgresql_server, autocommit=True)) as server,
+    ):
+        with line(world, **ALL_PASS):
+            drop(world, 0)
+            wait_until(lambda: parts(world) == ["P0"])
+            server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'.encode())
+            server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+            drop(world, 1, 2)
+            assert waiting_in_spool(world) == 2
+            server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'.encode())
+            wait_until(lambda: waiting_in_spool(world) == 0)
+            drop(world, 3)
+        assert parts(world) == ["P0", "P1", "P2", "P3"]
+
+
+def test_a_stop_leaves_them_to_the_next_start_which_records_them_first(world: LineWorld) -> None:
+    with other_program(world) as other:
+        with line(world, **ALL_PASS):
+            drop(world, 0)
+            wait_until(lambda: parts(world) == ["P0"])
+            other.execute("BEGIN IMMEDIATE")
+            drop(world, 1, 2)
+        assert parts(world) == ["P0"]
+        other.execute("ROLLBACK")
+    world.drop("P3.png", seed=3)
+    assert world.run(**ALL_PASS).files == 1
+    assert parts(world) == ["P0", "P1", "P2", "P3"]
+    assert len(names_in(world.done)) == 4
+
+
+def test_a_file_whose_row_waits_is_only_put_away(world: LineWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut_off() -> None:
+        with other_program(world) as other, line(world, **ALL_PASS):
+            drop(world, 0)
+            wait_until(lambda: parts(world) == ["P0"])
+            other.execute("BEGIN IMMEDIATE")
+            monkeypatch.setattr(PuttingAway, "put_away", die)
+            world.drop("P1.png", seed=1)
+            wait_until(lambda: spool_of(world).exists() and waiting_in_spool(world) == 1)
+
+    with pytest.raises(AssertionError, match="KeyboardInterrupt"):
+        cut_off()
+    monkeypatch.undo()
+    assert waiting(world) == ["P1.png"]
+    summary = world.run(**ALL_PASS)
+    assert (summary.files, summary.only_moved) == (0, 1)
+    assert (parts(world), names_in(world.done)) == (["P0", "P1"], ["P0.png", "P1.png"])
+
+
+def test_a_kill_between_records_and_spool_gives_no_row_and_no_event_twice(
+    world: LineWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    station = {"views": ("left", "right")}
+    source = world.folder(part_pattern="(?P<part>[^_]+)_(?P<view>.+)")
+    with Receiver() as receiver:
+        publish = WebhookTarget(kind="webhook", url=receiver.url)
+
+        def drop_part(number: int) -> None:
+            for view in ("left", "right"):
+                world.drop(f"P{number}_{view}.png", seed=number)
+            wait_until(lambda: waiting(world) == [])
+
+        def cut_off() -> None:
+            with line(world, **ALL_PASS, source=source, publish=publish, line=station):
+                drop_part(0)
+                receiver.wait(3)
+                with locked(world):
+                    drop_part(1)
+                    monkeypatch.setattr(Spool, "_drop", die)
+                receiver.wait(6)
+
+        with pytest.raises(AssertionError, match="KeyboardInterrupt"):
+            cut_off()
+        monkeypatch.undo()
+        assert waiting_in_spool(world) == 2
+        world.run(**ALL_PASS, source=source, publish=publish, line=station)
+        assert waiting_in_spool(world) == 0
+    first = {event["event_id"]: event["kind"] for event in receiver.events}  # one cut off before it was settled comes again
+    assert list(first.values()) == ["inspection", "inspection", "part"] * 2
+    assert parts(world) == ["P0", "P0", "P1", "P1"]
+
+
+def test_the_plc_hears_ok_meanwhile_and_the_records_say_so_later(world: LineWorld, plc: Plc) -> None:
+    with line(world, **ALL_PASS, line={"signal": plc.settings()}):
+        plc.until(lambda: plc.states and plc.states[-1][1] == READY)
+        with locked(world):
+            world.drop("P0.png")
+            plc.until(lambda: plc.codes() == [("P0", "OK")])
+            assert parts(world) == []
+        wait_until(lambda: any(one.signal for one in world.inspections()))
+    signal = world.only().signal
+    assert signal is not None
+    assert signal.sent == "OK"
+    assert signal.acknowledged_at is not None
+
+
+def test_a_part_of_several_views_is_judged_meanwhile_and_told_once(world: LineWorld, plc: Plc) -> None:
+    source = world.folder(part_pattern="(?P<part>[^_]+)_(?P<view>.+)")
+    with Receiver() as receiver:
+        publish = WebhookTarget(kind="webhook", url=receiver.url)
+        station = {"signal": plc.settings(), "views": ("left", "right")}
+        with line(world, **ALL_PASS, source=source, publish=publish, line=station):
+            plc.until(lambda: plc.states and plc.states[-1][1] == READY)
+            with locked(world):
+                for view in ("left", "right"):
+                    world.drop(f"P0_{view}.png")
+                plc.until(lambda: plc.codes() == [("P0", "OK")])
+                assert receiver.events == []
+            heard = receiver.wait(3)
+    assert [event["kind"] for event in heard] == ["inspection", "inspection", "part"]
+    assert {view["inspection"] for view in heard[2]["views"]} == {one.row.uid for one in world.inspections()}
+    assert len(world.inspections()) == 2
+
+
+def test_a_full_spool_waits(world: LineWorld) -> None:
+    with line(world, **ALL_PASS, max_batch=1, runtime={"spool_rows": 2}):
+        drop(world, 0)
+        wait_until(lambda: parts(world) == ["P0"])
+        with locked(world), hearing_that_they_are_away(lambda: None) as said:
+            drop(world, 1, 2)
+            world.drop("P3.png", seed=3)
+            wait_until(lambda: "records are away; waiting" in said)
+            assert waiting_in_spool(world) == 2
+            assert waiting(world) == ["P3.png"]
+        wait_until(lambda: len(parts(world)) == 4)
+    assert parts(world) == ["P0", "P1", "P2", "P3"]
+
+
+def test_a_database_that_was_replaced_gets_nothing(world: LineWorld) -> None:
+    def replace() -> None:
+        """Under the writer's lock, so that nothing of the old one is written meanwhile."""
+        for ending in (".db", ".db-wal", ".db-shm"):
+            if (world.root / f"kizu{ending}").exists():
+                (world.root / f"kizu{ending}").rename(world.root / f"lost{ending}")
+        upgrade(DatabaseSettings(url=f"sqlite:///{world.root / 'kizu.db'}"))
+
+    stop = threading.Event()
+
+    def work() -> None:
+        drop(world, 0)
+        wait_until(lambda: parts(world) == ["P0"])
+        with locked(world):
+            drop(world, 1)
+            replace()
+        stop.wait(20)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    with pytest.raises(RecordError, match="is not the one that this program opened"):
+        world.run(**ALL_PASS, once=False, stop=stop)
+    stop.set()
+    thread.join()
+    assert waiting_in_spool(world) == 1
+    with closing(sqlite3.connect(world.root / "kizu.db")) as other:
+        assert other.execute("SELECT count(*) FROM inspection").fetchone() == (0,)
+
+
+STATE = LineState("x", stop=threading.Event())
+
+
+def batch(*keys: str) -> Batch:
+    now = datetime.now(UTC)
+    news = tuple(
+        NewInspection(
+            source="folder:x", source_key=key, station="x", part=key, captured_at=now, judged_at=now, image_name=f"{key}.png",
+            judgement=Judgement(Verdict.PASS, "good", {"good": 0.75, "부품": 0.25}, predicted="good", score=0.25),
+            image_sha256="ab" * 32, timings_ms={"judge": 1.5}, measured={"level": 3.0}, lot="L1", view="left",
+        )
+        for key in keys
+    )  # fmt: skip
+    return Batch(tuple(new_uid() for _ in news), news, ())
+
+
+def opened(tmp_path: Path, **changes: Any) -> Spool:
+    return Spool(tmp_path / "s" / "x.db", **{"database": "sqlite:///a.db", "most_rows": 10, "state": STATE, **changes})
+
+
+def test_what_is_kept_comes_back_as_it_was_until_it_is_recorded(tmp_path: Path) -> None:
+    spool, first, second = opened(tmp_path), batch("a", "b"), batch("c")
+    assert not spool.keep(first)  # the database is there
+    assert not (tmp_path / "s").exists()
+    spool.refused(RecordsAway("gone"))
+    assert spool.keep(first)
+    assert spool.keep(second)
+    spool.close()
+    spool = opened(tmp_path)
+    assert spool.active
+    assert spool.known(["a", "c", "z"]) == {"a": (first.uids[0], None), "c": (second.uids[0], None)}
+    came: list[Batch] = []
+
+    def add(one: Batch) -> None:
+        came.append(one)
+        if len(came) == 2:
+            raise RecordsAway("gone again")
+
+    with pytest.raises(RecordsAway):
+        spool.record(add)
+    assert spool.record(came.append) == 1
+    assert came == [first, second, second]
+    assert not spool.active
+    assert spool.known(["a"]) == {}
+    spool.close()
+
+
+def test_a_spool_for_another_database_is_refused(tmp_path: Path) -> None:
+    spool = opened(tmp_path)
+    spool.refused(RecordsAway("gone"))
+    spool.keep(batch("a"))
+    spool.close()
+    with pytest.raises(ConfigError, match=r"holds 1 results for another database: found sqlite:///a\.db; expected sqlite:///b"):
+        opened(tmp_path, database="sqlite:///b.db")
+    opened(tmp_path).record(lambda _: None)
+    opened(tmp_path, database="sqlite:///b.db").close()
+
+
+def test_a_broken_spool_is_said_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "x.db").write_bytes(b"not a database" * 1000)
+    with pytest.raises(RecordError, match=r"The spool .*x\.db cannot be used: found file is not a database"):
+        opened(tmp_path)
