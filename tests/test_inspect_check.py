@@ -215,7 +215,7 @@ def test_a_thumbnail_has_its_boxes_and_its_masks_outline(tmp_path: Path) -> None
     marks = np.zeros((336, 672), np.uint8)
     marks[200:280, 400:600] = 255
     (tmp_path / "m.png").write_bytes(encode_png(marks))
-    drawn = thumbnail(Sample(tmp_path / "a.png", "dent", "", "", ((40, 80, 200, 160, "dent"),), tmp_path / "m.png"))
+    drawn = thumbnail(Sample(tmp_path / "a.png", "dent", "", "", ((40, 80, 200, 160, "dent"),), tmp_path / "m.png"), None)
     assert drawn is not None
     assert drawn.shape == (84, 168, 3)
     ys, xs = np.nonzero((drawn != 100).any(axis=2) & (np.arange(168) < 80))

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from kizu_inspect.errors import ImageError
-from kizu_pipeline.camera_settings import Bits
-from kizu_pipeline.sources.pixels import FORMATS, pixels_of, to_8_bits
+from kizu_inspect.picture.depth import to_8_bits
+from kizu_inspect.recipe import Bits
+from kizu_pipeline.sources.pixels import FORMATS, pixels_of
 
 CODES = {one.name: code for code, one in FORMATS.items()}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from kizu_db.uid import new_uid
 from kizu_db.values import ExplanationState, NewInspection
 from kizu_inspect.errors import ConfigError, RecordError, RecordsAway
 from kizu_inspect.results import Judgement, Verdict
+from kizu_pipeline.explaining import ExplanationStep
 from kizu_pipeline.observing.state import LineState
 from kizu_pipeline.publishing.settings import WebhookTarget
 from kizu_pipeline.spool import Batch, Spool
@@ -238,6 +239,23 @@ def test_a_part_of_several_views_is_judged_meanwhile_and_told_once(world: LineWo
     assert len(world.inspections()) == 2
 
 
+def test_a_database_that_goes_while_maps_are_recorded_ends_nothing(world: LineWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk: what is read is there, and what is written is refused."""
+    refused = [RecordsAway("disk is full")] * 2
+
+    def store(self: ExplanationStep, outcomes: Mapping[str, Any]) -> None:
+        if refused:
+            raise refused.pop()
+        stored(self, outcomes)
+
+    stored = ExplanationStep._store
+    monkeypatch.setattr(ExplanationStep, "_store", store)
+    with line(world, **ALL_REJECT, policy="flagged"):
+        drop(world, 0, 1)
+        wait_until(lambda: [one.row.explanation_state for one in world.inspections()] == [ExplanationState.DONE] * 2)
+    assert refused == []
+
+
 def test_a_full_spool_waits(world: LineWorld) -> None:
     with line(world, **ALL_PASS, max_batch=1, runtime={"spool_rows": 2}):
         drop(world, 0)
@@ -298,7 +316,9 @@ def batch(*keys: str) -> Batch:
 
 
 def opened(tmp_path: Path, **changes: Any) -> Spool:
-    return Spool(tmp_path / "s" / "x.db", **{"database": "sqlite:///a.db", "most_rows": 10, "state": STATE, **changes})
+    return Spool(
+        tmp_path / "s" / "x.db", **{"station": "x", "database": "sqlite:///a.db", "most_rows": 10, "state": STATE, **changes}
+    )
 
 
 def test_what_is_kept_comes_back_as_it_was_until_it_is_recorded(tmp_path: Path) -> None:

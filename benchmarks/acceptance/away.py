@@ -11,8 +11,8 @@ Run it as root: the disks are real file systems (tmpfs) of 16 MB, filled to the 
     done-full          the disk of the folder `done` is full
 
 Prints one JSON line a case. Exits 1 where a file has no row or two, a row is an ERROR, the rows' order is not that of arrival,
-a file is left or lost, the line did not go on by itself (while a database is away: did not go on judging), or its exit code
-is not 0.
+a file is left or lost, the line did not go on by itself (while a database does not answer: did not go on judging), or its exit
+code is not 0.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ DISK_MB = 16
 UNDISTURBED = 15
 """So many files are judged before anything is taken away, and so many come at least after it is back."""
 RECOVERED_WITHIN_S = 90.0
-_JUDGES_ON = ("sqlite", "postgresql", "database")
+_JUDGES_ON = ("sqlite", "postgresql")
 _SAYS_AWAY = ("records are away; waiting", "records are away; results are kept in the spool", "recorded but not put away")
 Act = Callable[[], object]
 Fault = tuple[Line, Act, Act]

@@ -45,7 +45,7 @@ def stored_image(room: Room, record: InspectionRecord) -> ImageRGB | None:
     Raises RecordError where the file is missing or changed, ImageError where it does not decode.
     """
     data = _data(room, record)
-    return None if data is None else decode_image(data, max_megapixels=_limit(record))
+    return None if data is None else _decoded(record, data)
 
 
 def photo(room: Room, record: InspectionRecord) -> Picture | None:
@@ -61,7 +61,7 @@ def photo(room: Room, record: InspectionRecord) -> Picture | None:
     # 8 bits, grey or RGB: byte 24 is a PNG's bit depth, byte 25 its colour type. Others are converted before judging.
     if data.startswith(b"\x89PNG\r\n\x1a\n") and data[24:26] in (b"\x08\x00", b"\x08\x02"):
         return Picture(data, "image/png")
-    return Picture(encode_png(decode_image(data, max_megapixels=_limit(record))), "image/png")
+    return Picture(encode_png(_decoded(record, data)), "image/png")
 
 
 def thumbnail(room: Room, record: InspectionRecord) -> Picture | None:
@@ -107,7 +107,9 @@ def _data(room: Room, record: InspectionRecord) -> bytes | None:
     return None if sha256 is None else room.images.get(sha256)
 
 
-def _limit(record: InspectionRecord) -> float:
-    """Megapixels that this picture may have: what its own recipe allowed."""
-    limit = record.recipe.content.get("max_megapixels") if record.recipe is not None else None
-    return float(limit) if isinstance(limit, int | float) else 100.0
+def _decoded(record: InspectionRecord, data: bytes) -> ImageRGB:
+    """As its own recipe had it read."""
+    content = record.recipe.content if record.recipe is not None else {}
+    limit = content.get("max_megapixels")
+    most = float(limit) if isinstance(limit, int | float) else 100.0
+    return decode_image(data, max_megapixels=most, bits=content.get("bits"))

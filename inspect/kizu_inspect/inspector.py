@@ -70,6 +70,14 @@ class Inspector:
                 "recipe.classes names what is no defect class of the bundle", found=", ".join(unknown),
                 expected=f"some of {', '.join(defects)}", next_step="Mend recipe.classes.",
             )  # fmt: skip
+        trained = bundle.spec.input.bits
+        if None not in (recipe.bits, trained) and recipe.bits != trained:
+            raise ConfigError(
+                "recipe.bits is not the bit depth that the bundle was trained with", found=recipe.bits, expected=trained,
+                next_step="Leave recipe.bits out, or train on pictures of that camera.",
+            )  # fmt: skip
+        self.bits = recipe.bits or trained
+        """How many bits of a 16-bit value are filled; None: 16."""
         self.gates = recipe.gates.over(bundle.spec.gates)
         """What a picture must measure to be judged."""
         self._several = bundle.spec.architecture.head.labels == "several"
@@ -77,7 +85,9 @@ class Inspector:
         self._compares = bundle.spec.input.profile == "reference"
         self._references = None
         if recipe.reference is not None and self._compares:
-            self._references = References(recipe.reference, bundle.spec.input.alignment, max_megapixels=recipe.max_megapixels)
+            self._references = References(
+                recipe.reference, bundle.spec.input.alignment, max_megapixels=recipe.max_megapixels, bits=self.bits
+            )
         self._max_batch = max_batch
         self._parallel = parallel
         self._device = device

@@ -14,8 +14,19 @@ from kizu_inspect.gates import MEASURES, Limits
 from kizu_inspect.settings import Settings
 
 __all__ = [
-    "UNGATED", "Alignment", "AlignmentSettings", "ClassRule", "Device", "ExplanationSettings", "GateSettings", "Masked",
-    "Recipe", "ReferenceSettings", "Refine", "Target",
+    "UNGATED",
+    "Alignment",
+    "AlignmentSettings",
+    "Bits",
+    "ClassRule",
+    "Device",
+    "ExplanationSettings",
+    "GateSettings",
+    "Masked",
+    "Recipe",
+    "ReferenceSettings",
+    "Refine",
+    "Target",
 ]  # fmt: skip
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -23,6 +34,9 @@ Target = Literal["class", "margin"]
 Masked = Literal["neutral", "black"]
 Refine = Literal["none", "pixels"]
 Alignment = Literal["none", "translation", "homography"]
+
+Bits = Literal[8, 10, 12, 14, 16]
+"""How many bits of a 16-bit value are filled, from the lowest."""
 
 
 class ExplanationSettings(Settings):
@@ -227,6 +241,11 @@ class Recipe(Settings):
     max_megapixels: float = Field(
         default=100.0, gt=0, le=1000, title="Largest picture",
         description="A picture with more pixels than this (in millions) is not decoded but quarantined.",
+    )  # fmt: skip
+    bits: Bits | None = Field(
+        default=None, title="Bits",
+        description="How many bits of a 16-bit value the camera fills, from the lowest: 12 where white is 4095; 16 also where "
+        "it shifts its values up. Default: what the bundle was trained with, else 16.",
     )  # fmt: skip
 
     @field_validator("region_of_interest")

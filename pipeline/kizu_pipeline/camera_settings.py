@@ -6,11 +6,10 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from kizu_inspect.recipe import Bits
 from kizu_inspect.settings import Settings
 
-__all__ = ["Bits", "CameraSource", "GenicamSource", "LiveSource"]
-
-Bits = Literal[8, 10, 12, 14, 16]
+__all__ = ["CameraSource", "GenicamSource", "LiveSource"]
 
 
 class LiveSource(Settings):

@@ -119,14 +119,18 @@ class ExplanationStep:
             del due.uids[index]
         if not due.uids:
             self._due.popleft()
+        return self._recorded(dict(zip(some.values(), outcomes, strict=True)))
+
+    def _recorded(self, outcomes: Mapping[str, Outcome]) -> tuple[int, int]:
+        """How many explanations, and how many failures; none where the records are away: they are pending, and made later."""
         try:
-            stored = self._record(dict(zip(some.values(), outcomes, strict=True)))
+            made = self._record(outcomes)
         except RecordsAway as error:
             if self._spool is None:
                 raise
             self._spool.refused(error)
             return 0, 0
-        return stored, len(some) - stored
+        return made, len(outcomes) - made
 
     def let_go(self) -> None:
         """What a verdict has left is not kept any longer: its maps are pending, and made from the stored pictures."""
@@ -156,8 +160,7 @@ class ExplanationStep:
             return 0, 0
         self._refused = None
         self._patience.state.records_back(self)
-        made = self._record(outcomes)
-        return made, len(outcomes) - made
+        return self._recorded(outcomes)
 
     def must_wait(self) -> bool:
         """Whether pending maps cannot be had for now. Raises RecordsAway where that is so for too long."""
@@ -202,7 +205,8 @@ class ExplanationStep:
                 if sha256 is None:
                     raise RecordError("the record names no picture")
                 data = self._image_store.get(sha256)
-                images[uid] = self._decode(data, max_megapixels=record.recipe_then.max_megapixels)
+                then = record.recipe_then
+                images[uid] = self._decode(data, max_megapixels=then.max_megapixels, bits=then.bits)
             except RecordsAway:
                 raise
             except (RecordError, ImageError) as error:

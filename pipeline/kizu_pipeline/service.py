@@ -117,14 +117,17 @@ def _run(
     with (
         DecoderPool(runtime.decoders, memory_mb=memory_mb) as decoders,
         open_signal(station, records) as signal,
-        observer.watching(open_intake(station, runtime, once=once, stop=stop, triggers=signal.triggers)) as intake,
+        observer.watching(
+            open_intake(station, runtime, once=once, stop=stop, bits=inspector.bits, triggers=signal.triggers)
+        ) as intake,
         open_publishing(station, records, once=once, stop=stop, state=observer.state) as publishing,
         open_spool(station.id, runtime, records, image_store, observer.state) as spool,
     ):
         with records.unit() as unit:
             by = f"station {station.id}"
             unit.models.register(inspector.model, by=by)
-            recipe_row = unit.recipes.register(station.id, recipe.model_dump(mode="json"), inspector.model.hash, by=by)
+            told = recipe.model_copy(update={"bits": inspector.bits})  # by which its pictures are shown and explained later
+            recipe_row = unit.recipes.register(station.id, told.model_dump(mode="json"), inspector.model.hash, by=by)
         # The network and all that is loaded by now stay: looked through by each full collection they would hold up the line.
         gc.collect()
         gc.freeze()

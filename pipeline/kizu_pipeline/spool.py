@@ -60,13 +60,14 @@ class Spool:
     adds, one records; others may ask.
     """
 
-    def __init__(self, path: Path, *, database: str, most_rows: int, state: LineState) -> None:
+    def __init__(self, path: Path, *, station: str, database: str, most_rows: int, state: LineState) -> None:
         """Opens the file where there is one; else it is made when it is needed. `database` is what its rows are for, without
         password; `state` is told while that is away.
 
         Raises ConfigError where it holds rows for another one, RecordError where it cannot be used.
         """
         self._path = path
+        self._station = station
         self._database = database
         self._most_rows = most_rows
         self._state = state
@@ -177,7 +178,7 @@ class Spool:
                 rows = self.record(add)
                 if not rows:
                     with records.unit() as unit:
-                        unit.inspections.latest(limit=1)
+                        unit.signals.reserve(self._station, 0)  # a write that changes nothing: a full disk can be read
             except RecordsAway:
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
                 continue
@@ -240,6 +241,7 @@ def open_spool(
     """The station's spool, beside the pictures that its rows name. Raises as `Spool` does."""
     spool = Spool(
         image_store.path / ".spool" / f"{quote(station, safe='')}.db",
+        station=station,
         database=records.shown,
         most_rows=runtime.spool_rows,
         state=state,

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from kizu.console import JsonOption, progress_bar, screen, write_json, write_text
+from kizu.console import BitsOption, JsonOption, bit_depth, progress_bar, screen, write_json, write_text
 from kizu_inspect.errors import ConfigError
 from kizu_inspect.labelled.findings import refuse
 from kizu_inspect.labelled.readers import EXPECTED, Splits, read_samples
@@ -35,6 +35,7 @@ def check_command(
     group_pattern: GroupOption = None,
     promise: Annotated[float, typer.Option(help="Miss rate that the set should promise.", min=0.0001, max=0.9999)] = 0.05,
     seed: Annotated[int, typer.Option(help="Of the split, where pictures have none; training's default is 0.", min=0)] = 0,
+    bits: BitsOption = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with the pictures to this file.")] = None,
     json: JsonOption = None,
 ) -> None:
@@ -44,7 +45,7 @@ def check_command(
 
     with progress_bar("Looking", None) as bar:
         checked = check_set(
-            data, good=good, group_pattern=group_pattern, seed=seed, promise=promise,
+            data, good=good, group_pattern=group_pattern, seed=seed, promise=promise, bits=bit_depth(bits),
             progress=lambda done, count: bar.update(bar.task_ids[0], completed=done, total=count),
         )  # fmt: skip
     if html is not None:

@@ -77,7 +77,7 @@ def inspect_command(
         names, pictures = [], []
         for path in images[start : start + 16]:
             try:
-                pictures.append(decode_image(path.read_bytes()))
+                pictures.append(decode_image(path.read_bytes(), bits=inspector.bits))
                 names.append(path)
             except OSError as error:
                 raise SourceError(f"picture {path} cannot be opened", found=str(error.strerror)) from None

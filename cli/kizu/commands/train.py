@@ -11,7 +11,7 @@ from rich.console import Console
 
 from kizu.candidates import COMPARED, backbones_for, input_size, settings_of
 from kizu.commands.calibrate import trade_off_table
-from kizu.console import JsonOption, progress_bar, screen, write_json
+from kizu.console import BitsOption, JsonOption, bit_depth, progress_bar, screen, write_json
 from kizu_inspect.errors import ConfigError
 
 __all__ = ["train_command"]
@@ -104,6 +104,7 @@ def train_command(
     group_pattern: Annotated[
         str | None, typer.Option(help="Regular expression for a picture's group, found in its file name.")
     ] = None,
+    bits: BitsOption = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     json: JsonOption = None,
@@ -118,10 +119,11 @@ def train_command(
     from kizu_inspect.training.train import train
 
     backbones = backbones_for(backbone or (), compare=compare)
+    depth = bit_depth(bits)
     labelled = read_labelled(data, good=good, group_pattern=group_pattern, seed=seed)
     profiles: tuple[str, ...] = tuple(dict.fromkeys(profile or ["auto"]))
     if "auto" in profiles:
-        profiles = likely_profiles(labelled, tiled=tile is not None)
+        profiles = likely_profiles(labelled, tiled=tile is not None, bits=depth)
     several = len(backbones) * len(profiles) > 1
     if json is not None and not several:
         raise ConfigError(
@@ -136,6 +138,7 @@ def train_command(
             "height_px": height,
             "width_px": width,
             "tiling": tiling,
+            "bits": depth,
             "alignment": {"kind": alignment, "least_correlation": least_correlation},
         },
         "architecture": {

@@ -16,7 +16,7 @@ from kizu_inspect.picture.decoding import decode_image
 from kizu_inspect.picture.heatmap import colour_legend, overlay
 from kizu_inspect.results import Explanation, ImageRGB, Region
 
-__all__ = ["draw_part_block", "part_texts"]
+__all__ = ["draw_part_block", "part_texts", "picture_of"]
 
 FRAME_MM: Final = (87.0, 50.0)
 COLUMN_MM: Final = (15.0, 108.0)
@@ -46,7 +46,7 @@ def part_texts(record: InspectionRecord, zone: ZoneInfo) -> Iterator[str]:
 
 def draw_part_block(sheet: Sheet, record: InspectionRecord, images: ImageStore, zone: ZoneInfo, *, number: int) -> None:
     """Draws the block at the current place, on a new page where it would not fit on this one."""
-    image = _load(record, images)
+    image = picture_of(record, images)
     pictures_mm = FRAME_MM[1] if isinstance(image, str) else min(FRAME_MM[1], FRAME_MM[0] * image.shape[0] / image.shape[1])
     lists_mm = 6 + 4.6 * max(min(len(record.probabilities), PROBABILITIES_SHOWN + 1), _region_lines(record))
     reviews_mm = 6 + sum(sheet.paragraph_height(_review_line(r, zone), 8.5, width=180) for r in record.reviews)
@@ -66,13 +66,14 @@ def draw_part_block(sheet: Sheet, record: InspectionRecord, images: ImageStore, 
     _reviews(sheet, record, zone)
 
 
-def _load(record: InspectionRecord, images: ImageStore) -> ImageRGB | str:
+def picture_of(record: InspectionRecord, images: ImageStore) -> ImageRGB | str:
     """The picture, or why there is none."""
     sha256 = record.row.kept_image
     if sha256 is None:
         return "No picture was kept."
+    bits = None if record.recipe is None else record.recipe.content.get("bits")
     try:
-        return decode_image(images.get(sha256), max_megapixels=1000)
+        return decode_image(images.get(sha256), max_megapixels=1000, bits=bits)
     except ImageError as error:
         return f"The picture cannot be shown: {error}"
     except RecordError:

@@ -35,8 +35,9 @@ def write_contact_sheet(
     """Draws up to eight defective samples, the classes in turn, each with its truth and the map of every method, as PNG."""
     options = options or ExplanationSettings()
     chosen = _in_turn([sample for sample in samples if sample.label != bundle.spec.good])[:ROWS]
-    pictures = [read_picture(sample.path) for sample in chosen]
-    beside = [None if sample.reference is None else read_picture(sample.reference) for sample in chosen]
+    bits = bundle.spec.input.bits
+    pictures = [read_picture(sample.path, bits=bits) for sample in chosen]
+    beside = [None if sample.reference is None else read_picture(sample.reference, bits=bits) for sample in chosen]
     figure = Figure(figsize=(1.9 * (len(methods) + 2), 2.05 * max(1, len(chosen))), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(max(1, len(chosen)), len(methods) + 2, squeeze=False)

@@ -138,10 +138,11 @@ def evaluate(
     asked: list[tuple[Forward, int, int]] = []
     with_truth = 0
     masked = any(sample.mask is not None for sample in samples)
+    bits = bundle.spec.input.bits
     for start in range(0, len(samples), max_batch):
         some = samples[start : start + max_batch]
-        pictures = [read_picture(sample.path) for sample in some]
-        beside = [None if sample.reference is None else read_picture(sample.reference) for sample in some]
+        pictures = [read_picture(sample.path, bits=bits) for sample in some]
+        beside = [None if sample.reference is None else read_picture(sample.reference, bits=bits) for sample in some]
         batch = judge.judge(pictures, references=beside)
         judgements += batch.judgements
         faults += [judge.fault_of(picture) for picture in pictures]

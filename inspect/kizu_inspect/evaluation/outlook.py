@@ -21,7 +21,9 @@ def seconds_for(
 ) -> dict[str, float]:
     """Seconds that the maps of all `samples` would take by method, from one map each; methods that do not fit are left out."""
     sample = samples[len(samples) // 2]
-    picture, reference = read_picture(sample.path), None if sample.reference is None else read_picture(sample.reference)
+    bits = bundle.spec.input.bits
+    picture = read_picture(sample.path, bits=bits)
+    reference = None if sample.reference is None else read_picture(sample.reference, bits=bits)
     taken: dict[str, float] = {}
     for method in methods:
         try:

@@ -10,13 +10,14 @@ import numpy.typing as npt
 from kizu_inspect.errors import DataError, ImageError
 from kizu_inspect.labelled.samples import Sample
 from kizu_inspect.picture.decoding import decode_image
+from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.picture.reference import Grey, align, grey_of
-from kizu_inspect.recipe import AlignmentSettings
+from kizu_inspect.recipe import Bits
 
 __all__ = ["read_picture", "read_reference"]
 
 
-def read_reference(sample: Sample, picture: npt.NDArray[np.uint8], alignment: AlignmentSettings) -> Grey:
+def read_reference(sample: Sample, picture: npt.NDArray[np.uint8], inputs: InputSettings) -> Grey:
     """The sample's reference (H, W), laid over its picture (H, W, 3). Raises DataError."""
     if sample.reference is None:
         raise DataError(
@@ -24,15 +25,15 @@ def read_reference(sample: Sample, picture: npt.NDArray[np.uint8], alignment: Al
             next_step="Name one in the manifest, or train with another profile.",
         )  # fmt: skip
     try:
-        return align(picture, grey_of(read_picture(sample.reference)), alignment).reference
+        return align(picture, grey_of(read_picture(sample.reference, bits=inputs.bits)), inputs.alignment).reference
     except ImageError as error:
         raise DataError(f"picture {sample.path} cannot be compared with {sample.reference}", found=str(error)) from None
 
 
-def read_picture(path: Path) -> npt.NDArray[np.uint8]:
-    """The picture in the file, (H, W, 3) RGB. Raises DataError."""
+def read_picture(path: Path, *, bits: Bits | None = None) -> npt.NDArray[np.uint8]:
+    """The picture in the file, (H, W, 3) RGB; `bits` as of `decode_image`. Raises DataError."""
     try:
-        return decode_image(path.read_bytes())
+        return decode_image(path.read_bytes(), bits=bits)
     except (OSError, ImageError) as error:
         raise DataError(
             f"picture {path} cannot be read", found=str(error), expected="a picture",

@@ -16,9 +16,11 @@ import simplejpeg
 from PIL import Image, MpoImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from kizu_inspect.errors import ImageError
+from kizu_inspect.picture.depth import to_8_bits
+from kizu_inspect.recipe import Bits
 from kizu_inspect.results import ImageRGB
 
-__all__ = ["decode_image", "picture_size"]
+__all__ = ["decode_image", "deep_values", "picture_size"]
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit; ours is checked from the header, before any pixel
@@ -28,6 +30,7 @@ UNTOLD: Final = {2: "fax data", 3: "fax data", 4: "fax data", 6: "old JPEG data"
 """TIFF compressions whose decoder goes on over damage without a word."""
 ADAM7: Final = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """The passes of an interlaced PNG: first column, first row, and the steps between them."""
+PNG_START: Final = b"\x89PNG\r\n\x1a\n"
 PNG_STEP: Final = 1 << 20
 BMP_HEADERS: Final = 26
 SMALLER_COPY_OR_MASK, WHITE_IS_0 = 1 | 4, 0
@@ -43,17 +46,17 @@ TURNED_BACK: Final = {
 """By TIFF's orientation: what undoes the turn that Pillow makes for it."""
 
 
-def decode_image(data: bytes, *, max_megapixels: float = 100.0) -> ImageRGB:
+def decode_image(data: bytes, *, max_megapixels: float = 100.0, bits: Bits | None = None) -> ImageRGB:
     """The picture in `data`: (H, W, 3) uint8 RGB.
 
-    PNG, JPEG, BMP and TIFF; grey, palette and deeper pictures become 8-bit RGB (grey of 10 to 16 bits by its whole range, of
-    colour the upper byte; white as 0 is turned round), transparent pixels are laid over black. The header is read before any
-    pixel, so that an oversized picture costs nothing. The orientation of EXIF and TIFF is ignored: boxes and masks speak of the
-    sensor's pixels.
+    PNG, JPEG, BMP and TIFF; grey, palette and deeper pictures become 8-bit RGB (by their whole range, which of 16-bit values
+    `bits` tells, where not all are filled; white as 0 is turned round), transparent pixels are laid over black. The header is
+    read before any pixel, so that an oversized picture costs nothing. The orientation of EXIF and TIFF is ignored: boxes and
+    masks speak of the sensor's pixels.
 
     Raises ImageError: empty, not a picture, truncated, damaged as far as the format can tell (what a decoder merely warns of
     is an error; PNG carries a check sum, BMP, JPEG and TIFF do not), of several pictures, of a compression
-    whose decoder does not tell damage (fax and JPEG in TIFF), or too large.
+    whose decoder does not tell damage (fax and JPEG in TIFF), too large, or with values beyond `bits`.
     """
     if not data:
         raise ImageError("picture is empty", found="0 bytes", expected="a PNG, JPEG, BMP or TIFF file")
@@ -78,11 +81,13 @@ def decode_image(data: bytes, *, max_megapixels: float = 100.0) -> ImageRGB:
                 picture.load()
                 if picture.format == "PNG" and not _has_last_row(picture):
                     _check_png(data)
-                pixels = _to_rgb8(picture)
+                if bits not in (None, 16) and _is_deep_colour(data, picture):
+                    return _deep_colour(data, bits)
+                pixels = _to_rgb8(picture, bits)
                 return pixels if turn_back is None else np.asarray(Image.fromarray(pixels).transpose(turn_back))
     except UnidentifiedImageError:
         if data[:4] in (b"II*\0", b"MM\0*"):  # Pillow knows no TIFF with three 16-bit channels; OpenCV does
-            return _decode_deep_tiff(data, max_megapixels)
+            return _decode_deep_tiff(data, max_megapixels, bits)
         start = data[:8].hex(" ")
         raise ImageError(
             "not a picture", found=f"a file beginning with bytes {start}", expected="PNG, JPEG, BMP or TIFF"
@@ -190,7 +195,7 @@ def _decode_jpeg(data: bytes, picture: Image.Image) -> ImageRGB:
     if picture.mode in ("RGB", "L"):
         return np.asarray(simplejpeg.decode_jpeg(data, "RGB", strict=True))
     simplejpeg.decode_jpeg(data, "CMYK", strict=True)
-    return _to_rgb8(picture)
+    return _to_rgb8(picture, None)
 
 
 def _check_size(width_px: int, height_px: int, max_megapixels: float) -> None:
@@ -204,7 +209,7 @@ def _check_size(width_px: int, height_px: int, max_megapixels: float) -> None:
         )
 
 
-def _to_rgb8(picture: Image.Image) -> ImageRGB:
+def _to_rgb8(picture: Image.Image, bits: Bits | None) -> ImageRGB:
     if picture.mode in ("I", "F"):
         raise ImageError(
             "pixel values have no known range",
@@ -212,12 +217,13 @@ def _to_rgb8(picture: Image.Image) -> ImageRGB:
             expected="8 or 16 bits",
         )
     if picture.mode.startswith("I;16"):
-        values, most = np.asarray(picture).astype(np.float64), 65535
+        values, most, turned = np.asarray(picture).astype(np.uint16), 65535, False
         if isinstance(picture, TiffImagePlugin.TiffImageFile):
             most = 2 ** int(picture.tag_v2.get(BITS, (16,))[0]) - 1
-            if picture.tag_v2.get(PHOTOMETRIC) == WHITE_IS_0:
-                values = most - values
-        return _grey_to_rgb(np.rint(values * (255 / most)).astype(np.uint8))
+            turned = picture.tag_v2.get(PHOTOMETRIC) == WHITE_IS_0
+        whole = most == 65535
+        grey = to_8_bits(values, bits=bits or 16) if whole else np.rint(values * (255 / most)).astype(np.uint8)
+        return _grey_to_rgb(255 - grey if turned else grey)
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         with_alpha = picture.convert("RGBA")
         if not np.asarray(with_alpha)[:, :, 3].any():
@@ -234,7 +240,7 @@ def _grey_to_rgb(grey: npt.NDArray[np.uint8]) -> ImageRGB:
     return np.repeat(grey[:, :, None], 3, axis=2)
 
 
-def _decode_deep_tiff(data: bytes, max_megapixels: float) -> ImageRGB:
+def _decode_deep_tiff(data: bytes, max_megapixels: float, bits: Bits | None) -> ImageRGB:
     broken = ImageError("picture is truncated or broken", found="a TIFF that does not decode", expected="a whole file")
     try:
         with warnings.catch_warnings():
@@ -250,9 +256,39 @@ def _decode_deep_tiff(data: bytes, max_megapixels: float) -> ImageRGB:
     decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if decoded is None:
         raise broken
-    pixels: npt.NDArray[Any] = decoded
+    return _rgb_of(decoded, bits)
+
+
+def _is_deep_colour(data: bytes, picture: Image.Image) -> bool:
+    """Whether this is a PNG or TIFF of 16-bit colours, of which Pillow reads the upper bytes alone."""
+    if isinstance(picture, TiffImagePlugin.TiffImageFile):
+        return tuple(picture.tag_v2.get(BITS, ()))[:3] == (16, 16, 16)
+    return picture.format == "PNG" and data[24] == 16 and data[25] in (2, 6)
+
+
+def _deep_colour(data: bytes, bits: Bits | None) -> ImageRGB:
+    """By OpenCV, which turns nothing where it is to change nothing."""
+    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if decoded is None:
+        raise ValueError("colours of 16 bits that do not decode")
+    return _rgb_of(decoded, bits)
+
+
+def deep_values(data: bytes) -> npt.NDArray[np.uint16] | None:
+    """The values of a PNG or TIFF of 16 bits, as they are; None of any other picture, and where it does not decode."""
+    if not (data.startswith(PNG_START) and data[24:25] == b"\x10") and data[:4] not in (b"II*\0", b"MM\0*"):
+        return None
+    decoded: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    return decoded if decoded is not None and decoded.dtype == np.uint16 else None
+
+
+def _rgb_of(pixels: npt.NDArray[Any], bits: Bits | None) -> ImageRGB:
+    """What OpenCV decoded, grey or BGR with or without alpha."""
     if pixels.dtype == np.uint16:
-        pixels = np.rint(pixels / 257.0)
+        # What covers is no light: alpha fills its 16 bits whatever the colours do.
+        alpha = [np.rint(pixels[:, :, 3:] / 257.0).astype(np.uint8)] if pixels.ndim == 3 and pixels.shape[2] == 4 else []
+        colours = to_8_bits(pixels[:, :, :3] if pixels.ndim == 3 else pixels, bits=bits or 16)
+        pixels = np.concatenate([colours, *alpha], axis=2) if alpha else colours
     elif pixels.dtype != np.uint8:
         raise ImageError("pixel values have no known range", found=str(pixels.dtype), expected="8 or 16 bit")
     if pixels.ndim == 2:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from kizu_inspect.recipe import AlignmentSettings
+from kizu_inspect.recipe import AlignmentSettings, Bits
 from kizu_inspect.settings import Settings
 
 __all__ = ["InputSettings", "ProfileName", "TilingSettings"]
@@ -39,6 +39,10 @@ class InputSettings(Settings):
     )
 
     alignment: AlignmentSettings = AlignmentSettings()
+    bits: Bits | None = Field(
+        default=None, title="Bits",
+        description="How many bits of a 16-bit value the training pictures fill; null: nobody said, and they are taken for 16.",
+    )  # fmt: skip
 
     @model_validator(mode="after")
     def _tiles_overlap(self) -> InputSettings:

@@ -12,7 +12,7 @@ import regex
 
 from kizu_inspect.errors import ConfigError, ImageError
 from kizu_inspect.picture.decoding import decode_image
-from kizu_inspect.recipe import AlignmentSettings, ReferenceSettings
+from kizu_inspect.recipe import AlignmentSettings, Bits, ReferenceSettings
 from kizu_inspect.results import ImageRGB
 
 __all__ = ["Aligned", "Grey", "References", "align", "grey_of"]
@@ -43,7 +43,15 @@ class Aligned:
 class References:
     """The references of one recipe: one for the product, or one a picture by its file name."""
 
-    def __init__(self, settings: ReferenceSettings, alignment: AlignmentSettings, *, max_megapixels: float = 100.0) -> None:
+    def __init__(
+        self,
+        settings: ReferenceSettings,
+        alignment: AlignmentSettings,
+        *,
+        max_megapixels: float = 100.0,
+        bits: Bits | None = None,
+    ) -> None:
+        self._bits: Bits | None = bits
         self._settings = settings
         self._alignment = alignment
         self._max_megapixels = max_megapixels
@@ -96,7 +104,7 @@ class References:
 
     def _read(self, path: Path) -> Grey:
         try:
-            return grey_of(decode_image(path.read_bytes(), max_megapixels=self._max_megapixels))
+            return grey_of(decode_image(path.read_bytes(), max_megapixels=self._max_megapixels, bits=self._bits))
         except OSError as error:
             raise ImageError("reference cannot be opened", found=f"{path}: {error.strerror}", expected="a picture") from None
         except ImageError as error:

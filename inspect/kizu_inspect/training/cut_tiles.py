@@ -63,9 +63,9 @@ def cut_tiles(
         plan, row = plans[number], int(starts[number])
         if not plan.tiles:
             return
-        picture = read_picture(plan.sample.path)
+        picture = read_picture(plan.sample.path, bits=inputs.bits)
         places = places_of(plan.sample, plan.defects, classes, (picture.shape[0], picture.shape[1]), ring_px=ring_px)
-        reference = read_reference(plan.sample, picture, inputs.alignment) if references is not None else None
+        reference = read_reference(plan.sample, picture, inputs) if references is not None else None
         for offset, ((x, y), _) in enumerate(plan.tiles):
             inside = slice(y, y + inputs.height_px), slice(x, x + inputs.width_px)
             images[row + offset], truths[row + offset] = picture[inside], places[inside]

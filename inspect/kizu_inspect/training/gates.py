@@ -13,6 +13,7 @@ from kizu_inspect.gates import MEASURES
 from kizu_inspect.labelled.dataset import Sample
 from kizu_inspect.labelled.picture_files import read_picture
 from kizu_inspect.picture.quality import measure
+from kizu_inspect.recipe import Bits
 
 __all__ = ["LEAST_PICTURES", "gates_from", "learn_gates"]
 
@@ -27,7 +28,7 @@ _LEAST_SCALED: Final = 0.1
 """Below it what is measured on a scale of ratios counts as this."""
 
 
-def learn_gates(samples: Sequence[Sample], *, seed: int) -> dict[str, tuple[float, float]] | None:
+def learn_gates(samples: Sequence[Sample], *, seed: int, bits: Bits | None = None) -> dict[str, tuple[float, float]] | None:
     """Limits for each measure from these pictures, good and defective (at most 500 of them, drawn by `seed`).
 
     None where there are fewer than 50. Raises DataError: a picture that cannot be read.
@@ -36,7 +37,7 @@ def learn_gates(samples: Sequence[Sample], *, seed: int) -> dict[str, tuple[floa
         return None
     chosen = np.random.default_rng(seed).permutation(len(samples))[:MOST_PICTURES]
     with ThreadPoolExecutor(max_workers=4) as pool:
-        return gates_from(list(pool.map(lambda index: measure(read_picture(samples[index].path)), chosen)))
+        return gates_from(list(pool.map(lambda index: measure(read_picture(samples[index].path, bits=bits)), chosen)))
 
 
 def gates_from(measured: Sequence[Mapping[str, float]]) -> dict[str, tuple[float, float]]:

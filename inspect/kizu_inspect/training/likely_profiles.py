@@ -8,6 +8,7 @@ import numpy as np
 from kizu_inspect.labelled.dataset import LabelledSet
 from kizu_inspect.labelled.picture_files import read_picture
 from kizu_inspect.picture.inputs import ProfileName
+from kizu_inspect.recipe import Bits
 
 __all__ = ["likely_profiles", "likeness"]
 
@@ -17,18 +18,18 @@ UNLIKE, ALIKE = 0.3, 0.5
 """Drawn plates are alike by 0.77, pictures of magnetic tiles by 0.18, crops of boards by 0.00."""
 
 
-def likely_profiles(data: LabelledSet, *, tiled: bool) -> tuple[ProfileName, ...]:
+def likely_profiles(data: LabelledSet, *, tiled: bool, bits: Bits | None = None) -> tuple[ProfileName, ...]:
     """Which input profiles suit the set: reference where every picture has one, else by how alike the pictures are.
 
     part where they are alike, surface where they are not (and always in tiles), both to try where that is in doubt.
     """
     if all(sample.reference is not None for sample in data.samples):
         return ("reference",)
-    alike = 0.0 if tiled else likeness(data)
+    alike = 0.0 if tiled else likeness(data, bits=bits)
     return ("part",) if alike >= ALIKE else ("surface",) if alike < UNLIKE else ("part", "surface")
 
 
-def likeness(data: LabelledSet) -> float:
+def likeness(data: LabelledSet, *, bits: Bits | None = None) -> float:
     """How alike the training pictures are (the good ones where there are some): their mean correlation by pairs, −1 to 1.
 
     Of 200 of them at 64 × 64 px without what varies slowly: light that falls in alike from one side is no common shape.
@@ -38,7 +39,7 @@ def likeness(data: LabelledSet) -> float:
     rows = np.random.default_rng(0).permutation(len(chosen))[:COMPARED_PICTURES]
     total, count = np.zeros((COMPARED_PX, COMPARED_PX)), 0
     for row in rows:
-        grey = read_picture(chosen[row].path).mean(axis=2)
+        grey = read_picture(chosen[row].path, bits=bits).mean(axis=2)
         small = cv2.resize(grey, (COMPARED_PX, COMPARED_PX), interpolation=cv2.INTER_AREA)
         shapes = small - cv2.GaussianBlur(small, (0, 0), COMPARED_PX / 8)
         shapes -= shapes.mean()

@@ -83,7 +83,7 @@ def make_bundle(
         architecture=settings.architecture,
         calibration=calibration,
         thresholds=Thresholds(),
-        gates=learn_gates([*data.split("train"), *data.split("val")], seed=settings.fit.seed),
+        gates=learn_gates([*data.split("train"), *data.split("val")], seed=settings.fit.seed, bits=settings.input.bits),
         explanation=fit_scales(model, val, settings.input, good=good, device=device, methods=methods),
         refine="none" if _places_learned(settings, pictures["train"]) else "pixels",
         provenance=Provenance(

@@ -88,10 +88,10 @@ def load_pictures(
     references = on_disk((len(samples), *inputs.size_px)) if inputs.profile == "reference" else None
 
     def read(index: int) -> None:
-        picture = read_picture(samples[index].path)
+        picture = read_picture(samples[index].path, bits=inputs.bits)
         images[index] = fit_image(picture, input_px=inputs.size_px, policy=inputs.resize)
         if references is not None:
-            reference = read_reference(samples[index], picture, inputs.alignment)
+            reference = read_reference(samples[index], picture, inputs)
             references[index] = fit_image(reference, input_px=inputs.size_px, policy=inputs.resize)
         if truths is not None and ring_px is not None:
             truths[index] = _fitted_places(samples[index], picture.shape[:2], classes, inputs, good=good, ring_px=ring_px)

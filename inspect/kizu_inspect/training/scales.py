@@ -213,4 +213,4 @@ def _truth(val: Pictures, row: int) -> npt.NDArray[np.bool_] | None:
     sample = val.samples[row]
     if sample.mask is None and not sample.boxes:
         return None
-    return truth_of(sample, read_picture(sample.path).shape[:2])
+    return truth_of(sample, read_picture(sample.path, bits=None).shape[:2])

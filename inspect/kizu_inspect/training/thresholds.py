@@ -60,10 +60,11 @@ def judge_samples(
     inspector = Inspector(bundle, Recipe(bundle=bundle.path, gates=UNGATED), device=pick_device(device), max_batch=BATCH)
     good, several = bundle.good_index, bundle.spec.architecture.head.labels == "several"
     scores, novelties, most = [], [], []
+    bits = bundle.spec.input.bits
     for start in range(0, len(samples), BATCH):
         some = samples[start : start + BATCH]
-        references = [None if sample.reference is None else read_picture(sample.reference) for sample in some]
-        batch = inspector.judge([read_picture(sample.path) for sample in some], references=references)
+        references = [None if sample.reference is None else read_picture(sample.reference, bits=bits) for sample in some]
+        batch = inspector.judge([read_picture(sample.path, bits=bits) for sample in some], references=references)
         for index, (sample, judgement) in enumerate(zip(some, batch.judgements, strict=True)):
             if judgement.score is None:
                 raise DataError(f"picture {sample.path} cannot be judged", found=judgement.reason, expected="a verdict")

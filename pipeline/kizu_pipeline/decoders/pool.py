@@ -16,6 +16,7 @@ import numpy as np
 import structlog
 
 from kizu_inspect.errors import ImageError, KizuError
+from kizu_inspect.recipe import Bits
 from kizu_inspect.results import ImageRGB
 from kizu_pipeline.decoders.worker import ANSWER, REQUEST
 
@@ -35,7 +36,7 @@ _log = structlog.get_logger("kizu.decode")
 class Decode(Protocol):
     """From a picture's bytes to its pixels (H, W, 3) uint8 RGB. Raises ImageError."""
 
-    def __call__(self, data: bytes, *, max_megapixels: float) -> ImageRGB: ...
+    def __call__(self, data: bytes, *, max_megapixels: float, bits: Bits | None) -> ImageRGB: ...
 
 
 def memory_mb_for(max_megapixels: float) -> int:
@@ -66,7 +67,7 @@ class DecoderPool:
         """Of the processes that decode."""
         return [worker.process.pid for worker in self._workers]
 
-    def decode(self, data: bytes, *, max_megapixels: float) -> ImageRGB:
+    def decode(self, data: bytes, *, max_megapixels: float, bits: Bits | None = None) -> ImageRGB:
         """As `decode_image`, in a process of its own. A picture whose decoder dies is tried once more.
 
         Raises ImageError, also where it takes longer or more memory than it may, or ends its decoder twice; KizuError where no
@@ -77,7 +78,7 @@ class DecoderPool:
             died, not_started = 0, 0
             while True:
                 try:
-                    return worker.decode(data, max_megapixels, longest_s=self._longest_s)
+                    return worker.decode(data, max_megapixels, bits, longest_s=self._longest_s)
                 except TimeoutError:
                     worker.restart()
                     raise ImageError(
@@ -137,7 +138,7 @@ class _Worker:
         resource.prlimit(process.pid, resource.RLIMIT_AS, (most, most))
         return process
 
-    def decode(self, data: bytes, max_megapixels: float, *, longest_s: float) -> ImageRGB:
+    def decode(self, data: bytes, max_megapixels: float, bits: Bits | None, *, longest_s: float) -> ImageRGB:
         """Raises ImageError, EOFError where the process is gone, TimeoutError where it does not answer, _NotStartedError."""
         if not self._ready:
             try:
@@ -149,7 +150,7 @@ class _Worker:
             _write(self._shared, data)
             assert self.process.stdin is not None
             try:
-                self.process.stdin.write(REQUEST.pack(len(data), max_megapixels))
+                self.process.stdin.write(REQUEST.pack(len(data), max_megapixels, bits or 0))
             except BrokenPipeError:
                 raise EOFError from None
             height, width, error_bytes = self._answer(longest_s)

@@ -3,9 +3,9 @@
     python -m kizu_pipeline.decoders.worker FD ANSWERS
 
 FD is a memory file (memfd) that both sides have. A request is `REQUEST` on standard input: how many bytes of the file are the
-picture, and what it may measure. The answer is `ANSWER` into the pipe ANSWERS, since libraries print on standard output: height
-and width of the pixels (H, W, 3) that the file holds now, or 0, 0 and the length of the error that stands in it. The process
-ends with its input.
+picture, what it may measure, and how many bits of a 16-bit value are filled (0: nobody said). The answer is `ANSWER` into the
+pipe ANSWERS, since libraries print on standard output: height and width of the pixels (H, W, 3) that the file holds now, or
+0, 0 and the length of the error that stands in it. The process ends with its input.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ import numpy as np
 
 from kizu_inspect.errors import ImageError
 from kizu_inspect.picture.decoding import decode_image
+from kizu_inspect.recipe import Bits
 
 __all__ = ["ANSWER", "REQUEST"]
 
-REQUEST = struct.Struct("<Qd")
+REQUEST = struct.Struct("<QdB")
 ANSWER = struct.Struct("<III")
 
 
-def answer(shared: int, size: int, max_megapixels: float) -> bytes:
+def answer(shared: int, size: int, max_megapixels: float, bits: Bits | None) -> bytes:
     """Decode what the shared file holds, and put the outcome there."""
     try:
-        image = decode_image(_read(shared, size), max_megapixels=max_megapixels)
+        image = decode_image(_read(shared, size), max_megapixels=max_megapixels, bits=bits)
         height, width = image.shape[:2]
         _write(shared, memoryview(np.ascontiguousarray(image).data).cast("B"))
         return ANSWER.pack(height, width, 0)
@@ -69,7 +70,8 @@ def main() -> None:
     out.write(ANSWER.pack(0, 0, 0))  # ready
     out.flush()
     while len(request := source.read(REQUEST.size)) == REQUEST.size:
-        out.write(answer(shared, *REQUEST.unpack(request)))
+        size, max_megapixels, bits = REQUEST.unpack(request)
+        out.write(answer(shared, size, max_megapixels, bits or None))
         out.flush()
 
 

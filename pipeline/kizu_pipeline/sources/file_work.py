@@ -120,7 +120,7 @@ class FileWork:
             raise ImageError(self.sidecar.error)
         started = time.perf_counter()
         try:
-            image = decode(content.data, max_megapixels=self.intake.max_megapixels)
+            image = decode(content.data, max_megapixels=self.intake.max_megapixels, bits=self.intake.bits)
         except ImageError:
             if self.intake.doubts(self.found, for_s=self.intake.step_s):
                 return None

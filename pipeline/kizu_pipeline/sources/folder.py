@@ -14,6 +14,7 @@ import regex
 import structlog
 
 from kizu_inspect.errors import SourceError
+from kizu_inspect.recipe import Bits
 from kizu_pipeline.locks import folder_lock
 from kizu_pipeline.naming import printable
 from kizu_pipeline.settings import FolderSource
@@ -37,7 +38,14 @@ _log = structlog.get_logger("kizu.intake")
 
 @contextmanager
 def open_folder(
-    settings: FolderSource, *, station: str, max_megapixels: float, watch: bool, batch_wait_s: float, stop: threading.Event
+    settings: FolderSource,
+    *,
+    station: str,
+    max_megapixels: float,
+    watch: bool,
+    batch_wait_s: float,
+    stop: threading.Event,
+    bits: Bits | None = None,
 ) -> Iterator[FolderIntake]:
     """The folder, locked for this process; with `watch`, file events cut the waits short.
 
@@ -52,7 +60,9 @@ def open_folder(
         )
     for folder in (settings.quarantine, *([settings.done] if settings.keep == "move" else [])):
         _make_writable(folder)
-    intake = FolderIntake(settings, station=station, max_megapixels=max_megapixels, batch_wait_s=batch_wait_s, stop=stop)
+    intake = FolderIntake(
+        settings, station=station, max_megapixels=max_megapixels, batch_wait_s=batch_wait_s, stop=stop, bits=bits
+    )
     events = watch_folder(intake.root, changed=intake.changed) if watch else nullcontext()
     with folder_lock(intake.root, station=station), events:
         yield intake
@@ -78,12 +88,20 @@ class FolderIntake:
     """The files of one watched folder that wait to be judged."""
 
     def __init__(
-        self, settings: FolderSource, *, station: str, max_megapixels: float, batch_wait_s: float, stop: threading.Event
+        self,
+        settings: FolderSource,
+        *,
+        station: str,
+        max_megapixels: float,
+        batch_wait_s: float,
+        stop: threading.Event,
+        bits: Bits | None = None,
     ) -> None:
         self.settings = settings
         self.root = settings.path.resolve()
         self.source = f"folder:{station}:{printable(self.root)}"
         self.max_megapixels = max_megapixels
+        self.bits: Bits | None = bits
         self.pattern = regex.compile(settings.part_pattern)
         self.changed = threading.Event()
         self._batch_wait_s = batch_wait_s

@@ -12,14 +12,15 @@ import cv2
 import numpy as np
 
 from kizu_inspect.errors import ImageError, SourceError
+from kizu_inspect.picture.depth import to_8_bits
 from kizu_inspect.picture.images import encode_png
+from kizu_inspect.recipe import Bits
 from kizu_inspect.results import ImageRGB
-from kizu_pipeline.camera_settings import Bits, CameraSource
+from kizu_pipeline.camera_settings import CameraSource
 from kizu_pipeline.decoders import Decode
 from kizu_pipeline.line_signal.parts import Trigger
 from kizu_pipeline.naming import PartIdentity, printable
 from kizu_pipeline.sources.base import Picture
-from kizu_pipeline.sources.pixels import to_8_bits
 
 __all__ = ["FrameWork", "open_capture", "public_name", "retrieve"]
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from kizu_inspect.errors import ImageError
+from kizu_inspect.picture.depth import to_8_bits
+from kizu_inspect.recipe import Bits
 from kizu_inspect.results import ImageRGB
-from kizu_pipeline.camera_settings import Bits
 
-__all__ = ["FORMATS", "PixelFormat", "pixels_of", "to_8_bits"]
+__all__ = ["FORMATS", "PixelFormat", "pixels_of"]
 
 Colours = Literal["Mono", "RGB", "BGR", "BayerGR", "BayerRG", "BayerGB", "BayerBG"]
 Packing = Literal["none", "gige", "p"]
@@ -152,25 +152,3 @@ def _unpack_p(lines: NDArray[np.uint8], bits: int) -> NDArray[np.uint16]:
         at, shift = divmod(value * bits, 8)
         found.append((groups[..., at] >> shift | groups[..., at + 1] << (8 - shift)) & (1 << bits) - 1)
     return np.stack(found, axis=-1).reshape(lines.shape[0], -1)
-
-
-def to_8_bits(values: NDArray[Any], *, bits: Bits) -> NDArray[np.uint8]:
-    """Values of `bits` bits, uint8 or uint16, of any shape, so that the largest becomes 255; uint8 stays as it is.
-
-    Raises ImageError for values beyond that depth.
-    """
-    if values.dtype == np.uint8:
-        return np.asarray(values, dtype=np.uint8)
-    if (largest := int(values.max(initial=0))) >= 1 << bits:
-        raise ImageError(
-            "the frame's values are larger than its bit depth allows", found=largest, expected=f"at most {(1 << bits) - 1}",
-            next_step="Set station.source.bits; 16 where the camera shifts its values up.",
-        )  # fmt: skip
-    return np.asarray(_table(bits)[values], dtype=np.uint8)
-
-
-@cache
-def _table(bits: int) -> NDArray[np.uint8]:
-    """What each value becomes."""
-    scaled: NDArray[np.uint8] = np.rint(np.arange(1 << bits) * (255 / ((1 << bits) - 1))).astype(np.uint8)
-    return scaled

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from kizu_inspect.labelled.bit_depth import unfilled
 from kizu_inspect.labelled.checking.alike import clusters, nearest_alike
 from kizu_inspect.labelled.checking.looks import Look, look_at
 from kizu_inspect.labelled.dataset import Arranged, arrange
 from kizu_inspect.labelled.findings import Finding, a_few
 from kizu_inspect.labelled.readers import Format, read_samples
 from kizu_inspect.labelled.samples import GOOD_NAMES, SPLITS, Sample
+from kizu_inspect.recipe import Bits
 from kizu_inspect.sums.intervals import parts_needed
 
 __all__ = ["Checked", "check_set"]
@@ -32,6 +34,8 @@ class Checked:
     """With the splits that training would take."""
     findings: tuple[Finding, ...]
     """Errors first."""
+    bits: Bits | None = None
+    """How many bits of a 16-bit value were taken to be filled."""
 
     @property
     def counts(self) -> Mapping[str, Mapping[str, int]]:
@@ -52,25 +56,28 @@ def check_set(
     group_pattern: str | None = None,
     seed: int = 0,
     promise: float = 0.05,
+    bits: Bits | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Checked:
     """Reads the set as training would and every picture of it, and gathers what is wrong. `progress`: pictures done, of all.
 
-    `promise` is the miss rate that the set should be large enough to promise. Raises DataError only where nothing can be
-    read: no set of a known format, or a manifest that is no table.
+    `bits` are those of 16-bit values that are filled, `promise` is the miss rate that the set should be large enough to
+    promise. Raises DataError only where nothing can be read: no set of a known format, or a manifest that is no table.
     """
     findings: list[Finding] = []
     read = read_samples(path, group_pattern=group_pattern, report=findings.append)
     arranged = arrange(path, read.samples, good=good, seed=seed, report=findings.append)
     samples, chosen = arranged.samples, arranged.good
     looks, found = look_at(
-        samples, good=chosen, progress=None if progress is None else lambda done: progress(done, len(samples))
+        samples, good=chosen, bits=bits, progress=None if progress is None else lambda done: progress(done, len(samples))
     )
     findings += [*found, *_repeated(arranged, looks), *_too_few(arranged, promise), *_places(samples, chosen)]
     if samples:
         findings += _good_class(arranged)
+    if bits is None and (finding := unfilled(samples)) is not None:
+        findings.append(finding)
     ordered = sorted(findings, key=lambda finding: finding.severity != "error")
-    return Checked(path, read.format, arranged.classes, chosen, samples, tuple(dict.fromkeys(ordered)))
+    return Checked(path, read.format, arranged.classes, chosen, samples, tuple(dict.fromkeys(ordered)), bits)
 
 
 def _good_class(arranged: Arranged) -> list[Finding]:

@@ -15,6 +15,7 @@ from kizu_inspect.labelled.places import DEFECT_ABOVE, box_findings, listed, mas
 from kizu_inspect.labelled.readers.files import unreadable
 from kizu_inspect.labelled.samples import Sample
 from kizu_inspect.picture.decoding import decode_image
+from kizu_inspect.recipe import Bits
 
 __all__ = ["Look", "look_at"]
 
@@ -29,26 +30,26 @@ class Look:
 
 
 def look_at(
-    samples: Sequence[Sample], *, good: str | None, progress: Callable[[int], None] | None = None
+    samples: Sequence[Sample], *, good: str | None, bits: Bits | None, progress: Callable[[int], None] | None = None
 ) -> tuple[list[Look | None], list[Finding]]:
     """Every sample's look, None where it cannot be read, and what was found wrong."""
     looks: list[Look | None] = []
     findings: list[Finding] = []
     with ThreadPoolExecutor() as pool:
-        for look, found in pool.map(lambda sample: _look(sample, good), samples):
+        for look, found in pool.map(lambda sample: _look(sample, good, bits), samples):
             looks.append(look)
             findings += found
             if progress is not None:
                 progress(len(looks))
         references = sorted({sample.reference for sample in samples if sample.reference is not None})
-        findings += [one for one in pool.map(_reference, references) if one is not None]
+        findings += [one for one in pool.map(lambda path: _reference(path, bits), references) if one is not None]
     return looks, findings
 
 
-def _look(sample: Sample, good: str | None) -> tuple[Look | None, list[Finding]]:
+def _look(sample: Sample, good: str | None, bits: Bits | None) -> tuple[Look | None, list[Finding]]:
     try:
         data = sample.path.read_bytes()
-        picture = decode_image(data)
+        picture = decode_image(data, bits=bits)
     except (OSError, ImageError) as error:
         return None, [unreadable("picture", sample.path, error)]
     size_px = picture.shape[0], picture.shape[1]
@@ -56,9 +57,9 @@ def _look(sample: Sample, good: str | None) -> tuple[Look | None, list[Finding]]
     return Look(hashlib.sha256(data).hexdigest(), look_of(picture)), findings
 
 
-def _reference(path: Path) -> Finding | None:
+def _reference(path: Path, bits: Bits | None) -> Finding | None:
     try:
-        decode_image(path.read_bytes())
+        decode_image(path.read_bytes(), bits=bits)
     except (OSError, ImageError) as error:
         return unreadable("reference", path, error)
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 
@@ -13,10 +13,10 @@ import numpy as np
 
 from kizu_inspect.errors import ImageError
 from kizu_inspect.labelled.checking.check import Checked
-from kizu_inspect.labelled.findings import Finding
 from kizu_inspect.labelled.places import DEFECT_ABOVE, read_mask
 from kizu_inspect.labelled.samples import SPLITS, Sample
 from kizu_inspect.picture.decoding import decode_image
+from kizu_inspect.recipe import Bits
 from kizu_inspect.results import ImageRGB
 
 __all__ = ["page", "thumbnail"]
@@ -41,7 +41,7 @@ def page(checked: Checked) -> str:
         f"<h1>{escape(str(checked.path))}</h1><p>{escape(said)}.</p>"
         f"<p><b>{_number(checked.errors, 'error')}</b>, which training refuses; <b>{_number(warnings, 'warning')}</b>, "
         "which training takes, and what it learns or measures suffers.</p>"
-        f"<h2>Pictures</h2>{_counts(checked.counts)}<h2>Findings</h2>{_findings(checked.findings, by_path)}"
+        f"<h2>Pictures</h2>{_counts(checked.counts)}<h2>Findings</h2>{_findings(checked, by_path)}"
         f"<h2>Samples</h2>{_samples(checked)}</body></html>\n"
     )
 
@@ -59,7 +59,8 @@ def _counts(counts: Mapping[str, Mapping[str, int]]) -> str:
     return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def _findings(findings: Sequence[Finding], by_path: Mapping[Path, Sample]) -> str:
+def _findings(checked: Checked, by_path: Mapping[Path, Sample]) -> str:
+    findings = checked.findings
     if not findings:
         return "<p>Nothing was found.</p>"
     totals = Counter(finding.kind for finding in findings)
@@ -71,7 +72,7 @@ def _findings(findings: Sequence[Finding], by_path: Mapping[Path, Sample]) -> st
             pieces.append(
                 f'<div class="finding {finding.severity}">'
                 f'<p><span class="mark">{finding.severity}</span> {escape(finding.text)}</p>'
-                f"{_row([by_path.get(path, path) for path in finding.pictures[:A_FINDING]])}</div>"
+                f"{_row([by_path.get(path, path) for path in finding.pictures[:A_FINDING]], checked.bits)}</div>"
             )
         if shown[finding.kind] == totals[finding.kind] > A_KIND:
             more = f"{totals[finding.kind] - A_KIND} more findings of this kind ({finding.kind}); --json lists all"
@@ -84,19 +85,19 @@ def _samples(checked: Checked) -> str:
     for name in checked.classes:
         of_class = [sample for sample in checked.samples if name in sample.labels]
         spread = of_class[:: max(1, len(of_class) // A_CLASS)][:A_CLASS]
-        pieces.append(f"<h3>{escape(name)}</h3>{_row(spread)}")
+        pieces.append(f"<h3>{escape(name)}</h3>{_row(spread, checked.bits)}")
     return "".join(pieces)
 
 
-def _row(pictures: Iterable[Sample | Path]) -> str:
-    return f'<div class="row">{"".join(_figure(one) for one in pictures)}</div>'
+def _row(pictures: Iterable[Sample | Path], bits: Bits | None) -> str:
+    return f'<div class="row">{"".join(_figure(one, bits) for one in pictures)}</div>'
 
 
-def _figure(one: Sample | Path) -> str:
+def _figure(one: Sample | Path, bits: Bits | None) -> str:
     """A picture with its name and labels; of a file that is no sample its name alone."""
     path = one.path if isinstance(one, Sample) else one
     said = f"{path.parent.name}/{path.name}" + (f" · {'|'.join(one.labels)} · {one.split}" if isinstance(one, Sample) else "")
-    drawn = thumbnail(one) if isinstance(one, Sample) else None
+    drawn = thumbnail(one, bits) if isinstance(one, Sample) else None
     if drawn is None:
         shown = '<span class="none">no picture</span>'
     else:
@@ -105,10 +106,10 @@ def _figure(one: Sample | Path) -> str:
     return f'<figure title="{escape(str(path))}">{shown}<figcaption>{escape(said)}</figcaption></figure>'
 
 
-def thumbnail(sample: Sample) -> ImageRGB | None:
+def thumbnail(sample: Sample, bits: Bits | None) -> ImageRGB | None:
     """The picture, its longer side 168 px, with its boxes and its mask's outline; None where it cannot be read."""
     try:
-        picture = decode_image(sample.path.read_bytes())
+        picture = decode_image(sample.path.read_bytes(), bits=bits)
     except (OSError, ImageError):
         return None
     height, width = picture.shape[:2]
