@@ -30,6 +30,7 @@ PARTS = 6
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "WAIT_S", 0.2)  # how long SQLite waits for another writer before it says that it is locked
+    monkeypatch.setattr(engine, "PROMPT_S", 0.2)
     monkeypatch.setattr(patience, "FIRST_S", 0.05)
 
 

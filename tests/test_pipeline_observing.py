@@ -39,6 +39,7 @@ run = CliRunner().invoke
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "WAIT_S", 0.2)  # how long SQLite waits for another writer before it says that it is locked
+    monkeypatch.setattr(engine, "PROMPT_S", 0.2)
     monkeypatch.setattr(patience, "FIRST_S", 0.05)
 
 

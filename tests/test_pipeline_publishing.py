@@ -42,6 +42,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery, "FIRST_PAUSE_S", 0.02)
     monkeypatch.setattr(delivery, "LONGEST_PAUSE_S", 0.1)
     monkeypatch.setattr(engine, "WAIT_S", 0.3)
+    monkeypatch.setattr(engine, "PROMPT_S", 0.3)
 
 
 @pytest.fixture

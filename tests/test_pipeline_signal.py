@@ -159,6 +159,7 @@ def test_a_result_that_is_not_acknowledged_gives_way_to_the_next(world: LineWorl
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "WAIT_S", 0.2)
+    monkeypatch.setattr(engine, "PROMPT_S", 0.2)
     monkeypatch.setattr(patience, "FIRST_S", 0.05)
 
 

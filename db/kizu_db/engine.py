@@ -25,13 +25,17 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from kizu_db.settings import DatabaseSettings
 from kizu_inspect.errors import RecordError, RecordsAway
 
-__all__ = ["WAIT_S", "Use", "connected", "make_engine", "refused"]
+__all__ = ["PROMPT_S", "WAIT_S", "Use", "connected", "make_engine", "refused"]
 
-Use = Literal["write", "pass", "read"]
-"""What an engine's transactions are for: to write, to write what a power cut may take back, or only to read."""
+Use = Literal["write", "prompt", "pass", "read"]
+"""What an engine's transactions are for: to write, to write at once or not at all, to write what a power cut may take back,
+or only to read."""
 
 WAIT_S = 30.0
 """For how long a writer of SQLite waits for another one."""
+
+PROMPT_S = 2.0
+"""For how long one waits that is to know soon whether the database can be had: for a lock, or for a server to answer."""
 
 _CONNECT_S = 10
 _PASSING_SQLITE = frozenset({
@@ -53,7 +57,7 @@ def make_engine(settings: DatabaseSettings, use: Use = "write", *, foreign_keys:
     # NaN is no JSON: PostgreSQL refuses it, and SQLite would keep what no other program reads.
     to_json = partial(json.dumps, allow_nan=False)
     if url.get_backend_name() == "sqlite":
-        engine = create_engine(url, connect_args={"timeout": WAIT_S}, json_serializer=to_json)
+        engine = create_engine(url, connect_args={"timeout": PROMPT_S if use == "prompt" else WAIT_S}, json_serializer=to_json)
         event.listen(engine, "connect", partial(_prepare_sqlite, use=use, foreign_keys=foreign_keys))
         # A transaction that may write takes the write lock at once: one that reads first and then writes is refused without
         # waiting when another wrote in between.
@@ -65,11 +69,15 @@ def make_engine(settings: DatabaseSettings, use: Use = "write", *, foreign_keys:
     if use == "read":
         # One snapshot for the whole unit, as in SQLite: a list and its counts then agree.
         options += ["default_transaction_isolation=repeatable\\ read", "default_transaction_read_only=on"]
-    connect_args = {
-        "connect_timeout": _CONNECT_S,
+    if use == "prompt":
+        options.append(f"lock_timeout={PROMPT_S * 1e3:.0f}")
+    connect_args: dict[str, Any] = {
+        "connect_timeout": max(2, round(PROMPT_S)) if use == "prompt" else _CONNECT_S,  # less means 2 to libpq
         "application_name": "kizu",
         "options": " ".join(f"-c {option}" for option in options),
     }
+    if use == "prompt":  # of a network that is cut the kernel tells only after a quarter of an hour
+        connect_args |= {"tcp_user_timeout": round(PROMPT_S * 1e3)}
     # Each claim is one statement: BEGIN and COMMIT would cost two more ways to the server.
     alone: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True} if use == "pass" else {}
     engine = create_engine(url, connect_args=connect_args, json_serializer=to_json, **alone)

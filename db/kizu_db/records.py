@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from kizu_db.durable import identity_of
-from kizu_db.engine import WAIT_S, make_engine, refused
+from kizu_db.engine import PROMPT_S, WAIT_S, make_engine, refused
 from kizu_db.migrations import require_current
 from kizu_db.repositories.audit_trail import AuditTrail
 from kizu_db.repositories.claims import Claims
@@ -69,13 +69,15 @@ class Records:
         self._shown_url = settings.shown
         self._file = settings.file
         self._file_is = None if self._file is None else identity_of(self._file)
-        self._writer, self._passing, self._reader = (make_engine(settings, use) for use in ("write", "pass", "read"))
+        self._writer, self._prompt, self._passing, self._reader = (
+            make_engine(settings, use) for use in ("write", "prompt", "pass", "read")
+        )
         # SQLite has one writer. The threads of this program line up here, where the next one goes on at once; SQLite itself
         # would let each sleep and look again. PostgreSQL has many, but claims are so short that the threads would only take
         # the interpreter from each other: two at a time, in order, let nobody wait for long.
         alone = self._writer.dialect.name == "sqlite"
         self._turns = Turns(1) if alone else Turns(2)
-        self._lined_up = (self._writer, self._passing) if alone else (self._passing,)
+        self._lined_up = (self._writer, self._prompt, self._passing) if alone else (self._passing,)
 
     @classmethod
     def open(cls, settings: DatabaseSettings) -> Records:
@@ -98,14 +100,15 @@ class Records:
         return self._file
 
     @contextmanager
-    def unit(self, *, read_only: bool = False) -> Iterator[Unit]:
+    def unit(self, *, read_only: bool = False, prompt: bool = False) -> Iterator[Unit]:
         """One transaction: all of it is kept, or, after an exception, nothing.
 
         A read-only unit sees one unchanging state and waits for nobody; on SQLite any other unit is the only writer
-        while it lasts, so draw pictures and pages outside of it. Raises RecordError where the database refuses, or is another
-        one than it was, RecordsAway where it cannot be had now.
+        while it lasts, so draw pictures and pages outside of it. `prompt` is for a writer that has another place for its rows:
+        it waits for locks and servers only shortly. Raises RecordError where the database refuses, or is another one than it
+        was, RecordsAway where it cannot be had now.
         """
-        engine = self._reader if read_only else self._writer
+        engine = self._reader if read_only else self._prompt if prompt else self._writer
         try:
             with Session(engine) as session:
                 unit = Unit(session)
@@ -147,14 +150,15 @@ class Records:
 
     @contextmanager
     def _turn(self, engine: Engine) -> Iterator[None]:
+        wait_s = PROMPT_S if engine is self._prompt else WAIT_S
         with ExitStack() as held:
             if engine in self._lined_up:
                 try:
-                    held.enter_context(self._turns.take(timeout_s=WAIT_S))
+                    held.enter_context(self._turns.take(timeout_s=wait_s))
                 except TimeoutError:
                     raise RecordsAway(
                         f"The database {self._shown_url} is busy",
-                        found=f"units of this program that have lasted {WAIT_S:.0f} s",
+                        found=f"units of this program that have lasted {wait_s:.0f} s",
                         next_step="Nothing of this step was kept.",
                     ) from None
             self._require_the_same_file()  # before SQLite makes an empty one in the place of one that is gone
@@ -163,7 +167,7 @@ class Records:
 
     def close(self) -> None:
         """Close all connections."""
-        for engine in (self._writer, self._passing, self._reader):
+        for engine in (self._writer, self._prompt, self._passing, self._reader):
             engine.dispose()
 
     def __enter__(self) -> Self:

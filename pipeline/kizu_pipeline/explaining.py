@@ -267,7 +267,7 @@ class ExplanationStep:
         return made
 
     def _store(self, outcomes: Mapping[str, Outcome]) -> None:
-        with self._records.unit() as unit:
+        with self._records.unit(prompt=self._spool is not None) as unit:
             for uid, outcome in outcomes.items():
                 if isinstance(outcome, str):
                     unit.inspections.fail_explanation(uid, outcome)

@@ -121,7 +121,7 @@ def _run(
             open_intake(station, runtime, once=once, stop=stop, bits=inspector.bits, triggers=signal.triggers)
         ) as intake,
         open_publishing(station, records, once=once, stop=stop, state=observer.state) as publishing,
-        open_spool(station.id, runtime, records, image_store, observer.state) as spool,
+        open_spool(station.id, runtime, image_store, observer.state) as spool,
     ):
         with records.unit() as unit:
             by = f"station {station.id}"
@@ -157,7 +157,9 @@ def _run(
             views=PartViews(station, signal),
             spool=None if once or not runtime.spool_rows else spool,
         )
-        spool.record(lambda batch: record_spooled(around, batch))  # what the last run had to leave
+        with records.unit(read_only=True) as unit:
+            spool.begin(unit.trail.root() or "")
+        spool.record(partial(record_spooled, around), ended=stop)  # what the last run had to leave
         signal.spooled_while(lambda: spool.active)
         around.views.restore(records)
         line = _Line(around, inspector, recipe_row, progress)

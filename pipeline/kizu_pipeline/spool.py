@@ -16,7 +16,7 @@ from urllib.parse import quote
 import structlog
 from pydantic import TypeAdapter
 
-from kizu_db.durable import make_folder, sync
+from kizu_db.durable import identity_of, make_folder, sync
 from kizu_db.image_store import ImageStore
 from kizu_db.records import Records
 from kizu_db.values import NewInspection
@@ -60,15 +60,11 @@ class Spool:
     adds, one records; others may ask.
     """
 
-    def __init__(self, path: Path, *, station: str, database: str, most_rows: int, state: LineState) -> None:
-        """Opens the file where there is one; else it is made when it is needed. `database` is what its rows are for, without
-        password; `state` is told while that is away.
-
-        Raises ConfigError where it holds rows for another one, RecordError where it cannot be used.
-        """
+    def __init__(self, path: Path, *, station: str, most_rows: int, state: LineState) -> None:
+        """`state` is told while the database is away. The file is made when it is needed."""
         self._path = path
         self._station = station
-        self._database = database
+        self._database = ""
         self._most_rows = most_rows
         self._state = state
         self._lock = threading.RLock()
@@ -76,36 +72,51 @@ class Spool:
         self._since_s = time.monotonic()
         self._rows = 0
         self._connection: sqlite3.Connection | None = None
-        if path.exists():
+        self._file: tuple[int, int] | None = None
+        """Which file that is (device and inode)."""
+
+    def begin(self, database: str) -> None:
+        """Open the file, where there is one, for this database (`AuditTrail.root`).
+
+        Raises ConfigError where it holds rows for another one, RecordError where it cannot be used.
+        """
+        self._database = database
+        if self._path.exists():
             try:
                 self._open()
             except (OSError, sqlite3.Error) as error:
                 raise RecordError(
-                    f"The spool {path} cannot be used", found=error,
+                    f"The spool {self._path} cannot be used", found=error,
                     next_step="It holds results that the database has not got. Check its folder, or put the file aside.",
                 ) from error  # fmt: skip
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is not None:
-            return self._connection
+            if identity_of(self._path) == self._file:
+                return self._connection
+            _log.error("the spool's file is gone, and what it held", rows=self._rows, spool=str(self._path))
+            self._connection.close()
+            self._connection = None
         make_folder(self._path.parent)
         file = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         # No write-ahead log: the image store that it lies in may be a network drive.
         file.execute("PRAGMA synchronous = EXTRA")
         file.executescript(_TABLES)
         sync(self._path.parent)
-        self._rows = int(file.execute("SELECT coalesce(sum(rows), 0) FROM batch").fetchone()[0])
+        self._rows = _rows_in(file)
         before = file.execute("SELECT database FROM belongs").fetchone()
         if self._rows and before is not None and before[0] != self._database:
             raise ConfigError(
-                f"{self._path} holds {self._rows} results for another database", found=before[0], expected=self._database,
+                f"{self._path} holds {self._rows} results for another database",
+                found=f"the one that begins with {before[0][:12]}",
+                expected=self._database[:12],
                 next_step="Start once with that database, so that it gets them, or put the file aside.",
-            )  # fmt: skip
+            )
         if before is None or before[0] != self._database:
             with _transaction(file):
                 file.execute("DELETE FROM belongs")
                 file.execute("INSERT INTO belongs VALUES (?)", (self._database,))
-        self._connection = file
+        self._connection, self._file = file, identity_of(self._path)
         return file
 
     @property
@@ -140,6 +151,8 @@ class Spool:
                 file = self._open()
                 with _transaction(file):
                     content = _BATCH.dump_json(batch).decode()
+                    if _BATCH.validate_json(content) != batch:  # numbers that are none, say, which no database takes either
+                        raise RecordError("Results cannot be kept", found=content[:200], expected="finite numbers")
                     number = file.execute(
                         "INSERT INTO batch (rows, content) VALUES (?, ?)", (len(batch.uids), content)
                     ).lastrowid
@@ -175,9 +188,9 @@ class Spool:
             if not self.active:
                 continue
             try:
-                rows = self.record(add)
+                rows = self.record(add, ended=ended)
                 if not rows:
-                    with records.unit() as unit:
+                    with records.unit(prompt=True) as unit:
                         unit.signals.reserve(self._station, 0)  # a write that changes nothing: a full disk can be read
             except RecordsAway:
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
@@ -191,17 +204,17 @@ class Spool:
                         "records are back; the spool is recorded", rows=rows, after_s=round(time.monotonic() - self._since_s, 1)
                     )
 
-    def record(self, add: Callable[[Batch], object]) -> int:
-        """Record what waits, oldest first, with `add`, a transaction each; how many rows that were.
+    def record(self, add: Callable[[Batch], object], *, ended: threading.Event) -> int:
+        """Record what waits, oldest first, with `add`, a transaction each, until `ended`; how many rows that were.
 
         Raises what `add` raises; what was not recorded waits on.
         """
         recorded = 0
-        while (first := self._first()) is not None:
+        while not ended.is_set() and (first := self._first()) is not None:
             number, batch = first
             add(batch)
             recorded += len(batch.uids)
-            self._drop(number, len(batch.uids))
+            self._drop(number)
         return recorded
 
     def _first(self) -> tuple[int, Batch] | None:
@@ -212,13 +225,13 @@ class Spool:
             number, content = self._connection.execute(query).fetchone()
         return number, _BATCH.validate_json(content)
 
-    def _drop(self, number: int, rows: int) -> None:
+    def _drop(self, number: int) -> None:
         with self._lock:
             assert self._connection is not None
             with _transaction(self._connection):
                 self._connection.execute("DELETE FROM known WHERE batch = ?", (number,))
                 self._connection.execute("DELETE FROM batch WHERE number = ?", (number,))
-            self._rows -= rows
+            self._rows = _rows_in(self._connection)
 
     def queues(self) -> dict[str, Queue]:
         """The rows that wait."""
@@ -235,14 +248,11 @@ class Spool:
 
 
 @contextmanager
-def open_spool(
-    station: str, runtime: RuntimeSettings, records: Records, image_store: ImageStore, state: LineState
-) -> Iterator[Spool]:
+def open_spool(station: str, runtime: RuntimeSettings, image_store: ImageStore, state: LineState) -> Iterator[Spool]:
     """The station's spool, beside the pictures that its rows name. Raises as `Spool` does."""
     spool = Spool(
         image_store.path / ".spool" / f"{quote(station, safe='')}.db",
         station=station,
-        database=records.shown,
         most_rows=runtime.spool_rows,
         state=state,
     )
@@ -251,6 +261,10 @@ def open_spool(
         yield spool
     finally:
         spool.close()
+
+
+def _rows_in(file: sqlite3.Connection) -> int:
+    return int(file.execute("SELECT coalesce(sum(rows), 0) FROM batch").fetchone()[0])
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from kizu.commands.calibrate import trade_off_table
-from kizu.console import screen
+from kizu.console import BitsOption, bit_depth, screen
 from kizu_inspect.errors import ConfigError
 
 __all__ = ["adopt_command"]
@@ -25,6 +25,7 @@ def adopt_command(
     good: Annotated[str | None, typer.Option(help="The class that passes (default: good, ok, normal, pass or free).")] = None,
     size: Annotated[str, typer.Option(help="Its input in px: one side, or height x width as 180x240.")] = "224",
     resize: Annotated[str, typer.Option(help="How a picture is brought to it: stretch, or letterbox.")] = "stretch",
+    bits: BitsOption = None,
     mean: Annotated[
         str, typer.Option(help="What its training subtracted of red, green and blue in [0, 1].")
     ] = "0.485,0.456,0.406",
@@ -52,7 +53,13 @@ def adopt_command(
         settings = TrainingSettings.model_validate(
             {
                 "name": name or out.name,
-                "input": {"height_px": height, "width_px": width, "resize": resize, "profile": "plain"},
+                "input": {
+                    "height_px": height,
+                    "width_px": width,
+                    "resize": resize,
+                    "profile": "plain",
+                    "bits": bit_depth(bits),
+                },
                 "architecture": architecture_of(backbone),
                 "fit": {"seed": seed},
                 "device": device,

@@ -91,6 +91,10 @@ class AuditTrail:
         same = (AuditEventTable.subject == subject, AuditEventTable.subject_id == str(subject_id))
         return [_value(row) for row in self._session.scalars(select(AuditEventTable).where(*same).order_by(AuditEventTable.id))]
 
+    def root(self) -> str | None:
+        """The hash of the first event, which no other database has but a copy of this one; None where nothing happened yet."""
+        return self._session.scalar(select(AuditEventTable.hash).order_by(AuditEventTable.id).limit(1))
+
     def flush(self) -> None:
         """Write this unit's events behind the last one. From here to its end no other program can append."""
         if not self._new:

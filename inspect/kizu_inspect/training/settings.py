@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from kizu_inspect.labelled.bit_depth import unfilled
 from kizu_inspect.labelled.dataset import LabelledSet
 from kizu_inspect.network.model import Architecture
 from kizu_inspect.picture.inputs import InputSettings
@@ -56,6 +57,8 @@ def pictures_of(data: LabelledSet, split: str, settings: TrainingSettings) -> Pi
     """What is learned from in one split: whole pictures, or tiles of them. Raises DataError."""
     ring_px = (settings.architecture.cell_px or COARSE_PX) / 2 + 1
     samples, inputs = data.split(split), settings.input
+    if inputs.bits is None and (finding := unfilled(samples)) is not None:
+        raise finding.as_error()
     if inputs.tiling is None:
         return load_pictures(
             samples, data.classes, inputs, good=data.good, ring_px=ring_px if settings.learn_places else None

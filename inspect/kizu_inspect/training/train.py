@@ -10,7 +10,6 @@ import torch
 
 from kizu_inspect.errors import DataError
 from kizu_inspect.explain import EXPLAINERS
-from kizu_inspect.labelled.bit_depth import unfilled
 from kizu_inspect.labelled.dataset import LabelledSet
 from kizu_inspect.network.devices import pick_device
 from kizu_inspect.network.model import build_classifier
@@ -44,8 +43,6 @@ def train(
     seed, thread count and machine give the same weights. Only the maps of `methods` get a display scale. Raises DataError,
     ConfigError.
     """
-    if settings.input.bits is None and (finding := unfilled(data.samples)) is not None:
-        raise finding.as_error()
     device = pick_device(settings.device)
     good = None if data.good is None else data.classes.index(data.good)
     pictures = {name: pictures_of(data, name, settings) for name in ("train", "val")}

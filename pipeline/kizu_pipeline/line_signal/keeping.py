@@ -72,6 +72,8 @@ class SignalLog:
         self._closing.set()
         self._wake.set()
         self._thread.join(timeout=_CLOSE_S)
+        if self._waiting:
+            _log.warning("signals not recorded", error="the records are away", signals=len(self._waiting))
 
     def _run(self) -> None:
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -39,6 +40,8 @@ class Reader:
         self._max_batch = around.runtime.max_batch
         self.only_moved = 0
         """Pieces of work that had their row already, from a run that was cut off."""
+        self._first_looked_s = math.inf
+        """When the source was looked at for the first time (monotonic)."""
         self.busy = False
         """Whether pictures were taken and are not all handed over: one will come soon."""
 
@@ -52,6 +55,7 @@ class Reader:
                     looked_s = time.monotonic()
                     waited = self._intake.waiting
                     works = self._intake.take(self._max_batch)
+                    self._first_looked_s = min(self._first_looked_s, time.monotonic())
                     self.busy = bool(works)
                     if works:
                         for items in self._batches(self._without_recorded(works), decoding):
@@ -69,7 +73,7 @@ class Reader:
 
     def _without_recorded(self, works: Sequence[Work]) -> list[Work]:
         """The work that has no row yet; what has one, from a run that was cut off, is only put away."""
-        recorded = self._looked_up([work.key for work in works])
+        recorded = self._looked_up(works)
         new = []
         for work in works:
             if (row := recorded.get(work.key)) is None:
@@ -83,13 +87,12 @@ class Reader:
             self._attempts.done([work.key])
         return new
 
-    def _looked_up(self, keys: Sequence[str]) -> dict[str, Row]:
+    def _looked_up(self, works: Sequence[Work]) -> dict[str, Row]:
         """The rows of those of these pieces of work that have one, by key.
 
-        While the records are away only those that are known without them: of what was recorded before and lies there still the
-        records will keep the first row.
+        While the records are away those that are known without them; what came since the start has no other.
         """
-        around, spool = self._around, self._around.spool
+        around, spool, keys = self._around, self._around.spool, [work.key for work in works]
         if spool is None:
             return around.patience.kept(lambda: self._recorded(keys))
         if not spool.active:
@@ -98,7 +101,11 @@ class Reader:
                     return self._recorded(keys)
             except RecordsAway as error:
                 spool.refused(error)
-        return self._putting_away.known(keys) | spool.known(keys)
+        known = self._putting_away.known(keys) | spool.known(keys)
+        if old := [work.key for work in works if work.key not in known and work.seen_s <= self._first_looked_s]:
+            # It lay there at the start, perhaps with its row, and the line's control has heard of it: only the records know.
+            return known | around.patience.kept(lambda: self._recorded(old))
+        return known
 
     def _recorded(self, keys: Sequence[str]) -> dict[str, Row]:
         with self._around.records.unit(read_only=True) as unit:

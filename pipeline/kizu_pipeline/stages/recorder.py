@@ -152,22 +152,22 @@ class Recorder:
         Returns their uids, and them as they were recorded. `missing` are rows of views that did not come.
         """
         around, spool = self._around, self._around.spool
+        uids = [new_uid() for _ in news]  # the same for records and spool: a commit may be kept though its answer was lost
 
         def add_all() -> tuple[list[str], list[NewInspection], Change]:
-            with around.records.unit() as unit:
+            with around.records.unit(prompt=spool is not None) as unit:
                 unit.inspections.expect(news)
                 timely = [around.signal.timely(new) for new in news]
-                uids = [_add(around, unit, new)[0] for new in timely]
-                change = around.views.after(list(zip(uids, timely, strict=True)), missing=missing)
+                known = [_add(around, unit, new, uid)[0] for new, uid in zip(timely, uids, strict=True)]
+                change = around.views.after(list(zip(known, timely, strict=True)), missing=missing)
                 _add_parts(around, unit, change.judged)
-                return uids, timely, change
+                return known, timely, change
 
         def keep() -> tuple[list[str], list[NewInspection], Change] | None:
             """In the spool; None where the records are to be asked."""
             if spool is None or not spool.active:
                 return None
             timely = [around.signal.timely(new) for new in news]
-            uids = [new_uid() for _ in timely]
             change = around.views.after(list(zip(uids, timely, strict=True)), missing=missing)
             if not spool.keep(Batch(tuple(uids), tuple(timely), change.judged)):
                 return None
@@ -267,17 +267,17 @@ class Recorder:
 
 def record_spooled(around: Around, batch: Batch) -> None:
     """Transaction 1 of a batch that waited in the spool: as it was decided then."""
-    with around.records.unit() as unit:
+    with around.records.unit(prompt=True) as unit:
         unit.inspections.expect(batch.news)
-        new = [_add(around, unit, new, uid=uid)[1] for uid, new in zip(batch.uids, batch.news, strict=True)]
+        new = [_add(around, unit, new, uid)[1] for uid, new in zip(batch.uids, batch.news, strict=True)]
         if any(new):  # else it was recorded, and a kill came before it left the spool
             _add_parts(around, unit, batch.parts)
 
 
-def _add(around: Around, unit: Unit, new: NewInspection, *, uid: str | None = None) -> tuple[str, bool]:
+def _add(around: Around, unit: Unit, new: NewInspection, uid: str) -> tuple[str, bool]:
     """A row and what goes with it; its uid, and whether it was not there."""
     try:
-        uid = unit.inspections.add(new, uid=uid)
+        unit.inspections.add(new, uid=uid)
     except AlreadyInspected:
         # Another service took the same work meanwhile: the lock lies on a folder, not on a video or a copied station.
         known = unit.inspections.uid_of(new.source, new.source_key)
