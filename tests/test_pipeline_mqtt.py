@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mqtt_broker import Broker, free_port, subscriber
 
 from db_examples import inspection
 from kizu_db.records import Records
@@ -22,7 +23,7 @@ from kizu_pipeline.publishing.settings import MqttTarget
 from kizu_pipeline.publishing.station import Publishing, open_publishing
 from kizu_pipeline.settings import StationSettings
 from line_world import ALL_PASS, LineWorld
-from publish_world import Broker, Said, certificate, free_port, subscriber
+from publish_world import Said, certificate
 
 STATION = "press-3"
 TOPIC = "plant/press-3/inspection"

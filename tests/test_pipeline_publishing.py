@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from mqtt_broker import free_port
 from sqlalchemy import create_engine, text
 
 from db_examples import inspection
@@ -32,7 +33,7 @@ from kizu_pipeline.publishing.settings import WebhookTarget
 from kizu_pipeline.publishing.station import Publishing, open_publishing
 from kizu_pipeline.settings import StationSettings
 from line_world import ALL_PASS, ALL_REJECT, ALL_REVIEW, LineWorld, drawn_png
-from publish_world import Receiver, Said, certificate, free_port
+from publish_world import Receiver, Said, certificate
 
 STATION = "press-3"
 

@@ -53,6 +53,8 @@ class Line:
     source: Mapping[str, Any] = field(default_factory=dict)
     """Changes of the folder's settings, or, with `kind`, another source."""
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    station: Mapping[str, Any] = field(default_factory=dict)
+    """Further settings of the station."""
     process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
@@ -71,6 +73,7 @@ class Line:
                 "id": STATION,
                 "source": dict(self.source) if "kind" in self.source else {**folder, **self.source},
                 "recipe": {"bundle": str(self.bundle), "allow_no_promise": True, **self.recipe},
+                **self.station,
             },
             "runtime": {"device": "cpu", "max_batch": 8},
         }
