@@ -194,6 +194,7 @@ def test_once_ends_while_the_broker_is_away(records: Records, said: Said) -> Non
 
 def test_a_library_that_is_missing_is_named(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "kizu_pipeline.publishing.mqtt", raising=False)
+    monkeypatch.delitem(sys.modules, "kizu_pipeline.mqtt_connection", raising=False)
     monkeypatch.setitem(sys.modules, "paho.mqtt", None)
     with pytest.raises(ConfigError, match=r"pip install 'kizu\[mqtt\]'"), publishing_to(mqtt(1883), records):
         pass

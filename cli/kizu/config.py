@@ -13,7 +13,8 @@ from kizu_dashboard.settings import DashboardConfig
 from kizu_db.settings import RetentionSettings
 from kizu_inspect.errors import ConfigError
 from kizu_inspect.settings import describe_invalid, read_yaml
-from kizu_pipeline.publishing.settings import MqttTarget
+from kizu_pipeline.broker_settings import BrokerSettings
+from kizu_pipeline.line_signal.settings import ModbusSignal
 from kizu_pipeline.settings import FolderSource, RuntimeSettings, StationSettings, check_apart
 
 __all__ = ["KizuConfig", "load_config"]
@@ -127,18 +128,24 @@ def _folders_of(source: FolderSource) -> dict[str, Path]:
 
 def _check_receivers_apart(one: StationSettings, other: StationSettings) -> None:
     """Raises ValueError where two stations share registers of a PLC, or a client's name at an MQTT broker."""
-    if one.signal is not None and other.signal is not None and (shared := one.signal.shared_with(other.signal)):
+    mine, theirs = one.signal, other.signal
+    if isinstance(mine, ModbusSignal) and isinstance(theirs, ModbusSignal) and (shared := mine.shared_with(theirs)):
         raise ValueError(
             f"stations {one.id} and {other.id} both use the registers {shared.start} to {shared.stop - 1} of the PLC "
-            f"{one.signal.host}; give each a results_address and a commands_address of its own"
+            f"{mine.host}; give each a results_address and a commands_address of its own"
         )
-    if isinstance(one.publish, MqttTarget) and isinstance(other.publish, MqttTarget):
-        name = one.publish.client_id
-        if name is not None and name == other.publish.client_id and one.publish.host == other.publish.host:
-            raise ValueError(
-                f"stations {one.id} and {other.id} have the client_id {name!r} at the broker {one.publish.host}, which "
-                "lets only one of them in at a time; leave it out, or give each its own"
-            )
+    if shared_names := _clients_of(one) & _clients_of(other):
+        host, name = min(shared_names)
+        raise ValueError(
+            f"stations {one.id} and {other.id} have the client_id {name!r} at the broker {host}, which "
+            "lets only one of them in at a time; leave it out, or give each its own"
+        )
+
+
+def _clients_of(station: StationSettings) -> set[tuple[str, str]]:
+    """Each broker and the client's name there."""
+    named = ((station.publish, f"kizu-{station.id}"), (station.signal, f"kizu-{station.id}-signal"))
+    return {(one.host, one.client_id or name) for one, name in named if isinstance(one, BrokerSettings)}
 
 
 def load_config(path: Path) -> KizuConfig:

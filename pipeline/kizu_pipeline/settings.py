@@ -13,7 +13,7 @@ from kizu_inspect.recipe import Device, Recipe
 from kizu_inspect.settings import Settings
 from kizu_pipeline.camera_settings import CameraSource, GenicamSource
 from kizu_pipeline.disk import DiskSettings
-from kizu_pipeline.line_signal.settings import ModbusSignal
+from kizu_pipeline.line_signal.settings import MqttSignal, SignalSettings
 from kizu_pipeline.observing.settings import HttpSettings
 from kizu_pipeline.publishing.settings import MqttTarget, PublishTarget
 
@@ -134,10 +134,10 @@ class StationSettings(Settings):
         title="Source", description="Where the pictures come from: a folder or a camera."
     )
     recipe: Recipe = Field(title="Recipe", description="How the station judges.")
-    signal: ModbusSignal | None = Field(
+    signal: SignalSettings | None = Field(
         default=None,
         title="Signal",
-        description="The line's control (PLC) that is told OK or NG for each part; none by default.",
+        description="The line's control (PLC) that is told OK or NG for each part, by Modbus TCP or MQTT; none by default.",
     )
     verdict_deadline_ms: float | None = Field(
         default=None, gt=0, le=3_600_000, title="Verdict deadline",
@@ -162,7 +162,8 @@ class StationSettings(Settings):
 
     @model_validator(mode="after")
     def _the_id_is_a_topic(self) -> Self:
-        if isinstance(self.publish, MqttTarget) and {"+", "#", "\0"} & set(self.id):
+        by_broker = isinstance(self.publish, MqttTarget) or isinstance(self.signal, MqttSignal)
+        if by_broker and {"+", "#", "\0"} & set(self.id):
             raise ValueError(f"the id {self.id!r} is part of the MQTT topic, which cannot hold + or #")
         return self
 

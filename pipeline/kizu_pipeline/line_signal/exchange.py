@@ -14,7 +14,7 @@ import structlog
 from kizu_inspect.errors import SignalAway
 from kizu_pipeline.line_signal.base import Code, Commands, LineState, Link, Result
 from kizu_pipeline.line_signal.parts import Answer
-from kizu_pipeline.line_signal.settings import ModbusSignal
+from kizu_pipeline.line_signal.settings import ControlSettings
 
 __all__ = ["Exchange", "Line"]
 
@@ -51,7 +51,7 @@ class Line(Protocol):
 class Exchange:
     """Results wait in a queue of bounded length; whoever puts one never waits for the control."""
 
-    def __init__(self, link: Link, settings: ModbusSignal, line: Line) -> None:
+    def __init__(self, link: Link, settings: ControlSettings, line: Line) -> None:
         self._link = link
         self._settings = settings
         self._line = line

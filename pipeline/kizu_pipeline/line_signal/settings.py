@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from kizu_inspect.settings import Settings
+from kizu_pipeline.broker_settings import BrokerSettings
 
-__all__ = ["ModbusSignal"]
+__all__ = ["ControlSettings", "ModbusSignal", "MqttSignal", "SignalSettings"]
 
 _LAST_REGISTER: Final = 65535
 
 
-class ModbusSignal(Settings):
+class ControlSettings(Settings):
+    """How results and triggers go to and fro, whatever carries them."""
+
+    poll_ms: float = Field(
+        default=20.0, ge=1, le=1000, title="Poll", description="How often is looked for what the control asks, in milliseconds."
+    )
+    heartbeat_ms: float = Field(
+        default=500.0, ge=20, le=60000, title="Heartbeat",
+        description="How often the heartbeat counts up, in milliseconds. The control takes three times this in silence for NG.",
+    )  # fmt: skip
+    acknowledge_ms: float = Field(
+        default=500.0, ge=10, le=60000, title="Acknowledge",
+        description="How long a result waits to be acknowledged before the next one takes its place, in milliseconds.",
+    )  # fmt: skip
+    send_within_ms: float = Field(
+        default=1000.0, ge=10, le=600000, title="Send within",
+        description="An OK that could not be written so long after its verdict, in milliseconds, is not sent as OK any more.",
+    )  # fmt: skip
+    timeout_ms: float = Field(
+        default=300.0, ge=10, le=10000, title="Time-out",
+        description="A PLC or broker that does not answer for so long, in milliseconds, is away; it is connected to anew.",
+    )  # fmt: skip
+
+
+class ModbusSignal(ControlSettings):
     """OK or NG for each part, into the holding registers of a PLC. Kizu is the client, the PLC the server."""
 
     kind: Literal["modbus"] = Field(title="Kind", description="Modbus TCP.")
@@ -31,25 +56,6 @@ class ModbusSignal(Settings):
     part_registers: int = Field(
         default=16, ge=4, le=64, title="Part registers", description="Registers for a part id, two ASCII characters each."
     )
-    poll_ms: float = Field(
-        default=20.0, ge=1, le=1000, title="Poll", description="How often the PLC's registers are read, in milliseconds."
-    )
-    heartbeat_ms: float = Field(
-        default=500.0, ge=20, le=60000, title="Heartbeat",
-        description="How often the heartbeat counts up, in milliseconds. The PLC takes three times this in silence for NG.",
-    )  # fmt: skip
-    acknowledge_ms: float = Field(
-        default=500.0, ge=10, le=60000, title="Acknowledge",
-        description="How long a result waits to be acknowledged before the next one takes its place, in milliseconds.",
-    )  # fmt: skip
-    send_within_ms: float = Field(
-        default=1000.0, ge=10, le=600000, title="Send within",
-        description="An OK that could not be written so long after its verdict, in milliseconds, is not sent as OK any more.",
-    )  # fmt: skip
-    timeout_ms: float = Field(
-        default=300.0, ge=10, le=10000, title="Time-out",
-        description="A PLC that does not answer for so long, in milliseconds, is away; it is connected to anew.",
-    )  # fmt: skip
 
     @model_validator(mode="after")
     def _blocks_stand_apart(self) -> Self:
@@ -84,3 +90,12 @@ class ModbusSignal(Settings):
                 if shared := range(max(mine.start, theirs.start), min(mine.stop, theirs.stop)):
                     return shared
         return None
+
+
+class MqttSignal(ControlSettings, BrokerSettings):
+    """OK or NG for each part, by an MQTT broker (version 5) to whatever controls the line."""
+
+    kind: Literal["mqtt"] = Field(title="Kind", description="MQTT 5.")
+
+
+SignalSettings = Annotated[ModbusSignal | MqttSignal, Field(discriminator="kind")]

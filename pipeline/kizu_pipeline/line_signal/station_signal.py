@@ -20,6 +20,7 @@ from kizu_pipeline.line_signal.base import Code, Link
 from kizu_pipeline.line_signal.exchange import Exchange
 from kizu_pipeline.line_signal.keeping import SignalLog
 from kizu_pipeline.line_signal.parts import Answer, AwaitedPart, Trigger, Triggers
+from kizu_pipeline.line_signal.settings import ModbusSignal, SignalSettings
 from kizu_pipeline.policy import explanation_due
 from kizu_pipeline.settings import CameraSource, StationSettings
 
@@ -45,13 +46,22 @@ def open_signal(station: StationSettings, records: Records) -> Iterator[LineSign
 
         signal = PartSignal(station)
     if station.signal is not None:
-        from kizu_pipeline.line_signal.modbus import ModbusLink  # an optional package, only where it is configured
-
-        signal.begin(ModbusLink(station.signal), records)
+        signal.begin(_link(station.signal, station.id), records)
     try:
         yield signal
     finally:
         signal.end()
+
+
+def _link(settings: SignalSettings, station: str) -> Link:
+    """Optional packages, only where they are configured."""
+    if isinstance(settings, ModbusSignal):
+        from kizu_pipeline.line_signal.modbus import ModbusLink
+
+        return ModbusLink(settings)
+    from kizu_pipeline.line_signal.mqtt import MqttLink
+
+    return MqttLink(settings, station=station)
 
 
 class LineSignal:

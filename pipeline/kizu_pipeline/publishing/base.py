@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import ssl
-from pathlib import Path
 from typing import Protocol
 
-from kizu_inspect.errors import ConfigError
-
-__all__ = ["Publisher", "tls_context"]
+__all__ = ["Publisher"]
 
 
 class Publisher(Protocol):
@@ -30,14 +26,3 @@ class Publisher(Protocol):
     def close(self) -> None:
         """Let the connection go."""
         ...
-
-
-def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Checks certificates and names, by the system's authorities or those in the file. Raises ConfigError for a wrong file."""
-    try:
-        return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
-    except OSError as error:  # of which SSLError is one
-        raise ConfigError(
-            f"the certificates in {ca_file} cannot be read", found=error.strerror or error, expected="a PEM file",
-            next_step="Correct station.publish.ca_file.",
-        ) from None  # fmt: skip

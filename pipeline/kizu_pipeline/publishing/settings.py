@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
@@ -10,10 +9,10 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from kizu_inspect.errors import ConfigError
 from kizu_inspect.settings import Settings
+from kizu_pipeline.broker_settings import BrokerSettings, Trust
 
-__all__ = ["PASSWORD_VARIABLE", "TOKEN_VARIABLE", "MqttTarget", "PublishTarget", "WebhookTarget", "read_secret"]
+__all__ = ["PASSWORD_VARIABLE", "TOKEN_VARIABLE", "MqttTarget", "PublishTarget", "WebhookTarget"]
 
 TOKEN_VARIABLE: Final = "KIZU_PUBLISH_TOKEN"
 """The environment variable that may carry the webhook's token."""
@@ -43,13 +42,9 @@ class _Target(Settings):
         title="Explanations",
         description="Also tell where the evidence lies, once the map is made: one more event.",
     )
-    ca_file: Path | None = Field(
-        default=None, title="Authority",
-        description="PEM file with the certificates to trust. Without it, those of the system.",
-    )  # fmt: skip
 
 
-class WebhookTarget(_Target):
+class WebhookTarget(_Target, Trust):
     """Each event is an HTTP POST of JSON; an answer of 2xx means that it was taken."""
 
     kind: Literal["webhook"] = Field(title="Kind", description="Results go to a web address.")
@@ -99,92 +94,19 @@ class WebhookTarget(_Target):
         return f"{parsed.scheme}://{parsed.netloc}{parsed.path}"
 
 
-class MqttTarget(_Target):
+class MqttTarget(_Target, BrokerSettings):
     """Each event is a message of QoS 1 on PREFIX/STATION/KIND; the broker's acknowledgement means that it was taken."""
 
     kind: Literal["mqtt"] = Field(title="Kind", description="Results go to an MQTT broker.")
-    host: str = Field(min_length=1, title="Host", description="Name or address of the broker.")
-    port: int | None = Field(default=None, ge=1, le=65535, title="Port", description="Default: 1883, or with tls 8883.")
-    prefix: str = Field(
-        default="kizu", pattern=r"^[^+#\x00$/][^+#\x00]{0,199}$", title="Prefix", description="What every topic begins with."
-    )
     version: Literal["5", "3.1.1"] = Field(
         default="5", title="Version",
         description="Of the protocol. A broker of 3.1.1 cannot say that it will not have a message.",
     )  # fmt: skip
-    client_id: str | None = Field(
-        default=None,
-        min_length=1,
-        max_length=200,
-        title="Client",
-        description="Default: kizu-STATION. No other client may use it.",
-    )
-    user: str | None = Field(default=None, min_length=1, title="User", description="Name at the broker.")
-    password_file: Path | None = Field(
-        default=None, title="Password file",
-        description=f"File with the user's password. Without it the environment variable {PASSWORD_VARIABLE} is read, if set.",
-    )  # fmt: skip
-    tls: bool = Field(default=False, title="TLS", description="Encrypt, and check the broker's certificate and name.")
-    keepalive_s: int = Field(
-        default=30,
-        ge=5,
-        le=3600,
-        title="Keep-alive",
-        description="Seconds of silence after which either side asks for the other.",
-    )
 
     @field_validator("version", mode="before")
     @classmethod
     def _five_is_a_number_in_yaml(cls, version: object) -> object:
         return str(version) if version in (5, 5.0) else version
 
-    @model_validator(mode="after")
-    def _secrets_have_an_owner(self) -> Self:
-        if self.password_file is not None and self.user is None:
-            raise ValueError("password_file needs user, whose password it holds")
-        if self.ca_file is not None and not self.tls:
-            raise ValueError("ca_file needs tls: true")
-        return self
-
-    @property
-    def shown(self) -> str:
-        """The broker for messages."""
-        return f"{'mqtts' if self.tls else 'mqtt'}://{self.host}:{self.at_port}"
-
-    @property
-    def at_port(self) -> int:
-        """The port to connect to."""
-        return self.port if self.port is not None else 8883 if self.tls else 1883
-
 
 PublishTarget = Annotated[WebhookTarget | MqttTarget, Field(discriminator="kind")]
-
-
-def read_secret(file: Path | None, variable: str, *, setting: str) -> str | None:
-    """The secret on the file's one line, or without a file in the environment variable; None where there is neither.
-
-    Raises ConfigError, which never shows the secret, where the file cannot be read, or it is no single line.
-    """
-    if file is None:
-        where, secret = f"the environment variable {variable}", os.environ.get(variable, "")
-        if not secret:
-            return None
-    else:
-        where = f"the file {file}"
-        try:
-            secret = file.read_text(encoding="utf-8").strip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(
-                f"{where} cannot be read",
-                found=getattr(error, "strerror", None) or "no UTF-8 text",
-                expected="a secret on one line",
-                next_step=f"Write it, or correct {setting}.",
-            ) from None
-    if not secret or not secret.isprintable():
-        raise ConfigError(
-            f"{where} holds no secret",
-            found="several lines, or characters that cannot be printed" if secret else "nothing",
-            expected="a secret on one line",
-            next_step=f"Write it, or correct {setting}.",
-        )
-    return secret

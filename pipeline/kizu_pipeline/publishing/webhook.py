@@ -8,8 +8,8 @@ import urllib3
 from urllib3.exceptions import HTTPError, ProtocolError
 
 from kizu_inspect.errors import ConfigError, EventRefused, ReceiverAway
-from kizu_pipeline.publishing.base import tls_context
-from kizu_pipeline.publishing.settings import TOKEN_VARIABLE, WebhookTarget, read_secret
+from kizu_pipeline.credentials import read_secret, tls_context
+from kizu_pipeline.publishing.settings import TOKEN_VARIABLE, WebhookTarget
 
 __all__ = ["Webhook"]
 
@@ -27,7 +27,7 @@ class Webhook:
         """Raises ConfigError: the token or the certificates cannot be read."""
         self._target = target
         self._token: str | None = self._read_token()
-        context = tls_context(target.ca_file)
+        context = tls_context(target.ca_file, setting="station.publish.ca_file")
         self._pool = urllib3.PoolManager(maxsize=1, ssl_context=context, timeout=urllib3.Timeout(target.timeout_s))
 
     @property
