@@ -24,7 +24,8 @@ def test_every_shipped_file_loads(path: Path) -> None:
 
 
 def test_every_kind_is_there() -> None:
-    assert {path.stem for path in CONFIGS} == {"camera", "folder", "genicam", "plc", "postgresql", "stream", "two-stations"}
+    kinds = {"camera", "folder", "genicam", "mqtt-signal", "plc", "postgresql", "stream", "two-stations"}
+    assert {path.stem for path in CONFIGS} == kinds
 
 
 @pytest.mark.parametrize(
