@@ -306,7 +306,7 @@ def test_a_spool_file_that_is_removed_is_told_and_made_anew(tmp_path: Path) -> N
         spool.keep(second := batch("b"))
     assert said == ["the spool's file is gone, and what it held"]
     came: list[Batch] = []
-    assert opened(tmp_path).record(came.append, ended=NEVER) == 1
+    assert opened(tmp_path).record(came.append, ended=NEVER.is_set) == 1
     assert came == [second]
 
 
@@ -395,8 +395,8 @@ def test_what_is_kept_comes_back_as_it_was_until_it_is_recorded(tmp_path: Path) 
             raise RecordsAway("gone again")
 
     with pytest.raises(RecordsAway):
-        spool.record(add, ended=NEVER)
-    assert spool.record(came.append, ended=NEVER) == 1
+        spool.record(add, ended=NEVER.is_set)
+    assert spool.record(came.append, ended=NEVER.is_set) == 1
     assert came == [first, second, second]
     assert not spool.active
     assert spool.known(["a"]) == {}
@@ -412,7 +412,7 @@ def test_a_spool_for_another_database_is_refused(tmp_path: Path) -> None:
         ConfigError, match=r"holds 1 results for another database: found the one that begins with a{12}; expected b{12}"
     ):
         opened(tmp_path, database="b" * 64)
-    opened(tmp_path).record(lambda _: None, ended=NEVER)
+    opened(tmp_path).record(lambda _: None, ended=NEVER.is_set)
     opened(tmp_path, database="b" * 64).close()
 
 

@@ -135,7 +135,8 @@ def observe(case: str, fault: Fault, *, away_s: float, rate: float) -> Outcome:
     first_after_s = round(time.monotonic() - given_back, 1) if first else None
     eventually(lambda: len(camera.names) >= files_then + UNDISTURBED, 60)
     camera.end()
-    drained = eventually(lambda: line.put_away() >= len(camera.names) and not line.waiting(), RECOVERED_WITHIN_S)
+    count = len(camera.names)
+    drained = eventually(lambda: line.put_away() >= count and line.count() >= count and not line.waiting(), RECOVERED_WITHIN_S)
     all_after_s = round(time.monotonic() - given_back, 1) if drained else None
     exit_code = line.stop()
     rows = line.rows()

@@ -159,7 +159,7 @@ def _run(
         )
         with records.unit(read_only=True) as unit:
             spool.begin(unit.trail.root() or "")
-        spool.record(partial(record_spooled, around), ended=stop)  # what the last run had to leave
+        spool.record(partial(record_spooled, around), ended=stop.is_set)  # what the last run had to leave
         signal.spooled_while(lambda: spool.active)
         around.views.restore(records)
         line = _Line(around, inspector, recipe_row, progress)
@@ -209,7 +209,13 @@ class _Line:
         )
         others, recorded = [reader, recorder], threading.Event()
         if (spool := self._around.spool) is not None:
-            work = partial(spool.run, self._around.records, partial(record_spooled, self._around), ended=recorded)
+            work = partial(
+                spool.run,
+                self._around.records,
+                partial(record_spooled, self._around),
+                ended=recorded,
+                drain_s=self._around.runtime.drain_s,
+            )
             others.append(Stage("kizu-spool", work, pulse=self._pulse, stop=self._stop))
         failed = True
         try:

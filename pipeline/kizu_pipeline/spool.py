@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -181,14 +181,17 @@ class Spool:
             found = self._connection.execute(query, (json.dumps(list(source_keys)),)).fetchall()
         return {key: (uid, error) for key, uid, error in found}
 
-    def run(self, records: Records, add: Callable[[Batch], object], *, ended: threading.Event) -> None:
-        """Until `ended`: record with `add` what waits, whenever the records can be had. Raises what else `add` raises."""
+    def run(self, records: Records, add: Callable[[Batch], object], *, ended: threading.Event, drain_s: float) -> None:
+        """Record with `add` what waits, whenever the records can be had; once `ended`, for `drain_s` at most.
+
+        Raises what else `add` raises.
+        """
         pause_s = _PAUSE_S
         while not ended.wait(pause_s):
             if not self.active:
                 continue
             try:
-                rows = self.record(add, ended=ended)
+                rows = self.record(add, ended=ended.is_set)
                 if not rows:
                     with records.unit(prompt=True) as unit:
                         unit.signals.reserve(self._station, 0)  # a write that changes nothing: a full disk can be read
@@ -203,14 +206,17 @@ class Spool:
                     _log.info(
                         "records are back; the spool is recorded", rows=rows, after_s=round(time.monotonic() - self._since_s, 1)
                     )
+        until = time.monotonic() + drain_s
+        with suppress(RecordsAway):  # the next start does it
+            self.record(add, ended=lambda: time.monotonic() > until)
 
-    def record(self, add: Callable[[Batch], object], *, ended: threading.Event) -> int:
-        """Record what waits, oldest first, with `add`, a transaction each, until `ended`; how many rows that were.
+    def record(self, add: Callable[[Batch], object], *, ended: Callable[[], bool]) -> int:
+        """Record what waits, oldest first, with `add`, a transaction each, until it has `ended`; how many rows that were.
 
         Raises what `add` raises; what was not recorded waits on.
         """
         recorded = 0
-        while not ended.is_set() and (first := self._first()) is not None:
+        while not ended() and (first := self._first()) is not None:
             number, batch = first
             add(batch)
             recorded += len(batch.uids)
