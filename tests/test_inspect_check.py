@@ -224,4 +224,4 @@ def test_a_thumbnail_has_its_boxes_and_its_masks_outline(tmp_path: Path) -> None
     assert (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1) == (100, 50, 150, 70)
     assert tuple(drawn[60, 125]) == (100, 100, 100)  # an outline leaves the defect to be seen
     assert decode_image((tmp_path / "a.png").read_bytes()).shape == grey.shape
-    assert thumbnail(Sample(tmp_path / "gone.png", "dent", "", "")) is None
+    assert thumbnail(Sample(tmp_path / "gone.png", "dent", "", ""), None) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import socket
 import sqlite3
@@ -132,7 +133,10 @@ def test_a_loop_that_does_not_turn_is_not_alive(world: LineWorld) -> None:
 
 @pytest.mark.usefixtures("impatient")
 def test_a_locked_database_makes_the_line_unready_until_it_is_back(world: LineWorld) -> None:
-    with observed_line(world) as line, closing(sqlite3.connect(world.root / "kizu.db", isolation_level=None)) as other:
+    with (
+        observed_line(world, runtime={"spool_rows": 0}) as line,
+        closing(sqlite3.connect(world.root / "kizu.db", isolation_level=None)) as other,
+    ):
         line.waits_for("started")
         assert line.reasons("/readyz") == (200, "")
         other.execute("BEGIN IMMEDIATE")
@@ -147,6 +151,25 @@ def test_a_locked_database_makes_the_line_unready_until_it_is_back(world: LineWo
         line.until(lambda: line.ask("/readyz")[0] == 200)
         assert line.status()["events"]["records_retried"] >= 2
         assert line.samples()["kizu_records_away_seconds",] == 0
+
+
+def test_a_line_that_judges_into_its_spool_is_ready_and_tells_that_the_records_are_away(world: LineWorld) -> None:
+    with observed_line(world) as line, closing(sqlite3.connect(world.root / "kizu.db", isolation_level=None)) as other:
+        line.waits_for("started")
+        world.drop("P0.png")
+        line.waits_for("inspected")
+        other.execute("BEGIN IMMEDIATE")
+        world.drop("P1.png", seed=1)
+        line.waits_for("inspected", 2)
+        assert line.reasons("/readyz") == (200, "")
+        samples = line.samples()
+        assert samples["kizu_records_away_seconds",] > 0
+        assert samples["kizu_line_events_total", "spooled"] == 1
+        assert line.status()["queues"]["spool"]["depth"] == 1
+        other.execute("ROLLBACK")
+        line.waits_for("records are back; the spool is recorded")
+        assert line.samples()["kizu_records_away_seconds",] == 0
+        assert line.status()["queues"]["spool"]["depth"] == 0
 
 
 def test_a_database_that_is_gone_is_told_though_no_picture_waits(world: LineWorld) -> None:
@@ -378,7 +401,10 @@ def test_kizu_status_watches_until_it_is_interrupted(world: LineWorld, config_of
             while seen.count(b"Last error") < 2:  # and once more
                 seen += shown.read(4096)
             watching.send_signal(signal.SIGINT)
-            assert watching.wait(60) == 0
+            while watching.poll() is None:  # a terminal that nobody reads would stop it in the midst of a line
+                if select.select([shown], [], [], 0.1)[0]:
+                    shown.read(4096)
+            assert watching.returncode == 0
     assert b"press-3" in seen
 
 
