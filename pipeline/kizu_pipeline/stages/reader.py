@@ -1,4 +1,4 @@
-"""The first stage: takes what the source has, and decodes it."""
+"""The first stage: takes what the source has, decodes it, and has it brought into the image store."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -17,7 +18,7 @@ from kizu_pipeline.sources import Picture, Work
 from kizu_pipeline.stages.around import Around
 from kizu_pipeline.stages.attempts import MAX_ATTEMPTS
 from kizu_pipeline.stages.conveyor import Conveyor
-from kizu_pipeline.stages.items import Items, Loaded, Unreadable
+from kizu_pipeline.stages.items import Items, Loaded, Storing, Unreadable
 from kizu_pipeline.stages.putting_away import Row
 
 __all__ = ["Reader"]
@@ -48,7 +49,10 @@ class Reader:
     def run(self, out: Conveyor[Items], *, once: bool) -> None:
         """Until `stop`, the source's end, or with `once` until nothing waits."""
         works_for = self._around.pulse.works_for, (threading.current_thread().name,)
-        with ThreadPoolExecutor(self._decoding_threads, "kizu-decode", *works_for) as decoding:
+        with (
+            ThreadPoolExecutor(1, "kizu-store", *works_for) as storing,
+            ThreadPoolExecutor(self._decoding_threads, "kizu-decode", *works_for) as decoding,
+        ):
             try:
                 while not self._around.stop.is_set():
                     self._around.pulse.beat()
@@ -58,7 +62,7 @@ class Reader:
                     self._first_looked_s = min(self._first_looked_s, time.monotonic())
                     self.busy = bool(works)
                     if works:
-                        for items in self._batches(self._without_recorded(works), decoding):
+                        for items in self._batches(self._without_recorded(works), decoding, storing):
                             out.put(items)
                         continue
                     if not self._around.state.takes_nothing:
@@ -117,18 +121,18 @@ class Reader:
             for key, uid in uids.items()
         }
 
-    def _batches(self, works: Sequence[Work], decoding: Executor) -> Iterator[Items]:
+    def _batches(self, works: Sequence[Work], decoding: Executor, storing: Executor) -> Iterator[Items]:
         """Loaded. What was in work when the program last ended is in work alone: the next end tells whose it was."""
         together: list[Work] = []
         for work in works:
             if not (before := self._attempts.of(work.key)):
                 together.append(work)
                 continue
-            yield from self._loaded(together, decoding)
+            yield from self._loaded(together, decoding, storing)
             together = []
             if before < MAX_ATTEMPTS:
                 self._wait_until_alone()
-                yield from self._loaded([work], decoding)
+                yield from self._loaded([work], decoding, storing)
                 self._wait_until_alone()
             else:
                 error = ImageError(
@@ -136,14 +140,14 @@ class Reader:
                     expected="a picture that it outlives", next_step="Tell the makers, with this file.",
                 )  # fmt: skip
                 yield (Unreadable(work, str(error)),)
-        yield from self._loaded(together, decoding)
+        yield from self._loaded(together, decoding, storing)
 
     def _wait_until_alone(self) -> None:
         self._around.pulse.ends()
         self._attempts.wait_until_none(self._around.stop)
         self._around.pulse.beat()
 
-    def _loaded(self, works: Sequence[Work], decoding: Executor) -> Iterator[Items]:
+    def _loaded(self, works: Sequence[Work], decoding: Executor, storing: Executor) -> Iterator[Items]:
         if not works:
             return
         self._attempts.begin([work.key for work in works])
@@ -160,10 +164,20 @@ class Reader:
                 items.append(Loaded(work, picture))
                 held_bytes += picture.image.nbytes
                 if held_bytes >= BATCH_BYTES:
-                    yield tuple(items)
+                    yield self._storing(items, storing)
                     items, held_bytes = [], 0
         if items:
-            yield tuple(items)
+            yield self._storing(items, storing)
+
+    def _storing(self, items: Sequence[Loaded | Unreadable], storing: Executor) -> Items:
+        """The batch, whose pictures go into the image store while it is judged."""
+        pictures = [item.picture for item in items if isinstance(item, Loaded)]
+        if self._around.state.drops_passed or not pictures:
+            return tuple(items)
+        files = [(picture.data, picture.suffix) for picture in pictures]
+        put = self._around.image_store.put_all
+        together = Storing(pictures, storing.submit(self._around.patience.kept, lambda: put(files)))
+        return tuple(replace(item, storing=together) if isinstance(item, Loaded) else item for item in items)
 
     def _decoded(self, works: Sequence[Work], decoding: Executor) -> Iterator[tuple[Work, Picture | ImageError | None]]:
         """Each with its picture, in order; only a few are decoded ahead, for a picture may be large."""

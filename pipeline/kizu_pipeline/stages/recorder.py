@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -18,7 +17,7 @@ from kizu_db.values import ExplanationState, NewInspection, RecipeRow
 from kizu_inspect.errors import AlreadyInspected, RecordsAway
 from kizu_inspect.results import Judgement, Verdict
 from kizu_pipeline.policy import drawn_for_audit, explanation_due, picture_may_go
-from kizu_pipeline.sources import Work
+from kizu_pipeline.sources import Picture, Work
 from kizu_pipeline.spool import Batch
 from kizu_pipeline.stages.around import Around
 from kizu_pipeline.stages.conveyor import Conveyor
@@ -117,28 +116,27 @@ class Recorder:
 
     def _stored(self, items: Items, news: Sequence[NewInspection]) -> list[NewInspection]:
         """Their pictures are in the image store now, or where the disk is nearly full their rows say that they are not."""
-        pictures = {index: item.picture for index, item in enumerate(items) if isinstance(item, Loaded)}
-        let_go: set[int] = set()
-        if (
-            self._around.state.drops_passed and not self._around.spooling
-        ):  # which lots are held is not known without the records
-            held = self._around.patience.kept(self._held_lots)
-            let_go = {index for index in pictures if picture_may_go(news[index], held)}
-            self._around.state.count("pictures_not_kept", len(let_go))
-        kept = [index for index in pictures if index not in let_go]
-        begun = time.perf_counter()
-        names = self._around.patience.kept(
-            lambda: self._around.image_store.put_all([(pictures[index].data, pictures[index].suffix) for index in kept])
-        )
-        share_ms = (time.perf_counter() - begun) * 1e3 / max(1, len(kept))
+        loaded = {index: item for index, item in enumerate(items) if isinstance(item, Loaded)}
         stored = list(news)
-        for index, sha256 in zip(kept, names, strict=True):
-            timings_ms = {**news[index].timings_ms, "store": share_ms}
-            stored[index] = replace(news[index], image_sha256=sha256, timings_ms=timings_ms)
-        for index in let_go:
-            sha256 = hashlib.sha256(pictures[index].data).hexdigest()
-            stored[index] = replace(news[index], image_sha256=sha256, image_kept=False)
+        for index, item in loaded.items():
+            if item.storing is not None:
+                sha256 = item.storing.name_of(item.picture, beat=self._around.pulse.beat)
+                timings_ms = {**news[index].timings_ms, "store": item.storing.share_ms}
+                stored[index] = replace(news[index], image_sha256=sha256, timings_ms=timings_ms)
+        if waiting := {index: item.picture for index, item in loaded.items() if item.storing is None}:
+            held = None if self._around.spooling else self._around.patience.kept(self._held_lots)
+            for index, picture in waiting.items():
+                stored[index] = self._kept(picture, news[index], held)
         return stored
+
+    def _kept(self, picture: Picture, new: NewInspection, held_lots: Collection[str] | None) -> NewInspection:
+        """Whether the picture is worth its place is known with its verdict; not, where nobody can tell which lots are held."""
+        if held_lots is not None and picture_may_go(new, held_lots):
+            self._around.state.count("pictures_not_kept")
+            return replace(new, image_sha256=hashlib.sha256(picture.data).hexdigest(), image_kept=False)
+        store = self._around.image_store
+        sha256 = self._around.patience.kept(lambda: store.put(picture.data, suffix=picture.suffix))
+        return replace(new, image_sha256=sha256)
 
     def _held_lots(self) -> set[str]:
         with self._around.records.unit(read_only=True) as unit:
