@@ -6,7 +6,9 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -89,26 +91,37 @@ def test_a_locked_database_is_waited_for(world: LineWorld) -> None:
     all_are_there(world, summary)
 
 
+@dataclass
+class Server:
+    """One database of a PostgreSQL server that lets nobody in to it when it is told so."""
+
+    connection: psycopg.Connection[Any]
+    name: str
+
+    def leave(self) -> None:
+        self.connection.execute(f'ALTER DATABASE "{self.name}" ALLOW_CONNECTIONS false'.encode())
+        self.connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (self.name,))
+
+    def come_back(self) -> None:
+        self.connection.execute(f'ALTER DATABASE "{self.name}" ALLOW_CONNECTIONS true'.encode())
+
+
+@contextmanager
+def on_a_server(tmp_path: Path, bundle: Path, database: DatabaseSettings, url: str) -> Iterator[tuple[LineWorld, Server]]:
+    """A line whose records are in this database of the server at `url`."""
+    name = make_url(database.url).database
+    assert name is not None
+    with LineWorld(tmp_path, bundle, database=database) as world, closing(psycopg.connect(url, autocommit=True)) as connection:
+        yield world, Server(connection, name)
+
+
 def test_a_server_that_is_away_is_waited_for(
     tmp_path: Path, line_bundle: Path, new_postgresql: Callable[[], DatabaseSettings], postgresql_server: str
 ) -> None:
-    database = new_postgresql()
-    name = make_url(database.url).database
-    with (
-        LineWorld(tmp_path, line_bundle, database=database) as world,
-        closing(psycopg.connect(postgresql_server, autocommit=True)) as server,
-    ):
+    with on_a_server(tmp_path, line_bundle, new_postgresql(), postgresql_server) as (world, server):
         drop_parts(world)
-
-        def leave() -> None:
-            server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'.encode())
-            server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
-
-        def come_back() -> None:
-            server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'.encode())
-
-        with hearing_that_they_are_away(come_back) as said:
-            summary = world.run(**ALL_REJECT, progress=once(leave))
+        with hearing_that_they_are_away(server.come_back) as said:
+            summary = world.run(**ALL_REJECT, progress=once(server.leave))
         assert said[-1] == "records are back"
         all_are_there(world, summary)
         assert {record.row.explanation_state for record in world.inspections()} == {ExplanationState.DONE}

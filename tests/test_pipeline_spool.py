@@ -11,10 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from pydantic import ValidationError
-from sqlalchemy.engine import make_url
 
 from kizu_db import engine
 from kizu_db.migrations import upgrade
@@ -31,7 +29,7 @@ from kizu_pipeline.stages.putting_away import PuttingAway
 from line_world import ALL_PASS, ALL_REJECT, LineWorld, names_in
 from plc_world import READY, Plc, running_plc
 from publish_world import Receiver
-from test_pipeline_away import hearing_that_they_are_away, rename_database
+from test_pipeline_away import hearing_that_they_are_away, on_a_server, rename_database
 from test_pipeline_signal import line, wait_until
 
 
@@ -118,26 +116,21 @@ def test_the_line_goes_on_and_everything_is_recorded_in_order(world: LineWorld) 
     assert all(one.row.judged_at < released for one in records[:6])
     assert waiting_in_spool(world) == 0
     with world.records.unit(read_only=True) as unit:
-        assert [one.error for one in unit.quarantine.latest()] == [records[5].row.reason]
+        (aside,) = unit.quarantine.latest()
+    assert (aside.error, aside.quarantined_at) == (records[5].row.reason, records[5].row.judged_at)
 
 
 def test_a_server_that_is_away_does_not_stop_the_line(
     tmp_path: Path, line_bundle: Path, new_postgresql: Callable[[], DatabaseSettings], postgresql_server: str
 ) -> None:
-    database = new_postgresql()
-    name = make_url(database.url).database
-    with (
-        LineWorld(tmp_path, line_bundle, database=database) as world,
-        closing(psycopg.connect(postgresql_server, autocommit=True)) as server,
-    ):
+    with on_a_server(tmp_path, line_bundle, new_postgresql(), postgresql_server) as (world, server):
         with line(world, **ALL_PASS):
             drop(world, 0)
             wait_until(lambda: parts(world) == ["P0"])
-            server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'.encode())
-            server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+            server.leave()
             drop(world, 1, 2)
             assert waiting_in_spool(world) == 2
-            server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'.encode())
+            server.come_back()
             wait_until(lambda: waiting_in_spool(world) == 0)
             drop(world, 3)
         assert parts(world) == ["P0", "P1", "P2", "P3"]

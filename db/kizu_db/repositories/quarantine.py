@@ -26,11 +26,14 @@ class Quarantine:
         self._trail = trail
         self._users = users
 
-    def add(self, uid: str, error: str) -> None:
-        """Record that the file of this inspection is put aside. Raises RecordError for an unknown inspection."""
+    def add(self, uid: str, error: str, *, at: datetime | None = None) -> None:
+        """Record that the file of this inspection is put aside, now or at that time.
+
+        Raises RecordError for an unknown inspection.
+        """
         number = inspection_id(self._session, uid)
         self._session.execute(
-            insert(QuarantineTable).values(inspection_id=number, error=error, quarantined_at=datetime.now(UTC))
+            insert(QuarantineTable).values(inspection_id=number, error=error, quarantined_at=at or datetime.now(UTC))
         )
 
     def latest(self, *, station: str | None = None, released: bool = True, limit: int | None = 100) -> list[QuarantinedFile]:

@@ -284,7 +284,7 @@ def _add(around: Around, unit: Unit, new: NewInspection, uid: str) -> tuple[str,
         around.signal.never_ok(new.source_key, "recorded before, perhaps with another verdict")
         return known, False
     if new.image_sha256 is None and new.image_name != _NO_PICTURE:
-        unit.quarantine.add(uid, new.judgement.reason)
+        unit.quarantine.add(uid, new.judgement.reason, at=new.judged_at)
     around.publishing.add(unit, uid, new)
     return uid, True
 
