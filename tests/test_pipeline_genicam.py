@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,71 +16,21 @@ from kill_nine import untrained_bundle
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
+from camera_world import ADDRESS, fake_camera, next_image, opened, source
 from kizu_inspect.errors import ImageError, SourceError
 from kizu_inspect.picture.decoding import decode_image
 from kizu_inspect.results import ImageRGB, Verdict
-from kizu_pipeline.settings import GenicamSource
 from kizu_pipeline.sources import aravis, live_camera
 from kizu_pipeline.sources.base import Work
 from kizu_pipeline.sources.camera import open_camera
 from kizu_pipeline.sources.genicam import GenicamCapture, ids_between
 from line_world import LineWorld
 
-ADDRESS = "127.0.0.1"
-
-
-DISCOVER = bytes.fromhex("4201 0002 0000 0001")  # a GVCP discovery command that wants an answer
-
-
-@contextmanager
-def fake_camera(*options: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A GigE Vision camera that answers at 127.0.0.1; killed at the end."""
-    command = ["arv-fake-gv-camera-0.8", "-i", ADDRESS, *options]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            _until_it_answers(process)
-            yield process
-        finally:
-            process.kill()
-
-
-def _until_it_answers(process: subprocess.Popen[bytes]) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        asking.settimeout(0.05)
-        asking.connect((ADDRESS, 3956))
-        while process.poll() is None:
-            try:
-                asking.send(DISCOVER)
-                asking.recv(1024)
-                return
-            except (TimeoutError, ConnectionRefusedError):
-                continue
-    raise AssertionError("the fake camera ended")
-
 
 @pytest.fixture
 def camera() -> Iterator[subprocess.Popen[bytes]]:
     with fake_camera() as process:
         yield process
-
-
-def source(**changes: object) -> GenicamSource:
-    return GenicamSource.model_validate({"kind": "genicam", "camera": ADDRESS, "timeout_s": 1.0, **changes})
-
-
-@contextmanager
-def opened(**changes: object) -> Iterator[GenicamCapture]:
-    capture = GenicamCapture(source(**changes))
-    try:
-        yield capture
-    finally:
-        capture.release()
-
-
-def next_image(capture: GenicamCapture) -> ImageRGB:
-    while not capture.grab():
-        pass
-    return capture.retrieve()
 
 
 def next_whole_image(capture: GenicamCapture) -> ImageRGB:
@@ -241,6 +190,7 @@ def test_frames_that_never_arrived_are_known_by_the_cameras_own_count(last: int 
     [
         pytest.param({"trigger": "software"}, "software needs an interval_s above 0", id="no interval"),
         pytest.param({"trigger": "line", "interval_s": 1}, "leave interval_s at 0", id="interval and line"),
+        pytest.param({"trigger": "signal", "interval_s": 1}, "signal takes no interval_s", id="interval and signal"),
         pytest.param({"exposure_us": 0}, "greater than 0", id="no exposure"),
         pytest.param({"bits": 9}, "Input should be 8, 10, 12, 14 or 16", id="bits"),
         pytest.param({"device": 0}, "Extra inputs are not permitted", id="a camera's key"),

@@ -151,6 +151,24 @@ def test_triggers_name_the_parts_and_old_ones_take_no_frame(
     assert "old" not in {part for part, *_ in rows(world)}
 
 
+def test_triggers_that_come_again_take_no_second_frame(
+    world: LineWorld,
+    broker: Broker,
+    control: Control,
+    camera: Any,  # noqa: F811
+) -> None:
+    with line(world, **ALL_PASS, source=triggered(camera), line={"signal": by(broker)}):
+        ready(control)
+        for number in (65535, 1, 2):
+            control.say({"trigger": number, "part": f"P{number}"})
+            control.until(lambda number=number: any(one["trigger"] == number for one in control.taken))  # type: ignore[misc]
+        for number in (65535, 1, 2, 3):  # a control that was cut off sends again what the broker had not acknowledged to it
+            control.say({"trigger": number, "part": f"P{number}"})
+        control.until(lambda: any(one["trigger"] == 3 for one in control.taken))
+    assert [one["trigger"] for one in control.taken] == [65535, 1, 2, 3]
+    assert rows(world) == [(part, "PASS", "OK") for part in ("P65535", "P1", "P2", "P3")]
+
+
 def test_what_is_no_command_is_passed_over(world: LineWorld, broker: Broker, control: Control) -> None:
     control.acknowledges = False
     with line(world, **ALL_PASS, line={"signal": by(broker, acknowledge_ms=300)}):

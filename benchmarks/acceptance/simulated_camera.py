@@ -42,6 +42,10 @@ class SimulatedCamera:
     timeout_s: float = 0.5
     size_px: int = 64
     seed: int = 0
+    on_command: bool = False
+    """It takes a frame only when it is commanded to."""
+    commands: int = 0
+    """How often it was."""
     opened: int = 0
     lost: int = 0
     """How often a capture told that the camera is lost."""
@@ -57,6 +61,8 @@ class SimulatedCamera:
         self._once: Kind = "fresh"
         self._always: Kind = "fresh"
         self._number = 0
+        self._owed = 0
+        """Commands without their frame."""
         self._last: ImageRGB | None = None
 
     def open(self) -> _Capture:
@@ -80,6 +86,10 @@ class SimulatedCamera:
     def hold(self) -> None:
         """It gives no frame any more, as where no part comes, and nothing is wrong."""
         self._set("_held", True)
+
+    def let_go(self) -> None:
+        """It gives frames again."""
+        self._set("_held", False)
 
     def stall(self, stalled: bool) -> None:
         """It gives no frame any more, or does again."""
@@ -125,14 +135,21 @@ class SimulatedCamera:
             setattr(self, name, value)
             self.changed.notify_all()
 
+    def _command(self) -> None:
+        with self.changed:
+            self.commands += 1
+            self._owed += 1
+            self.changed.notify_all()
+
     def _wait_for_frame(self) -> bool:
         with self.changed:
             self.changed.wait_for(lambda: not self._plugged, 1 / self.frames_per_s)
-            if self._held:
+            if self._held or (self.on_command and not self._owed):
                 return False
             if self._stalled:
                 self.changed.wait_for(lambda: not (self._plugged and self._stalled), self.timeout_s)
             if self._plugged and not self._stalled:
+                self._owed -= self.on_command
                 return True
             self.lost += 1
             self.changed.notify_all()
@@ -167,6 +184,13 @@ class _Capture:
     """One connection to the camera."""
 
     camera: SimulatedCamera
+
+    @property
+    def on_command(self) -> bool:
+        return self.camera.on_command
+
+    def command(self) -> None:
+        self.camera._command()
 
     def grab(self) -> bool:
         return self.camera._wait_for_frame()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -10,6 +10,8 @@ from kizu_inspect.recipe import Bits
 from kizu_inspect.settings import Settings
 
 __all__ = ["CameraSource", "GenicamSource", "LiveSource"]
+
+_NO_INTERVAL: Final = "trigger: signal takes no interval_s; leave it out"
 
 
 class LiveSource(Settings):
@@ -75,7 +77,7 @@ class CameraSource(LiveSource):
     @model_validator(mode="after")
     def _one_trigger(self) -> Self:
         if self.trigger == "signal" and self.interval_s > 0:
-            raise ValueError("trigger: signal takes no interval_s; leave it out")
+            raise ValueError(_NO_INTERVAL)
         return self
 
     @property
@@ -113,10 +115,11 @@ class GenicamSource(LiveSource):
     gain_db: float | None = Field(
         default=None, ge=-100, le=100, title="Gain", description="Gain in dB; without it as the camera is set."
     )
-    trigger: Literal["free", "software", "line"] = Field(
+    trigger: Literal["free", "software", "line", "signal"] = Field(
         default="free", title="Trigger",
         description="free: the camera runs freely. software: this program triggers it every interval_s. line: its input does; "
-        "then silence is no failure as long as the camera answers.",
+        "then silence is no failure as long as the camera answers. signal: each trigger of the line's control (station.signal) "
+        "triggers it, or takes the next frame of a camera that knows no software trigger.",
     )  # fmt: skip
     trigger_line: str = Field(
         default="Line1", pattern=r"^[A-Za-z0-9]+$", max_length=40, title="Trigger input",
@@ -129,6 +132,8 @@ class GenicamSource(LiveSource):
             raise ValueError("trigger: software needs an interval_s above 0: it is when this program triggers the camera")
         if self.trigger == "line" and self.interval_s > 0:
             raise ValueError("trigger: line takes every frame that the input triggers: leave interval_s at 0")
+        if self.trigger == "signal" and self.interval_s > 0:
+            raise ValueError(_NO_INTERVAL)
         return self
 
     @property

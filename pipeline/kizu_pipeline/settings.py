@@ -186,7 +186,7 @@ class StationSettings(Settings):
 
     @model_validator(mode="after")
     def _triggers_come_from_somewhere(self) -> Self:
-        if isinstance(self.source, CameraSource) and self.source.trigger == "signal" and self.signal is None:
+        if not isinstance(self.source, FolderSource) and self.source.trigger == "signal" and self.signal is None:
             raise ValueError("source.trigger: signal needs station.signal, from which the triggers come")
         return self
 

@@ -20,6 +20,8 @@ __all__ = ["MqttLink"]
 PASSWORD_VARIABLE: Final = "KIZU_SIGNAL_PASSWORD"
 """The environment variable that may carry the broker's password."""
 _TRIGGERS: Final = 65535
+_REPEATED: Final = 16
+"""So many triggers back a number is a message that came again, and not a new trigger."""
 _HIGHEST: Final = 2**32 - 1
 _WAITING_MOST: Final = 256
 _PART_MOST: Final = 200
@@ -116,6 +118,10 @@ class MqttLink:
             return
         with self._lock:
             before = self._waiting[-1] if self._waiting else self._last
+            if trigger and before.trigger and 0 < (before.trigger - trigger) % _TRIGGERS <= _REPEATED:
+                # Its part has its result: a second frame may be of another part, and must not answer for this one.
+                _log.warning("a trigger came again; it takes no second frame", control=self.name, trigger=trigger)
+                trigger = 0
             # Who only acknowledges, or only triggers, says nothing of the other.
             self._waiting.append(Commands(trigger or before.trigger, part.strip(), acknowledged or before.acknowledged))
 

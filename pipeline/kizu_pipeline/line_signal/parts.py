@@ -80,31 +80,35 @@ class Triggers:
     """The triggers that wait for their frames, oldest first. Threads may share it."""
 
     _waiting: deque[Trigger] = field(default_factory=deque)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def put(self, trigger: Trigger) -> None:
         """One more."""
-        with self._lock:
+        with self._changed:
             self._waiting.append(trigger)
+            self._changed.notify_all()
 
-    def first(self, grab_began_s: float) -> Trigger | None:
-        """The oldest one that came before this grab began (monotonic, s) and may still take its frame."""
-        with self._lock:
-            now = time.monotonic()
-            usable = (one for one in self._waiting if not one.missed and one.expires_s > now)
-            return next((one for one in usable if one.awaited.seen_s <= grab_began_s), None)
+    def first(self, *, within_s: float = 0.0) -> Trigger | None:
+        """The oldest one that may still take its frame; None where none came within the time."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._usable() is not None, within_s)
+            return self._usable()
 
-    def remove(self, trigger: Trigger) -> bool:
-        """Whether it still waited: whoever removes it answers for it."""
-        with self._lock:
-            if trigger not in self._waiting:
+    def _usable(self) -> Trigger | None:
+        now = time.monotonic()
+        return next((one for one in self._waiting if not one.missed and one.expires_s > now), None)
+
+    def take(self, trigger: Trigger) -> bool:
+        """Whether it may still have its frame: whoever takes it answers for it. One past its time is left to `expired`."""
+        with self._changed:
+            if trigger not in self._waiting or trigger.expires_s <= time.monotonic():
                 return False
             self._waiting.remove(trigger)
             return True
 
     def expired(self) -> list[Trigger]:
         """Those that get no frame any more, removed."""
-        with self._lock:
+        with self._changed:
             now = time.monotonic()
             gone = [one for one in self._waiting if one.missed or one.expires_s <= now]
             self._waiting = deque(one for one in self._waiting if one not in gone)

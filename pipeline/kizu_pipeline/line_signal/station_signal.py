@@ -22,7 +22,7 @@ from kizu_pipeline.line_signal.keeping import SignalLog
 from kizu_pipeline.line_signal.parts import Answer, AwaitedPart, Trigger, Triggers
 from kizu_pipeline.line_signal.settings import ModbusSignal, SignalSettings
 from kizu_pipeline.policy import explanation_due
-from kizu_pipeline.settings import CameraSource, StationSettings
+from kizu_pipeline.settings import FolderSource, StationSettings
 
 if TYPE_CHECKING:
     from kizu_pipeline.sources.base import Work
@@ -75,7 +75,7 @@ class LineSignal:
         deadline_ms = station.verdict_deadline_ms
         self._deadline_s = math.inf if deadline_ms is None else deadline_ms / 1000
         source = station.source
-        self._camera = source if isinstance(source, CameraSource) and source.trigger == "signal" else None
+        self._camera = source if not isinstance(source, FolderSource) and source.trigger == "signal" else None
         self.triggers = Triggers() if self._camera is not None else None
         """The triggers for a camera that waits for them; None for any other source."""
         self.counts: Counter[str] = Counter()

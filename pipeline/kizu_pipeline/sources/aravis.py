@@ -34,6 +34,7 @@ _CAMERA: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "set_exposure_time_auto": (None, (c_int,)),
     "set_exposure_time": (None, (c_double,)),
     "is_feature_available": (c_int, (c_char_p,)),
+    "is_enumeration_entry_available": (c_int, (c_char_p, c_char_p)),
     "is_gain_auto_available": (c_int, ()),
     "set_gain_auto": (None, (c_int,)),
     "set_gain": (None, (c_double,)),
@@ -225,6 +226,17 @@ class Device:
         self._call("clear_triggers")
         if source is not None:
             self._call("set_trigger", source.encode())
+
+    def set_software_trigger(self) -> bool:
+        """Each frame by command, where the camera knows how (False: it does not, and runs freely)."""
+        self.set_trigger(None)
+        if not self._call("is_enumeration_entry_available", b"TriggerSource", b"Software"):
+            return False
+        self.set_trigger("Software")
+        if self._call("is_feature_available", b"TriggerSoftware"):  # on some cameras only once the source is set
+            return True
+        self.set_trigger(None)
+        return False
 
     def trigger(self) -> None:
         """Take a frame now."""

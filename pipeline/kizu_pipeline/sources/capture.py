@@ -17,6 +17,16 @@ __all__ = ["Capture", "OpenCvCapture", "next_beat"]
 class Capture(Protocol):
     """An open camera. All calls come from one thread."""
 
+    @property
+    def on_command(self) -> bool:
+        """Whether it takes a frame only where `command` asks for one; else frames come by themselves."""
+
+    def command(self) -> None:
+        """Ask for one frame: the next `grab` that is not False answers it, with a frame or why there is none.
+
+        Ask for another one only after that. Never asked of a camera whose frames come by themselves.
+        """
+
     def grab(self) -> bool:
         """Wait for the next frame; False where none came yet and nothing is wrong, so that the caller may look around.
 
@@ -33,10 +43,15 @@ class Capture(Protocol):
 class OpenCvCapture:
     """A camera or stream that OpenCV reads."""
 
+    on_command = False
+
     def __init__(self, settings: CameraSource) -> None:
         """Open it. Raises SourceError."""
         self._settings = settings
         self._capture = open_capture(settings)
+
+    def command(self) -> None:
+        """Never asked."""
 
     def grab(self) -> bool:
         """Wait for the next frame. Raises SourceError where none came."""

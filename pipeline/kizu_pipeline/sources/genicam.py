@@ -34,6 +34,7 @@ class GenicamCapture:
     def __init__(self, settings: GenicamSource) -> None:
         """Open it, set it, and let frames come. Raises SourceError."""
         self._settings = settings
+        self.on_command = False
         self._shown = printable(settings.camera or "(first found)")
         try:
             self._device = open_device(settings.camera)
@@ -58,6 +59,10 @@ class GenicamCapture:
         """When the camera last gave a frame or an answer; when the next software trigger is due."""
         self._asked = False
         """A software trigger was sent, and its frame has not come."""
+        self._due = False
+        """A software trigger is to be sent now."""
+        self._unasked = 0
+        """How many frames came that no software trigger had asked for."""
         _log.info("camera set up", camera=self._shown, model=printable(self._device.model), trigger=settings.trigger)
 
     def _set_up(self) -> None:
@@ -77,8 +82,16 @@ class GenicamCapture:
             self._set("exposure_us", exposure_us, lambda: device.set_exposure(exposure_us))
         if (gain_db := settings.gain_db) is not None:
             self._set("gain_db", gain_db, lambda: device.set_gain(gain_db))
+        if settings.trigger == "signal":
+            self._set("trigger", "signal", self._follow_the_signal)
+            return
         source = {"free": None, "software": "Software", "line": settings.trigger_line}[settings.trigger]
         self._set("trigger", source or "free", lambda: device.set_trigger(source))
+
+    def _follow_the_signal(self) -> None:
+        self.on_command = self._device.set_software_trigger()
+        if not self.on_command:
+            _log.warning("camera has no software trigger; the next frame after each trigger is taken", camera=self._shown)
 
     def _set(self, key: str, value: object, set_value: Callable[[], None], *, expected: str | None = None) -> None:
         try:
@@ -89,10 +102,17 @@ class GenicamCapture:
                 expected=expected or "a value that it takes", next_step="See what it takes: arv-tool-0.8 values.",
             ) from error  # fmt: skip
 
+    def command(self) -> None:
+        """The next `grab` sends a software trigger. What is left of the frame before is let go."""
+        self._absent.clear()
+        self._give_back()
+        self._due = True
+
     def grab(self) -> bool:
         """Wait a moment for the next frame; False where none came yet.
 
-        Raises SourceError: silent beyond the time-out, or with trigger: line, where silence is no failure, without an answer.
+        Raises SourceError: silent beyond the time-out, or where silence is no failure (an input, no trigger of the line's
+        control) without an answer.
         """
         try:
             return self._grab()
@@ -103,27 +123,56 @@ class GenicamCapture:
     def _grab(self) -> bool:
         if self._absent:  # the frames that did not arrive come before the one that did
             self._absent.popleft()
-        elif self._buffer is not None:
-            self._stream.push(self._buffer)
-            self._buffer = None
+        else:
+            self._give_back()
         if self._absent or self._buffer is not None:
             return True
         if self._ending is not None:
             raise self._ending
         if self._settings.trigger == "software" and not self._asked:
             return self._trigger_when_due()
+        if self.on_command and not self._asked:
+            return self._trigger() if self._due else self._rest()
+        if self._settings.trigger == "signal" and not self.on_command:
+            self._drop_what_waits()  # it was taken before this grab began, and perhaps before the trigger
         self._buffer = self._stream.pop(timeout_s=min(_LOOK_AROUND_S, self._settings.timeout_s))
         now_s = time.monotonic()
         if self._buffer is None:
             return self._is_absent(now_s)
         self._heard_s, self._asked = now_s, False
-        if self._settings.trigger != "free":
+        if self.on_command or self._settings.trigger in ("software", "line"):
             frame_id = self._stream.frame_id(self._buffer)
             self._absent.extend(
                 f"frame {missing} of the camera did not arrive" for missing in ids_between(self._last_id, frame_id)
             )
             self._last_id = frame_id
         return True
+
+    def _give_back(self) -> None:
+        if self._buffer is not None:
+            self._stream.push(self._buffer)
+            self._buffer = None
+
+    def _drop_what_waits(self) -> int:
+        """Let go of the frames that have arrived already; how many."""
+        dropped = 0
+        while (buffer := self._stream.pop(timeout_s=0)) is not None:
+            self._last_id = self._stream.frame_id(buffer)
+            self._stream.push(buffer)
+            dropped += 1
+        return dropped
+
+    def _drop_unasked(self) -> None:
+        """Nothing was asked for: a frame that is there all the same must not be taken for the answer to the next trigger."""
+        dropped = self._drop_what_waits()
+        if dropped and not self._unasked:
+            _log.warning("frames came that no trigger had asked for; they are dropped", camera=self._shown)
+        self._unasked += dropped
+
+    def _rest(self) -> bool:
+        """No frame is wanted: False, after a look whether the camera is there. Raises SourceError where it does not answer."""
+        self._drop_unasked()
+        return self._is_absent(time.monotonic())
 
     def _trigger_when_due(self) -> bool:
         """Trigger the camera if it is time, else wait a moment; whether there is to tell of a frame that will not come."""
@@ -132,7 +181,12 @@ class GenicamCapture:
             time.sleep(min(self._beat_s - now_s, _LOOK_AROUND_S))
             return False
         self._beat_s = next_beat(now_s, self._beat_s, self._settings.interval_s)
-        self._heard_s, self._asked = now_s, True
+        return self._trigger()
+
+    def _trigger(self) -> bool:
+        """Trigger the camera; whether there is to tell of a frame that will not come."""
+        self._drop_unasked()
+        self._heard_s, self._asked, self._due = time.monotonic(), True, False
         try:
             self._device.trigger()
         except SourceError as error:
@@ -143,7 +197,7 @@ class GenicamCapture:
         """Whether the frame that did not come is one that a part was promised. Raises SourceError where the camera is lost."""
         if now_s - self._heard_s < self._settings.timeout_s:
             return False
-        if self._settings.trigger == "line":
+        if self._settings.trigger == "line" or (self.on_command and not self._asked):
             self._device.ask()
             self._heard_s = now_s
             return False

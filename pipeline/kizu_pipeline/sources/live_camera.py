@@ -27,6 +27,7 @@ __all__ = ["LiveCamera"]
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 24.0  # with its jitter 30 s
 _MOST_UNFIT = 3
+_LOOK_AROUND_S = 0.25
 
 _log = structlog.get_logger("kizu.intake")
 
@@ -56,7 +57,8 @@ class LiveCamera:
         """`name` is the camera's in records, without secrets. `capture` is the camera where it is open already.
 
         The reader opens it otherwise, by `open_anew`, which raises SourceError, and releases it. With `triggers` each of them
-        takes the next frame whose grabbing began after it, or gets an ERROR without one.
+        takes the frame that the camera is commanded to take for it, or where it takes none on command the next one whose
+        grabbing began after it; without one it gets an ERROR.
         """
         self.source = f"camera:{station}:{name}"
         self._shown = name
@@ -138,12 +140,14 @@ class LiveCamera:
         """
         self._same = 0  # a frame that is the same as the last one before the camera was lost is frozen still
         unfit, fit_s = 0, time.monotonic()
+        wanted: Trigger | None = None
         while not self._closing.is_set() and not self._has_all:
-            began_s = time.monotonic()
+            # Chosen before the frame, and kept until it comes: a late frame is never that of the next trigger.
+            wanted = wanted or self._next_trigger(capture)
             if not capture.grab():
                 continue
             grabbed_at, now_s = datetime.now(UTC), time.monotonic()
-            trigger = None if self._triggers is None else self._triggers.first(began_s)
+            trigger, wanted = wanted, None
             if trigger is None and (self._triggers is not None or not self._is_time(now_s)):
                 continue
             image, error = None, ""
@@ -152,8 +156,8 @@ class LiveCamera:
                 unfit, fit_s = 0, now_s
             except ImageError as failure:
                 unfit, error = unfit + 1, str(failure)
-            if self._triggers is not None and trigger is not None and not self._triggers.remove(trigger):
-                continue  # it expired meanwhile, and has its row
+            if self._triggers is not None and trigger is not None and not self._triggers.take(trigger):
+                continue  # it expired meanwhile, and gets its row without a frame
             if image is not None:
                 self._keep(image, None, grabbed_at, now_s, trigger)
             else:
@@ -163,6 +167,17 @@ class LiveCamera:
             if 0 < self._settings.frozen_frames <= self._same:
                 return f"frozen: {self._same + 1} frames in a row are the same"
         return None
+
+    def _next_trigger(self, capture: Capture) -> Trigger | None:
+        """The trigger that the next frame is for; a camera that takes frames on command has been told."""
+        if self._triggers is None:
+            return None
+        if not capture.on_command:
+            return self._triggers.first()
+        trigger = self._triggers.first(within_s=_LOOK_AROUND_S)
+        if trigger is not None:
+            capture.command()
+        return trigger
 
     def _is_time(self, now_s: float) -> bool:
         """Whether the clock triggers the frame grabbed just now."""
