@@ -77,7 +77,7 @@ def test_fuzzed_files_harm_no_line(tiny_bundle: Path, tmp_path: Path) -> None:
 
 
 def test_a_locked_database_costs_a_line_time_alone(tmp_path: Path) -> None:
-    found = figures_of("acceptance/away.py", "--seconds", "1", "--cases", "sqlite-locked", tmp_path=tmp_path)
+    found = figures_of("acceptance/away.py", "--seconds", "10", "--cases", "sqlite-locked", tmp_path=tmp_path)
     locked = found["sqlite-locked"]
     assert isinstance(locked, dict)
     assert locked["passed"] is True

@@ -156,9 +156,11 @@ class Recorder:
             with around.records.unit(prompt=spool is not None) as unit:
                 unit.inspections.expect(news)
                 timely = [around.signal.timely(new) for new in news]
-                known = [_add(around, unit, new, uid)[0] for new, uid in zip(timely, uids, strict=True)]
+                added = [_add(around, unit, new, uid) for new, uid in zip(timely, uids, strict=True)]
+                known = [uid for uid, _ in added]
                 change = around.views.after(list(zip(known, timely, strict=True)), missing=missing)
-                _add_parts(around, unit, change.judged)
+                if any(is_new for _, is_new in added):  # else this was committed before, and its answer was lost
+                    _add_parts(around, unit, change.judged)
                 return known, timely, change
 
         def keep() -> tuple[list[str], list[NewInspection], Change] | None:
