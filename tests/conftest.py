@@ -29,6 +29,8 @@ from kizu_inspect.synth import write_set
 from kizu_inspect.training.fit import FitSettings
 from kizu_inspect.training.settings import TrainingSettings
 from kizu_inspect.training.train import train
+from line_world import LineWorld
+from plc_world import Plc, running_plc
 from precision import PRECISION
 
 # The tests' networks are too small to share out: a second thread only waits for the first, at the cost of a whole core.
@@ -163,3 +165,17 @@ def boards_bundle(boards_set: Path, tmp_path_factory: pytest.TempPathFactory) ->
     )
     folder = tmp_path_factory.mktemp("tiled")
     return _without_novelty(train(read_labelled(boards_set), folder / "trained", settings).bundle, folder / "bundle")
+
+
+@pytest.fixture
+def world(tmp_path: Path, line_bundle: Path) -> Iterator[LineWorld]:
+    """A station in a folder of its own."""
+    with LineWorld(tmp_path, line_bundle) as made:
+        yield made
+
+
+@pytest.fixture
+def plc() -> Iterator[Plc]:
+    """A PLC with power."""
+    with running_plc() as running:
+        yield running

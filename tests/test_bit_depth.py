@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +105,8 @@ def settings(**inputs: Any) -> TrainingSettings:
 
 def test_training_refuses_pictures_that_are_nearly_black_and_says_why(deep_set: tuple[Path, Path], tmp_path: Path) -> None:
     flat, twelve = (read_labelled(path) for path in deep_set)
-    with pytest.raises(DataError, match=r"pictures of 16 bits fill only some of them: found no value above 3\d+ .*--bits 12"):
+    told = r"pictures of 16 bits fill only some of them: found no value above 3\d+ .*--bits with the camera's depth, 12 or more"
+    with pytest.raises(DataError, match=told):
         train(twelve, tmp_path / "bundle", settings())
     trained = train(twelve, tmp_path / "bundle", settings(bits=12)).bundle
     assert Bundle.load(trained.path).spec.input.bits == 12
@@ -133,12 +133,6 @@ def test_the_check_of_a_set_tells_it_too(deep_set: tuple[Path, Path], tmp_path: 
     assert page.stat().st_size > 10_000
     wrong = runner.invoke(app, ["data", "check", str(twelve), "--bits", "11"])
     assert "no such bit depth: found --bits 11; expected 8, 10, 12, 14, 16" in str(wrong.exception)
-
-
-@pytest.fixture
-def world(tmp_path: Path, line_bundle: Path) -> Iterator[LineWorld]:
-    with LineWorld(tmp_path, line_bundle) as made:
-        yield made
 
 
 def test_the_line_the_page_and_the_report_see_the_same_picture(world: LineWorld) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,12 +11,6 @@ from kizu_db.values import ExplanationState
 from kizu_inspect.inspector import Inspector
 from kizu_pipeline import explaining
 from line_world import ALL_REJECT, LineWorld
-
-
-@pytest.fixture
-def world(tmp_path: Path, line_bundle: Path) -> Iterator[LineWorld]:
-    with LineWorld(tmp_path, line_bundle) as made:
-        yield made
 
 
 def test_slow_maps_do_not_hold_up_the_verdicts_that_come_after(world: LineWorld, monkeypatch: pytest.MonkeyPatch) -> None:

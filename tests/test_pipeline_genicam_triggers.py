@@ -31,24 +31,12 @@ from kizu_pipeline.sources.camera import open_camera
 from kizu_pipeline.sources.genicam import GenicamCapture
 from kizu_pipeline.sources.live_camera import LiveCamera
 from line_world import ALL_PASS, LineWorld
-from plc_world import READY, Plc, running_plc
+from plc_world import READY, Plc
 from test_pipeline_signal import line, wait_until
 from test_pipeline_triggers import rows
 
 NO_COMMAND = ("<pFeature>TriggerSoftware</pFeature>", '<Command Name="TriggerSoftware"', "</Command>")
 NO_SOURCE = (None, '<EnumEntry Name="Software"', "</EnumEntry>")
-
-
-@pytest.fixture
-def plc() -> Iterator[Plc]:
-    with running_plc() as running:
-        yield running
-
-
-@pytest.fixture
-def world(tmp_path: Path, line_bundle: Path) -> Iterator[LineWorld]:
-    with LineWorld(tmp_path, line_bundle) as made:
-        yield made
 
 
 def described_without(folder: Path, what: tuple[str | None, str, str]) -> Path:

@@ -89,12 +89,6 @@ def control(broker: Broker) -> Iterator[Control]:
         yield listening
 
 
-@pytest.fixture
-def world(tmp_path: Path, line_bundle: Path) -> Iterator[LineWorld]:
-    with LineWorld(tmp_path, line_bundle) as made:
-        yield made
-
-
 def by(broker: Broker, **changes: object) -> dict[str, object]:
     plain = {"kind": "mqtt", "host": "127.0.0.1", "port": broker.port, "poll_ms": 5, "heartbeat_ms": 30, "timeout_ms": 1000}
     return {**plain, "acknowledge_ms": 5000, "send_within_ms": 10_000, **changes}

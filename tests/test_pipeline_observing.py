@@ -44,12 +44,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "FIRST_S", 0.05)
 
 
-@pytest.fixture
-def world(tmp_path: Path, line_bundle: Path) -> Iterator[LineWorld]:
-    with LineWorld(tmp_path, line_bundle) as made:
-        yield made
-
-
 def test_metrics_and_status_tell_what_the_line_did(world: LineWorld) -> None:
     for number in range(5):
         world.drop(f"P{number}.png", seed=number)

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -29,12 +28,6 @@ from whole_cli import app
 NAME = "line 2/P7_top.png"
 PATTERN = "(?P<part>[^_/]+)_(?P<view>.+)"
 KIM = {"by": "Kim", "reason": "lens cleaned"}
-
-
-@pytest.fixture
-def world(tmp_path: Path, line_bundle: Path) -> Iterator[LineWorld]:
-    with LineWorld(tmp_path, line_bundle) as made:
-        yield made
 
 
 def put_aside(world: LineWorld, name: str = NAME, *, pattern: str = PATTERN) -> str:

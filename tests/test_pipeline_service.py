@@ -7,7 +7,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,6 @@ from kizu_pipeline import explaining
 from kizu_pipeline.locks import folder_lock
 from kizu_pipeline.settings import CameraSource
 from line_world import ALL_PASS, ALL_REJECT, ALL_REVIEW, LineWorld, drawn_png, names_in
-
-
-@pytest.fixture
-def world(tmp_path: Path, line_bundle: Path) -> Iterator[LineWorld]:
-    with LineWorld(tmp_path, line_bundle) as made:
-        yield made
 
 
 def stop_before_explaining(monkeypatch: pytest.MonkeyPatch, world: LineWorld, **recipe: Any) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,6 @@ from kizu_pipeline.sources.folder import FolderIntake
 from line_world import ALL_PASS, LineWorld, drawn_png, names_in
 
 LONG_S = 60.0
-
-
-@pytest.fixture
-def world(tmp_path: Path, line_bundle: Path) -> Iterator[LineWorld]:
-    with LineWorld(tmp_path, line_bundle) as made:
-        yield made
 
 
 def run(world: LineWorld, wait_s: float = 0.2, **source: Any) -> dict[str, tuple[str | None, str | None, str]]:

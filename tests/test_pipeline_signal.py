@@ -28,19 +28,7 @@ from kizu_pipeline.line_signal.base import Code, Result
 from kizu_pipeline.line_signal.modbus import ModbusLink
 from kizu_pipeline.line_signal.settings import ModbusSignal
 from line_world import ALL_PASS, ALL_REJECT, ALL_REVIEW, LineWorld, drawn_png, names_in
-from plc_world import BUSY, FAULT, MAP, READY, Plc, running_plc
-
-
-@pytest.fixture
-def plc() -> Iterator[Plc]:
-    with running_plc() as running:
-        yield running
-
-
-@pytest.fixture
-def world(tmp_path: Path, line_bundle: Path) -> Iterator[LineWorld]:
-    with LineWorld(tmp_path, line_bundle) as made:
-        yield made
+from plc_world import BUSY, FAULT, MAP, READY, Plc
 
 
 @contextmanager

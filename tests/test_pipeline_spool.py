@@ -27,7 +27,7 @@ from kizu_pipeline.publishing.settings import WebhookTarget
 from kizu_pipeline.spool import Batch, Spool
 from kizu_pipeline.stages.putting_away import PuttingAway
 from line_world import ALL_PASS, ALL_REJECT, LineWorld, names_in
-from plc_world import READY, Plc, running_plc
+from plc_world import READY, Plc
 from publish_world import Receiver
 from test_pipeline_away import hearing_that_they_are_away, on_a_server, rename_database
 from test_pipeline_signal import line, wait_until
@@ -37,18 +37,6 @@ from test_pipeline_signal import line, wait_until
 def _soon_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "WAIT_S", 0.2)  # how long SQLite waits for another writer before it says that it is locked
     monkeypatch.setattr(engine, "PROMPT_S", 0.2)
-
-
-@pytest.fixture
-def world(tmp_path: Path, line_bundle: Path) -> Iterator[LineWorld]:
-    with LineWorld(tmp_path, line_bundle) as made:
-        yield made
-
-
-@pytest.fixture
-def plc() -> Iterator[Plc]:
-    with running_plc() as running:
-        yield running
 
 
 @contextmanager
@@ -290,6 +278,33 @@ def test_results_that_are_no_numbers_are_not_kept_silently(tmp_path: Path) -> No
     assert spool.keep(one)
 
 
+def test_a_disk_that_is_full_refuses_whole_batches_and_takes_them_when_there_is_room(tmp_path: Path) -> None:
+    spool = opened(tmp_path)
+    spool.refused(RecordsAway("gone"))
+    kept = [batch("first")]
+    assert spool.keep(kept[0])
+    assert spool._connection is not None
+    pages = spool._connection.execute("PRAGMA page_count").fetchone()[0]
+    spool._connection.execute(f"PRAGMA max_page_count = {pages + 4}")
+    refused = None
+    while refused is None:
+        one = batch(*(f"{len(kept)}-{number}" for number in range(4)))
+        try:
+            spool.keep(one)
+        except RecordsAway as error:
+            refused = str(error)
+        else:
+            kept.append(one)
+    assert "database or disk is full" in refused
+    with pytest.raises(RecordsAway, match="database or disk is full"):
+        spool.keep(one)
+    spool._connection.execute("PRAGMA max_page_count = 1000")
+    assert spool.keep(one)
+    came: list[Batch] = []
+    spool.record(came.append, ended=NEVER.is_set)
+    assert came == [*kept, one]
+
+
 def test_a_spool_file_that_is_removed_is_told_and_made_anew(tmp_path: Path) -> None:
     spool = opened(tmp_path)
     spool.refused(RecordsAway("gone"))
@@ -364,7 +379,7 @@ def batch(*keys: str) -> Batch:
 
 
 def opened(tmp_path: Path, database: str = "a" * 64) -> Spool:
-    spool = Spool(tmp_path / "s" / "x.db", station="x", most_rows=10, state=STATE)
+    spool = Spool(tmp_path / "s" / "x.db", station="x", most_rows=1000, state=STATE)
     spool.begin(database)
     return spool
 

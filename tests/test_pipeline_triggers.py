@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from kizu_inspect.errors import ConfigError
 from kizu_pipeline.settings import CameraSource, StationSettings
 from line_world import ALL_PASS, LineWorld
-from plc_world import READY, Plc, running_plc
+from plc_world import READY, Plc
 from test_pipeline_camera import write_video
 from test_pipeline_signal import line, wait_until
 
@@ -61,18 +61,6 @@ def camera() -> Iterator[Any]:
         made.off.set()
         server.shutdown()
         serving.join()
-
-
-@pytest.fixture
-def plc() -> Iterator[Plc]:
-    with running_plc() as running:
-        yield running
-
-
-@pytest.fixture
-def world(tmp_path: Path, line_bundle: Path) -> Iterator[LineWorld]:
-    with LineWorld(tmp_path, line_bundle) as made:
-        yield made
 
 
 def triggered(camera: Any, **changes: object) -> CameraSource:

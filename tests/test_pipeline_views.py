@@ -23,25 +23,13 @@ from kizu_pipeline.publishing.events import read_schema
 from kizu_pipeline.publishing.settings import WebhookTarget
 from kizu_pipeline.settings import StationSettings
 from line_world import ALL_PASS, ALL_REVIEW, LineWorld
-from plc_world import Plc, running_plc
+from plc_world import Plc
 from publish_world import Receiver
 
 PATTERN = "(?:(?P<lot>[^_]+)_)?(?P<part>[^_]+)_(?P<view>[^_]+)"
 VIEWS = ("top", "bottom")
 LONG_S = 60.0
 GREY = encode_png(np.full((64, 64, 3), 77, np.uint8))  # shows no part: an ERROR
-
-
-@pytest.fixture
-def world(tmp_path: Path, line_bundle: Path) -> Iterator[LineWorld]:
-    with LineWorld(tmp_path, line_bundle) as made:
-        yield made
-
-
-@pytest.fixture
-def plc() -> Iterator[Plc]:
-    with running_plc() as running:
-        yield running
 
 
 def settings(world: LineWorld, within_s: float = LONG_S, *, plc: Plc | None = None, **line: Any) -> dict[str, Any]:

@@ -251,7 +251,7 @@ def _write_missing(folders: Sequence[tuple[int, Mapping[str, _Picture]]]) -> Non
             os.fsync(file)
         for folder, _, now, name in unfinished:
             os.rename(now, name, src_dir_fd=folder, dst_dir_fd=folder)
-    except BaseException:
+    except BaseException:  # Ctrl-C too: nothing unfinished is left behind; it is raised again
         for folder, _, now, _ in unfinished:
             with suppress(OSError):
                 os.unlink(now, dir_fd=folder)

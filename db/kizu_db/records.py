@@ -90,11 +90,6 @@ class Records:
         return cls(settings)
 
     @property
-    def shown(self) -> str:
-        """The address without its password, for messages."""
-        return self._shown_url
-
-    @property
     def file(self) -> Path | None:
         """The SQLite file; None for PostgreSQL."""
         return self._file

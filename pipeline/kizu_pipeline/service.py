@@ -224,7 +224,7 @@ class _Line:
             self._judged.end()
             self._finish(recorder, once=once)
             failed = False
-        except BaseException:
+        except BaseException:  # Ctrl-C too: the other threads are to end; it is raised again
             self._stop.set()
             raise
         finally:

@@ -147,7 +147,7 @@ class Spool:
                     f"The spool {self._path} is full", found=f"{self._rows} results",
                     expected=f"at most {self._most_rows} (runtime.spool_rows)", next_step="Bring the database back.",
                 )  # fmt: skip
-            try:
+            with self._asked():
                 file = self._open()
                 with _transaction(file):
                     content = _BATCH.dump_json(batch).decode()
@@ -163,18 +163,15 @@ class Spool:
                             for uid, new in zip(batch.uids, batch.news, strict=True)
                         ],
                     )
-            except (OSError, sqlite3.Error) as error:
-                raise RecordsAway(
-                    f"The spool {self._path} refuses {len(batch.uids)} results",
-                    found=error,
-                    next_step="Check the free space of its disk. Nothing of this step was kept.",
-                ) from error
             self._rows += len(batch.uids)
             return True
 
     def known(self, source_keys: Collection[str]) -> dict[str, tuple[str, str | None]]:
-        """Of those of these pieces of work whose rows wait here the uid, and the error of a file that could not be read."""
-        with self._lock:
+        """Of those of these pieces of work whose rows wait here the uid, and the error of a file that could not be read.
+
+        Raises RecordsAway where its disk refuses.
+        """
+        with self._lock, self._asked():
             if not self._rows or self._connection is None:
                 return {}
             query = "SELECT source_key, uid, error FROM known WHERE source_key IN (SELECT value FROM json_each(?))"
@@ -213,7 +210,7 @@ class Spool:
     def record(self, add: Callable[[Batch], object], *, ended: Callable[[], bool]) -> int:
         """Record what waits, oldest first, with `add`, a transaction each, until it has `ended`; how many rows that were.
 
-        Raises what `add` raises; what was not recorded waits on.
+        Raises what `add` raises, RecordsAway where the spool's disk refuses; what was not recorded waits on.
         """
         recorded = 0
         while not ended() and (first := self._first()) is not None:
@@ -224,15 +221,26 @@ class Spool:
         return recorded
 
     def _first(self) -> tuple[int, Batch] | None:
-        with self._lock:
+        with self._lock, self._asked():
             if not self._rows or self._connection is None:
                 return None
             query = "SELECT number, content FROM batch ORDER BY number LIMIT 1"
             number, content = self._connection.execute(query).fetchone()
         return number, _BATCH.validate_json(content)
 
+    @contextmanager
+    def _asked(self) -> Iterator[None]:
+        """What the disk refuses may pass."""
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            raise RecordsAway(
+                f"The spool {self._path} cannot be used", found=error,
+                next_step="Check the free space of its disk. Nothing of this step was kept.",
+            ) from error  # fmt: skip
+
     def _drop(self, number: int) -> None:
-        with self._lock:
+        with self._lock, self._asked():
             assert self._connection is not None
             with _transaction(self._connection):
                 self._connection.execute("DELETE FROM known WHERE batch = ?", (number,))
@@ -278,7 +286,8 @@ def _transaction(file: sqlite3.Connection) -> Iterator[None]:
     file.execute("BEGIN IMMEDIATE")
     try:
         yield
-    except BaseException:
-        file.execute("ROLLBACK")
+        file.execute("COMMIT")
+    except BaseException:  # whatever it was; it is raised again
+        if file.in_transaction:  # a full disk has ended it already, or has let it stand
+            file.execute("ROLLBACK")
         raise
-    file.execute("COMMIT")

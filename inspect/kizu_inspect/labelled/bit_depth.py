@@ -31,6 +31,7 @@ def unfilled(samples: Sequence[Sample]) -> Finding | None:
         return None
     return Finding(
         "bit_depth", "pictures of 16 bits fill only some of them", found=f"no value above {largest} in {len(found)} pictures",
-        expected="values up to 65535", next_step=f"Say --bits {max(bits, 10)}, or --bits 16 where they are meant so.",
+        expected="values up to 65535",
+        next_step=f"Say --bits with the camera's depth, {bits} or more; 16 where they are meant so.",
         pictures=tuple(path for path, _ in found),
     )  # fmt: skip

@@ -46,7 +46,7 @@ class GenicamCapture:
         try:
             self._set_up()
             self._stream: Stream = self._device.start(buffers=_BUFFERS)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: the next program is to have the camera; it is raised again
             self._device.close()
             raise
         self._buffer: int | None = None

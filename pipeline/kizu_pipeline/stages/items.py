@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
@@ -18,30 +17,19 @@ __all__ = ["Items", "JudgedItems", "Loaded", "Storing", "Unreadable"]
 _TURN_S: Final = 0.2
 
 
+@dataclass(frozen=True)
 class Storing:
-    """Pictures that are brought into the image store together, beside their verdicts."""
+    """A batch's pictures, which are brought into the image store together, beside their verdicts."""
 
-    def __init__(self, pictures: Sequence[Picture], done: Future[Sequence[str]]) -> None:
-        self._places = {id(picture): place for place, picture in enumerate(pictures)}
-        self._begun_s = time.perf_counter()
-        self._done = done
-        self._took_s = 0.0
-        done.add_done_callback(self._note)
+    done: Future[tuple[Sequence[str], float]]
+    """Their SHA-256 in the batch's order, and a picture's share of the time (ms)."""
 
-    def _note(self, _done: Future[Sequence[str]]) -> None:
-        self._took_s = time.perf_counter() - self._begun_s
-
-    def name_of(self, picture: Picture, *, beat: Callable[[], None]) -> str:
-        """Its SHA-256, once it is there; `beat` is called meanwhile. Raises what the storing raised."""
-        while not self._done.done():
+    def waited_for(self, *, beat: Callable[[], None]) -> tuple[Sequence[str], float]:
+        """What came of it; `beat` is called meanwhile. Raises what the storing raised."""
+        while not self.done.done():
             beat()
-            wait([self._done], timeout=_TURN_S)
-        return self._done.result()[self._places[id(picture)]]
-
-    @property
-    def share_ms(self) -> float:
-        """A picture's share of the time."""
-        return self._took_s * 1e3 / len(self._places)
+            wait([self.done], timeout=_TURN_S)
+        return self.done.result()
 
 
 @dataclass(frozen=True)
@@ -52,6 +40,8 @@ class Loaded:
     picture: Picture
     storing: Storing | None = None
     """None where its verdict is to decide whether it is stored: while the disk is nearly full."""
+    place: int = 0
+    """Its own among the pictures that are stored together."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
+from itertools import count
 from typing import Final
 
 import structlog
@@ -105,7 +106,7 @@ class Reader:
                     return self._recorded(keys)
             except RecordsAway as error:
                 spool.refused(error)
-        known = self._putting_away.known(keys) | spool.known(keys)
+        known = self._putting_away.known(keys) | around.patience.kept(lambda: spool.known(keys))
         if old := [work.key for work in works if work.key not in known and work.seen_s <= self._first_looked_s]:
             # It lay there at the start, perhaps with its row, and the line's control has heard of it: only the records know.
             return known | around.patience.kept(lambda: self._recorded(old))
@@ -174,10 +175,17 @@ class Reader:
         pictures = [item.picture for item in items if isinstance(item, Loaded)]
         if self._around.state.drops_passed or not pictures:
             return tuple(items)
-        files = [(picture.data, picture.suffix) for picture in pictures]
-        put = self._around.image_store.put_all
-        together = Storing(pictures, storing.submit(self._around.patience.kept, lambda: put(files)))
-        return tuple(replace(item, storing=together) if isinstance(item, Loaded) else item for item in items)
+        together = Storing(storing.submit(self._stored, pictures))
+        places = count()
+        return tuple(
+            replace(item, storing=together, place=next(places)) if isinstance(item, Loaded) else item for item in items
+        )
+
+    def _stored(self, pictures: Sequence[Picture]) -> tuple[Sequence[str], float]:
+        """Their names, and a picture's share of the time (ms)."""
+        started, files = time.perf_counter(), [(picture.data, picture.suffix) for picture in pictures]
+        names = self._around.patience.kept(lambda: self._around.image_store.put_all(files))
+        return names, (time.perf_counter() - started) * 1e3 / len(pictures)
 
     def _decoded(self, works: Sequence[Work], decoding: Executor) -> Iterator[tuple[Work, Picture | ImageError | None]]:
         """Each with its picture, in order; only a few are decoded ahead, for a picture may be large."""

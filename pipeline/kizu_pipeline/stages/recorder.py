@@ -120,9 +120,9 @@ class Recorder:
         stored = list(news)
         for index, item in loaded.items():
             if item.storing is not None:
-                sha256 = item.storing.name_of(item.picture, beat=self._around.pulse.beat)
-                timings_ms = {**news[index].timings_ms, "store": item.storing.share_ms}
-                stored[index] = replace(news[index], image_sha256=sha256, timings_ms=timings_ms)
+                names, share_ms = item.storing.waited_for(beat=self._around.pulse.beat)
+                timings_ms = {**news[index].timings_ms, "store": share_ms}
+                stored[index] = replace(news[index], image_sha256=names[item.place], timings_ms=timings_ms)
         if waiting := {index: item.picture for index, item in loaded.items() if item.storing is None}:
             held = None if self._around.spooling else self._around.patience.kept(self._held_lots)
             for index, picture in waiting.items():
