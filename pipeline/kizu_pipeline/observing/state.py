@@ -146,11 +146,6 @@ class LineState:
         """Whether the disk is so full that pictures of parts that pass are not kept."""
         return self._disk is not None and self._disk.drops_passed
 
-    @property
-    def takes_nothing(self) -> bool:
-        """Whether the disk is so full that pictures stay where they lie."""
-        return self._disk is not None and self._disk.stopped
-
     def missing(self, inspection: NewInspection) -> None:
         """The row of a view that did not come is recorded."""
         with self._lock:

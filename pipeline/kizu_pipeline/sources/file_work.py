@@ -96,6 +96,11 @@ class FileWork:
         return self.intake.first_seen_s(self.found)
 
     @property
+    def absent_s(self) -> float:
+        """When the look before that was begun (monotonic, s)."""
+        return self.intake.absent_s(self.found)
+
+    @property
     def trigger(self) -> None:
         """None: a file answers no trigger."""
         return None

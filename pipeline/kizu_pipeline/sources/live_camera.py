@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 import threading
 import time
@@ -279,6 +280,11 @@ class LiveCamera:
                     next_step="Check cable, power and network, and start again.",
                 )  # fmt: skip
         return works
+
+    @property
+    def taken_until_s(self) -> float:
+        """Unknown, and nobody asks: frames tell no view."""
+        return -math.inf
 
     @property
     def folder(self) -> None:

@@ -57,17 +57,16 @@ class Reader:
             try:
                 while not self._around.stop.is_set():
                     self._around.pulse.beat()
-                    looked_s = time.monotonic()
                     waited = self._intake.waiting
                     works = self._intake.take(self._max_batch)
                     self._first_looked_s = min(self._first_looked_s, time.monotonic())
                     self.busy = bool(works)
+                    new = self._without_recorded(works)
+                    self._around.views.looked(self._intake.taken_until_s)
                     if works:
-                        for items in self._batches(self._without_recorded(works), decoding, storing):
+                        for items in self._batches(new, decoding, storing):
                             out.put(items)
                         continue
-                    if not self._around.state.takes_nothing:
-                        self._around.views.looked(looked_s)
                     waited = waited or self._intake.waiting or self._around.views.open
                     if self._intake.ended or (once and not waited):
                         break
@@ -78,6 +77,8 @@ class Reader:
 
     def _without_recorded(self, works: Sequence[Work]) -> list[Work]:
         """The work that has no row yet; what has one, from a run that was cut off, is only put away."""
+        if not works:
+            return []
         recorded = self._looked_up(works)
         new = []
         for work in works:
