@@ -44,7 +44,7 @@ class Unit:
         self.rollups = Rollups(session)
         self.trail = AuditTrail(session)
         self.users = Users(session, self.trail)
-        self.queue = ReviewQueue(session)
+        self.queue = ReviewQueue(session, self.trail, self.users)
         self.inspections = Inspections(session, self.rollups, self.queue)
         self.reviews = Reviews(session, self.rollups, self.queue, self.trail, self.users)
         self.models = Models(session, self.trail)
