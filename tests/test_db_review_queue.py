@@ -204,4 +204,4 @@ def test_looking_ahead_takes_nothing_and_tells_what_comes(records: Records) -> N
     with records.claims() as claims:
         assert claims.next_up("Mina", order="oldest", station="press-3", defect_class="scratch") == [third]
     with records.unit(read_only=True) as unit:
-        assert unit.queue.stations() == ["press-3"]
+        assert unit.queue.kinds() == (["press-3"], ["scratch"])

@@ -26,11 +26,19 @@ def main() -> None:
                 help="The latest inspections with their verdicts.",
             ),
             st.Page(
+                HERE / "review.py",
+                title="Review",
+                icon=":material/rule:",
+                url_path="review",
+                help="What waits for a decision, one part after the other.",
+            ),
+            st.Page(
                 HERE / "part.py",
                 title="Part",
                 icon=":material/center_focus_strong:",
                 url_path="part",
-                help="One inspection with its evidence and the decision about it; the next one waiting, if none is chosen.",
+                visibility="hidden",
+                help="One inspection with its evidence and the decisions about it.",
             ),
             st.Page(
                 HERE / "reports.py",

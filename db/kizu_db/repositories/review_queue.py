@@ -18,6 +18,7 @@ from kizu_inspect.errors import RecordError
 __all__ = ["ReviewQueue"]
 
 _PLAIN = {"synchronize_session": False}
+_KINDS = (QueueTable.station.expression, QueueTable.defect_class.expression)
 
 
 class ReviewQueue:
@@ -79,9 +80,11 @@ class ReviewQueue:
         found = self._session.execute(query.order_by(QueueTable.claim_expires_at))
         return [Claim(uid_inspection=uid, reviewer=by, expires_at=end) for uid, by, end in found if by and end]
 
-    def stations(self) -> list[str]:
-        """The stations whose parts wait, by name."""
-        return list(self._session.scalars(select(QueueTable.station).distinct().order_by(QueueTable.station)))
+    def kinds(self) -> tuple[list[str], list[str]]:
+        """The stations whose parts wait, and the defect classes that these are suspected of, each by name."""
+        queries = (select(column).distinct().where(column.is_not(None)).order_by(column) for column in _KINDS)
+        stations, classes = ([kind for kind in self._session.scalars(query) if kind is not None] for query in queries)
+        return stations, classes
 
     def waiting(self, station: str | None = None) -> int:
         """How many parts wait, claimed ones included."""
