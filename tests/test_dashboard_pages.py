@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard_world import Plant, empty_plant, filled_plant
+from dashboard_world import Plant, empty_plant, filled_plant, session_cookie
 from kizu_dashboard.room import close_rooms
 from kizu_dashboard.server import SCRIPT
 from kizu_dashboard.settings import DashboardConfig
 from kizu_dashboard.wording import SIZE_SENTENCE, size_texts
+from kizu_db.permissions import Role
 
 
 def open_page(config: DashboardConfig, page: str | None = None, **query: str) -> AppTest:
@@ -41,14 +42,18 @@ def words(test: AppTest) -> str:
 
 
 @pytest.fixture
-def plant(tmp_path: Path) -> Iterator[Plant]:
+def plant(tmp_path: Path, cookies: dict[str, str]) -> Iterator[Plant]:
+    """Kim looks at it."""
     with filled_plant(tmp_path, start=datetime.now(UTC) - timedelta(minutes=30)) as plant:
+        cookies |= session_cookie(plant.config, "Kim")
         yield plant
 
 
 @pytest.fixture
-def empty(tmp_path: Path) -> Iterator[DashboardConfig]:
-    yield empty_plant(tmp_path)
+def empty(tmp_path: Path, cookies: dict[str, str]) -> Iterator[DashboardConfig]:
+    config = empty_plant(tmp_path)
+    cookies |= session_cookie(config, "Kim")
+    yield config
     close_rooms()
 
 
@@ -102,8 +107,9 @@ def test_a_part_says_whether_its_map_explains_its_verdict(plant: Plant) -> None:
     assert "region alone" not in unasked
 
 
-def test_a_period_in_which_nothing_was_judged_says_so(tmp_path: Path) -> None:
+def test_a_period_in_which_nothing_was_judged_says_so(tmp_path: Path, cookies: dict[str, str]) -> None:
     with filled_plant(tmp_path) as plant:
+        cookies |= session_cookie(plant.config, "Kim")
         test = open_page(plant.config)
         assert "No inspections in this period" in words(drawn(test.selectbox(key="period").select("Last hour").run()))
 
@@ -156,9 +162,8 @@ def test_without_an_id_the_newest_waiting_part_is_shown(plant: Plant) -> None:
     assert shown_part(open_page(plant.config, "part.py")) == plant.uids["<b>P-1012</b>"]
 
 
-def fill(test: AppTest, part_uid: str, *, reviews: int = 0, decision: str, reviewer: str = "Kim") -> AppTest:
-    """Name and decision in the form of this part."""
-    drawn(test.text_input(key="reviewer").set_value(reviewer).run())
+def fill(test: AppTest, part_uid: str, *, reviews: int = 0, decision: str) -> AppTest:
+    """The decision in the form of this part."""
     return drawn(test.get_by_key(f"decision-{part_uid}-{reviews}").set_value(decision).run())
 
 
@@ -175,7 +180,6 @@ def test_accepting_stores_a_review_and_goes_to_the_next_part(plant: Plant) -> No
     assert review.shown_ms is not None
     assert 0 <= review.shown_ms < 60_000
     assert shown_part(test) == plant.uids["부품-1004"]
-    assert test.text_input(key="reviewer").value == "Kim"
 
 
 def test_an_override_asks_for_class_and_reason(plant: Plant) -> None:
@@ -195,13 +199,57 @@ def test_an_override_asks_for_class_and_reason(plant: Plant) -> None:
     assert (review.decision, review.disposition, review.defect_class, review.reason) == ("override", "good", None, "oil drop")
 
 
-def test_a_decision_without_a_name_is_not_stored(plant: Plant) -> None:
+def test_who_decides_is_asked_when_it_is_stored(plant: Plant, cookies: dict[str, str]) -> None:
+    """The page was drawn for Kim; the button is pressed with a sign-in that has become somebody else's, then nobody's."""
     uid = plant.uids["P-1005"]
-    test = fill(part_page(plant, "P-1005"), uid, decision="accept", reviewer=" ")
+    test = fill(part_page(plant, "P-1005"), uid, decision="accept")
+    cookies |= session_cookie(plant.config, "Lee")
     drawn(test.button(key=f"record-{uid}-0").click().run())
-    assert "Enter your name." in words(test)
+    assert [review.reviewer for review in plant.record("P-1005").reviews] == ["Lee"]
+    test = fill(part_page(plant, "P-1002"), plant.uids["P-1002"], decision="accept")
+    cookies.clear()
+    drawn(test.button(key=f"record-{plant.uids['P-1002']}-0").click().run())
+    assert plant.record("P-1002").reviews == ()
+    assert "Your sign-in has ended" in words(test)
+
+
+def test_a_role_that_was_taken_meanwhile_stores_nothing(plant: Plant) -> None:
+    uid = plant.uids["P-1005"]
+    test, reports = fill(part_page(plant, "P-1005"), uid, decision="accept"), open_page(plant.config, "reports.py")
+    with plant.room.records.unit() as unit:
+        unit.users.change("Kim", by="Ana", role=Role.VIEWER)
+    test.button(key=f"record-{uid}-0").click().run()
     assert plant.record("P-1005").reviews == ()
     assert shown_part(test) == uid
+    reports.button(key="make-CSV").click().run()
+    assert not reports.download_button
+    with plant.room.records.unit(read_only=True) as unit:
+        assert unit.reports.latest() == []
+
+
+def test_a_viewer_sees_all_and_decides_nothing(plant: Plant, cookies: dict[str, str]) -> None:
+    plant.review("P-1002", reviewer="Lee")
+    cookies |= session_cookie(plant.config, "Vera")
+    test = part_page(plant, "P-1002")
+    text = words(test)
+    assert "<b>Vera</b>" in text
+    assert "viewer" in text
+    assert "✕ REJECT" in text
+    assert "only dust" in text
+    assert "Correct the decision" not in text
+    assert [one.key for one in test.button if one.key] == []
+    reports = open_page(plant.config, "reports.py")
+    assert "the role inspector or one above" in words(reports)
+    assert not [one.key for one in reports.button if one.key]
+
+
+def test_without_a_session_a_page_says_so_and_nothing_else(plant: Plant, cookies: dict[str, str]) -> None:
+    cookies.clear()
+    for page in (None, "part.py", "reports.py"):
+        text = words(open_page(plant.config, page))
+        assert "Your sign-in has ended" in text
+        assert "P-10" not in text
+        assert "Werk" not in text
 
 
 def test_who_was_overtaken_sees_the_next_part_and_changes_nothing(plant: Plant) -> None:
@@ -219,7 +267,7 @@ def test_a_correction_supersedes_and_both_stay_readable(plant: Plant) -> None:
     uid = plant.uids["P-1005"]
     test = part_page(plant, "P-1005")
     assert "Correct the decision" in words(test)
-    fill(test, uid, reviews=first.id, decision="accept", reviewer="Lee")
+    fill(test, uid, reviews=first.id, decision="accept")
     drawn(test.button(key=f"record-{uid}-{first.id}").click().run())
     assert [review.supersedes for review in plant.record("P-1005").reviews] == [None, first.id]
     text = words(part_page(plant, "P-1005"))

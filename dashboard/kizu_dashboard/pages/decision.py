@@ -10,10 +10,11 @@ import streamlit as st
 
 from kizu_dashboard.deciding import OTHER_DEFECT, Outcome, Proposal, accepted, decide, defect_classes, next_waiting, problems
 from kizu_dashboard.markup import card_title, facts
+from kizu_dashboard.pages.frame import user_now
 from kizu_dashboard.room import Room
 from kizu_dashboard.wording import disposition_text, moment
 from kizu_db.values import InspectionRecord, NewReview
-from kizu_inspect.errors import RecordError
+from kizu_inspect.errors import NotAllowed, RecordError
 
 __all__ = ["draw_decision", "draw_reviews"]
 
@@ -34,9 +35,8 @@ def draw_decision(room: Room, record: InspectionRecord) -> None:
         if standing is not None:
             st.caption(f"Decided: {disposition_text(standing)} by {standing.reviewer}. A correction is kept beside it.")
         _notices(form)
-        reviewer = st.text_input("Reviewer", key="reviewer", placeholder="Your name", max_chars=100, persist_state="session")
         decision, proposal = _choice(record, form)
-        reason = st.text_area("Reason", key=f"reason-{form}", height=70, max_chars=2000, placeholder=_reason_hint(decision))
+        st.text_area("Reason", key=f"reason-{form}", height=70, max_chars=2000, placeholder=_reason_hint(decision))
         st.button(
             "Record and show next",
             type="primary",
@@ -45,12 +45,12 @@ def draw_decision(room: Room, record: InspectionRecord) -> None:
             disabled=decision is None or proposal is None,
             on_click=_record,
             key=f"record-{form}",
-            args=(room, record, form, shown["nonce"], shown["since"], reviewer or "", decision, proposal, reason or ""),
+            args=(room, record, form, shown["nonce"], shown["since"]),
         )
 
 
 def _choice(record: InspectionRecord, form: str) -> tuple[str | None, Proposal | None]:
-    """What the person chose: accept or override, and what that says of the part."""
+    """Draws what can be chosen, and says what is."""
     proposal = accepted(record)
     words = (
         {OVERRIDE: "Decide on the part"} if proposal is None else {ACCEPT: f"Accept: {_text(proposal)}", OVERRIDE: "Override"}
@@ -65,17 +65,24 @@ def _choice(record: InspectionRecord, form: str) -> tuple[str | None, Proposal |
     )
     if proposal is None:
         st.caption("This image was not judged, so there is no verdict to accept.")
+    if decision == OVERRIDE:
+        st.selectbox(
+            "The part is",
+            [name for name in (GOOD, *defect_classes(record)) if proposal is None or name != _key(proposal)],
+            index=None,
+            format_func=lambda name: "good" if name == GOOD else f"defective: {name}",
+            placeholder="Good, or which defect",
+            key=f"class-{form}",
+        )
+    return _chosen(record, form)
+
+
+def _chosen(record: InspectionRecord, form: str) -> tuple[str | None, Proposal | None]:
+    """Accept or override as the form now has it, and what that says of the part; None for what is not chosen."""
+    decision: str | None = st.session_state.get(f"decision-{form}")
     if decision != OVERRIDE:
-        return decision, proposal if decision == ACCEPT else None
-    options = [name for name in (GOOD, *defect_classes(record)) if proposal is None or name != _key(proposal)]
-    chosen = st.selectbox(
-        "The part is",
-        options,
-        index=None,
-        format_func=lambda name: "good" if name == GOOD else f"defective: {name}",
-        placeholder="Good, or which defect",
-        key=f"class-{form}",
-    )
+        return decision, accepted(record) if decision == ACCEPT else None
+    chosen: str | None = st.session_state.get(f"class-{form}")
     if chosen is None:
         return decision, None
     return decision, Proposal("good") if chosen == GOOD else Proposal("defective", chosen)
@@ -93,26 +100,26 @@ def _reason_hint(decision: str | None) -> str:
     return "Required for an override" if decision == OVERRIDE else "Optional"
 
 
-def _record(
-    room: Room,
-    record: InspectionRecord,
-    form: str,
-    nonce: str,
-    since: float,
-    reviewer: str,
-    decision: str,
-    proposal: Proposal,
-    reason: str,
-) -> None:
-    """Stores what the form says about the part it was drawn for, and goes on to the next part."""
+def _record(room: Room, record: InspectionRecord, form: str, nonce: str, since: float) -> None:
+    """Stores what the form says about the part it was drawn for, and goes on to the next part.
+
+    Who decides and what they filled in is asked here and now: when the button was drawn the last of it was not known yet.
+    """
+    user = user_now()
+    if user is None:
+        return  # the page, which is drawn next, says that the sign-in has ended
+    decision, proposal = _chosen(record, form)
+    if proposal is None:
+        st.session_state["decision-notice"] = (form, ["Choose a decision."])
+        return
     uid, standing = record.row.uid, record.standing_review
     review = NewReview(
         uid_inspection=uid,
-        reviewer=reviewer.strip(),
+        reviewer=user.name,
         disposition=proposal.disposition,
         defect_class=proposal.defect_class,
         decision="accept" if decision == ACCEPT else "override",
-        reason=reason.strip(),
+        reason=str(st.session_state.get(f"reason-{form}") or "").strip(),
         shown_ms=round(1000 * (time.monotonic() - since)),
         nonce=nonce,
         supersedes=None if standing is None else standing.id,
@@ -123,7 +130,7 @@ def _record(
         return
     try:
         outcome = decide(room, review)
-    except RecordError as error:
+    except (RecordError, NotAllowed) as error:
         st.session_state["decision-notice"] = (form, [f"Not stored: {error}"])
         return
     if outcome is Outcome.OVERTAKEN:

@@ -9,7 +9,7 @@ from kizu_dashboard.deciding import next_waiting
 from kizu_dashboard.explaining import can_explain, explain_stored, methods_of
 from kizu_dashboard.markup import card_title, empty_state, facts, part_head, probability_bars, region_table, score_scale
 from kizu_dashboard.pages.decision import draw_decision, draw_reviews
-from kizu_dashboard.pages.frame import current_room
+from kizu_dashboard.pages.frame import current_room, current_user
 from kizu_dashboard.pictures import parse_uid
 from kizu_dashboard.room import Room
 from kizu_dashboard.theme import LOOKS
@@ -24,13 +24,14 @@ from kizu_dashboard.wording import (
     moment,
     signal_text,
 )
-from kizu_db.values import InspectionRecord
+from kizu_db.permissions import Action
+from kizu_db.values import InspectionRecord, User
 from kizu_inspect.errors import KizuError
 
 
 def main() -> None:
     """Draws the page."""
-    room = current_room()
+    room, user = current_room(), current_user()
     asked = st.query_params.get("uid")
     st.page_link("inspections.py", label="All inspections", icon=":material/arrow_back:")
     if asked is None:
@@ -54,10 +55,10 @@ def main() -> None:
             )
         )
         return
-    _draw(room, record)
+    _draw(room, record, user)
 
 
-def _draw(room: Room, record: InspectionRecord) -> None:
+def _draw(room: Room, record: InspectionRecord, user: User) -> None:
     row, zone = record.row, room.config.plant.zone
     places = [row.station, *(f"{name} {value}" for name, value in (("lot", row.lot), ("view", row.view)) if value)]
     places += [moment(row.captured_at, zone), record.image_name]
@@ -70,7 +71,8 @@ def _draw(room: Room, record: InspectionRecord) -> None:
     with left:
         method = _chosen_method(record)
         draw_viewer(record, method)
-        _explain_on_demand(room, record, method)
+        if user.role.may(Action.REVIEW):
+            _explain_on_demand(room, record, method, user)
         explanation = record.explained_by(method)
         if explanation is not None and explanation.regions:
             st.html(region_table(explanation.regions, mm_per_px=record.mm_per_px))
@@ -80,7 +82,8 @@ def _draw(room: Room, record: InspectionRecord) -> None:
         st.caption(FOOT_SENTENCE)
     with right:
         _verdict_card(record)
-        draw_decision(room, record)
+        if user.role.may(Action.REVIEW):
+            draw_decision(room, record)
         draw_reviews(record, zone)
         _record_card(room, record)
 
@@ -120,7 +123,7 @@ def _chosen_method(record: InspectionRecord) -> str:
     return chosen or standing
 
 
-def _explain_on_demand(room: Room, record: InspectionRecord, method: str) -> None:
+def _explain_on_demand(room: Room, record: InspectionRecord, method: str, user: User) -> None:
     """A button where the map can be made now, and what came of it."""
     if not can_explain(record, method):
         return
@@ -128,7 +131,7 @@ def _explain_on_demand(room: Room, record: InspectionRecord, method: str) -> Non
     if st.button(label, icon=":material/local_fire_department:", key=f"explain-{record.row.uid}"):
         try:
             with st.spinner("Loading the model and making the heatmap…"):
-                explain_stored(room, record.row.uid, method)
+                explain_stored(room, record.row.uid, method, by=user.name)
         except KizuError as error:
             st.error(_plain(str(error)), icon=":material/error:")
         else:
