@@ -168,6 +168,16 @@ def boards_bundle(boards_set: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture
+def cookies(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What the browser sent with its handshake, to pages that are drawn without one: an AppTest has no way to say it."""
+    from streamlit.runtime.context import ContextProxy  # takes a second, and most tests draw no page
+
+    sent: dict[str, str] = {}
+    monkeypatch.setattr(ContextProxy, "cookies", sent)
+    return sent
+
+
+@pytest.fixture
 def world(tmp_path: Path, line_bundle: Path) -> Iterator[LineWorld]:
     """A station in a folder of its own."""
     with LineWorld(tmp_path, line_bundle) as made:

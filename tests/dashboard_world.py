@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,12 +11,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import IO
 
 import numpy as np
+from playwright.sync_api import BrowserContext
 
 from kizu_dashboard.room import Room, close_rooms, open_room
 from kizu_dashboard.settings import DashboardConfig, DashboardSettings, PlantSettings
+from kizu_dashboard.signing_in.sessions import cookie_name
 from kizu_db.migrations import upgrade
+from kizu_db.permissions import Role
+from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings, ImageStoreSettings
 from kizu_db.values import ExplanationState, InspectionRecord, NewInspection, NewReview
 from kizu_inspect.explain.regions import find_regions
@@ -35,6 +41,8 @@ from kizu_inspect.synth import KINDS, DrawnPart, draw_part
 MODEL_HASH = "4b1d" * 16
 START = datetime(2026, 3, 2, 5, 0, tzinfo=UTC)
 CELLS = 40
+PEOPLE = {"Ana": Role.ADMIN, "Eun": Role.ENGINEER, "Kim": Role.INSPECTOR, "Lee": Role.INSPECTOR, "Vera": Role.VIEWER}
+"""Who works in a plant once somebody signs in; nobody has a password."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,11 @@ class Plant:
             record = unit.inspections.get(self.uids[part])
         assert record is not None
         return record
+
+    def session(self, name: str = "Kim") -> str:
+        """Signs this person in, who is entered with all others if need be; the secret that the browser's cookie holds."""
+        enter_people(self.room.records)
+        return self.room.sessions.begin(name)
 
     def add_unjudged(self, count: int) -> None:
         """Adds ERROR rows without pictures, to fill pages."""
@@ -94,6 +107,13 @@ def empty_plant(folder: Path, *, port: int = 0, name: str = "Werk Süd") -> Dash
     )
     upgrade(config.database)
     return config
+
+
+def enter_people(records: Records) -> None:
+    """Enters those who work here, the admin first; nothing happens where they are entered."""
+    with records.unit() as unit:
+        for name, role in PEOPLE.items() if unit.users.nobody() else ():
+            unit.users.add(name, role, by="Ana")
 
 
 @contextmanager
@@ -236,26 +256,63 @@ def drawn_explanation(drawn: DrawnPart, target: str, status: MapStatus = MapStat
 
 
 SERVER = """
-import sys
+import json, sys
 from kizu_dashboard.server import serve
 from kizu_dashboard.settings import DashboardConfig
-serve(DashboardConfig.model_validate_json(sys.stdin.read()), on_ready=lambda address: print("ready", address, flush=True))
+asked = json.load(sys.stdin)
+config = DashboardConfig.model_validate(asked["config"])
+serve(config, on_ready=lambda address, link: print("ready", address, link or "", flush=True), link_for=asked["link_for"])
 """
 
 
+@dataclass(frozen=True)
+class Served:
+    """A dashboard that answers, and the link for signing in once that it gave."""
+
+    address: str
+    link: str
+
+
 @contextmanager
-def served(config: DashboardConfig) -> Iterator[str]:
-    """The dashboard in a process of its own; its address. Ended as a supervisor would."""
-    process = subprocess.Popen([sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def serving(config: DashboardConfig, *, link_for: str | None = None, errors: IO[str] | None = None) -> Iterator[Served]:
+    """The dashboard in a process of its own, which writes its errors there. Ended as a supervisor would."""
+    command = [sys.executable, "-c", SERVER]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
     assert process.stdin is not None
     assert process.stdout is not None
     with process:
         try:
-            process.stdin.write(config.model_dump_json())
+            json.dump({"config": config.model_dump(mode="json"), "link_for": link_for}, process.stdin)
             process.stdin.close()
-            word, _, address = process.stdout.readline().strip().partition(" ")
+            word, _, told = process.stdout.readline().strip().partition(" ")
             assert word == "ready", "the server ended before it was ready"
-            yield address
+            address, _, link = told.partition(" ")
+            yield Served(address, link)
         finally:
             process.terminate()
             process.wait(timeout=20)
+
+
+@contextmanager
+def served(config: DashboardConfig) -> Iterator[str]:
+    """The address of a dashboard that answers."""
+    with serving(config) as it:
+        yield it.address
+
+
+def cookie_header(config: DashboardConfig, secret: str) -> str:
+    """What a signed-in browser sends with each request."""
+    return f"{cookie_name(config.dashboard)}={secret}"
+
+
+def come_in(browser: BrowserContext, plant: Plant, address: str, name: str) -> None:
+    """From here on this person sits at the browser, signed in."""
+    ((cookie, secret),) = session_cookie(plant.config, name).items()
+    browser.add_cookies([{"name": cookie, "value": secret, "url": address, "httpOnly": True, "sameSite": "Lax"}])
+
+
+def session_cookie(config: DashboardConfig, name: str) -> dict[str, str]:
+    """Signs this person in, who is entered with all others if need be; the cookie that their browser then holds."""
+    room = open_room(config.model_dump_json())
+    enter_people(room.records)
+    return {cookie_name(config.dashboard): room.sessions.begin(name)}

@@ -165,7 +165,7 @@ def test_maps_that_are_made_later_are_the_same(world: LineWorld, monkeypatch: py
             world.run(**ALL_REJECT, bits=12)
     assert world.run(**ALL_REJECT, bits=12).pending_made == 1
     room = Room(DashboardConfig(), world.records, ImageStore(world.images.path))
-    explain_stored(room, world.only().row.uid, "cam")
+    explain_stored(room, world.only().row.uid, "cam", by="Kim")
     judge = Inspector.load(Recipe(bundle=world.bundle, allow_no_promise=True, **ALL_REJECT), device="cpu")
     (at_once,) = judge.explain(judge.judge([PART]), [0])
     made = world.only()

@@ -12,13 +12,13 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from dashboard_world import Plant, empty_plant
+from dashboard_world import Plant, empty_plant, enter_people, session_cookie
 from kizu_dashboard.explaining import can_explain, explain_stored, methods_of
 from kizu_dashboard.room import close_rooms, open_room
 from kizu_dashboard.server import SCRIPT
 from kizu_db.values import ExplanationState, NewInspection
 from kizu_inspect.bundle import Bundle, BundleSpec, Calibration, ExplanationScales, Provenance, Thresholds
-from kizu_inspect.errors import BundleError, RecordError
+from kizu_inspect.errors import BundleError, NotAllowed, RecordError
 from kizu_inspect.inspector import Inspector
 from kizu_inspect.network.model import Architecture, build_classifier
 from kizu_inspect.picture.images import encode_png
@@ -85,7 +85,7 @@ def plant(tmp_path: Path) -> Iterator[Plant]:
 def test_the_map_is_that_of_the_line_and_stays(plant: Plant) -> None:
     before = plant.record("P-1")
     assert can_explain(before, "grad-cam")
-    explain_stored(plant.room, before.row.uid, "grad-cam")
+    explain_stored(plant.room, before.row.uid, "grad-cam", by="Kim")
     after = plant.record("P-1")
     assert after.row.explanation_state is ExplanationState.DONE
     assert not can_explain(after, "grad-cam")
@@ -101,12 +101,12 @@ def test_the_map_is_that_of_the_line_and_stays(plant: Plant) -> None:
 def test_a_second_opinion_stands_beside_the_lines_map(plant: Plant) -> None:
     uid = plant.uids["P-1"]
     assert methods_of(plant.record("P-1")) == ["grad-cam", "cam", "score-cam"]
-    explain_stored(plant.room, uid, "score-cam")
+    explain_stored(plant.room, uid, "score-cam", by="Kim")
     alone = plant.record("P-1").explanation
     assert alone is not None
     assert alone.heatmap.method == "score-cam"
-    explain_stored(plant.room, uid, "grad-cam")
-    explain_stored(plant.room, uid, "cam")
+    explain_stored(plant.room, uid, "grad-cam", by="Kim")
+    explain_stored(plant.room, uid, "cam", by="Kim")
     record = plant.record("P-1")
     assert [one.heatmap.method for one in record.explanations] == ["score-cam", "grad-cam", "cam"]
     assert record.explanation == record.explained_by("grad-cam")
@@ -118,18 +118,19 @@ def test_a_second_opinion_does_not_hide_that_the_lines_map_failed(plant: Plant) 
     uid = plant.uids["P-1"]
     with plant.room.records.unit() as unit:
         unit.inspections.fail_explanation(uid, "out of memory")
-    explain_stored(plant.room, uid, "cam")
+    explain_stored(plant.room, uid, "cam", by="Kim")
     told = plant.record("P-1")
     assert told.explained_by("cam") is not None
     assert (told.row.explanation_state, told.explanation_error) == (ExplanationState.FAILED, "out of memory")
-    explain_stored(plant.room, uid, "grad-cam")  # the line's own method mends it
+    explain_stored(plant.room, uid, "grad-cam", by="Kim")  # the line's own method mends it
     mended = plant.record("P-1")
     assert (mended.row.explanation_state, mended.explanation_error) == (ExplanationState.DONE, None)
 
 
-def test_another_map_is_made_and_drawn_from_the_page(plant: Plant) -> None:
+def test_another_map_is_made_and_drawn_from_the_page(plant: Plant, cookies: dict[str, str]) -> None:
+    cookies |= session_cookie(plant.config, "Kim")
     uid = plant.uids["P-1"]
-    explain_stored(plant.room, uid, "grad-cam")
+    explain_stored(plant.room, uid, "grad-cam", by="Kim")
     test = AppTest.from_file(str(SCRIPT), default_timeout=60)
     test.secrets["kizu"] = {"config": plant.config.model_dump_json()}
     test.run()
@@ -151,7 +152,7 @@ def test_another_map_is_made_and_drawn_from_the_page(plant: Plant) -> None:
 
 def test_a_method_that_the_model_does_not_have_is_a_clear_error(plant: Plant) -> None:
     with pytest.raises(BundleError, match="has no display scale for lfi-cam"):
-        explain_stored(plant.room, plant.uids["P-1"], "lfi-cam")
+        explain_stored(plant.room, plant.uids["P-1"], "lfi-cam", by="Kim")
 
 
 def test_another_model_in_the_same_place_is_refused(plant: Plant) -> None:
@@ -159,7 +160,7 @@ def test_another_model_in_the_same_place_is_refused(plant: Plant) -> None:
     assert record.model is not None
     untrained(record.model.path, seed=2)
     with pytest.raises(BundleError, match="is not the model that judged this part"):
-        explain_stored(plant.room, record.row.uid, "grad-cam")
+        explain_stored(plant.room, record.row.uid, "grad-cam", by="Kim")
     assert plant.record("P-1").explanation is None
 
 
@@ -169,7 +170,7 @@ def test_a_model_that_is_gone_is_a_clear_error(plant: Plant) -> None:
     for file in record.model.path.iterdir():
         file.unlink()
     with pytest.raises(BundleError, match="model bundle is not there"):
-        explain_stored(plant.room, record.row.uid, "grad-cam")
+        explain_stored(plant.room, record.row.uid, "grad-cam", by="Kim")
 
 
 def test_a_picture_that_is_gone_is_a_clear_error(plant: Plant) -> None:
@@ -177,7 +178,7 @@ def test_a_picture_that_is_gone_is_a_clear_error(plant: Plant) -> None:
     assert record.row.image_sha256 is not None
     plant.room.images.path_of(record.row.image_sha256).unlink()
     with pytest.raises(RecordError, match="is not in the image store"):
-        explain_stored(plant.room, record.row.uid, "grad-cam")
+        explain_stored(plant.room, record.row.uid, "grad-cam", by="Kim")
 
 
 def test_what_lacks_picture_model_or_judgement_cannot_be_explained(plant: Plant) -> None:
@@ -186,4 +187,14 @@ def test_what_lacks_picture_model_or_judgement_cannot_be_explained(plant: Plant)
     assert not can_explain(replace(record, probabilities={}), "grad-cam")
     assert not can_explain(replace(record, row=replace(record.row, image_sha256=None)), "grad-cam")
     with pytest.raises(RecordError, match="nothing to explain"):
-        explain_stored(plant.room, "01890000-0000-7000-8000-000000000000", "grad-cam")
+        explain_stored(plant.room, "01890000-0000-7000-8000-000000000000", "grad-cam", by="Kim")
+
+
+def test_only_who_may_review_makes_maps(plant: Plant) -> None:
+    enter_people(plant.room.records)
+    for name in ("Vera", "nobody"):
+        with pytest.raises(NotAllowed, match=f"{name} may not review"):
+            explain_stored(plant.room, plant.uids["P-1"], "cam", by=name)
+    assert plant.record("P-1").explanations == ()
+    explain_stored(plant.room, plant.uids["P-1"], "cam", by="Kim")
+    assert len(plant.record("P-1").explanations) == 1

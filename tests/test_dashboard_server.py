@@ -8,13 +8,14 @@ import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from dashboard_world import Plant, empty_plant, filled_plant, served
+from dashboard_world import Plant, cookie_header, empty_plant, filled_plant, served
 from kizu_dashboard.room import close_rooms
 from kizu_dashboard.server import serve, streamlit_options
 from kizu_dashboard.settings import DashboardConfig, DashboardSettings, PlantSettings
@@ -37,7 +38,12 @@ def address(plant: Plant) -> Iterator[str]:
         yield address
 
 
-def get(address: str, path: str, *, host: str | None = None) -> Answer:
+@pytest.fixture(scope="module")
+def cookie(plant: Plant) -> str:
+    return cookie_header(plant.config, plant.session())
+
+
+def get(address: str, path: str, *, host: str | None = None, cookie: str = "") -> Answer:
     """Status, headers (lower-case) and body; `path` is sent as it is."""
     where = urlsplit(address)
     connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=20)
@@ -45,6 +51,7 @@ def get(address: str, path: str, *, host: str | None = None) -> Answer:
         connection.putrequest("GET", path, skip_host=host is not None)
         if host is not None:
             connection.putheader("Host", host)
+        connection.putheader("Cookie", cookie)
         connection.endheaders()
         answer = connection.getresponse()
         return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
@@ -57,16 +64,16 @@ def test_it_listens_on_this_machine_only_by_default(address: str) -> None:
     assert get(address, "/_stcore/health")[::2] == (200, b"ok")
 
 
-def test_the_photo_is_the_stored_file(plant: Plant, address: str) -> None:
-    status, headers, body = get(address, f"/image/{plant.uids['P-1002']}")
+def test_the_photo_is_the_stored_file(plant: Plant, address: str, cookie: str) -> None:
+    status, headers, body = get(address, f"/image/{plant.uids['P-1002']}", cookie=cookie)
     assert (status, headers["content-type"]) == (200, "image/png")
     sha256 = plant.record("P-1002").row.image_sha256
     assert sha256 is not None
     assert body == plant.room.images.get(sha256)
 
 
-def test_the_heatmap_is_grey_on_the_fixed_scale(plant: Plant, address: str) -> None:
-    status, _, body = get(address, f"/heatmap/{plant.uids['P-1002']}?method=grad-cam")
+def test_the_heatmap_is_grey_on_the_fixed_scale(plant: Plant, address: str, cookie: str) -> None:
+    status, _, body = get(address, f"/heatmap/{plant.uids['P-1002']}?method=grad-cam", cookie=cookie)
     picture = Image.open(io.BytesIO(body))
     assert (status, picture.mode, picture.size) == (200, "L", (320, 320))
     explanation = plant.record("P-1002").explanation
@@ -74,15 +81,15 @@ def test_the_heatmap_is_grey_on_the_fixed_scale(plant: Plant, address: str) -> N
     np.testing.assert_array_equal(np.asarray(picture), np.rint(upsample(explanation.heatmap) * 255).astype(np.uint8))
 
 
-def test_a_thumbnail_is_small(plant: Plant, address: str) -> None:
-    status, headers, body = get(address, f"/thumbnail/{plant.uids['P-1001']}")
+def test_a_thumbnail_is_small(plant: Plant, address: str, cookie: str) -> None:
+    status, headers, body = get(address, f"/thumbnail/{plant.uids['P-1001']}", cookie=cookie)
     assert (status, headers["content-type"]) == (200, "image/jpeg")
     assert Image.open(io.BytesIO(body)).size == (160, 160)
 
 
 @pytest.mark.parametrize("kind", ["image", "thumbnail", "heatmap"])
-def test_the_browser_keeps_pictures_and_proxies_do_not(plant: Plant, address: str, kind: str) -> None:
-    _, headers, _ = get(address, f"/{kind}/{plant.uids['P-1002']}")
+def test_the_browser_keeps_pictures_and_proxies_do_not(plant: Plant, address: str, kind: str, cookie: str) -> None:
+    _, headers, _ = get(address, f"/{kind}/{plant.uids['P-1002']}", cookie=cookie)
     assert headers["cache-control"] == "private, max-age=31536000, immutable"
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["cross-origin-resource-policy"] == "same-origin"
@@ -99,8 +106,8 @@ def test_the_browser_keeps_pictures_and_proxies_do_not(plant: Plant, address: st
         "/heatmap/' OR 1=1 --".replace(" ", "%20"),
     ],
 )
-def test_only_an_inspections_id_leads_to_a_picture(address: str, path: str) -> None:
-    status, headers, body = get(address, path)
+def test_only_an_inspections_id_leads_to_a_picture(address: str, path: str, cookie: str) -> None:
+    status, headers, body = get(address, path, cookie=cookie)
     assert status in (400, 404)
     assert b"SQLite" not in body
     assert b"root:" not in body
@@ -115,16 +122,16 @@ def test_only_an_inspections_id_leads_to_a_picture(address: str, path: str) -> N
         ("image", "P-1010", b"this inspection has no such picture"),
     ],
 )
-def test_what_is_not_there_is_not_cached(plant: Plant, address: str, kind: str, part: str, why: bytes) -> None:
-    status, headers, body = get(address, f"/{kind}/{plant.uids[part]}")
+def test_what_is_not_there_is_not_cached(plant: Plant, address: str, kind: str, part: str, why: bytes, cookie: str) -> None:
+    status, headers, body = get(address, f"/{kind}/{plant.uids[part]}", cookie=cookie)
     assert (status, headers["cache-control"], body) == (404, "no-store", why)
 
 
-def test_a_picture_lost_from_the_store_is_said_without_its_path(plant: Plant, address: str) -> None:
+def test_a_picture_lost_from_the_store_is_said_without_its_path(plant: Plant, address: str, cookie: str) -> None:
     sha256 = plant.record("P-1011").row.image_sha256
     assert sha256 is not None
     plant.room.images.path_of(sha256).unlink()
-    status, _, body = get(address, f"/image/{plant.uids['P-1011']}")
+    status, _, body = get(address, f"/image/{plant.uids['P-1011']}", cookie=cookie)
     assert (status, body) == (404, b"the picture is missing from the image store or cannot be read")
 
 
@@ -133,13 +140,13 @@ def test_a_foreign_name_for_this_machine_is_refused(plant: Plant, address: str, 
     assert get(address, path.format(uid=plant.uids["P-1002"]), host="evil.example")[0] == 400
 
 
-def test_the_page_asks_for_nothing_from_elsewhere(address: str) -> None:
-    body = get(address, "/")[2].decode()
+def test_the_page_asks_for_nothing_from_elsewhere(address: str, cookie: str) -> None:
+    body = get(address, "/", cookie=cookie)[2].decode()
     assert not re.findall(r"(?:src|href)=[\"']https?://", body)
 
 
 def test_settings_are_the_safe_ones() -> None:
-    options = streamlit_options("127.0.0.1", 8501)
+    options = streamlit_options(DashboardConfig(), 8501)
     wanted = {
         "server.address": "127.0.0.1",
         "server.headless": True,
@@ -147,7 +154,7 @@ def test_settings_are_the_safe_ones() -> None:
         "server.enableStaticServing": False,
         "browser.gatherUsageStats": False,
         "client.showErrorDetails": "none",
-        "client.toolbarMode": "viewer",
+        "client.toolbarMode": "minimal",
         "client.disableDataExport": True,
         "server.allowedHosts": ["127.0.0.1", "localhost"],
         "theme.base": "light",
@@ -155,8 +162,18 @@ def test_settings_are_the_safe_ones() -> None:
     assert wanted.items() <= options.items()
 
 
-def test_on_the_network_any_name_may_be_used() -> None:
-    assert streamlit_options("0.0.0.0", 8501)["server.allowedHosts"] == []
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({"host": "0.0.0.0"}, []),
+        ({"host": "0.0.0.0", "names": ("kizu.example",)}, ["127.0.0.1", "localhost", "0.0.0.0", "kizu.example"]),
+        ({"names": ("kizu.example",)}, ["127.0.0.1", "localhost", "kizu.example"]),
+        ({"host": "127.0.0.2"}, ["127.0.0.1", "localhost", "127.0.0.2"]),
+    ],
+)
+def test_it_answers_to_the_names_that_it_has(settings: dict[str, Any], names: list[str]) -> None:
+    config = DashboardConfig(dashboard=DashboardSettings(**settings))
+    assert streamlit_options(config, 8501)["server.allowedHosts"] == names
 
 
 def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -16,7 +17,7 @@ from kizu_inspect.errors import NotAllowed, RecordError
 HOUR = timedelta(hours=1)
 
 MAY = {
-    Role.VIEWER: {Action.REPORT},
+    Role.VIEWER: set(),
     Role.INSPECTOR: {Action.REPORT, Action.REVIEW},
     Role.ENGINEER: {Action.REPORT, Action.REVIEW, Action.RELEASE_CLAIM, Action.RELEASE_FILE},
     Role.ADMIN: set(Action),
@@ -104,19 +105,18 @@ def test_a_session_stands_for_its_user_until_it_ends(records: Records, database:
     with records.unit() as unit:
         unit.users.add("Ana", Role.ADMIN, by="root")
         unit.users.add("Kim", Role.VIEWER, by="Ana")
-        secret, other = unit.users.sign_in("kim", lasting=HOUR), unit.users.sign_in("Kim", lasting=HOUR)
         ended = unit.users.sign_in("Kim", lasting=timedelta(seconds=-1))
-        user = unit.users.signed_in(secret, idle=HOUR)
-        assert user is not None
-        assert (user.name, user.role) == ("Kim", Role.VIEWER)
         assert unit.users.signed_in(ended, idle=HOUR) is None
+        secret, other = unit.users.sign_in("kim", lasting=HOUR), unit.users.sign_in("Kim", lasting=HOUR)
+        signed_in = unit.users.signed_in(secret, idle=HOUR)
+        assert signed_in is not None
+        assert (signed_in.user.name, signed_in.user.role) == ("Kim", Role.VIEWER)
         assert unit.users.signed_in("guessed", idle=HOUR) is None
         assert unit.users.signed_in(other, idle=timedelta(seconds=-1)) is None
-        assert unit.users.signed_in(other, idle=HOUR) is None, "an idle session is ended for good"
     with raw(database) as connection:
         kept = connection.execute(text("SELECT token_sha256 FROM user_session")).scalars().all()
     assert secret not in kept
-    assert len(kept) == 1
+    assert len(kept) == 2, "a sign-in clears away what has ended"
     with records.unit() as unit:
         unit.users.sign_out(secret)
         assert unit.users.signed_in(secret, idle=HOUR) is None
@@ -125,3 +125,101 @@ def test_a_session_stands_for_its_user_until_it_ends(records: Records, database:
         assert unit.users.signed_in(again, idle=HOUR) is None
         with pytest.raises(NotAllowed, match="may not sign in"):
             unit.users.sign_in("Kim", lasting=HOUR)
+
+
+def test_a_look_writes_nothing_and_a_use_that_is_noted_keeps_the_session(records: Records, database: DatabaseSettings) -> None:
+    with records.unit() as unit:
+        unit.users.add("Ana", Role.ADMIN, by="root")
+        secret = unit.users.sign_in("Ana", lasting=HOUR)
+    with raw(database) as connection:
+        connection.execute(text("UPDATE user_session SET last_seen_at = '2001-01-01 00:00:00+00:00'"))
+    with records.unit(read_only=True) as unit:  # where a write would be refused
+        assert unit.users.signed_in(secret, idle=HOUR) is None
+        old = unit.users.signed_in(secret, idle=timedelta(days=40_000))
+    assert old is not None
+    assert old.last_seen_at.year == 2001
+    with records.unit() as unit:
+        unit.users.saw(secret, idle=HOUR)
+        assert unit.users.signed_in(secret, idle=HOUR) is None, "a session that was idle for too long is over for good"
+        unit.users.saw(secret, idle=timedelta(days=40_000))
+        assert unit.users.signed_in(secret, idle=HOUR) is not None
+
+
+@pytest.mark.parametrize("spelling", ["Kim Min-ji", " kim  MIN-JI ", "Kim\u3000Min-ji", "\uff2bim Min-ji"])
+def test_all_spellings_of_a_name_are_one_person(records: Records, spelling: str) -> None:
+    with records.unit() as unit:
+        unit.users.add("Ana", Role.ADMIN, by="root")
+        unit.users.add("Kim Min-ji", Role.INSPECTOR, by="Ana")
+        unit.users.require(spelling, Action.REVIEW)
+        with pytest.raises(RecordError, match="name is taken"):
+            unit.users.add(spelling, Role.VIEWER, by="Ana")
+
+
+def test_a_name_in_hangul_is_the_same_from_any_keyboard(records: Records) -> None:
+    composed, parts = "\uae40\ubbfc\uc9c0", "\u1100\u1175\u11b7\u1106\u1175\u11ab\u110c\u1175"
+    with records.unit() as unit:
+        assert unit.users.add(parts, Role.ADMIN, by="root").name == composed
+        unit.users.require(composed, Action.MANAGE_USERS)
+
+
+def test_who_was_entered_before_names_were_folded_whole_is_still_found(records: Records, database: DatabaseSettings) -> None:
+    with records.unit() as unit:
+        unit.users.add("Ana", Role.ADMIN, by="root")
+    with raw(database) as connection:
+        connection.execute(text("UPDATE user_account SET name = 'An  A', name_folded = 'an  a'"))
+    with records.unit() as unit:
+        unit.users.require("An  A", Action.MANAGE_USERS)
+        with pytest.raises(RecordError, match="name is taken"):
+            unit.users.add("An  A", Role.VIEWER, by="An  A")
+
+
+def test_another_password_ends_the_sessions_and_is_told_without_its_hash(records: Records) -> None:
+    with records.unit() as unit:
+        unit.users.add("Ana", Role.ADMIN, by="root")
+        unit.users.add("Kim", Role.VIEWER, by="Ana", password_hash="first hash")
+        kims = unit.users.sign_in("Kim", lasting=HOUR, password_hash="first hash")
+        anas = unit.users.sign_in("Ana", lasting=HOUR)
+        unit.users.set_password("kim", "second hash", by="KIM")
+        assert unit.users.signed_in(kims, idle=HOUR) is None
+        assert unit.users.signed_in(anas, idle=HOUR) is not None
+        assert unit.users.password_hash("KIM ") == "second hash"
+        with pytest.raises(NotAllowed):
+            unit.users.sign_in("Kim", lasting=HOUR, password_hash="first hash")
+        with pytest.raises(NotAllowed, match="Kim may not manage users"):
+            unit.users.set_password("Ana", "x", by="Kim")
+        with pytest.raises(RecordError, match="no such user: found 'Lee'"):
+            unit.users.set_password("Lee", "x", by="Ana")
+        told = unit.trail.of("user", "Kim")
+    assert [event.action for event in told] == ["user.add", "user.sign_in", "user.password"]
+    assert "hash" not in str(told)
+
+
+def test_a_sign_in_by_the_old_password_does_not_outlive_it(records: Records) -> None:
+    """Both at once: the new password comes before the sign-in, which it refuses, or after it, and ends it."""
+    with records.unit() as unit:
+        unit.users.add("Ana", Role.ADMIN, by="root", password_hash="old")
+    begun, secrets = threading.Event(), []
+
+    def reset() -> None:
+        with records.unit() as other:
+            begun.set()
+            other.users.set_password("Ana", "new", by="Ana")
+
+    thread = threading.Thread(target=reset)
+    with records.unit() as unit:
+        secrets.append(unit.users.sign_in("Ana", lasting=HOUR, password_hash="old"))
+        thread.start()
+        if records.file is None:  # SQLite's only writer waits for its turn before it begins
+            assert begun.wait(60)
+    thread.join(60)
+    with records.unit(read_only=True) as unit:
+        assert unit.users.password_hash("Ana") == "new"
+        assert unit.users.signed_in(secrets[0], idle=HOUR) is None
+
+
+def test_who_is_let_out_has_no_password(records: Records) -> None:
+    with records.unit() as unit:
+        unit.users.add("Ana", Role.ADMIN, by="root")
+        unit.users.add("Kim", Role.VIEWER, by="Ana", password_hash="x")
+        unit.users.change("Kim", by="Ana", active=False)
+        assert unit.users.password_hash("Kim") is None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kizu_dashboard.pictures import stored_image
 from kizu_dashboard.room import Room
+from kizu_db.permissions import Action
 from kizu_db.values import ExplanationState, InspectionRecord
 from kizu_inspect.errors import RecordError
 from kizu_inspect.recipe import Recipe
@@ -36,13 +37,15 @@ def can_explain(record: InspectionRecord, method: str) -> bool:
     return judged and not made and record.model is not None and record.row.kept_image is not None
 
 
-def explain_stored(room: Room, uid: str, method: str) -> None:
+def explain_stored(room: Room, uid: str, method: str, *, by: str) -> None:
     """Make the map of this method as the line would have made it, and store it with the inspection.
 
-    Raises RecordError where the inspection, its picture or its model is not on record, BundleError where the model's files
-    are gone or are another model by now, MethodError where the method does not fit the model.
+    Raises NotAllowed where `by` may not review (a map is evidence that reviews go by), RecordError where the inspection, its
+    picture or its model is not on record, BundleError where the model's files are gone or are another model by now, MethodError
+    where the method does not fit the model.
     """
     with room.records.unit(read_only=True) as unit:
+        unit.users.require(by, Action.REVIEW)  # before the work, which takes seconds, and again where it is stored
         record = unit.inspections.get(uid)
     if record is None or record.model is None:
         raise RecordError("nothing to explain", found=f"inspection {uid} without a model on record")
@@ -56,6 +59,7 @@ def explain_stored(room: Room, uid: str, method: str) -> None:
     with room.records.unit() as unit:
         # The line's map may still be promised, or have failed for a reason: another method's does not settle that.
         promised = record.row.explanation_state in (ExplanationState.PENDING, ExplanationState.FAILED)
+        unit.users.require(by, Action.REVIEW)
         unit.inspections.store_explanation(uid, explanation, settles=method == record.method or not promised)
 
 

@@ -24,6 +24,8 @@ __all__ = [
     "probability_bars",
     "region_table",
     "score_scale",
+    "session_over",
+    "signed_in_as",
 ]
 
 _ODDS = 6.0
@@ -155,3 +157,19 @@ def facts(entries: Mapping[str, str]) -> str:
 def empty_state(headline: str, next_step: str) -> str:
     """What stands where there is nothing to show: why, and what to do."""
     return f'<div class="kz kz-empty"><b>{escape(headline)}</b><span class="kz-quiet">{escape(next_step)}</span></div>'
+
+
+def session_over(sign_in: str) -> str:
+    """What stands in place of a page whose reader is not signed in any more, with the address to sign in at."""
+    return (
+        '<div class="kz kz-empty"><b>Your sign-in has ended</b>'
+        f'<a href="{escape(sign_in)}">Sign in</a> to go on where you were.</div>'
+    )
+
+
+def signed_in_as(name: str, role: str, sign_out: str) -> str:
+    """Who is signed in, and the way out: a form, so that no link or picture can sign anybody out."""
+    return (
+        f'<div class="kz kz-who"><span><b>{escape(name)}</b> <span class="kz-quiet">{escape(role)}</span></span>'
+        f'<form method="post" action="{escape(sign_out)}"><button type="submit">Sign out</button></form></div>'
+    )

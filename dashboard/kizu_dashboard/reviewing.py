@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -203,7 +204,8 @@ class Desk:
         aside, self._aside = self._aside, None
         if aside is not None and self._is_mine(aside.uid):
             self.shown = Shown(aside.uid)
-        else:
+            return
+        with suppress(RecordError):  # the answer is stored; the page, which is drawn next, takes the part or says why not
             self._take()
 
     def _take(self) -> None:

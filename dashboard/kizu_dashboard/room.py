@@ -1,4 +1,4 @@
-"""What every page and route works with: the records, the pictures, the settings."""
+"""What every page and route works with: the records, the pictures, the settings, and who is signed in."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass
 
 from kizu_dashboard.settings import DashboardConfig
+from kizu_dashboard.signing_in.sessions import Sessions
 from kizu_db.image_store import ImageStore
 from kizu_db.records import Records
 
@@ -22,6 +23,7 @@ class Room:
     config: DashboardConfig
     records: Records
     images: ImageStore
+    sessions: Sessions
 
 
 def open_room(config: str) -> Room:
@@ -33,7 +35,8 @@ def open_room(config: str) -> Room:
         room = _opened.get(config)
         if room is None:
             settings = DashboardConfig.model_validate_json(config)
-            room = Room(settings, Records.open(settings.database), ImageStore(settings.images.path))
+            records = Records.open(settings.database)
+            room = Room(settings, records, ImageStore(settings.images.path), Sessions(records, settings.dashboard))
             _opened[config] = room
         return room
 
@@ -42,5 +45,6 @@ def close_rooms() -> None:
     """Close every opened room's database."""
     with _lock:
         for room in _opened.values():
+            room.sessions.close()
             room.records.close()
         _opened.clear()

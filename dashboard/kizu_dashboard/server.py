@@ -1,15 +1,15 @@
-"""Serving the dashboard: an ASGI app with the pages and its own routes for pictures."""
+"""Serving the dashboard: an ASGI app with the pages, its own routes for pictures, and the gate before all of it."""
 
 from __future__ import annotations
 
 import errno
 import gc
-import ipaddress
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
@@ -23,6 +23,10 @@ from starlette.routing import Route
 from kizu_dashboard.pictures import Picture, heatmap_png, parse_uid, photo, thumbnail
 from kizu_dashboard.room import Room, close_rooms, open_room
 from kizu_dashboard.settings import DashboardConfig
+from kizu_dashboard.signing_in.gate import SIGN_IN, Gate, SecurityHeaders
+from kizu_dashboard.signing_in.once import OneTimeLink, is_loopback
+from kizu_dashboard.signing_in.routes import SigningIn
+from kizu_dashboard.signing_in.sessions import cookie_name
 from kizu_dashboard.theme import THEME
 from kizu_db.values import InspectionRecord
 from kizu_inspect.errors import ConfigError, ImageError, RecordError
@@ -34,22 +38,32 @@ SCRIPT: Final = Path(__file__).parent / "pages" / "main.py"
 PICTURE_HEADERS: Final = {
     # The content behind an id never changes, and is nobody else's: the browser may keep it, a proxy may not.
     "Cache-Control": "private, max-age=31536000, immutable",
-    "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Content-Security-Policy": "default-src 'none'",
 }
 
 
-def serve(config: DashboardConfig, *, on_ready: Callable[[str], None] | None = None) -> None:
+def serve(
+    config: DashboardConfig, *, on_ready: Callable[[str, str | None], None] | None = None, link_for: str | None = None
+) -> None:
     """Serve the dashboard until interrupted; `on_ready` is called with its address once it answers.
+
+    With it goes a link that signs in the person `link_for`, once, from this machine; None where nobody is named, and where
+    the dashboard listens on the network.
 
     Call it from the main thread: it handles SIGINT and SIGTERM. Raises SchemaError where the database has another version,
     ConfigError where the address cannot be listened on.
     """
     host, port = config.dashboard.host, _free_port(config.dashboard.host, config.dashboard.port)
     open_room(config.model_dump_json())
-    app = build_app(config, on_ready=None if on_ready is None else lambda: on_ready(address_of(host, port)))
-    app.run(config=streamlit_options(host, port))
+    link = OneTimeLink(link_for) if link_for is not None and is_loopback(host) else None
+
+    def tell() -> None:
+        if on_ready is not None:
+            address = address_of(host, port)
+            on_ready(address, None if link is None else f"{address}{SIGN_IN}?{urlencode({'once': link.new_secret()})}")
+
+    build_app(config, link=link, on_ready=tell).run(config=streamlit_options(config, port))
 
 
 def address_of(host: str, port: int) -> str:
@@ -59,20 +73,20 @@ def address_of(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def streamlit_options(host: str, port: int) -> dict[str, Any]:
+def streamlit_options(config: DashboardConfig, port: int) -> dict[str, Any]:
     """Streamlit's settings: nothing leaves the machine, no error detail reaches the browser, nothing is watched."""
     return {
-        "server.address": host,
+        "server.address": config.dashboard.host,
         "server.port": port,
         "server.headless": True,
         "server.fileWatcherType": "none",
         "server.enableStaticServing": False,
         "server.maxUploadSize": 1,
-        "server.allowedHosts": _allowed_hosts(host),
+        "server.allowedHosts": _allowed_hosts(config),
         "browser.gatherUsageStats": False,
         "client.showErrorDetails": "none",
         "client.showErrorLinks": False,
-        "client.toolbarMode": "viewer",
+        "client.toolbarMode": "minimal",
         "client.disableDataExport": True,
         # The welcome message looks up the machine's address on the internet; the command prints its own.
         "logger.hideWelcomeMessage": True,
@@ -80,9 +94,12 @@ def streamlit_options(host: str, port: int) -> dict[str, Any]:
     }
 
 
-def build_app(config: DashboardConfig, *, on_ready: Callable[[], None] | None = None) -> st.App:
+def build_app(
+    config: DashboardConfig, *, link: OneTimeLink | None = None, on_ready: Callable[[], None] | None = None
+) -> st.App:
     """The ASGI app. The settings travel to the pages inside the process, never on a command line."""
     text = config.model_dump_json()
+    signing_in = SigningIn(lambda: open_room(text), link)
 
     @asynccontextmanager
     async def lifespan(_: st.App) -> AsyncIterator[None]:
@@ -107,9 +124,14 @@ def build_app(config: DashboardConfig, *, on_ready: Callable[[], None] | None = 
             Route("/image/{uid:path}", _route(text, lambda room, record, _: photo(room, record)), name="image"),
             Route("/thumbnail/{uid:path}", _route(text, lambda room, record, _: thumbnail(room, record)), name="thumbnail"),
             Route("/heatmap/{uid:path}", _route(text, _heatmap), name="heatmap"),
+            *signing_in.routes(),
         ],
-        # A page on the internet must not read pictures through a name that it points at this machine.
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=_allowed_hosts(config.dashboard.host) or ["*"])],
+        middleware=[
+            Middleware(SecurityHeaders),
+            # A page on the internet must not read pictures through a name that it points at this machine.
+            Middleware(TrustedHostMiddleware, allowed_hosts=_allowed_hosts(config) or ["*"]),
+            Middleware(Gate, whose=lambda secret: open_room(text).sessions.whose(secret), cookie=cookie_name(config.dashboard)),
+        ],
     )
 
 
@@ -119,13 +141,10 @@ def _as_lifespan(
     return lifespan
 
 
-def _allowed_hosts(host: str) -> list[str]:
-    """Names by which a dashboard on loopback may be called; any where it listens on the network."""
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    return ["127.0.0.1", "localhost", *({host} - {"127.0.0.1", "localhost"})] if loopback else []
+def _allowed_hosts(config: DashboardConfig) -> list[str]:
+    """Names by which the dashboard may be called; empty for any, where it listens on the network and none is configured."""
+    host, names = config.dashboard.host, config.dashboard.names
+    return list(dict.fromkeys(("127.0.0.1", "localhost", host, *names))) if names or is_loopback(host) else []
 
 
 def _heatmap(_: Room, record: InspectionRecord, asked: QueryParams) -> Picture | None:

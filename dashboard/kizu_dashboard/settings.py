@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, StringConstraints
 
 from kizu_db.settings import DatabaseSettings, ImageStoreSettings
 from kizu_inspect.settings import Settings
@@ -41,15 +41,32 @@ class PlantSettings(Settings):
 
 
 class DashboardSettings(Settings):
-    """Where the dashboard is served."""
+    """Where the dashboard is served, and for how long a sign-in holds."""
 
     host: str = Field(
         default="127.0.0.1",
         min_length=1,
         title="Address",
-        description="Address to listen on. The default is reachable from this machine only; the dashboard has no sign-in.",
+        description="Address to listen on. The default is reachable from this machine only.",
     )
     port: int = Field(default=8501, ge=0, le=65535, title="Port", description="TCP port to listen on; 0 takes any free port.")
+    https: bool = Field(
+        default=False,
+        title="HTTPS",
+        description="People reach it by HTTPS alone, through a proxy that ends TLS. Their cookie is never sent without it.",
+    )
+    names: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+$")], ...] = Field(
+        default=(),
+        title="Names",
+        description="Names by which people reach it through a proxy or the network, for example kizu.plant.example. No "
+        "other is answered but the machine's own; on a network address any, where none is given.",
+    )
+    idle_min: int = Field(
+        default=60, ge=5, le=1440, title="Idle", description="A sign-in that is not used for so many minutes ends."
+    )
+    session_h: float = Field(
+        default=12.0, gt=0, le=168, title="Session", description="A sign-in ends after so many hours: a shift's length."
+    )
 
 
 class ReportSettings(Settings):

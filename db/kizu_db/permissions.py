@@ -45,7 +45,7 @@ class Role(StrEnum):
 
 
 _LEAST = {
-    Action.REPORT: Role.VIEWER,
+    Action.REPORT: Role.INSPECTOR,
     Action.REVIEW: Role.INSPECTOR,
     Action.RELEASE_CLAIM: Role.ENGINEER,
     Action.RELEASE_FILE: Role.ENGINEER,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kizu.console import progress_bar, screen
+from kizu.console import name_of, progress_bar, screen
 
 if TYPE_CHECKING:
     from kizu.config import KizuConfig
@@ -36,9 +36,20 @@ def demo_command(
     if not made_before:
         _make(folders, config)
     if dashboard:
+        from kizu.commands.line import tell_address
         from kizu_dashboard.server import serve
 
-        serve(config.for_dashboard, on_ready=lambda address: screen.print(f"    Dashboard on {address} (Ctrl+C ends it)"))
+        serve(config.for_dashboard, on_ready=tell_address, link_for=_admin(config))
+
+
+def _admin(config: KizuConfig) -> str:
+    """Whom the demo's link signs in: its admin, or who is logged in and becomes it."""
+    from kizu_db.permissions import Role
+    from kizu_db.records import Records
+
+    with Records.open(config.database) as records, records.unit(read_only=True) as unit:
+        admins = [user.name for user in unit.users.list() if user.active and user.role is Role.ADMIN]
+    return admins[0] if admins else name_of(None)
 
 
 def _make(folders: DemoFolders, config: KizuConfig) -> None:

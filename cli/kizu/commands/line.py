@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kizu.config import KizuConfig
     from kizu_pipeline.summary import RunSummary
 
-__all__ = ["dashboard_command", "report_command", "run_command", "run_config"]
+__all__ = ["dashboard_command", "report_command", "run_command", "run_config", "tell_address"]
 
 DEFAULT_CONFIG = Path("kizu.yaml")
 STOP_BEYOND_DRAIN_S = 20.0
@@ -102,8 +102,19 @@ def dashboard_command(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Open the review pages. Example: kizu dashboard --config kizu.yaml"""
     from kizu.config import load_config
     from kizu_dashboard.server import serve
+    from kizu_db.records import Records
 
-    serve(load_config(config).for_dashboard, on_ready=lambda address: screen.print(f"Dashboard on {address} (Ctrl+C ends it)"))
+    settings = load_config(config).for_dashboard
+    with Records.open(settings.database) as records, records.unit(read_only=True) as unit:
+        nobody = unit.users.nobody()
+    serve(settings, on_ready=tell_address, link_for=name_of(None) if nobody else None)
+
+
+def tell_address(address: str, link: str | None) -> None:
+    """Says where the dashboard is, and the link that signs in once."""
+    screen.print(f"Dashboard on {address} (Ctrl+C ends it)", markup=False)
+    if link is not None:
+        screen.print(f"Sign in once, on this machine: {link}", markup=False)
 
 
 def report_command(

@@ -106,7 +106,7 @@ class Panel {
     }
     line("standing", data.standing)
     line("escalated", data.escalated)
-    line("notice", data.notice)
+    line("refused", data.notice)
     find("told").textContent = data.told ?? ""
     find("comment-key").textContent = this.keys.comment.toUpperCase()
     find("answers").replaceChildren(...this.answers.map((answer) => this.button(answer)))

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from kizu_dashboard.components.assets import read_asset
-from kizu_dashboard.wording import BLIND_SENTENCE, map_name, map_subject, no_map_reason
+from kizu_dashboard.wording import BLIND_SENTENCE, class_name, map_name, map_subject, no_map_reason
 from kizu_db.values import InspectionRecord
 from kizu_inspect.picture.heatmap import COLOUR_TABLE
 from kizu_inspect.results import Region
@@ -65,5 +65,5 @@ def _told(region: Region) -> dict[str, Any]:
     """A region with its contour, [[x, y], …] in pixels; empty where the record has a box alone."""
     return {
         "x1": region.x1, "y1": region.y1, "x2": region.x2, "y2": region.y2,
-        "label": region.label, "score": region.score, "contour": [list(corner) for corner in region.contour],
+        "label": class_name(region.label), "score": region.score, "contour": [list(corner) for corner in region.contour],
     }  # fmt: skip

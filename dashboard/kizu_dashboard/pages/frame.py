@@ -1,14 +1,43 @@
-"""What the pages share: the room that this dashboard shows."""
+"""What the pages share: the room that this dashboard shows, and who is looking at it."""
 
 from __future__ import annotations
 
+from urllib.parse import urlencode, urlsplit
+
 import streamlit as st
 
+from kizu_dashboard.markup import session_over
 from kizu_dashboard.room import Room, open_room
+from kizu_dashboard.signing_in.gate import SIGN_IN
+from kizu_dashboard.signing_in.sessions import cookie_name
+from kizu_db.values import User
 
-__all__ = ["current_room"]
+__all__ = ["current_room", "current_user", "user_now"]
 
 
 def current_room() -> Room:
     """The room whose settings the server was started with. Raises SchemaError, ConfigError and RecordError like `open_room`."""
     return open_room(str(st.secrets["kizu"]["config"]))
+
+
+def user_now() -> User | None:
+    """Who is signed in at this moment, as the records say; None where the sign-in has ended. For callbacks.
+
+    Raises RecordError where the database refuses or is away.
+    """
+    room = current_room()
+    return room.sessions.whose(st.context.cookies.get(cookie_name(room.config.dashboard)))
+
+
+def current_user() -> User:
+    """Who is signed in; where the sign-in has ended the page says so and ends here. For pages and their fragments.
+
+    Raises RecordError where the database refuses or is away.
+    """
+    user = user_now()
+    if user is None:
+        here = urlsplit(st.context.url or "/")
+        back = here.path + (f"?{here.query}" if here.query else "")
+        st.html(session_over(f"{SIGN_IN}?{urlencode({'next': back or '/'})}"))
+        st.stop()
+    return user

@@ -1,10 +1,14 @@
-"""The dashboard's frame: icon, style, navigation. Streamlit runs this file at every rerun, then the page chosen."""
+"""The dashboard's frame: icon, style, navigation, who is signed in. Streamlit runs it at every rerun, then the page chosen."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import streamlit as st
+
+from kizu_dashboard.markup import signed_in_as
+from kizu_dashboard.pages.frame import current_user
+from kizu_dashboard.signing_in.gate import SIGN_OUT
 
 HERE = Path(__file__).parent
 ASSETS = HERE.parent / "assets"
@@ -50,6 +54,8 @@ def main() -> None:
         ],
         position="top",
     )
+    user = current_user()
+    st.html(signed_in_as(user.name, user.role, SIGN_OUT))
     page.run()
 
 

@@ -20,13 +20,13 @@ from kizu_dashboard.wording import (
     signal_text,
 )
 from kizu_db.permissions import Action
-from kizu_db.values import InspectionRecord
+from kizu_db.values import InspectionRecord, User
 from kizu_inspect.errors import KizuError
 
 
 def main() -> None:
     """Draws the page."""
-    room = current_room()
+    room, user = current_room(), current_user()
     asked = st.query_params.get("uid")
     st.page_link("inspections.py", label="All inspections", icon=":material/arrow_back:")
     if asked is None:
@@ -42,10 +42,10 @@ def main() -> None:
             )
         )
         return
-    _draw(room, record)
+    _draw(room, record, user)
 
 
-def _draw(room: Room, record: InspectionRecord) -> None:
+def _draw(room: Room, record: InspectionRecord, user: User) -> None:
     row, zone, desk = record.row, room.config.plant.zone, current_desk("part")
     desk.look_at(row.uid)
     places = [row.station, *(f"{name} {value}" for name, value in (("lot", row.lot), ("view", row.view)) if value)]
@@ -59,14 +59,15 @@ def _draw(room: Room, record: InspectionRecord) -> None:
     with left:
         method = _chosen_method(record)
         draw_viewer(record, method)
-        _explain_on_demand(room, record, method)
+        if user.role.may(Action.REVIEW):
+            _explain_on_demand(room, record, method, user)
         explanation = record.explained_by(method)
         if explanation is not None and explanation.regions:
             st.html(region_table(explanation.regions, mm_per_px=record.mm_per_px))
             st.caption(SIZE_SENTENCE)
         st.caption(FOOT_SENTENCE)
     with right:
-        if current_user().role.may(Action.REVIEW):
+        if user.role.may(Action.REVIEW):
             draw_decision(desk, record, follow=False)
         st.html(evidence(record))
         draw_reviews(record, zone)
@@ -91,7 +92,7 @@ def _chosen_method(record: InspectionRecord) -> str:
     return chosen or standing
 
 
-def _explain_on_demand(room: Room, record: InspectionRecord, method: str) -> None:
+def _explain_on_demand(room: Room, record: InspectionRecord, method: str, user: User) -> None:
     """A button where the map can be made now, and what came of it."""
     if not can_explain(record, method):
         return
@@ -99,7 +100,7 @@ def _explain_on_demand(room: Room, record: InspectionRecord, method: str) -> Non
     if st.button(label, icon=":material/local_fire_department:", key=f"explain-{record.row.uid}"):
         try:
             with st.spinner("Loading the model and making the heatmap…"):
-                explain_stored(room, record.row.uid, method)
+                explain_stored(room, record.row.uid, method, by=user.name)
         except KizuError as error:
             st.error(_plain(str(error)), icon=":material/error:")
         else:

@@ -8,11 +8,12 @@ from datetime import date, datetime, time, timedelta
 import streamlit as st
 
 from kizu_dashboard.markup import card_title, empty_state, figure_tiles
-from kizu_dashboard.pages.frame import current_room
+from kizu_dashboard.pages.frame import current_room, current_user
 from kizu_dashboard.reports.content import gather_report
 from kizu_dashboard.reports.csv import csv_report
 from kizu_dashboard.reports.pdf import pdf_report
 from kizu_dashboard.room import Room
+from kizu_db.permissions import Action
 from kizu_inspect.errors import KizuError
 from kizu_inspect.results import Verdict
 from kizu_inspect.sums.yields import first_pass_yield, share_of
@@ -20,7 +21,7 @@ from kizu_inspect.sums.yields import first_pass_yield, share_of
 
 def main() -> None:
     """Draws the page."""
-    room = current_room()
+    room, user = current_room(), current_user()
     st.title("Reports", anchor=False)
     st.caption(
         "The flagged parts of a period (REVIEW, REJECT and ERROR), as a table for a spreadsheet or as a document to print."
@@ -30,7 +31,6 @@ def main() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         first = st.date_input("From", today - timedelta(days=6), key="from", format="YYYY-MM-DD", width=170)
         last = st.date_input("To, included", today, key="to", format="YYYY-MM-DD", width=170)
-        made_by = st.text_input("Made by", key="reviewer", placeholder="Your name", width=220, persist_state="session")
         st.caption(f"Days of {zone.key}, by the time of judging", width="content")
     if first > last:
         st.warning("The period ends before it starts.", icon=":material/event_busy:")
@@ -52,16 +52,21 @@ def main() -> None:
             f"{flagged:,} parts are flagged; a report holds the first {room.config.report.max_parts:,}.", icon=":material/info:"
         )
 
+    if not user.role.may(Action.REPORT):
+        st.caption(f"Reports are made by people with the role {Action.REPORT.least} or one above.")
+        return
+
     def make(kind: str) -> bytes:
-        by = (made_by or "").strip()
-        report = gather_report(room.records, room.config, since=since, until=until, made_by=by)
+        with room.records.unit(read_only=True) as unit:
+            unit.users.require(user.name, Action.REPORT)  # before the work, and again where it is recorded
+        report = gather_report(room.records, room.config, since=since, until=until, made_by=user.name)
         data = csv_report(report) if kind == "csv" else pdf_report(report, room.images, font=room.config.report.font)
         with room.records.unit() as unit:
-            unit.reports.add(kind, data, report.told, by=by or "unnamed", software=report.software)
+            unit.reports.add(kind, data, report.told, by=user.name, software=report.software)
         return data
 
     name = f"kizu-defects-{first.isoformat()}-to-{last.isoformat()}"
-    state = (since, until, tuple(counts.items()), made_by)
+    state = (since, until, tuple(counts.items()), user.name)
     left, right = st.columns(2, gap="medium")
     with left:
         _offer(

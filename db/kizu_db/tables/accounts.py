@@ -22,7 +22,7 @@ class UserTable(Base):
     id: Mapped[int] = mapped_column(row_id, primary_key=True)
     name: Mapped[str]
     name_folded: Mapped[str]
-    """Without upper and lower case: Kim and kim are the same person."""
+    """What all spellings of the name have in common: Kim and kim are the same person."""
     role: Mapped[Role] = mapped_column(words(Role, "role"))
     active: Mapped[bool]
     password_hash: Mapped[str | None]

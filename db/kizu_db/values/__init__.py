@@ -9,7 +9,7 @@ from kizu_db.values.inspections import (
     OutboxEvent,
     QuarantinedFile,
 )
-from kizu_db.values.plant import HeldLot, MadeReport, ModelRow, RecipeRow, User
+from kizu_db.values.plant import HeldLot, MadeReport, ModelRow, RecipeRow, SignedIn, User
 from kizu_db.values.reviews import Claim, Decision, Disposition, Escalation, NewReview, Review, Treatment
 from kizu_db.values.signals import NewSignal, Sent, Signal
 
@@ -37,6 +37,7 @@ __all__ = [
     "Review",
     "Sent",
     "Signal",
+    "SignedIn",
     "Treatment",
     "User",
 ]

@@ -10,7 +10,7 @@ from typing import Any
 
 from kizu_db.permissions import Role
 
-__all__ = ["HeldLot", "MadeReport", "ModelRow", "RecipeRow", "User"]
+__all__ = ["HeldLot", "MadeReport", "ModelRow", "RecipeRow", "SignedIn", "User"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +58,14 @@ class User:
     name: str
     role: Role
     active: bool
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """A person, and when their sign-in was last used."""
+
+    user: User
+    last_seen_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)

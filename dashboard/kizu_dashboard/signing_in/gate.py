@@ -1,0 +1,113 @@
+"""The gate before everything that the dashboard serves: nobody passes without a session, nothing answers strangers' pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import quote, urlencode, urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse, RedirectResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kizu_db.values import User
+from kizu_inspect.errors import KizuError
+
+__all__ = ["SIGN_IN", "SIGN_OUT", "Gate", "SecurityHeaders"]
+
+SIGN_IN: Final = "/signin"
+SIGN_OUT: Final = "/signout"
+
+_HEALTH: Final = "/_stcore/health"
+_OPEN: Final = frozenset(
+    [(method, SIGN_IN) for method in ("GET", "HEAD", "POST")]
+    + [("POST", SIGN_OUT)]
+    + [(method, _HEALTH) for method in ("GET", "HEAD")]  # it only says ok, to whoever watches that the program lives
+)
+_LOOKING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_FRAMES: Final = "frame-ancestors 'none'"
+_POLICY_VIOLATED: Final = 1008
+_TRY_AGAIN_LATER: Final = 1013
+
+
+class SecurityHeaders:
+    """ASGI middleware: what every response tells the browser, beside what the response says itself."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes the response on with the headers."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                policies = [policy for policy in headers.getlist("content-security-policy") if policy]
+                headers["Content-Security-Policy"] = "; ".join([*policies, _FRAMES])
+                headers["X-Frame-Options"] = "DENY"
+                headers["Referrer-Policy"] = "same-origin"
+                headers["X-Content-Type-Options"] = "nosniff"
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+class Gate:
+    """ASGI middleware for HTTP and websockets: lets through who is signed in, and anybody to the page for signing in."""
+
+    def __init__(self, app: ASGIApp, *, whose: Callable[[str | None], User | None], cookie: str) -> None:
+        """`whose` tells by the cookie's value who is signed in; it may wait and raise KizuErrors."""
+        self._app = app
+        self._whose = whose
+        self._cookie = cookie
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes on, or refuses."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        asked = HTTPConnection(scope)
+        changes = scope["type"] == "websocket" or scope["method"] not in _LOOKING
+        if changes and _is_foreign(asked):
+            await _refuse(scope, receive, send, 403, "Another site's page asked for this. Nothing was done.")
+        elif (scope.get("method"), scope["path"]) in _OPEN:
+            await self._app(scope, receive, send)
+        else:
+            try:
+                user = await run_in_threadpool(self._whose, asked.cookies.get(self._cookie))
+            except KizuError:
+                await _refuse(scope, receive, send, 503, "The records cannot be had now. Try again in a moment.")
+                return
+            if user is not None:
+                await self._app(scope, receive, send)
+            elif scope["type"] == "http" and scope["method"] == "GET" and "text/html" in asked.headers.get("accept", ""):
+                back = quote(scope["path"]) + (f"?{asked.url.query}" if asked.url.query else "")
+                to_sign_in = RedirectResponse(f"{SIGN_IN}?{urlencode({'next': back})}", 303, {"Cache-Control": "no-store"})
+                await to_sign_in(scope, receive, send)
+            else:
+                await _refuse(scope, receive, send, 401, "Sign in first.")
+
+
+def _is_foreign(asked: HTTPConnection) -> bool:
+    """Whether another site's page asks: browsers name it for whatever may change something. Other programs name none."""
+    origin = asked.headers.get("origin")
+    if origin is None:
+        return False
+    try:
+        theirs = urlsplit(origin).netloc.lower()
+    except ValueError:
+        return True
+    return not theirs or theirs != asked.headers.get("host", "").lower()
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, why: str) -> None:
+    if scope["type"] == "websocket":
+        # Before it is accepted: the server answers the handshake with 403, and no message ever comes.
+        await send({"type": "websocket.close", "code": _TRY_AGAIN_LATER if status == 503 else _POLICY_VIOLATED})
+        return
+    await PlainTextResponse(why, status, {"Cache-Control": "no-store"})(scope, receive, send)

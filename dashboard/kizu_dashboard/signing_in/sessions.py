@@ -1,0 +1,82 @@
+"""Who is signed in, as every page, picture and message is asked."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from kizu_dashboard.settings import DashboardSettings
+from kizu_db.records import Records
+from kizu_db.values import User
+from kizu_inspect.errors import RecordError
+
+__all__ = ["Sessions", "cookie_name"]
+
+NOTED_EVERY: Final = timedelta(minutes=1)
+"""A use is noted in the records at most so often: pages ask at every turn, and for every picture."""
+
+
+def cookie_name(settings: DashboardSettings) -> str:
+    """The cookie that holds the secret. With `__Host-` a browser takes it from this host alone, and only by HTTPS."""
+    return "__Host-kizu-session" if settings.https else "kizu-session"
+
+
+class Sessions:
+    """The sign-ins of one plant. Threads may share it."""
+
+    def __init__(self, records: Records, settings: DashboardSettings) -> None:
+        self._records = records
+        self._idle = timedelta(minutes=settings.idle_min)
+        self._lasting = timedelta(hours=settings.session_h)
+        self._noting: set[str] = set()
+        self._lock = threading.Lock()
+        self._notes = ThreadPoolExecutor(1, thread_name_prefix="kizu-sessions")
+
+    def begin(self, name: str, *, password_hash: str | None = None) -> str:
+        """A new secret for this person, never one that a browser brought. Raises NotAllowed and RecordError."""
+        with self._records.unit() as unit:
+            return unit.users.sign_in(name, lasting=self._lasting, password_hash=password_hash)
+
+    def whose(self, secret: str | None) -> User | None:
+        """The person who is signed in by this secret, None where nobody is (any more). Waits for no writer.
+
+        Raises RecordError where the database refuses or is away.
+        """
+        if not secret:
+            return None
+        with self._records.unit(read_only=True) as unit:
+            found = unit.users.signed_in(secret, idle=self._idle)
+        if found is None:
+            return None
+        if datetime.now(UTC) - found.last_seen_at >= NOTED_EVERY:
+            self._note(secret)
+        return found.user
+
+    def end(self, secret: str | None) -> None:
+        """Nobody is signed in by this secret any more. Raises RecordError where the database refuses or is away."""
+        if secret:
+            with self._records.unit() as unit:
+                unit.users.sign_out(secret)
+
+    def close(self) -> None:
+        """End what is being noted. Close the records after it."""
+        self._notes.shutdown(cancel_futures=True)
+
+    def _note(self, secret: str) -> None:
+        with self._lock:
+            if secret in self._noting:
+                return
+            self._noting.add(secret)
+        self._notes.submit(self._write, secret)
+
+    def _write(self, secret: str) -> None:
+        try:
+            with self._records.unit(prompt=True) as unit:
+                unit.users.saw(secret, idle=self._idle)
+        except RecordError:
+            pass  # the database is busy or away: the next look notes it
+        finally:
+            with self._lock:
+                self._noting.discard(secret)
