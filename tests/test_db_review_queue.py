@@ -60,6 +60,7 @@ def test_what_passed_waits_only_in_the_audit_sample(records: Records) -> None:
         unit.inspections.add(inspection(Verdict.PASS))
         drawn = unit.inspections.add(inspection(Verdict.PASS, audit=True, audit_probability=0.1))
         assert unit.queue.waiting() == 1
+    assert claim(records, defect_class="scratch") is None, "its reviewer would know what the model thinks of it"
     assert claim(records) == drawn
 
 
@@ -195,13 +196,12 @@ def test_nobody_escalates_who_may_not_review(records: Records) -> None:
 
 def test_looking_ahead_takes_nothing_and_tells_what_comes(records: Records) -> None:
     first, second, third = add(records, 0.5), add(records, 0.6), add(records, 0.7)
-    with records.claims() as claims:
-        assert claims.next_up("Mina", limit=2) == [first, second]
-        assert claims.next_up("Mina", limit=2, passing_over=[second]) == [first, third]
+    with records.unit(read_only=True) as unit:
+        assert unit.queue.next_up("Mina", limit=2) == [first, second]
+        assert unit.queue.next_up("Mina", limit=2, passing_over=[second]) == [first, third]
     assert holders(records) == []
     assert claim(records, "Mina", passing_over=[first]) == second
     assert claim(records, "Kim") == first
-    with records.claims() as claims:
-        assert claims.next_up("Mina", order="oldest", station="press-3", defect_class="scratch") == [third]
     with records.unit(read_only=True) as unit:
+        assert unit.queue.next_up("Mina", order="oldest", station="press-3", defect_class="scratch") == [third]
         assert unit.queue.kinds() == (["press-3"], ["scratch"])

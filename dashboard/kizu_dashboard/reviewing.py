@@ -12,7 +12,7 @@ from typing import Final
 from kizu_dashboard.deciding import Outcome, decide, defect_classes, parse_answer, problems, review_of
 from kizu_dashboard.room import Room
 from kizu_dashboard.wording import disposition_text
-from kizu_db.repositories.claims import Order
+from kizu_db.repositories.queue_order import Order
 from kizu_db.values import InspectionRecord
 from kizu_inspect.errors import KizuError, RecordError
 from kizu_inspect.results import Verdict
@@ -104,8 +104,8 @@ class Desk:
     def ahead(self) -> list[str]:
         """The uids of the parts that are likely to come next, so that their pictures can be fetched."""
         wanted = self._wanted
-        with self._room.records.claims() as claims:
-            return claims.next_up(
+        with self._room.records.unit(read_only=True) as unit:
+            return unit.queue.next_up(
                 self.reviewer, order=wanted.order, station=wanted.station, defect_class=wanted.defect_class,
                 passing_over=list(self._passed_over), limit=_AHEAD,
             )  # fmt: skip

@@ -15,7 +15,7 @@ from kizu_dashboard.reviewing import Desk, Wanted
 from kizu_dashboard.room import Room, open_room
 from kizu_dashboard.wording import FOOT_SENTENCE, class_name, moment
 from kizu_db.permissions import Action
-from kizu_db.repositories.claims import Order
+from kizu_db.repositories.queue_order import Order
 from kizu_db.values import InspectionRecord
 from kizu_inspect.errors import RecordError
 
@@ -86,7 +86,8 @@ def _draw(room: Room, desk: Desk, record: InspectionRecord) -> None:
     with left:
         st.html(part_head(row.part, None if blind else row.verdict, places))
         draw_viewer(record, record.method, photo_first=True, blind=blind, ahead=desk.ahead())
-        st.caption(FOOT_SENTENCE)
+        if not blind:
+            st.caption(FOOT_SENTENCE)
     with right:
         st.html(_progress(room, desk))
         draw_decision(desk, record, follow=True)

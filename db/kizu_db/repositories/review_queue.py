@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import delete, func, select, update
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session
 from kizu_db.permissions import Action
 from kizu_db.repositories.audit_trail import AuditTrail
 from kizu_db.repositories.common import insert_unless_there, inspection_id
+from kizu_db.repositories.queue_order import Order, asked_for, look_ahead
 from kizu_db.repositories.users import Users
 from kizu_db.tables import InspectionTable, QueueTable
 from kizu_db.values import Claim, Escalation, NewInspection
@@ -79,6 +81,20 @@ class ReviewQueue:
         query = query.where(QueueTable.claimed_by.is_not(None), QueueTable.claim_expires_at > datetime.now(UTC))
         found = self._session.execute(query.order_by(QueueTable.claim_expires_at))
         return [Claim(uid_inspection=uid, reviewer=by, expires_at=end) for uid, by, end in found if by and end]
+
+    def next_up(
+        self,
+        reviewer: str,
+        *,
+        order: Order = "uncertain",
+        station: str | None = None,
+        defect_class: str | None = None,
+        passing_over: Sequence[str] = (),
+        limit: int = 1,
+    ) -> list[str]:
+        """The uids of the parts that `Claims.take` would give next, if nobody else took them. It waits for nobody."""
+        asked, told = asked_for(reviewer, order, station, defect_class, passing_over)
+        return list(self._session.scalars(look_ahead(asked), told | {"most": limit}))
 
     def kinds(self) -> tuple[list[str], list[str]]:
         """The stations whose parts wait, and the defect classes that these are suspected of, each by name."""
