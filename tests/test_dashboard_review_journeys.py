@@ -231,7 +231,9 @@ def test_a_database_that_is_locked_costs_a_sentence_and_nothing_typed(page: Page
     locked.execute("BEGIN IMMEDIATE")
     try:
         page.get_by_role("button", name="Confirm").click()
-        expect(page.locator(".refused")).to_contain_text("Not stored")
+        expect(page.locator(".refused")).to_have_text(
+            "Not stored: The records cannot be reached at the moment. Nothing of this step was stored; try again."
+        )
         words = page.locator("body").inner_text()
         assert str(plant.room.records.file) not in words
         expect(page.locator(".comment")).to_have_value("scratched at the edge")
@@ -242,6 +244,19 @@ def test_a_database_that_is_locked_costs_a_sentence_and_nothing_typed(page: Page
     page.get_by_role("button", name="Confirm").click()
     (review,) = until_reviewed(page, plant, "P-1002")
     assert review.reason == "scratched at the edge"
+
+
+def test_a_page_without_records_says_so_and_comes_back_by_itself(page: Page, plant: Plant) -> None:
+    until_shown(page, plant, "P-1002")
+    file = plant.room.records.file
+    assert file is not None
+    aside = file.with_suffix(".aside")
+    file.rename(aside)
+    page.goto("/")
+    expect(page.get_by_text("The records cannot be had now.")).to_be_visible()
+    assert str(file.parent) not in page.locator("body").inner_text()
+    aside.rename(file)
+    expect(page.locator("tbody tr")).to_have_count(12)
 
 
 def test_keys_can_be_changed_and_stay(page: Page, plant: Plant) -> None:

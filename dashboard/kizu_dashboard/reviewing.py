@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from kizu_dashboard.deciding import Outcome, decide, defect_classes, parse_answer, problems, review_of
+from kizu_dashboard.failing import failure_text
 from kizu_dashboard.room import Room
 from kizu_dashboard.wording import disposition_text
 from kizu_db.repositories.queue_order import Order
@@ -119,7 +120,7 @@ class Desk:
 
     def leave(self) -> None:
         """Give back what is on the screen: the window was closed."""
-        with self._lock:
+        with self._lock, suppress(RecordError):  # the lease ends by itself
             self._leave()
 
     def answer(self, told: object, *, follow: bool = True) -> None:
@@ -133,7 +134,7 @@ class Desk:
             try:
                 self._answer(told, follow=follow)
             except KizuError as error:
-                self.notice = f"Not stored: {error}"
+                self.notice = f"Not stored: {failure_text(error)}"
 
     def _answer(self, told: object, *, follow: bool) -> None:
         answer = parse_answer(told)

@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from kizu_dashboard.markup import signed_in_as
-from kizu_dashboard.pages.frame import current_user
+from kizu_dashboard.pages.frame import current_user, told_failures
 from kizu_dashboard.signing_in.gate import SIGN_OUT
 
 HERE = Path(__file__).parent
@@ -54,9 +54,10 @@ def main() -> None:
         ],
         position="top",
     )
-    user = current_user()
-    st.html(signed_in_as(user.name, user.role, SIGN_OUT))
-    page.run()
+    with told_failures():
+        user = current_user()
+        st.html(signed_in_as(user.name, user.role, SIGN_OUT))
+        page.run()
 
 
 if __name__ == "__main__":

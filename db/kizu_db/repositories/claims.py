@@ -47,7 +47,8 @@ class Claims:
         """The next part, for this reviewer alone until the lease ends; None where no part waits that nobody has.
 
         Of those that the model suspects of `defect_class` (no part of the audit sample) at `station`, but for the uids in
-        `passing_over` and those that this reviewer left to a second person: first one whose lease has ended, then the least certain one, or the oldest.
+        `passing_over` and those that this reviewer left to a second person: first one whose lease has ended, then the least
+        certain one, or the oldest.
         """
         now = datetime.now(UTC)
         asked, told = asked_for(reviewer, order, station, defect_class, passing_over)
