@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,11 +16,13 @@ from pydantic import ValidationError
 
 from kizu_db import engine
 from kizu_db.migrations import upgrade
+from kizu_db.records import Unit
 from kizu_db.settings import DatabaseSettings
 from kizu_db.uid import new_uid
 from kizu_db.values import ExplanationState, NewInspection
 from kizu_inspect.errors import ConfigError, RecordError, RecordsAway
 from kizu_inspect.results import Judgement, Verdict
+from kizu_pipeline import spool as spooling
 from kizu_pipeline.explaining import ExplanationStep
 from kizu_pipeline.observing.state import LineState
 from kizu_pipeline.publishing.settings import WebhookTarget
@@ -29,6 +31,7 @@ from kizu_pipeline.stages.putting_away import PuttingAway
 from line_world import ALL_PASS, ALL_REJECT, LineWorld, names_in
 from plc_world import READY, Plc
 from publish_world import Receiver
+from server_world import frozen
 from test_pipeline_away import hearing_that_they_are_away, on_a_server, rename_database
 from test_pipeline_signal import line, wait_until
 
@@ -122,6 +125,61 @@ def test_a_server_that_is_away_does_not_stop_the_line(
             wait_until(lambda: waiting_in_spool(world) == 0)
             drop(world, 3)
         assert parts(world) == ["P0", "P1", "P2", "P3"]
+
+
+def test_a_server_that_hangs_does_not_stop_the_line(
+    tmp_path: Path,
+    line_bundle: Path,
+    new_postgresql: Callable[[], DatabaseSettings],
+    postgresql_server: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine, "PROMPT_ANSWER_S", 1.0)
+    monkeypatch.setattr(spooling, "_LONGEST_PAUSE_S", 0.5)
+    with on_a_server(tmp_path, line_bundle, new_postgresql(), postgresql_server) as (world, _):
+        with line(world, **ALL_REJECT, policy="flagged"):
+            drop(world, 0)
+            wait_until(lambda: all(one.row.explanation_state is ExplanationState.DONE for one in world.inspections()))
+            wait_until(lambda: parts(world) == ["P0"])
+            with frozen(postgresql_server):
+                drop(world, 1, 2, 3)
+                assert waiting_in_spool(world) == 3
+            wait_until(lambda: waiting_in_spool(world) == 0)
+            drop(world, 4)
+            wait_until(lambda: len(parts(world)) == 5)
+            wait_until(lambda: all(one.row.explanation_state is ExplanationState.DONE for one in world.inspections()))
+        assert parts(world) == ["P0", "P1", "P2", "P3", "P4"]
+
+
+def test_a_row_that_a_hanging_server_was_told_and_did_not_answer_is_there_once(
+    tmp_path: Path,
+    line_bundle: Path,
+    new_postgresql: Callable[[], DatabaseSettings],
+    postgresql_server: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its commit hangs: the server keeps the row when it wakes, and the spool has it too."""
+    monkeypatch.setattr(engine, "PROMPT_ANSWER_S", 1.0)
+    monkeypatch.setattr(spooling, "_LONGEST_PAUSE_S", 0.5)
+    hanging, committed = ExitStack(), Unit.finish
+
+    def finish(unit: Unit) -> None:
+        committed(unit)
+        if unit.inspections._parts:  # the line's unit of this picture, with the commit alone left to do
+            monkeypatch.setattr(Unit, "finish", committed)
+            hanging.enter_context(frozen(postgresql_server))
+
+    with on_a_server(tmp_path, line_bundle, new_postgresql(), postgresql_server) as (world, _):
+        with line(world, **ALL_PASS), hanging:
+            drop(world, 0)
+            wait_until(lambda: parts(world) == ["P0"])
+            monkeypatch.setattr(Unit, "finish", finish)
+            drop(world, 1)
+            assert waiting_in_spool(world) == 1
+            hanging.close()
+            wait_until(lambda: waiting_in_spool(world) == 0)
+            drop(world, 2)
+        assert parts(world) == ["P0", "P1", "P2"]
 
 
 def test_a_stop_leaves_them_to_the_next_start_which_records_them_first(world: LineWorld) -> None:

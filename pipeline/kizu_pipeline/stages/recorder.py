@@ -139,7 +139,7 @@ class Recorder:
         return replace(new, image_sha256=sha256)
 
     def _held_lots(self) -> set[str]:
-        with self._around.records.unit(read_only=True) as unit:
+        with self._around.records.unit(read_only=True, prompt=self._around.spool is not None) as unit:
             return {held.name for held in unit.lots.held()}
 
     def _recorded(
