@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from kizu_db import engine
 from kizu_db.migrations import upgrade
@@ -20,7 +19,7 @@ from kizu_db.records import Unit
 from kizu_db.settings import DatabaseSettings
 from kizu_db.uid import new_uid
 from kizu_db.values import ExplanationState, NewInspection
-from kizu_inspect.errors import ConfigError, RecordError, RecordsAway
+from kizu_inspect.errors import ConfigError, RecordError, RecordRefused, RecordsAway
 from kizu_inspect.results import Judgement, Verdict
 from kizu_pipeline import spool as spooling
 from kizu_pipeline.explaining import ExplanationStep
@@ -326,13 +325,13 @@ def test_what_lay_there_at_the_start_waits_for_the_records(world: LineWorld) -> 
     assert len(names_in(world.done)) == count
 
 
-def test_results_that_are_no_numbers_are_not_kept_silently(tmp_path: Path) -> None:
+def test_results_that_would_not_come_back_are_not_kept_silently(tmp_path: Path) -> None:
     spool = opened(tmp_path)
     spool.refused(RecordsAway("gone"))
     one = batch("a")
-    wrong = replace(one, news=(replace(one.news[0], timings_ms={"judge": float("nan")}),))
-    with pytest.raises((RecordError, ValidationError)):
-        spool.keep(wrong)
+    for changes in ({"timings_ms": {"judge": float("nan")}}, {"part": "half a character: \ud800"}):
+        with pytest.raises(RecordRefused, match="Results cannot be kept"):
+            spool.keep(replace(one, news=(replace(one.news[0], **changes),)))
     assert spool.keep(one)
 
 

@@ -13,17 +13,20 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import (
+    DataError,
     DBAPIError,
     DisconnectionError,
+    IntegrityError,
     InterfaceError,
     OperationalError,
     SQLAlchemyError,
+    StatementError,
     TimeoutError,  # noqa: A004 - of a pool
 )
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from kizu_db.settings import DatabaseSettings
-from kizu_inspect.errors import RecordError, RecordsAway
+from kizu_inspect.errors import RecordError, RecordRefused, RecordsAway
 
 __all__ = ["ANSWER_S", "PROMPT_ANSWER_S", "PROMPT_S", "WAIT_S", "Use", "connected", "make_engine", "refused"]
 
@@ -50,6 +53,9 @@ _PASSING_SQLITE = frozenset({
 })  # fmt: skip
 _PASSING_STATES = ("08", "40", "53", "57", "58", "55000", "55P03", "25006")
 """SQLSTATE: connection, deadlock, resources, operator, system; a database that lets nobody in, a lock, a standby."""
+_CONTENT_SQLITE = frozenset({sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG})
+_CONTENT_STATES = ("22", "23", "54", "P0001")
+"""SQLSTATE: data, constraints, limits of an index or a row, a trigger's own word."""
 _IDLE_S = 1.0
 
 
@@ -116,10 +122,11 @@ def connected(settings: DatabaseSettings, use: Use = "read") -> Iterator[Connect
 def refused(exc: SQLAlchemyError, shown_url: str) -> RecordError:
     """What a person reads when the database says no: the driver's own words, without the statement.
 
-    A RecordsAway where the same work may succeed later: no connection, a lock, a full disk.
+    A RecordsAway where the same work may succeed later: no connection, a lock, a full disk. A RecordRefused where it is what
+    was to be written that it will not have: too long, out of range, against a constraint.
     """
     cause = getattr(exc, "orig", None) or exc
-    kind = RecordsAway if _passes(exc) else RecordError
+    kind = RecordsAway if _passes(exc) else RecordRefused if _is_of_content(exc) else RecordError
     return kind(
         f"The database {shown_url} refused the work",
         found=str(cause).strip() or type(cause).__name__,
@@ -139,6 +146,15 @@ def _passes(exc: SQLAlchemyError) -> bool:
     if state is None:  # the driver's own word: no connection
         return exc.connection_invalidated or isinstance(exc, (OperationalError, InterfaceError))
     return str(state).startswith(_PASSING_STATES)
+
+
+def _is_of_content(exc: SQLAlchemyError) -> bool:
+    """Whether other values could have been written."""
+    if not isinstance(exc, DBAPIError):
+        return isinstance(exc, StatementError)  # a value that has no form in the database
+    if isinstance(exc.orig, sqlite3.Error):
+        return getattr(exc.orig, "sqlite_errorcode", 0) & 0xFF in _CONTENT_SQLITE
+    return isinstance(exc, (DataError, IntegrityError)) or str(getattr(exc.orig, "sqlstate", "")).startswith(_CONTENT_STATES)
 
 
 def _connect(_dialect: object, _record: object, cargs: list[Any], cparams: dict[str, Any], *, answer_s: float) -> object:

@@ -102,7 +102,7 @@ class Records:
         A read-only unit sees one unchanging state and waits for nobody; on SQLite any other unit is the only writer
         while it lasts, so draw pictures and pages outside of it. `prompt` is for who can do without the records: it waits for
         locks and servers only shortly. Raises RecordError where the database refuses, or is another one than it was,
-        RecordsAway where it cannot be had now.
+        RecordRefused for what is in the rows, RecordsAway where it cannot be had now.
         """
         engine = self._engines[("look" if prompt else "read") if read_only else ("prompt" if prompt else "write")]
         try:
