@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kizu_db import engine
 from kizu_db.settings import DatabaseSettings
 from kizu_db.values import InspectionRecord
 from kizu_inspect.errors import RecordRefused
@@ -22,12 +23,17 @@ from publish_world import Receiver
 from refusing_world import allow_all, refuse
 from test_pipeline_away import hearing_that_they_are_away
 from test_pipeline_signal import line, wait_until
-from test_pipeline_spool import drop, locked, other_program, parts, waiting_in_spool
+from test_pipeline_spool import drop, locked, other_program, parts, waiting, waiting_in_spool
 
 P1 = "substr(new.image_name, 1, 2) = 'P1'"
 P1_PASSES = f"{P1} AND new.verdict = 'PASS'"
 P1_IS_NAMED = "new.part_id IN (SELECT id FROM part WHERE serial = 'P1')"
 PLANT = "the plant does not want it"
+
+
+@pytest.fixture(autouse=True)
+def _soon_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "PROMPT_S", 0.2)  # how long the line waits for another writer before it goes into its spool
 
 
 @pytest.fixture
@@ -211,3 +217,49 @@ def test_one_that_waits_in_the_spool_ends_no_start(local: tuple[LineWorld, Datab
     assert world.run(**ALL_PASS).files == 1
     assert PLANT in the_refused(world).row.reason
     assert waiting_in_spool(world) == 0
+
+
+def test_a_part_that_waits_for_its_other_view_is_not_ok_any_more(local: tuple[LineWorld, DatabaseSettings], plc: Plc) -> None:
+    """Its first view passed while the database was away; the second comes when the first has become an ERROR."""
+    world, database = local
+    source = world.folder(part_pattern="(?P<part>[^_]+)_(?P<view>.+)")
+    station = {"signal": plc.settings(), "views": ("left", "right"), "views_within_s": 60.0}
+    with Receiver() as receiver:
+        publish = WebhookTarget(kind="webhook", url=receiver.url)
+        with line(world, **ALL_PASS, source=source, line=station, publish=publish):
+            plc.until(lambda: plc.states and plc.states[-1][1] == READY)
+            refuse(database, f"{P1_PASSES} AND instr(new.image_name, 'left') > 0")
+            for number in (0, 1):
+                with locked(world):
+                    world.drop(f"P{number}_left.png", seed=number)
+                    wait_until(lambda: waiting(world) == [])
+                    assert waiting_in_spool(world) == 1
+                wait_until(lambda: waiting_in_spool(world) == 0)
+                world.drop(f"P{number}_right.png", seed=number)
+                plc.until(lambda number=number: len(plc.codes()) == number + 1)  # type: ignore[misc]
+            wait_until(lambda: sum(event["kind"] == "part" for event in receiver.events) == 2)
+    assert plc.codes() == [("P0", "OK"), ("P1", "NG")]
+    verdicts = {event["part"]: event["verdict"] for event in receiver.events if event["kind"] == "part"}
+    assert verdicts == {"P0": "PASS", "P1": "ERROR"}
+
+
+def test_a_part_whose_last_view_waits_too_is_told_as_it_is_recorded(
+    local: tuple[LineWorld, DatabaseSettings], plc: Plc
+) -> None:
+    """Both views were judged while the database was away: the control heard OK, and the part's event says ERROR."""
+    world, database = local
+    source = world.folder(part_pattern="(?P<part>[^_]+)_(?P<view>.+)")
+    station = {"signal": plc.settings(), "views": ("left", "right"), "views_within_s": 60.0}
+    with Receiver() as receiver:
+        publish = WebhookTarget(kind="webhook", url=receiver.url)
+        with line(world, **ALL_PASS, source=source, line=station, publish=publish):
+            plc.until(lambda: plc.states and plc.states[-1][1] == READY)
+            refuse(database, f"{P1_PASSES} AND instr(new.image_name, 'left') > 0")
+            with locked(world):
+                for view in ("left", "right"):
+                    world.drop(f"P1_{view}.png", seed=1)
+                plc.until(lambda: plc.codes() == [("P1", "OK")])
+            receiver.wait(3)
+    (part,) = (event for event in receiver.events if event["kind"] == "part")
+    assert part["verdict"] == "ERROR"
+    assert {seen["view"]: seen["verdict"] for seen in part["views"]} == {"left": "ERROR", "right": "PASS"}

@@ -91,6 +91,7 @@ def _record_alone(around: Around, batch: Batch) -> None:
     try:
         _record(around, batch)
     except RecordRefused as refusal:
+        around.views.refused(batch.uids[0])  # first: its part may be whole at any moment
         row, _ = recorded_as_error(new, refusal, lambda row: _record(around, replace(batch, news=(row,))))
         around.state.count("rows_refused")
         _log.error(
