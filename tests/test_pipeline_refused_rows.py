@@ -163,7 +163,7 @@ def test_a_part_with_such_a_view_is_ng_and_an_error(rule: str, local: tuple[Line
     world, database = local
     refuse(database, f"{rule} AND instr(new.image_name, 'left') > 0")
     source = world.folder(part_pattern="(?P<part>[^_]+)_(?P<view>.+)")
-    station = {"signal": plc.settings(), "views": ("left", "right"), "views_within_s": 2.0}
+    station = {"signal": plc.settings(), "views": ("left", "right"), "views_within_s": 60.0}
     with Receiver() as receiver:
         publish = WebhookTarget(kind="webhook", url=receiver.url)
         with line(world, **ALL_PASS, source=source, line=station, publish=publish):
@@ -176,6 +176,27 @@ def test_a_part_with_such_a_view_is_ng_and_an_error(rule: str, local: tuple[Line
     assert plc.codes() == [("P0", "OK"), ("P1", "NG"), ("P2", "OK")]
     verdicts = {event["part"]: event["verdict"] for event in receiver.events if event["kind"] == "part"}
     assert verdicts == {"P0": "PASS", "P1": "ERROR", "P2": "PASS"}
+
+
+def test_rows_of_views_that_did_not_come_end_no_line_either(local: tuple[LineWorld, DatabaseSettings]) -> None:
+    world, database = local
+    refuse(database, f"new.image_name = 'no picture' AND ({P1_IS_NAMED} OR new.view = 'far')")
+    source = world.folder(part_pattern="(?P<part>[^_]+)_(?P<view>.+)")
+    with Receiver() as receiver:
+        publish = WebhookTarget(kind="webhook", url=receiver.url)
+        station = {"views": ("left", "right", "far"), "views_within_s": 0.5}
+        with line(world, **ALL_PASS, source=source, line=station, publish=publish):
+            for number in range(3):
+                world.drop(f"P{number}_left.png", seed=number)
+            wait_until(lambda: sum(event["kind"] == "part" for event in receiver.events) == 3)
+    told = {event["part"]: event for event in receiver.events if event["kind"] == "part"}
+    assert {part: (event["verdict"], event["missing"]) for part, event in told.items()} == {
+        f"P{number}": ("ERROR", ["right", "far"]) for number in range(3)
+    }
+    assert len(world.inspections()) == 9
+    assert {seen["inspection"] for event in told.values() for seen in event["views"]} == {
+        one.row.uid for one in world.inspections()
+    }
 
 
 @pytest.mark.parametrize("rule", [P1_PASSES, P1_IS_NAMED], ids=["verdict", "names"])

@@ -151,29 +151,36 @@ class Recorder:
             self.quarantined += not loaded
             self._around.putting_away.put_away(item.work, uid, error=None if loaded else new.judgement.reason)
         self._around.views.keep(change)
-        for item, new in zip(items, rows, strict=True):
-            if new.part != item.work.part.part:  # its names were refused: that part waits for it in vain
-                self._around.views.forget(item.work)
         return list(zip(uids, rows, strict=True))
 
-    def _recorded_refused(self, item: Loaded | Unreadable, new: NewInspection, refusal: RecordRefused) -> Recorded:
-        """As an ERROR, of which a person can see the picture."""
+    def _recorded_refused(
+        self, item: Loaded | Unreadable | None, new: NewInspection, refusal: RecordRefused, *, missing: bool = False
+    ) -> Recorded:
+        """As an ERROR, of which a person can see the picture; its part knows it whatever names the row has."""
         self._around.state.count("rows_refused")
         _log.error(
             "row refused; it is recorded as ERROR", part=new.part, verdict=new.judgement.verdict.value, error=str(refusal)
         )
         if isinstance(item, Loaded) and not new.image_kept:
             new = self._kept(item.picture, replace(new, image_kept=True), None)
-        _, recorded = recorded_as_error(new, refusal, lambda row: self._recorded([row]))
+        _, recorded = recorded_as_error(new, refusal, lambda row: self._recorded([row], missing=missing, named=new))
         return recorded
 
-    def _recorded(self, news: Sequence[NewInspection], *, missing: bool = False) -> Recorded:
+    def _recorded(
+        self, news: Sequence[NewInspection], *, missing: bool = False, named: NewInspection | None = None
+    ) -> Recorded:
         """Transaction 1: the rows of one batch, all or none, and what they decide of their parts.
 
-        `missing` are rows of views that did not come. Raises RecordRefused for what is in them.
+        `missing` are rows of views that did not come; `named` has the names by which the part knows a single one. Raises
+        RecordRefused for what is in them.
         """
         around, spool = self._around, self._around.spool
         uids = [new_uid() for _ in news]  # the same for records and spool: a commit may be kept though its answer was lost
+
+        def after(uids: Sequence[str], rows: Sequence[NewInspection]) -> Change:
+            if named is not None:
+                rows = [replace(row, part=named.part, view=named.view, lot=named.lot) for row in rows]
+            return around.views.after(list(zip(uids, rows, strict=True)), missing=missing)
 
         def add_all() -> Recorded:
             with around.records.unit(prompt=spool is not None) as unit:
@@ -181,7 +188,7 @@ class Recorder:
                 timely = [around.signal.timely(new) for new in news]
                 added = [add_row(around, unit, new, uid) for new, uid in zip(timely, uids, strict=True)]
                 known = [uid for uid, _ in added]
-                change = around.views.after(list(zip(known, timely, strict=True)), missing=missing)
+                change = after(known, timely)
                 if any(is_new for _, is_new in added):  # else this was committed before, and its answer was lost
                     add_parts(around, unit, change.judged)
                 return known, timely, change
@@ -193,7 +200,7 @@ class Recorder:
             timely = [around.signal.timely(new) for new in news]
             for new in timely:
                 require_recordable(new)  # before the line's control hears of it: the records will see it later
-            change = around.views.after(list(zip(uids, timely, strict=True)), missing=missing)
+            change = after(uids, timely)
             if not spool.keep(Batch(tuple(uids), tuple(timely), change.judged)):
                 return None
             around.state.count("spooled", len(uids))
@@ -233,8 +240,19 @@ class Recorder:
             for part, missing in overdue
             for view in missing
         ]
-        uids, news, change = self._recorded(news, missing=True)
-        for uid, new in zip(uids, news, strict=True):
+        self._recorded_missing(news)
+
+    def _recorded_missing(self, news: Sequence[NewInspection]) -> None:
+        """Record them; refused for what is in them, one at a time."""
+        try:
+            uids, rows, change = self._recorded(news, missing=True)
+        except RecordRefused as refusal:
+            if len(news) > 1:
+                for new in news:
+                    self._recorded_missing([new])
+                return
+            uids, rows, change = self._recorded_refused(None, news[0], refusal, missing=True)
+        for uid, new in zip(uids, rows, strict=True):
             self._report(uid, new)
             self._around.state.missing(new)
         self._around.views.keep(change)
