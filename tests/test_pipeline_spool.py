@@ -150,35 +150,64 @@ def test_a_server_that_hangs_does_not_stop_the_line(
         assert parts(world) == ["P0", "P1", "P2", "P3", "P4"]
 
 
+@pytest.fixture
+def hang_at_commit(postgresql_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[ExitStack], None]]:
+    """Lets the server hang, until that ends, as the next picture's unit has nothing left to do but its commit."""
+
+    def hang(until: ExitStack) -> None:
+        def finish(unit: Unit) -> None:
+            finished(unit)
+            if unit.inspections._parts:  # the line's own unit: others add no part
+                monkeypatch.setattr(Unit, "finish", finished)
+                until.enter_context(frozen(postgresql_server))
+
+        finished = Unit.finish
+        monkeypatch.setattr(Unit, "finish", finish)
+
+    monkeypatch.setattr(engine, "PROMPT_ANSWER_S", 1.0)
+    monkeypatch.setattr(engine, "ANSWER_S", 1.0)
+    monkeypatch.setattr(spooling, "_LONGEST_PAUSE_S", 0.5)
+    return hang
+
+
 def test_a_row_that_a_hanging_server_was_told_and_did_not_answer_is_there_once(
     tmp_path: Path,
     line_bundle: Path,
     new_postgresql: Callable[[], DatabaseSettings],
     postgresql_server: str,
-    monkeypatch: pytest.MonkeyPatch,
+    hang_at_commit: Callable[[ExitStack], None],
 ) -> None:
-    """Its commit hangs: the server keeps the row when it wakes, and the spool has it too."""
-    monkeypatch.setattr(engine, "PROMPT_ANSWER_S", 1.0)
-    monkeypatch.setattr(spooling, "_LONGEST_PAUSE_S", 0.5)
-    hanging, committed = ExitStack(), Unit.finish
-
-    def finish(unit: Unit) -> None:
-        committed(unit)
-        if unit.inspections._parts:  # the line's unit of this picture, with the commit alone left to do
-            monkeypatch.setattr(Unit, "finish", committed)
-            hanging.enter_context(frozen(postgresql_server))
-
+    """The server keeps it when it wakes, and the spool has it too."""
     with on_a_server(tmp_path, line_bundle, new_postgresql(), postgresql_server) as (world, _):
-        with line(world, **ALL_PASS), hanging:
+        with line(world, **ALL_PASS), ExitStack() as hanging:
             drop(world, 0)
             wait_until(lambda: parts(world) == ["P0"])
-            monkeypatch.setattr(Unit, "finish", finish)
+            hang_at_commit(hanging)
             drop(world, 1)
             assert waiting_in_spool(world) == 1
             hanging.close()
             wait_until(lambda: waiting_in_spool(world) == 0)
             drop(world, 2)
         assert parts(world) == ["P0", "P1", "P2"]
+
+
+def test_such_a_row_is_told_as_ok_where_the_line_waits_for_the_server(
+    tmp_path: Path,
+    line_bundle: Path,
+    new_postgresql: Callable[[], DatabaseSettings],
+    postgresql_server: str,
+    hang_at_commit: Callable[[ExitStack], None],
+    plc: Plc,
+) -> None:
+    """The line finds its own row, and not that of another service."""
+    with on_a_server(tmp_path, line_bundle, new_postgresql(), postgresql_server) as (world, _):
+        with line(world, **ALL_PASS, line={"signal": plc.settings()}, runtime={"spool_rows": 0}), ExitStack() as hanging:
+            plc.until(lambda: plc.states and plc.states[-1][1] == READY)
+            with hearing_that_they_are_away(hanging.close, words="records are away; waiting", times=1):
+                hang_at_commit(hanging)
+                drop(world, 0)
+            plc.until(lambda: plc.codes() == [("P0", "OK")])
+        assert parts(world) == ["P0"]
 
 
 def test_a_stop_leaves_them_to_the_next_start_which_records_them_first(world: LineWorld) -> None:

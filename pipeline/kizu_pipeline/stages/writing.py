@@ -34,11 +34,12 @@ def add_row(around: Around, unit: Unit, new: NewInspection, uid: str) -> tuple[s
     try:
         unit.inspections.add(new, uid=uid)
     except AlreadyInspected:
-        # Another service took the same work meanwhile: the lock lies on a folder, not on a video or a copied station.
         known = unit.inspections.uid_of(new.source, new.source_key)
         if known is None:
             raise
-        around.signal.never_ok(new.source_key, "recorded before, perhaps with another verdict")
+        if known != uid:  # else it is this very row, and the answer to its commit was lost
+            # Another service took the same work meanwhile: the lock lies on a folder, not on a video or a copied station.
+            around.signal.never_ok(new.source_key, "recorded before, perhaps with another verdict")
         return known, False
     if new.image_sha256 is None and new.image_name != NO_PICTURE:
         unit.quarantine.add(uid, new.judgement.reason, at=new.judged_at)
