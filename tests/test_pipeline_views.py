@@ -265,6 +265,7 @@ def test_each_part_is_an_event_that_keeps_to_its_schema(world: LineWorld) -> Non
     [
         ({"views": ("top", "top")}, "a name of its own"),
         ({"views": ("",)}, "a name of its own"),
+        ({"views": ("x" * 201,)}, "of 1 to 200 characters"),
         ({"source": {"kind": "camera", "device": 0}}, "a camera's frames tell no view"),
         ({"source": {"kind": "folder", "path": "in"}}, "views need a group"),
     ],

@@ -23,7 +23,8 @@ __all__ = ["EVENTS", "LineState"]
 
 EVENTS: Final = (
     "quarantined", "late", "records_retried", "camera_connected", "camera_lost", "frames_frozen", "frames_unfit",
-    "frames_dropped", "intake_stopped", "pictures_not_kept", "spooled", "views_missing", "receiver_away", "event_set_aside",
+    "frames_dropped", "intake_stopped", "pictures_not_kept", "rows_refused", "spooled", "views_missing", "receiver_away",
+    "event_set_aside",
 )  # fmt: skip
 """What is counted from the start, so that a first one shows as a step; stages may count others."""
 

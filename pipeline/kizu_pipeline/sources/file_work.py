@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from kizu_db.recordable import in_reach
 from kizu_inspect.errors import ImageError
 from kizu_pipeline.decoders import Decode
 from kizu_pipeline.filing import move_aside, move_to_quarantine
@@ -86,9 +87,10 @@ class FileWork:
         if self.sidecar is not None and self.sidecar.captured_at is not None:
             return self.sidecar.captured_at
         try:
-            return datetime.fromtimestamp(self.found.mtime_ns / 1e9, UTC)
+            when = datetime.fromtimestamp(self.found.mtime_ns / 1e9, UTC)
         except (OverflowError, ValueError, OSError):
             return datetime.now(UTC)
+        return when if in_reach(when) else datetime.now(UTC)
 
     @property
     def seen_s(self) -> float:

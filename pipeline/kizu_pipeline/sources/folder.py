@@ -18,7 +18,7 @@ import structlog
 from kizu_inspect.errors import SourceError
 from kizu_inspect.recipe import Bits
 from kizu_pipeline.locks import folder_lock
-from kizu_pipeline.naming import printable
+from kizu_pipeline.naming import folder_source, printable
 from kizu_pipeline.settings import FolderSource
 from kizu_pipeline.sources.base import Queue, Work
 from kizu_pipeline.sources.file_work import FileWork
@@ -112,7 +112,7 @@ class FolderIntake:
     ) -> None:
         self.settings = settings
         self.root = settings.path.resolve()
-        self.source = f"folder:{station}:{printable(self.root)}"
+        self.source = folder_source(station, self.root)
         self.max_megapixels = max_megapixels
         self.bits: Bits | None = bits
         self.pattern = regex.compile(settings.part_pattern)

@@ -114,7 +114,7 @@ class Reader:
         return known
 
     def _recorded(self, keys: Sequence[str]) -> dict[str, Row]:
-        with self._around.records.unit(read_only=True) as unit:
+        with self._around.records.unit(read_only=True, prompt=self._around.spool is not None) as unit:
             uids = unit.inspections.uids_of(self._intake.source, keys)
             records = {key: unit.inspections.get(uid) for key, uid in uids.items()}
         # A row without a picture is that of a file that could not be read.

@@ -57,6 +57,7 @@ class PartViews:
         self._parts: dict[PartKey, PartState] = {}
         self._closed: OrderedDict[PartKey, _Closed] = OrderedDict()
         self._late: set[str] = set()
+        self._refused: set[str] = set()
         self._taken_until_s = -math.inf
         self._lock = threading.RLock()
 
@@ -176,6 +177,15 @@ class PartViews:
             ]
             return [(part, missing) for part in late if (missing := part.lacks(self._views))]
 
+    def refused(self, uid: str) -> None:
+        """This view passed while its row waited in the spool, and the records would have it only as an ERROR."""
+        with self._lock:
+            self._refused.add(uid)
+
+    def _as_recorded(self, part: PartState) -> PartState:
+        rows = (replace(seen, verdict=Verdict.ERROR) if seen.uid in self._refused else seen for seen in part.rows)
+        return replace(part, rows=tuple(rows)) if self._refused else part
+
     def after(self, rows: Sequence[tuple[str, NewInspection]], *, missing: bool = False) -> Change:
         """What these rows, with their uids, will mean; ask within the transaction that records them. Changes nothing yet."""
         parts: dict[PartKey, PartState] = {}
@@ -187,7 +197,7 @@ class PartViews:
                     continue
                 seen = SeenView(new.view, uid, new.judgement.verdict, missing)
                 pending = {one: view for one, view in part.pending.items() if one != new.source_key}
-                parts[key] = replace(part, pending=pending, rows=(*part.rows, seen))
+                parts[key] = self._as_recorded(replace(part, pending=pending, rows=(*part.rows, seen)))
         judged = tuple(part.judged for part in parts.values() if part.complete(self._views))
         return Change(parts, frozenset(new.source_key for _, new in rows), judged)
 
@@ -209,6 +219,7 @@ class PartViews:
             return
         for key, after in change.parts.items():
             with self._lock:
+                after = self._as_recorded(after)
                 # The reader may have taken another picture of the part since.
                 since = {one: view for one, view in self._parts[key].pending.items() if one not in change.recorded}
                 part = replace(after, pending=since, told=self._parts[key].told)
