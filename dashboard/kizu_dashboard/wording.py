@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import ceil, log10
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -17,6 +17,7 @@ __all__ = [
     "SIZE_SENTENCE",
     "check_text",
     "disposition_text",
+    "duration_text",
     "map_name",
     "map_subject",
     "method_name",
@@ -74,6 +75,19 @@ def map_subject(heatmap: Heatmap, *, refined: bool = False) -> str:
 def moment(when: datetime, zone: ZoneInfo) -> str:
     """A time in the plant's zone: `2026-11-24 09:03:11 KST`."""
     return when.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def duration_text(lasted: timedelta) -> str:
+    """How long, as exactly as it matters: `0 s`, `48 s`, `12 min`, `2 h 5 min`, `3 d 4 h`; less than nothing is `0 s`."""
+    seconds = max(0, int(lasted.total_seconds()))
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86_400
+    if hours == 0:
+        return f"{minutes} min"
+    if days == 0:
+        return f"{hours} h {minutes % 60} min" if minutes % 60 else f"{hours} h"
+    return f"{days} d {hours % 24} h" if hours % 24 else f"{days} d"
 
 
 def signal_text(signal: Signal, zone: ZoneInfo) -> str:

@@ -29,6 +29,7 @@ from kizu_db.repositories.review_queue import ReviewQueue
 from kizu_db.repositories.reviews import Reviews
 from kizu_db.repositories.rollups import Rollups
 from kizu_db.repositories.signals import Signals
+from kizu_db.repositories.stations import Stations
 from kizu_db.repositories.users import Users
 from kizu_db.settings import DatabaseSettings
 from kizu_db.turns import Turns
@@ -49,6 +50,7 @@ class Unit:
         self.reviews = Reviews(session, self.rollups, self.queue, self.trail, self.users)
         self.models = Models(session, self.trail)
         self.recipes = Recipes(session, self.trail)
+        self.stations = Stations(session)
         self.lots = Lots(session, self.trail, self.users)
         self.quarantine = Quarantine(session, self.trail, self.users)
         self.outbox = Outbox(session)

@@ -26,6 +26,13 @@ def main() -> None:
                 help="The latest inspections with their verdicts.",
             ),
             st.Page(
+                HERE / "live.py",
+                title="Live",
+                icon=":material/monitor_heart:",
+                url_path="live",
+                help="What each station records now.",
+            ),
+            st.Page(
                 HERE / "part.py",
                 title="Part",
                 icon=":material/center_focus_strong:",

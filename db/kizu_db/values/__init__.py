@@ -10,7 +10,7 @@ from kizu_db.values.inspections import (
     QuarantinedFile,
 )
 from kizu_db.values.plant import HeldLot, MadeReport, ModelRow, RecipeRow, User
-from kizu_db.values.reviews import Claim, Decision, Disposition, NewReview, Review, Treatment
+from kizu_db.values.reviews import Claim, Decision, Disposition, NewReview, Review, Treatment, Waiting
 from kizu_db.values.signals import NewSignal, Sent, Signal
 
 __all__ = [
@@ -38,4 +38,5 @@ __all__ = [
     "Signal",
     "Treatment",
     "User",
+    "Waiting",
 ]
