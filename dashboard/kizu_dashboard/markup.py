@@ -14,9 +14,11 @@ from kizu_inspect.sums.intervals import Share
 __all__ = [
     "badge",
     "card_title",
+    "data_table",
     "empty_state",
     "facts",
     "figure_tiles",
+    "narrowed_to",
     "part_head",
     "probability_bars",
     "region_table",
@@ -106,6 +108,19 @@ def region_table(regions: Sequence[Region], *, mm_per_px: float | None) -> str:
     return f'<table class="kz-table"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
 
 
+def data_table(heads: Sequence[str], rows: Sequence[Sequence[str]], links: Sequence[str | None] | None = None) -> str:
+    """Rows of text under their heads; a row's first cell leads to its address in `links`, where it has one."""
+    lines = []
+    for number, row in enumerate(rows):
+        href = None if links is None else links[number]
+        cells = [escape(text) for text in row]
+        if href is not None:
+            cells[0] = f'<a href="{escape(href)}">{cells[0]}</a>'
+        lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    titles = "".join(f"<th>{escape(head)}</th>" for head in heads)
+    return f'<table class="kz-table"><thead><tr>{titles}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
+
+
 def _size_cells(sizes: Sequence[tuple[str, str]]) -> str:
     """Length × width and area below each other in their units; dashes where the record has no sizes."""
     if not sizes:
@@ -118,6 +133,11 @@ def facts(entries: Mapping[str, str]) -> str:
     """Names and values below each other."""
     rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in entries.items())
     return f'<dl class="kz kz-facts">{rows}</dl>'
+
+
+def narrowed_to(words: Sequence[str]) -> str:
+    """What a list leaves in, beside what its controls show."""
+    return f'<div class="kz">Only <b>{escape(" · ".join(words))}</b></div>'
 
 
 def empty_state(headline: str, next_step: str) -> str:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from kizu_db.values import ExplanationState, InspectionRecord, Review, Signal
 from kizu_inspect.results import Heatmap, MapStatus, Region, RegionCheck
+from kizu_inspect.sums.intervals import Share
 
 __all__ = [
     "CONFLICT_SENTENCE",
@@ -18,6 +19,7 @@ __all__ = [
     "check_text",
     "disposition_text",
     "duration_text",
+    "interval_text",
     "map_name",
     "map_subject",
     "method_name",
@@ -88,6 +90,12 @@ def duration_text(lasted: timedelta) -> str:
     if days == 0:
         return f"{hours} h {minutes % 60} min" if minutes % 60 else f"{hours} h"
     return f"{days} d {hours % 24} h" if hours % 24 else f"{days} d"
+
+
+def interval_text(share: Share) -> str:
+    """Its 95 % interval, `92.1–95.4 %`; a dash of nothing."""
+    low, high = share.interval
+    return "–" if share.value is None else f"{100 * low:.1f}–{100 * high:.1f} %"
 
 
 def signal_text(signal: Signal, zone: ZoneInfo) -> str:

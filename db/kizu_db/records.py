@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from kizu_db.durable import identity_of
 from kizu_db.engine import PROMPT_S, WAIT_S, make_engine, refused
 from kizu_db.migrations import require_current
+from kizu_db.repositories.analysis import Analysis
 from kizu_db.repositories.audit_trail import AuditTrail
 from kizu_db.repositories.claims import Claims
 from kizu_db.repositories.inspections import Inspections
@@ -56,6 +57,7 @@ class Unit:
         self.outbox = Outbox(session)
         self.signals = Signals(session)
         self.reports = Reports(session, self.trail, self.users)
+        self.analysis = Analysis(session, self.rollups)
         self.retention = Retention(session, self.rollups, self.trail)
 
     def finish(self) -> None:

@@ -40,6 +40,13 @@ def main() -> None:
                 help="One inspection with its evidence and the decision about it; the next one waiting, if none is chosen.",
             ),
             st.Page(
+                HERE / "quality.py",
+                title="Quality",
+                icon=":material/bar_chart:",
+                url_path="quality",
+                help="Which defects, when, at which station and where on the part.",
+            ),
+            st.Page(
                 HERE / "reports.py",
                 title="Reports",
                 icon=":material/description:",

@@ -1,5 +1,6 @@
 """What the records take and give back: plain frozen values, never live rows."""
 
+from kizu_db.values.analysis import DefectPlace, LotCounts
 from kizu_db.values.care import AuditEvent, AuditStratum, DueInspection, RetentionEnds
 from kizu_db.values.inspections import (
     ExplanationState,
@@ -18,12 +19,14 @@ __all__ = [
     "AuditStratum",
     "Claim",
     "Decision",
+    "DefectPlace",
     "Disposition",
     "DueInspection",
     "ExplanationState",
     "HeldLot",
     "InspectionRecord",
     "InspectionRow",
+    "LotCounts",
     "MadeReport",
     "ModelRow",
     "NewInspection",
