@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from db_examples import NOON, explanation, inspection
+from db_examples import NOON, explanation, inspection, review
 from kizu_db.records import Records
-from kizu_db.values import LotCounts
+from kizu_db.values import LotCounts, Opinion, ReviewedPart
 from kizu_inspect.results import Region, Verdict
 
 MINUTE = timedelta(minutes=1)
@@ -75,3 +75,58 @@ def test_places_are_the_centres_of_the_first_maps_regions_in_fractions(records: 
         assert {one.uid for one in unit.analysis.places(limit=1)[0]} == {newer}
         assert {one.uid for one in unit.analysis.places(limit=9, until=NOON + MINUTE)[0]} == {older}
         assert unit.analysis.places(limit=9, suspected="dent") == ([], 0)
+
+
+def test_reviewed_parts_tell_what_both_said(records: Records) -> None:
+    with records.unit() as unit:
+        right = unit.inspections.add(inspection(judged_at=NOON))
+        false = unit.inspections.add(inspection(Verdict.REVIEW, judged_at=NOON + MINUTE))
+        passed = unit.inspections.add(inspection(Verdict.PASS, audit=True, audit_probability=0.25, judged_at=NOON + 2 * MINUTE))
+        unit.inspections.add(inspection(judged_at=NOON + 3 * MINUTE))
+        unit.reviews.add(review(right, defect_class="dent"))
+        for uid in (false, passed):
+            unit.reviews.add(review(uid, disposition="good", defect_class=None))
+    told = {"score": 0.875, "suspected": "scratch", "decided_class": None}
+    of_false = ReviewedPart(verdict=Verdict.REVIEW, audit=False, audit_probability=0, disposition="good", **told)  # type: ignore[arg-type]
+    of_passed = ReviewedPart(verdict=Verdict.PASS, audit=True, audit_probability=0.25, disposition="good", **told)  # type: ignore[arg-type]
+    with records.unit(read_only=True) as unit:
+        found = unit.analysis.reviewed(limit=10)
+        assert found[:2] == [of_passed, of_false]
+        assert (found[2].disposition, found[2].decided_class, found[2].suspected) == ("defective", "dent", "scratch")
+        assert len(found) == 3
+        assert unit.analysis.reviewed(limit=1) == [of_passed]
+        assert unit.analysis.reviewed(since=NOON + MINUTE, until=NOON + 2 * MINUTE, limit=10) == [of_false]
+
+
+def test_draws_that_wait_are_counted_by_their_chance(records: Records) -> None:
+    with records.unit() as unit:
+        for number, chance in enumerate((0.25, 0.25, 0.5)):
+            drawn = {"audit": True, "audit_probability": chance, "judged_at": NOON + number * MINUTE}
+            uid = unit.inspections.add(inspection(Verdict.PASS, **drawn))
+        unit.inspections.add(inspection(Verdict.PASS, audit=False, audit_probability=0.25))
+        unit.inspections.add(inspection())
+        assert unit.analysis.audit_waiting() == {0.25: 2, 0.5: 1}
+        assert unit.analysis.audit_waiting(since=NOON + MINUTE, until=NOON + 3 * MINUTE) == {0.25: 1, 0.5: 1}
+        assert unit.analysis.audit_waiting(station="press-4") == {}
+        unit.reviews.add(review(uid))
+        assert unit.analysis.audit_waiting() == {0.25: 2}
+
+
+def test_opinions_are_those_of_people_who_judged_on_their_own(records: Records) -> None:
+    with records.unit() as unit:
+        twice, corrected, alone = (unit.inspections.add(inspection(judged_at=NOON + n * MINUTE)) for n in range(3))
+        unit.reviews.add(review(twice, reviewer="Mina"))
+        unit.reviews.add(review(twice, reviewer="Kim", disposition="good", defect_class=None))
+        unit.reviews.add(review(twice, reviewer="Kim"))
+        first = unit.reviews.add(review(corrected, reviewer="Mina"))
+        unit.reviews.add(review(corrected, reviewer="Kim", disposition="good", defect_class=None, supersedes=first.id))
+        unit.reviews.add(review(alone, reviewer="Kim"))
+        unit.reviews.add(review(alone, reviewer="Kim"))
+        number = unit.inspections.latest(limit=3)[2].number
+        found = unit.analysis.opinions(limit=10)
+        assert found == [
+            Opinion(inspection=number, reviewer="Mina", disposition="defective"),
+            Opinion(inspection=number, reviewer="Kim", disposition="good"),
+        ]
+        assert unit.analysis.opinions(until=NOON, limit=10) == []
+        assert unit.analysis.opinions(station="press-4", limit=10) == []

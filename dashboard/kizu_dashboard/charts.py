@@ -11,11 +11,21 @@ import pandas as pd
 
 from kizu_dashboard.theme import LOOKS
 from kizu_inspect.results import Verdict
+from kizu_inspect.sums.calibration import ReliabilityBin
 from kizu_inspect.sums.control_charts import ControlChart
 from kizu_inspect.sums.intervals import Share
 from kizu_inspect.sums.pareto import ParetoBar
 
-__all__ = ["OPENED", "PICKED", "control_chart", "density_chart", "minutes_chart", "pareto_chart", "yield_chart"]
+__all__ = [
+    "OPENED",
+    "PICKED",
+    "control_chart",
+    "density_chart",
+    "minutes_chart",
+    "pareto_chart",
+    "reliability_chart",
+    "yield_chart",
+]
 
 INK: Final = "#1b2733"
 QUIET: Final = "#5c6b7a"
@@ -195,3 +205,25 @@ def density_chart(counts: Mapping[tuple[int, int], int], cells: int, *, aspect: 
         .add_params(_clicked())
     )
     return framed(chart, height_px=min(420, max(200, round(400 / aspect))))
+
+
+def reliability_chart(bins: Sequence[ReliabilityBin]) -> Any:
+    """The share of defective parts of each bin of scores, with its 95 % interval, beside the line of a calibrated score."""
+    rows = [
+        {"score": one.score, "share": one.defective.value, "low": one.defective.interval[0], "high": one.defective.interval[1],
+         "of": f"{one.defective.hits:,} of {one.defective.n:,}"}
+        for one in bins
+    ]  # fmt: skip
+    axis, scale = alt.Axis(format=".0%", tickCount=5), alt.Scale(domain=[0, 1], nice=False)
+    base = alt.Chart(pd.DataFrame(rows)).encode(x=alt.X("score:Q", title="defect score", axis=axis, scale=scale))
+    y = alt.Y("low:Q", title="defective", axis=axis, scale=scale)
+    hint = [
+        alt.Tooltip("score:Q", title="mean score", format=".3f"),
+        alt.Tooltip("share:Q", title="defective", format=PERCENT),
+        alt.Tooltip("of:N", title="parts"),
+    ]
+    even = alt.Chart(pd.DataFrame({"score": [0, 1], "share": [0, 1]})).mark_line(color=QUIET, strokeDash=[4, 3], strokeWidth=1)
+    line = even.encode(x=alt.X("score:Q", title="defect score"), y=alt.Y("share:Q", title="defective"))
+    bars = base.mark_rule(color=BLUE, strokeWidth=2).encode(y=y, y2="high:Q")
+    points = base.mark_point(filled=True, size=70, color=BLUE, opacity=1).encode(y="share:Q", tooltip=hint)
+    return framed(alt.layer(line, bars, points), height_px=300)

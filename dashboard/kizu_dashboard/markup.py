@@ -12,6 +12,7 @@ from kizu_inspect.results import Region, Verdict
 from kizu_inspect.sums.intervals import Share
 
 __all__ = [
+    "Cell",
     "badge",
     "card_title",
     "data_table",
@@ -23,7 +24,11 @@ __all__ = [
     "probability_bars",
     "region_table",
     "score_scale",
+    "tile_row",
 ]
+
+Cell = str | tuple[str, str]
+"""A table's text, or text and the address to which it leads."""
 
 
 def badge(verdict: Verdict) -> str:
@@ -59,6 +64,11 @@ def figure_tiles(total: int, first_pass: Share, shares: Mapping[Verdict, Share])
         look = LOOKS[verdict]
         tiles.append(_tile(f"{look.icon} {look.word}", f"{share.hits:,}", f"of {share.n:,} · {share.percent}", look.ink))
     return f'<div class="kz kz-tiles">{"".join(tiles)}</div>'
+
+
+def tile_row(entries: Sequence[tuple[str, str, str, str]]) -> str:
+    """Figures beside each other: label, value, what it rests on, and the colour of the label."""
+    return f'<div class="kz kz-tiles">{"".join(_tile(*entry) for entry in entries)}</div>'
 
 
 def _tile(label: str, value: str, note: str, colour: str) -> str:
@@ -108,17 +118,18 @@ def region_table(regions: Sequence[Region], *, mm_per_px: float | None) -> str:
     return f'<table class="kz-table"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
 
 
-def data_table(heads: Sequence[str], rows: Sequence[Sequence[str]], links: Sequence[str | None] | None = None) -> str:
-    """Rows of text under their heads; a row's first cell leads to its address in `links`, where it has one."""
-    lines = []
-    for number, row in enumerate(rows):
-        href = None if links is None else links[number]
-        cells = [escape(text) for text in row]
-        if href is not None:
-            cells[0] = f'<a href="{escape(href)}">{cells[0]}</a>'
-        lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+def data_table(heads: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+    """Rows of cells under their heads."""
+    lines = ["<tr>" + "".join(f"<td>{_cell(cell)}</td>" for cell in row) + "</tr>" for row in rows]
     titles = "".join(f"<th>{escape(head)}</th>" for head in heads)
     return f'<table class="kz-table"><thead><tr>{titles}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
+
+
+def _cell(cell: Cell) -> str:
+    if isinstance(cell, str):
+        return escape(cell)
+    text, href = cell
+    return f'<a href="{escape(href)}">{escape(text)}</a>'
 
 
 def _size_cells(sizes: Sequence[tuple[str, str]]) -> str:

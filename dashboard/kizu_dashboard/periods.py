@@ -38,7 +38,7 @@ class Period:
         """The same, made longer so that it begins and ends with a quarter of an hour, by which reviews are counted."""
         since = None if self.since is None else self.since - (self.since - EPOCH) % QUARTER
         until = None if self.until is None else self.until + (EPOCH - self.until) % QUARTER
-        return Period(self.name, since, until)
+        return self if (since, until) == (self.since, self.until) else Period(OWN, since, until)
 
     def query(self, zone: ZoneInfo) -> Query:
         """How an address names it, in times of the plant's zone."""

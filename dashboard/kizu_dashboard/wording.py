@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from kizu_db.values import ExplanationState, InspectionRecord, Review, Signal
 from kizu_inspect.results import Heatmap, MapStatus, Region, RegionCheck
+from kizu_inspect.sums.audit_sample import Estimate
 from kizu_inspect.sums.intervals import Share
 
 __all__ = [
@@ -16,9 +17,11 @@ __all__ = [
     "FOOT_SENTENCE",
     "METHOD_NAMES",
     "SIZE_SENTENCE",
+    "bound_text",
     "check_text",
     "disposition_text",
     "duration_text",
+    "estimate_text",
     "interval_text",
     "map_name",
     "map_subject",
@@ -96,6 +99,21 @@ def interval_text(share: Share) -> str:
     """Its 95 % interval, `92.1–95.4 %`; a dash of nothing."""
     low, high = share.interval
     return "–" if share.value is None else f"{100 * low:.1f}–{100 * high:.1f} %"
+
+
+def estimate_text(rate: Estimate) -> str:
+    """The value of a rate that rests on a sample: `1.2 %`, or `unknown`."""
+    return "unknown" if rate.value is None else f"{100 * rate.value:.{_digits(rate.value)}f} %"
+
+
+def bound_text(rate: Estimate) -> str:
+    """Its one-sided 95 % bound: `at most 3.4 % (95 %)`."""
+    return f"at most {100 * rate.upper:.{_digits(rate.upper)}f} % (95 %)"
+
+
+def _digits(rate: float) -> int:
+    """Rates of less than 1 % need a digit more."""
+    return 2 if rate < 0.01 else 1
 
 
 def signal_text(signal: Signal, zone: ZoneInfo) -> str:

@@ -47,6 +47,13 @@ def main() -> None:
                 help="Which defects, when, at which station and where on the part.",
             ),
             st.Page(
+                HERE / "agreement.py",
+                title="Agreement",
+                icon=":material/handshake:",
+                url_path="agreement",
+                help="The model against reviewers, reviewers against each other, misses and overkill.",
+            ),
+            st.Page(
                 HERE / "reports.py",
                 title="Reports",
                 icon=":material/description:",

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import streamlit as st
 
 from kizu_dashboard.periods import ALL, OWN, Period, named_period, own_period
 
-__all__ = ["choose_period"]
+__all__ = ["ANALYSIS", "choose_period"]
+
+ANALYSIS: Final = "analysis-"
+"""The prefix of the pages that analyse a period, which share it."""
 
 
 def choose_period(names: Sequence[str], default: str, zone: ZoneInfo, *, prefix: str = "") -> Period | None:

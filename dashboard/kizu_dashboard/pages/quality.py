@@ -13,7 +13,7 @@ from kizu_dashboard.filters import inspections_query
 from kizu_dashboard.markup import card_title, empty_state, figure_tiles
 from kizu_dashboard.pages.drawing import draw_figures, draw_opening_chart, draw_picking_chart
 from kizu_dashboard.pages.frame import current_room
-from kizu_dashboard.pages.period import choose_period
+from kizu_dashboard.pages.period import ANALYSIS, choose_period
 from kizu_dashboard.periods import LENGTHS, Period, Query, period_between
 from kizu_dashboard.quality import (
     CELLS,
@@ -34,7 +34,6 @@ from kizu_inspect.sums.control_charts import ControlChart, laney_chart, p_chart
 from kizu_inspect.sums.intervals import Share
 from kizu_inspect.sums.yields import first_pass_yield, share_of
 
-PREFIX: Final = "analysis-"  # of the period in the address, shared by the pages that analyse one
 MOST_BARS: Final = 12
 MOST_LOTS: Final = 12
 MOST_SHOWN: Final = 12
@@ -50,7 +49,7 @@ def main() -> None:
     with room.records.unit(read_only=True) as unit:
         stations = unit.stations.names()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        period = choose_period(tuple(LENGTHS), "Last 7 days", zone, prefix=PREFIX)
+        period = choose_period(tuple(LENGTHS), "Last 7 days", zone, prefix=ANALYSIS)
         station = st.selectbox("Station", stations, index=None, placeholder="All", key="at", bind="query-params", width=200)
         grouping = st.segmented_control(
             "Control chart by", list(GROUPINGS), default="hour", key="by", bind="query-params", required=True

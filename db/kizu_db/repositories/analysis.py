@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, cast, get_args
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from kizu_db.repositories.finding import Wanted, find_ids
+from kizu_db.repositories.finding import Wanted, find_ids, judged_within
 from kizu_db.repositories.rollups import Rollups
-from kizu_db.tables import HeatmapTable, InspectionTable, PartTable, RegionTable
-from kizu_db.values import DefectPlace, LotCounts
+from kizu_db.tables import HeatmapTable, InspectionTable, PartTable, QueueTable, RegionTable, ReviewTable
+from kizu_db.values import DefectPlace, Disposition, LotCounts, Opinion, ReviewedPart
 from kizu_inspect.results import Verdict
 
 __all__ = ["Analysis"]
@@ -85,6 +85,68 @@ class Analysis:
                     DefectPlace(uid=uid, station=at, view=view, label=label, x=float(x), y=float(y), aspect=float(aspect))
                 )
         return found, len(ids)
+
+    def reviewed(
+        self, *, since: datetime | None = None, until: datetime | None = None, station: str | None = None, limit: int
+    ) -> list[ReviewedPart]:
+        """The period's newest reviewed inspections, newest first."""
+        ids: list[int] = []
+        for disposition in get_args(Disposition):
+            wanted = Wanted(disposition=disposition, since=since, until=until, station=station)
+            ids += find_ids(self._session, self._rollups, wanted, limit=limit, newest=True)
+        row, found = InspectionTable, []
+        for some in _pieces(sorted(ids, reverse=True)[:limit], 20 * _AT_ONCE):
+            query = select(
+                row.verdict, row.audit, row.audit_probability, row.score, row.target, row.disposition, row.defect_class
+            )
+            for verdict, audit, chance, score, target, disposition, name in self._session.execute(
+                query.where(row.id.in_(some)).order_by(row.id.desc())
+            ):
+                part = ReviewedPart(
+                    verdict=verdict, audit=audit, audit_probability=chance or 0.0, score=score, suspected=target,
+                    disposition=cast("Disposition", disposition), decided_class=name,
+                )  # fmt: skip
+                found.append(part)
+        return found
+
+    def audit_waiting(
+        self, *, since: datetime | None = None, until: datetime | None = None, station: str | None = None
+    ) -> dict[float, int]:
+        """How many PASS parts of the audit sample still wait for their review, by the chance with which they were drawn."""
+        row = InspectionTable
+        query = select(row.audit_probability, func.count()).join_from(QueueTable, row, row.id == QueueTable.inspection_id)
+        query = query.where(QueueTable.verdict == Verdict.PASS, *_of_period(since, until, station))
+        return {chance: n for chance, n in self._session.execute(query.group_by(row.audit_probability)) if chance}
+
+    def opinions(
+        self, *, since: datetime | None = None, until: datetime | None = None, station: str | None = None, limit: int
+    ) -> list[Opinion]:
+        """What several people each said of the same inspections, newest first; of each person the first review.
+
+        A correction is left out: who corrects has seen what was decided.
+        """
+        bounds = self._rollups.bounds(since, until, station)
+        if bounds is None:
+            return []
+        own = (ReviewTable.supersedes.is_(None), ReviewTable.inspection_id.between(*bounds))
+        several = select(ReviewTable.inspection_id).where(*own).group_by(ReviewTable.inspection_id)
+        several = several.having(func.count(ReviewTable.reviewer.distinct()) > 1)
+        several = several.order_by(ReviewTable.inspection_id.desc()).limit(limit)
+        query = select(ReviewTable.inspection_id, ReviewTable.reviewer, ReviewTable.disposition)
+        query = query.join(InspectionTable, InspectionTable.id == ReviewTable.inspection_id)
+        query = query.where(ReviewTable.inspection_id.in_(several), ReviewTable.supersedes.is_(None))
+        query = query.where(*_of_period(since, until, station))
+        first: dict[tuple[int, str], Opinion] = {}
+        for number, reviewer, disposition in self._session.execute(
+            query.order_by(ReviewTable.inspection_id.desc(), ReviewTable.id)
+        ):
+            opinion = Opinion(inspection=number, reviewer=reviewer, disposition=cast("Disposition", disposition))
+            first.setdefault((number, reviewer), opinion)
+        return list(first.values())
+
+
+def _of_period(since: datetime | None, until: datetime | None, station: str | None) -> list[ColumnElement[bool]]:
+    return [*judged_within(since, until), *([] if station is None else [InspectionTable.station == station])]
 
 
 def _pieces(ids: Sequence[int], length: int) -> Iterator[Sequence[int]]:

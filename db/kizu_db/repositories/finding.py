@@ -16,7 +16,7 @@ from kizu_db.tables.inspections import CONFLICTING, REVIEWED, SUSPECTED, WAITING
 from kizu_db.values import Disposition
 from kizu_inspect.results import Verdict
 
-__all__ = ["MOST_PARTS", "Wanted", "find_ids"]
+__all__ = ["MOST_PARTS", "Wanted", "find_ids", "judged_within"]
 
 MOST_PARTS = 200
 """A search by serial looks at so many parts at most for each end of the serial."""
@@ -59,11 +59,7 @@ def find_ids(
         if bounds is None:
             return []
         rest.append(number.between(*bounds))
-        # Within the bounds nearly all are of the period. Hidden in a call, the time tempts no database to walk the index of
-        # times instead, and then to sort all that is left of the period for each page.
-        judged_at = func.coalesce(InspectionTable.judged_at, InspectionTable.judged_at)
-        rest += [] if wanted.since is None else [judged_at >= wanted.since]
-        rest += [] if wanted.until is None else [judged_at < wanted.until]
+        rest += judged_within(wanted.since, wanted.until)
     if wanted.part or wanted.lot:
         rest += _narrowed(wanted)
         if wanted.part:
@@ -82,6 +78,17 @@ def find_ids(
     together = union_all(*(select(walk.subquery().c.id) for walk in walks)).subquery()
     merged = select(together.c.id).order_by(together.c.id.desc() if newest else together.c.id).limit(limit)
     return list(session.scalars(merged))
+
+
+def judged_within(since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
+    """That an inspection was judged in [since, until), for queries that have bounds or a list of inspections already.
+
+    Nearly all that they look at are of the period. Hidden in a call, the time tempts no database to walk the index of times
+    instead, and then to sort all that is left of the period.
+    """
+    judged_at = func.coalesce(InspectionTable.judged_at, InspectionTable.judged_at)
+    start = [] if since is None else [judged_at >= since]
+    return [*start, *([] if until is None else [judged_at < until])]
 
 
 def _walk(conditions: list[ColumnElement[bool]], limit: int | None, *, newest: bool) -> Select[int]:

@@ -1,6 +1,6 @@
 """What the records take and give back: plain frozen values, never live rows."""
 
-from kizu_db.values.analysis import DefectPlace, LotCounts
+from kizu_db.values.analysis import DefectPlace, LotCounts, Opinion, ReviewedPart
 from kizu_db.values.care import AuditEvent, AuditStratum, DueInspection, RetentionEnds
 from kizu_db.values.inspections import (
     ExplanationState,
@@ -32,11 +32,13 @@ __all__ = [
     "NewInspection",
     "NewReview",
     "NewSignal",
+    "Opinion",
     "OutboxEvent",
     "QuarantinedFile",
     "RecipeRow",
     "RetentionEnds",
     "Review",
+    "ReviewedPart",
     "Sent",
     "Signal",
     "Treatment",
