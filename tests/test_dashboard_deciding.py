@@ -1,4 +1,4 @@
-"""A decision: what may be decided, that it is stored once, and which part comes next."""
+"""A decision: what may be decided, what it needs, and that it is stored once."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from dashboard_world import Plant, filled_plant
-from kizu_dashboard.deciding import Outcome, Proposal, accepted, decide, defect_classes, next_waiting, problems
+from kizu_dashboard.deciding import OTHER_DEFECT, Outcome, Proposal, decide, defect_classes, opinion, problems
 from kizu_db.values import NewReview
-from kizu_inspect.errors import RecordError
 
 ACCEPTED = NewReview(
     uid_inspection="", reviewer="Kim", disposition="defective", defect_class="scratch", decision="accept", nonce="n1"
@@ -29,18 +28,23 @@ def plant(tmp_path: Path) -> Iterator[Plant]:
     [
         pytest.param("P-1001", Proposal("good"), id="PASS is good"),
         pytest.param("P-1002", Proposal("defective", "scratch"), id="REJECT is the defect found"),
-        pytest.param("P-1007", Proposal("defective", "dent"), id="REVIEW is the defect suspected, though good is likelier"),
-        pytest.param("P-1010", None, id="ERROR has nothing to accept"),
+        pytest.param("P-1007", None, id="REVIEW could not tell"),
+        pytest.param("P-1010", None, id="ERROR did not judge"),
     ],
 )
-def test_what_accepting_the_verdict_says(plant: Plant, part: str, proposal: Proposal | None) -> None:
-    assert accepted(plant.record(part)) == proposal
+def test_what_the_verdict_says_of_the_part(plant: Plant, part: str, proposal: Proposal | None) -> None:
+    assert opinion(plant.record(part)) == proposal
 
 
-def test_defects_are_offered_by_falling_probability(plant: Plant) -> None:
-    names = defect_classes(plant.record("P-1009"))
-    assert names[0] == "stain"
-    assert set(names) == {"scratch", "dent", "stain", "missing_hole", "other defect"}
+@pytest.mark.parametrize("part", ["P-1009", "P-1002", "P-1010"])
+def test_defects_are_offered_in_one_order_also_where_nothing_was_judged(plant: Plant, part: str) -> None:
+    assert defect_classes(plant.room, plant.record(part)) == ("scratch", "dent", "stain", "missing_hole", "other defect")
+
+
+def test_a_station_without_any_model_has_other_defect(plant: Plant) -> None:
+    record = plant.record("P-1010")
+    record = replace(record, row=replace(record.row, station="press-9"))
+    assert defect_classes(plant.room, record) == (OTHER_DEFECT,)
 
 
 def test_a_repeated_decision_is_stored_once(plant: Plant) -> None:
@@ -70,37 +74,19 @@ def test_a_correction_stands_beside_what_it_corrects(plant: Plant) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "sentence"),
+    ("part", "changes", "sentences"),
     [
-        ({"reviewer": "  "}, "Enter your name."),
-        ({"defect_class": None}, "Choose the defect."),
-        ({"decision": "override"}, "Give a reason for overriding the verdict."),
+        ("P-1002", {}, []),
+        ("P-1002", {"defect_class": None}, ["Choose the defect."]),
+        ("P-1002", {"defect_class": "rust"}, ["Choose the defect."]),
+        ("P-1002", {"disposition": "good", "defect_class": None}, ["Say why the part is good: the verdict says defective."]),
+        ("P-1002", {"disposition": "good", "defect_class": None, "reason": "dust"}, []),
+        ("P-1001", {}, ["Say why the part is defective: the verdict says good."]),
+        ("P-1007", {"disposition": "good", "defect_class": None}, []),
+        ("P-1010", {}, []),
     ],
 )
-def test_an_incomplete_decision_is_refused(plant: Plant, changes: dict[str, str], sentence: str) -> None:
-    review = replace(ACCEPTED, uid_inspection=plant.uids["P-1002"], **changes)
-    assert problems(review) == [sentence]
-    with pytest.raises(RecordError, match=sentence):
-        decide(plant.room, review)
-    assert plant.record("P-1002").reviews == ()
-
-
-def test_next_is_the_next_older_waiting_part_then_the_newest_again(plant: Plant) -> None:
-    by_uid = {uid: part for part, uid in plant.uids.items()}
-    order = []
-    uid = next_waiting(plant.room)
-    while uid is not None:
-        order.append(by_uid[uid])
-        plant.review(by_uid[uid])
-        uid = next_waiting(plant.room, after=uid)
-    assert order == [
-        "<b>P-1012</b>", "P-1010", "P-1009", "P-1008", "P-1007", "P-1005", "부품-1004", "=HYPERLINK(1)", "P-1002",
-    ]  # fmt: skip
-
-
-def test_from_the_oldest_it_goes_round_to_the_newest_and_never_to_itself(plant: Plant) -> None:
-    assert next_waiting(plant.room, after=plant.uids["P-1002"]) == plant.uids["<b>P-1012</b>"]
-    for part in plant.uids:
-        if part != "P-1002":
-            plant.review(part)
-    assert next_waiting(plant.room, after=plant.uids["P-1002"]) is None
+def test_what_a_decision_still_needs(plant: Plant, part: str, changes: dict[str, str], sentences: list[str]) -> None:
+    record = plant.record(part)
+    review = replace(ACCEPTED, uid_inspection=plant.uids[part], **changes)
+    assert problems(record, review, defect_classes(plant.room, record)) == sentences

@@ -10,11 +10,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect
 
-from dashboard_world import Plant, come_in, filled_plant, served
-
-WAIT_MS = 30_000
+from browser_world import browser_of, chromium, window
+from dashboard_world import Plant, filled_plant, served
 
 
 @pytest.fixture(scope="module")
@@ -32,27 +31,14 @@ def address(plant: Plant) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def browser(plant: Plant, address: str) -> Iterator[BrowserContext]:
     """Kim's browser, one for all journeys, as a person has it: the pages' scripts are fetched and compiled once."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        context = browser.new_context(base_url=address, viewport={"width": 1440, "height": 900})
-        come_in(context, plant, address, "Kim")
-        yield context
-        browser.close()
+    with chromium() as program:
+        yield browser_of(program, plant, address, "Kim")
 
 
 @pytest.fixture
 def page(browser: BrowserContext, address: str) -> Iterator[Page]:
-    """A new window; at the end nothing may have failed in it, and nothing may have been asked of another server."""
-    page = browser.new_page()
-    page.set_default_timeout(WAIT_MS)
-    expect.set_options(timeout=WAIT_MS)
-    strangers, errors = [], []
-    page.on("request", lambda asked: asked.url.startswith((address, "data:", "blob:")) or strangers.append(asked.url))
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    yield page
-    page.close()
-    assert strangers == []
-    assert errors == []
+    with window(browser, address) as page:
+        yield page
 
 
 def open_part(page: Page, plant: Plant, part: str) -> None:
@@ -111,10 +97,10 @@ def test_the_heatmap_lies_on_the_defect_with_method_and_scale(page: Page, plant:
     assert (hot["alpha"], hot["corner"]) == (255, 0)
     legend = page.locator(".legend")
     expect(legend).to_contain_text("Grad-CAM")
-    expect(legend).to_contain_text("evidence for missing_hole")
+    expect(legend).to_contain_text("evidence for missing hole")
     expect(legend).to_contain_text("Peak of this picture: 1.20 of the scale")
     assert region.score == pytest.approx(1.2, abs=0.05)  # the cell's centre lies between pixels
-    expect(page.locator(".box span")).to_have_text(f"1 · missing_hole · {region.score:.2f}")
+    expect(page.locator(".box span")).to_have_text(f"1 · missing hole · {region.score:.2f}")
 
 
 def test_opacity_keys_and_zoom_work_without_the_server(page: Page, plant: Plant) -> None:
@@ -200,39 +186,6 @@ def test_where_there_is_no_map_the_page_says_why(page: Page, plant: Plant, part:
     open_part(page, plant, part)
     expect(page.locator(".notice")).to_have_text(sentence)
     expect(page.locator(".legend")).to_be_hidden()
-
-
-def test_a_decision_is_stored_once_and_the_next_part_comes(page: Page, plant: Plant) -> None:
-    open_part(page, plant, "P-1009")
-    # The viewer's keys must not fire while somebody types their letters.
-    page.get_by_placeholder("Optional").fill("hr")
-    expect(page.locator(".show-boxes")).to_be_checked()
-    page.get_by_role("radio", name="Accept: defective, stain").click()
-    record = page.get_by_role("button", name="Record and show next")
-    expect(record).to_be_enabled()
-    record.dblclick()
-    page.wait_for_url(re.compile(f"uid={plant.uids['P-1008']}"))
-    expect(page.locator(".kz-name")).to_have_text("P-1008")
-    (review,) = plant.record("P-1009").reviews
-    assert (review.reviewer, review.disposition, review.defect_class) == ("Kim", "defective", "stain")
-    assert plant.record("P-1008").reviews == ()
-    page.goto("/")
-    expect(page.locator(f"tr[data-uid='{plant.uids['P-1009']}']")).to_contain_text("defective")
-
-
-def test_what_was_typed_last_is_stored_though_nothing_was_waited_for(page: Page, plant: Plant) -> None:
-    """The reason and the click come before the page was drawn anew with the reason."""
-    open_part(page, plant, "P-1007")
-    page.get_by_role("radio", name="Accept: defective, dent").click()
-    record = page.get_by_role("button", name="Record and show next")
-    expect(record).to_be_enabled()
-    reason = page.get_by_placeholder("Optional")
-    reason.fill("seen under the lamp")
-    # Both in one turn of the browser: the field loses the focus, and the button is pressed.
-    record.evaluate("button => { document.activeElement.blur(); button.click() }")
-    expect(page.get_by_text("P-1007: recorded as defective: dent.")).to_be_visible()
-    (review,) = plant.record("P-1007").reviews
-    assert (review.reviewer, review.reason) == ("Kim", "seen under the lamp")
 
 
 def test_reports_are_downloaded(page: Page, tmp_path: Path) -> None:

@@ -232,22 +232,33 @@ def test_each_list_walks_an_index(plant: DatabaseSettings, name: str) -> None:
     assert not re.search(whole, found, re.MULTILINE), found
 
 
+def plan_of_taking(plant: DatabaseSettings, asked: dict[str, Any]) -> str:
+    """How the database finds the next part that waits."""
+    with Records.open(plant) as records, statements() as heard:
+        with records.claims() as claims:
+            claim = claims.take("Mina", **asked)
+        assert claim is not None
+        (taken,) = [one for one in heard if one[0].startswith("UPDATE review_queue")]
+        with records.claims() as claims:
+            claims.release(claim.uid_inspection, by="Mina")
+    explain = "EXPLAIN QUERY PLAN " if plant.file is not None else "EXPLAIN "
+    with raw(plant) as connection:
+        return "\n".join(str(row[-1]) for row in connection.exec_driver_sql(explain + taken[0], taken[1]))
+
+
 def test_the_queue_is_walked_by_its_partial_indexes(plant: DatabaseSettings) -> None:
     for asked, index in (
         ({}, "ix_review_queue_free_certainty"),
+        ({"passing_over": ["no-such-uid"]}, "ix_review_queue_free_certainty"),
         ({"station": "press-1"}, "ix_review_queue_free_station"),
         ({"defect_class": "dent"}, "ix_review_queue_free_defect_class"),
     ):
-        with Records.open(plant) as records, statements() as heard:
-            with records.claims() as claims:
-                claim = claims.take("Mina", **asked)  # type: ignore[arg-type]
-            assert claim is not None
-            (taken,) = [one for one in heard if one[0].startswith("UPDATE review_queue")]
-            with records.claims() as claims:
-                claims.release(claim.uid_inspection, by="Mina")
-        explain = "EXPLAIN QUERY PLAN " if plant.file is not None else "EXPLAIN "
-        with raw(plant) as connection:
-            found = "\n".join(str(row[-1]) for row in connection.exec_driver_sql(explain + taken[0], taken[1]))
+        found = plan_of_taking(plant, asked)
         assert index in found
         assert "ix_review_queue_claimed" in found
         assert not re.search(r"SCAN review_queue$|Seq Scan on review_queue", found, re.MULTILINE), found
+
+
+def test_the_oldest_is_found_without_sorting_what_waits(plant: DatabaseSettings) -> None:
+    found = plan_of_taking(plant, {"order": "oldest"})
+    assert not re.search(r"TEMP B-TREE|\bSort\b|Seq Scan", found), found

@@ -12,6 +12,7 @@ from db_examples import inspection, judgement, review
 from kizu_db.permissions import Role
 from kizu_db.records import Records
 from kizu_db.turns import Turns
+from kizu_db.values import Escalation
 from kizu_inspect.errors import NotAllowed, RecordError
 from kizu_inspect.results import Verdict
 
@@ -59,6 +60,7 @@ def test_what_passed_waits_only_in_the_audit_sample(records: Records) -> None:
         unit.inspections.add(inspection(Verdict.PASS))
         drawn = unit.inspections.add(inspection(Verdict.PASS, audit=True, audit_probability=0.1))
         assert unit.queue.waiting() == 1
+    assert claim(records, defect_class="scratch") is None, "its reviewer would know what the model thinks of it"
     assert claim(records) == drawn
 
 
@@ -159,3 +161,47 @@ def test_turns_come_in_the_order_of_asking() -> None:
     two = Turns(2)
     with two.take(timeout_s=0), two.take(timeout_s=0), pytest.raises(TimeoutError), two.take(timeout_s=0.01):
         pass
+
+
+def test_what_one_cannot_tell_waits_for_a_second_person(records: Records) -> None:
+    uid, other = add(records, 0.5), add(records, 0.9)
+    assert claim(records, "Mina") == uid
+    with records.unit() as unit:
+        unit.queue.escalate(uid, by="Mina", why="too dark")
+    assert holders(records) == []
+    assert [claim(records, "Mina"), claim(records, "Mina")] == [other, None]
+    with records.unit(read_only=True) as unit:
+        assert unit.queue.escalation(uid) == Escalation(by="Mina", why="too dark")
+        assert unit.queue.escalation(other) is None
+        assert unit.queue.waiting() == 2
+        (told,) = [event for event in unit.trail.latest() if event.action == "review.escalate"]
+        assert (told.actor, told.subject_id, told.reason) == ("Mina", uid, "too dark")
+    assert claim(records, "Kim") == uid
+    with records.unit() as unit:
+        unit.reviews.add(review(uid))
+        assert unit.queue.escalation(uid) is None
+        with pytest.raises(RecordError, match="does not wait for a decision"):
+            unit.queue.escalate(uid, by="Kim")
+
+
+def test_nobody_escalates_who_may_not_review(records: Records) -> None:
+    uid = add(records, 0.5)
+    with records.unit() as unit:
+        unit.users.add("Ana", Role.ADMIN, by="root")
+        unit.users.add("Vera", Role.VIEWER, by="Ana")
+    with records.unit() as unit, pytest.raises(NotAllowed, match="Vera may not review"):
+        unit.queue.escalate(uid, by="Vera")
+    assert claim(records, "Ana") == uid
+
+
+def test_looking_ahead_takes_nothing_and_tells_what_comes(records: Records) -> None:
+    first, second, third = add(records, 0.5), add(records, 0.6), add(records, 0.7)
+    with records.unit(read_only=True) as unit:
+        assert unit.queue.next_up("Mina", limit=2) == [first, second]
+        assert unit.queue.next_up("Mina", limit=2, passing_over=[second]) == [first, third]
+    assert holders(records) == []
+    assert claim(records, "Mina", passing_over=[first]) == second
+    assert claim(records, "Kim") == first
+    with records.unit(read_only=True) as unit:
+        assert unit.queue.next_up("Mina", order="oldest", station="press-3", defect_class="scratch") == [third]
+        assert unit.queue.kinds() == (["press-3"], ["scratch"])

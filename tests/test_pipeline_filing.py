@@ -74,6 +74,41 @@ def test_a_move_cut_in_two_is_completed(done: Path, drop: Callable[[str, str], P
     assert not file.exists()
 
 
+@pytest.mark.parametrize("before", [15, 16, 17, 31, 32, 33, 5000])
+@pytest.mark.parametrize("leave", [os.link, shutil.copy2, None], ids=["linked", "copied from another device", "not cut off"])
+def test_many_files_of_one_name_cost_little_each(
+    before: int,
+    leave: Callable[..., object] | None,
+    done: Path,
+    drop: Callable[[str, str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done.mkdir()
+    for number in range(before):
+        (done / (f"a-{number}.png" if number else "a.png")).touch()
+    file = drop("a.png", "x")
+    if leave is not None:
+        leave(file, done / f"a-{before}.png")
+    looked: list[object] = []
+    monkeypatch.setattr(os.path, "lexists", lambda path: looked.append(path) or os.access(path, os.F_OK, follow_symlinks=False))
+    assert move_aside(file, done, PurePath("a.png")) == done / f"a-{before}.png"
+    assert len(looked) < 60
+    monkeypatch.undo()
+    assert len(names_in(done)) == before + 1
+    assert not file.exists()
+
+
+def test_a_hole_among_many_names_is_taken_or_left_and_nothing_is_lost(done: Path, drop: Callable[[str, str], Path]) -> None:
+    done.mkdir()
+    for number in {*range(1, 200)} - {40, 100, 128}:
+        (done / f"a-{number}.png").write_text(f"old {number}")
+    (done / "a.png").write_text("old 0")
+    for number in range(50):
+        move_aside(drop("a.png", f"new {number}"), done, PurePath("a.png"))
+    contents = sorted((done / name).read_text() for name in names_in(done))
+    assert contents == sorted([*(f"old {n}" for n in range(200) if n not in {40, 100, 128}), *(f"new {n}" for n in range(50))])
+
+
 def test_longest_names_still_get_number_and_note(done: Path, drop: Callable[[str, str], Path]) -> None:
     name = "é" * 125 + ".png"  # 254 bytes
     for key in ("1", "2"):

@@ -13,7 +13,7 @@ import regex
 
 from kizu_db.settings import DatabaseSettings
 from kizu_pipeline.naming import PartIdentity, generated_part, part_of_file, printable
-from line_world import LineWorld
+from line_world import LineWorld, names_in
 
 PART_VIEW = r"(?P<part>[^_]+)_(?P<view>.+)"
 
@@ -78,3 +78,20 @@ def test_a_lot_of_a_very_long_path_ends_no_line(
         lots = {record.row.lot for record in world.inspections()}
     assert len(lots) == 2
     assert {str(lot)[:100] for lot in lots} == {folder[:100] for folder in deep}
+
+
+def test_a_watched_folder_of_a_very_long_path_ends_no_line(
+    tmp_path: Path, line_bundle: Path, new_postgresql: Callable[[], DatabaseSettings]
+) -> None:
+    root, draw = tmp_path, Random(1)
+    for _ in range(13):  # 3,250 bytes below it, which PostgreSQL cannot make short
+        root /= "".join(draw.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=249))
+    os.makedirs(root)
+    with LineWorld(root, line_bundle, database=new_postgresql()) as world:
+        world.drop("P1.png")
+        world.run(pass_below=1.0, reject_from=1.0)
+        assert (world.only().row.part, names_in(world.done)) == ("P1", ["P1.png"])
+        assert world.only().source.startswith(f"folder:press-3:{str(world.incoming)[:50]}")
+        world.drop("P1.png")  # at another time: another piece of work
+        world.run(pass_below=1.0, reject_from=1.0)
+        assert len(world.inspections()) == 2

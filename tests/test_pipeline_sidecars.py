@@ -136,6 +136,9 @@ def test_a_half_written_sidecar_is_waited_for(world: LineWorld, intake: Callable
         pytest.param(told(part="a\0b"), "no database takes a NUL", id="NUL"),
         pytest.param(b'{"part": "\\ud800"}', "found file: Invalid JSON", id="half a character"),
         pytest.param(told(part="P", captured_at="2026-03-01T12:00:00"), "found captured_at: ", id="no zone"),
+        pytest.param(told(part="P", captured_at="9999-12-31T23:59:59-12:00"), "found captured_at: ", id="year 10000"),
+        pytest.param(told(part="P", captured_at="0001-01-01T00:00:00Z"), "a time is of the years 2 to 9998", id="year 1"),
+        pytest.param(told(part="P", lot="\U0001d160" * 200), "found lot: Value error, text has at most 200", id="grows"),
         pytest.param(told(part="P", x="y" * 70_000), "found more than 64 kB", id="too large"),
     ],
 )

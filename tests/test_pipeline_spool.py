@@ -5,22 +5,23 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from kizu_db import engine
 from kizu_db.migrations import upgrade
+from kizu_db.records import Unit
 from kizu_db.settings import DatabaseSettings
 from kizu_db.uid import new_uid
 from kizu_db.values import ExplanationState, NewInspection
-from kizu_inspect.errors import ConfigError, RecordError, RecordsAway
+from kizu_inspect.errors import ConfigError, RecordError, RecordRefused, RecordsAway
 from kizu_inspect.results import Judgement, Verdict
+from kizu_pipeline import spool as spooling
 from kizu_pipeline.explaining import ExplanationStep
 from kizu_pipeline.observing.state import LineState
 from kizu_pipeline.publishing.settings import WebhookTarget
@@ -29,6 +30,7 @@ from kizu_pipeline.stages.putting_away import PuttingAway
 from line_world import ALL_PASS, ALL_REJECT, LineWorld, names_in
 from plc_world import READY, Plc
 from publish_world import Receiver
+from server_world import frozen
 from test_pipeline_away import hearing_that_they_are_away, on_a_server, rename_database
 from test_pipeline_signal import line, wait_until
 
@@ -122,6 +124,90 @@ def test_a_server_that_is_away_does_not_stop_the_line(
             wait_until(lambda: waiting_in_spool(world) == 0)
             drop(world, 3)
         assert parts(world) == ["P0", "P1", "P2", "P3"]
+
+
+def test_a_server_that_hangs_does_not_stop_the_line(
+    tmp_path: Path,
+    line_bundle: Path,
+    new_postgresql: Callable[[], DatabaseSettings],
+    postgresql_server: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine, "PROMPT_ANSWER_S", 1.0)
+    monkeypatch.setattr(spooling, "_LONGEST_PAUSE_S", 0.5)
+    with on_a_server(tmp_path, line_bundle, new_postgresql(), postgresql_server) as (world, _):
+        with line(world, **ALL_REJECT, policy="flagged"):
+            drop(world, 0)
+            wait_until(lambda: all(one.row.explanation_state is ExplanationState.DONE for one in world.inspections()))
+            wait_until(lambda: parts(world) == ["P0"])
+            with frozen(postgresql_server):
+                drop(world, 1, 2, 3)
+                assert waiting_in_spool(world) == 3
+            wait_until(lambda: waiting_in_spool(world) == 0)
+            drop(world, 4)
+            wait_until(lambda: len(parts(world)) == 5)
+            wait_until(lambda: all(one.row.explanation_state is ExplanationState.DONE for one in world.inspections()))
+        assert parts(world) == ["P0", "P1", "P2", "P3", "P4"]
+
+
+@pytest.fixture
+def hang_at_commit(postgresql_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[ExitStack], None]]:
+    """Lets the server hang, until that ends, as the next picture's unit has nothing left to do but its commit."""
+
+    def hang(until: ExitStack) -> None:
+        def finish(unit: Unit) -> None:
+            finished(unit)
+            if unit.inspections._parts:  # the line's own unit: others add no part
+                monkeypatch.setattr(Unit, "finish", finished)
+                until.enter_context(frozen(postgresql_server))
+
+        finished = Unit.finish
+        monkeypatch.setattr(Unit, "finish", finish)
+
+    monkeypatch.setattr(engine, "PROMPT_ANSWER_S", 1.0)
+    monkeypatch.setattr(engine, "ANSWER_S", 1.0)
+    monkeypatch.setattr(spooling, "_LONGEST_PAUSE_S", 0.5)
+    return hang
+
+
+def test_a_row_that_a_hanging_server_was_told_and_did_not_answer_is_there_once(
+    tmp_path: Path,
+    line_bundle: Path,
+    new_postgresql: Callable[[], DatabaseSettings],
+    postgresql_server: str,
+    hang_at_commit: Callable[[ExitStack], None],
+) -> None:
+    """The server keeps it when it wakes, and the spool has it too."""
+    with on_a_server(tmp_path, line_bundle, new_postgresql(), postgresql_server) as (world, _):
+        with line(world, **ALL_PASS), ExitStack() as hanging:
+            drop(world, 0)
+            wait_until(lambda: parts(world) == ["P0"])
+            hang_at_commit(hanging)
+            drop(world, 1)
+            assert waiting_in_spool(world) == 1
+            hanging.close()
+            wait_until(lambda: waiting_in_spool(world) == 0)
+            drop(world, 2)
+        assert parts(world) == ["P0", "P1", "P2"]
+
+
+def test_such_a_row_is_told_as_ok_where_the_line_waits_for_the_server(
+    tmp_path: Path,
+    line_bundle: Path,
+    new_postgresql: Callable[[], DatabaseSettings],
+    postgresql_server: str,
+    hang_at_commit: Callable[[ExitStack], None],
+    plc: Plc,
+) -> None:
+    """The line finds its own row, and not that of another service."""
+    with on_a_server(tmp_path, line_bundle, new_postgresql(), postgresql_server) as (world, _):
+        with line(world, **ALL_PASS, line={"signal": plc.settings()}, runtime={"spool_rows": 0}), ExitStack() as hanging:
+            plc.until(lambda: plc.states and plc.states[-1][1] == READY)
+            with hearing_that_they_are_away(hanging.close, words="records are away; waiting", times=1):
+                hang_at_commit(hanging)
+                drop(world, 0)
+            plc.until(lambda: plc.codes() == [("P0", "OK")])
+        assert parts(world) == ["P0"]
 
 
 def test_a_stop_leaves_them_to_the_next_start_which_records_them_first(world: LineWorld) -> None:
@@ -268,13 +354,13 @@ def test_what_lay_there_at_the_start_waits_for_the_records(world: LineWorld) -> 
     assert len(names_in(world.done)) == count
 
 
-def test_results_that_are_no_numbers_are_not_kept_silently(tmp_path: Path) -> None:
+def test_results_that_would_not_come_back_are_not_kept_silently(tmp_path: Path) -> None:
     spool = opened(tmp_path)
     spool.refused(RecordsAway("gone"))
     one = batch("a")
-    wrong = replace(one, news=(replace(one.news[0], timings_ms={"judge": float("nan")}),))
-    with pytest.raises((RecordError, ValidationError)):
-        spool.keep(wrong)
+    for changes in ({"timings_ms": {"judge": float("nan")}}, {"part": "half a character: \ud800"}):
+        with pytest.raises(RecordRefused, match="Results cannot be kept"):
+            spool.keep(replace(one, news=(replace(one.news[0], **changes),)))
     assert spool.keep(one)
 
 

@@ -7,8 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,70 +23,9 @@ from kizu_pipeline.settings import StationSettings
 from line_world import ALL_PASS, ALL_REVIEW, LineWorld
 from plc_world import Plc
 from publish_world import Receiver
+from views_world import LONG_S, PATTERN, VIEWS, judged, line, rows, settings, until_rows
 
-PATTERN = "(?:(?P<lot>[^_]+)_)?(?P<part>[^_]+)_(?P<view>[^_]+)"
-VIEWS = ("top", "bottom")
-LONG_S = 60.0
 GREY = encode_png(np.full((64, 64, 3), 77, np.uint8))  # shows no part: an ERROR
-
-
-def settings(world: LineWorld, within_s: float = LONG_S, *, plc: Plc | None = None, **line: Any) -> dict[str, Any]:
-    """What LineWorld.run takes."""
-    told = {} if plc is None else {"signal": plc.settings()}
-    return {
-        "source": world.folder(part_pattern=PATTERN),
-        "policy": "on_demand",
-        "line": {"views": VIEWS, "views_within_s": within_s, **told, **line},
-    }
-
-
-def rows(world: LineWorld) -> list[tuple[str, str | None, str]]:
-    """Part, view and verdict of each row, in order of recording."""
-    return [(row.part, row.view, row.verdict.value) for row in (record.row for record in world.inspections())]
-
-
-def judged(said: str) -> list[str]:
-    """What the log says of parts."""
-    return [" ".join(line.split()).split("part judged ")[1] for line in said.splitlines() if "part judged" in line]
-
-
-class Line:
-    """The service, beside the test."""
-
-    def __init__(self) -> None:
-        self._done = 0
-        self._more = threading.Condition()
-
-    def progress(self, done: int) -> None:
-        with self._more:
-            self._done = done
-            self._more.notify_all()
-
-    def until(self, done: int) -> None:
-        """So many pictures have their rows."""
-        with self._more:
-            assert self._more.wait_for(lambda: self._done >= done, 30)
-
-
-@contextmanager
-def line(world: LineWorld, **given: Any) -> Iterator[Line]:
-    stop, failed, running = threading.Event(), [], Line()
-
-    def run() -> None:
-        try:
-            world.run(once=False, stop=stop, progress=running.progress, **given)
-        except BaseException as error:  # noqa: BLE001 - handed to the test's own thread
-            failed.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield running
-    finally:
-        stop.set()
-        thread.join(60)
-    assert not thread.is_alive()
-    assert failed == []
 
 
 def test_two_good_views_are_one_ok(world: LineWorld, plc: Plc, capsys: pytest.CaptureFixture[str]) -> None:
@@ -173,15 +110,6 @@ def test_a_view_that_comes_after_its_part_was_judged_has_its_row_and_no_ok(
     said = capsys.readouterr().out
     assert said.count("view came after its part was judged") == 1
     assert len(judged(said)) == 2
-
-
-def until_rows(world: LineWorld, count: int) -> None:
-    """For what the records say, which nobody announces."""
-    for _ in range(1000):
-        if len(world.inspections()) >= count:
-            return
-        threading.Event().wait(0.02)
-    raise AssertionError(rows(world))
 
 
 def test_the_same_serial_in_two_lots_is_two_parts(world: LineWorld, plc: Plc, capsys: pytest.CaptureFixture[str]) -> None:
@@ -337,6 +265,7 @@ def test_each_part_is_an_event_that_keeps_to_its_schema(world: LineWorld) -> Non
     [
         ({"views": ("top", "top")}, "a name of its own"),
         ({"views": ("",)}, "a name of its own"),
+        ({"views": ("x" * 201,)}, "of 1 to 200 characters"),
         ({"source": {"kind": "camera", "device": 0}}, "a camera's frames tell no view"),
         ({"source": {"kind": "folder", "path": "in"}}, "views need a group"),
     ],

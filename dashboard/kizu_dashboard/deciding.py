@@ -1,22 +1,41 @@
-"""A person's decision about an inspection: what may be decided, how it is stored, and what comes next."""
+"""A person's decision about an inspection: what may be decided, and how it is stored."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kizu_dashboard.room import Room
-from kizu_db.values import Disposition, InspectionRecord, NewReview
+from kizu_db.values import Disposition, InspectionRecord, NewReview, Treatment
 from kizu_inspect.errors import RecordError
 from kizu_inspect.results import Verdict
 
-__all__ = ["WAITING_VERDICTS", "Outcome", "Proposal", "accepted", "decide", "defect_classes", "next_waiting", "problems"]
+__all__ = [
+    "LONGEST_REASON",
+    "OTHER_DEFECT",
+    "WAITING_VERDICTS",
+    "Answer",
+    "Outcome",
+    "Proposal",
+    "decide",
+    "defect_classes",
+    "opinion",
+    "parse_answer",
+    "problems",
+    "review_of",
+]
 
 WAITING_VERDICTS: Final = (Verdict.REVIEW, Verdict.ERROR, Verdict.REJECT)
 """What a person must look at: all that the line signalled as not good."""
 
 OTHER_DEFECT: Final = "other defect"
+
+LONGEST_REASON: Final = 10_000
+"""Characters; a report still shows so many."""
 
 
 class Outcome(StrEnum):
@@ -24,7 +43,7 @@ class Outcome(StrEnum):
 
     STORED = "stored"
     REPEATED = "repeated"
-    """The same filled-in form was stored before; nothing was written."""
+    """The same answer was stored before; nothing was written."""
     OVERTAKEN = "overtaken"
     """Somebody else decided since the part was shown; nothing was written."""
 
@@ -37,50 +56,118 @@ class Proposal:
     defect_class: str | None = None
 
 
-def accepted(record: InspectionRecord) -> Proposal | None:
-    """What accepting the verdict says of the part; None where there is nothing to accept (ERROR: it was not judged).
+class Answer(BaseModel):
+    """What the browser sends: one answer about the part that was shown, as it stood at the moment of the key or click."""
 
-    REVIEW is a suspicion: accepting it means that the suspected defect is there.
-    """
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    uid: str = Field(max_length=64)
+    nonce: str = Field(max_length=64)
+    kind: Literal["confirm", "good", "defective", "unsure", "skip", "undo"]
+    defect_class: str | None = Field(default=None, max_length=200)
+    reason: str = Field(default="", max_length=LONGEST_REASON)
+    treatment: Treatment | None = None
+    shown_ms: int | None = Field(default=None, ge=0, le=10**9)
+
+
+def parse_answer(told: object) -> Answer:
+    """The answer that a browser sent. Raises RecordError where it is none: nothing of it is stored."""
+    try:
+        return Answer.model_validate(told)
+    except ValidationError as error:
+        first = error.errors()[0]
+        long = first["type"] == "string_too_long" and first["loc"] == ("reason",)
+        raise RecordError(
+            "the comment is too long" if long else "the browser's answer cannot be read",
+            found=f"{len(str(first['input'])):,} characters" if long else first["msg"],
+            expected=f"at most {LONGEST_REASON:,}" if long else "an answer as this page sends it",
+            next_step="Shorten it; nothing was stored." if long else "Load the page again; nothing was stored.",
+        ) from None
+
+
+def opinion(record: InspectionRecord) -> Proposal | None:
+    """What the verdict says of the part; None where it says nothing: REVIEW could not tell, ERROR did not judge."""
     row = record.row
     match row.verdict:
         case Verdict.PASS:
             return Proposal("good")
-        case Verdict.REVIEW | Verdict.REJECT:
+        case Verdict.REJECT:
             return Proposal("defective", row.target or row.predicted or OTHER_DEFECT)
         case _:
             return None
 
 
-def defect_classes(record: InspectionRecord) -> tuple[str, ...]:
-    """The model's defect classes by falling probability, then `other defect`."""
-    good = record.model.good if record.model is not None else None
-    names = record.model.classes if record.model is not None else tuple(record.probabilities)
-    ranked = sorted((name for name in names if name != good), key=lambda name: -record.probabilities.get(name, 0.0))
-    return (*ranked, OTHER_DEFECT)
+def defect_classes(room: Room, record: InspectionRecord) -> tuple[str, ...]:
+    """The model's defect classes in its own order, so that a key is always the same class, then `other defect`.
+
+    Of what was not judged, those of the station's latest model.
+    """
+    model = record.model
+    if model is None:
+        with room.records.unit(read_only=True) as unit:
+            model = unit.models.of_station(record.row.station)
+    good, names = (None, ()) if model is None else (model.good, model.classes)
+    return (*(name for name in names if name not in (good, OTHER_DEFECT)), OTHER_DEFECT)
 
 
-def problems(review: NewReview) -> list[str]:
-    """What is missing before the decision can be stored, as sentences for the reviewer."""
+def review_of(record: InspectionRecord, answer: Answer, *, reviewer: str, supersedes: int | None) -> NewReview:
+    """The review that this answer is: a confirmation takes over what the verdict says.
+
+    `supersedes` is the review that the reviewer saw standing, not the one that stands by now.
+
+    Raises RecordError for an answer that decides nothing, or confirms a verdict that says nothing.
+    """
+    said = opinion(record)
+    match answer.kind:
+        case "confirm":
+            decided = said
+        case "good":
+            decided = Proposal("good")
+        case "defective":
+            decided = Proposal("defective", answer.defect_class)
+        case _:
+            decided = None
+    if decided is None:
+        raise RecordError(
+            f"{record.row.verdict.value} says nothing that could be confirmed" if answer.kind == "confirm"
+            else "that answer is no decision",
+            found=answer.kind, expected="good, or a defect", next_step="Decide on the part.",
+        )  # fmt: skip
+    return NewReview(
+        uid_inspection=record.row.uid,
+        reviewer=reviewer,
+        disposition=decided.disposition,
+        defect_class=decided.defect_class,
+        decision="accept" if said is None or decided == said else "override",
+        treatment=answer.treatment,
+        reason=answer.reason.strip(),
+        shown_ms=answer.shown_ms,
+        nonce=answer.nonce,
+        supersedes=supersedes,
+    )
+
+
+def problems(record: InspectionRecord, review: NewReview, classes: Collection[str], *, blind: bool = False) -> list[str]:
+    """What is missing before the decision can be stored, as sentences for the reviewer; `classes` may be chosen.
+
+    Who calls a rejected part good, or a passed one defective, says why; not who was `blind` to the verdict.
+    """
     found = []
-    if not review.reviewer.strip():
-        found.append("Enter your name.")
-    if review.disposition == "defective" and not review.defect_class:
+    if review.disposition == "defective" and review.defect_class not in classes:
         found.append("Choose the defect.")
-    if review.decision == "override" and not review.reason.strip():
-        found.append("Give a reason for overriding the verdict.")
+    said = opinion(record)
+    if said is not None and said.disposition != review.disposition and not blind and not review.reason:
+        found.append(f"Say why the part is {review.disposition}: the verdict says {said.disposition}.")
     return found
 
 
 def decide(room: Room, review: NewReview) -> Outcome:
     """Store the decision as a new review, unless it was stored before or another review came in between.
 
-    Raises RecordError for an incomplete review and for an inspection that is not there.
+    Raises RecordError for an inspection that is not there, RecordsAway where the database cannot be had within some seconds,
+    NotAllowed for a reviewer who may not review.
     """
-    lacking = problems(review)
-    if lacking:
-        raise RecordError("the decision is not complete", next_step=" ".join(lacking))
-    with room.records.unit() as unit:
+    with room.records.unit(prompt=True) as unit:
         known = unit.reviews.of(review.uid_inspection, hold=True)
         if any(one.nonce == review.nonce for one in known):
             return Outcome.REPEATED
@@ -88,14 +175,3 @@ def decide(room: Room, review: NewReview) -> Outcome:
             return Outcome.OVERTAKEN
         unit.reviews.add(review)
     return Outcome.STORED
-
-
-def next_waiting(room: Room, after: str | None = None) -> str | None:
-    """The newest flagged inspection without a review that is older than `after`, else the newest of all; None if none waits."""
-    with room.records.unit(read_only=True) as unit:
-        for before in dict.fromkeys((after, None)):
-            found = unit.inspections.latest(verdicts=WAITING_VERDICTS, unreviewed=True, before=before, limit=2)
-            for row in found:
-                if row.uid != after:
-                    return row.uid
-    return None

@@ -6,15 +6,18 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from kizu_dashboard.theme import LOOKS
-from kizu_dashboard.thresholds import Limits
-from kizu_dashboard.wording import size_texts
+from kizu_dashboard.thresholds import Limits, limits_of
+from kizu_dashboard.wording import check_text, class_name, size_texts
+from kizu_db.values import InspectionRecord
 from kizu_inspect.results import Region, Verdict
 from kizu_inspect.sums.intervals import Share
+from kizu_inspect.sums.scores import log_odds, probability_text, standing_text
 
 __all__ = [
     "badge",
     "card_title",
     "empty_state",
+    "evidence",
     "facts",
     "figure_tiles",
     "part_head",
@@ -24,6 +27,9 @@ __all__ = [
     "session_over",
     "signed_in_as",
 ]
+
+_ODDS = 6.0
+"""Where the scale of odds ends: a million to one."""
 
 
 def badge(verdict: Verdict) -> str:
@@ -37,11 +43,12 @@ def card_title(text: str) -> str:
     return f'<div class="kz kz-title">{escape(text)}</div>'
 
 
-def part_head(part: str, verdict: Verdict, places: Sequence[str]) -> str:
-    """The headline of one part: its id, the verdict, where and when."""
+def part_head(part: str, verdict: Verdict | None, places: Sequence[str]) -> str:
+    """The headline of one part: its id, the verdict (None: it is not to be seen), where and when."""
     line = " · ".join(escape(place) for place in places)
     return (
-        f'<div class="kz"><div class="kz-head"><span class="kz-name">{escape(part)}</span>{badge(verdict)}</div>'
+        f'<div class="kz"><div class="kz-head"><span class="kz-name">{escape(part)}</span>'
+        f"{'' if verdict is None else badge(verdict)}</div>"
         f'<div class="kz-quiet">{line}</div></div>'
     )
 
@@ -73,33 +80,58 @@ def probability_bars(probabilities: Mapping[str, float]) -> str:
     """The calibrated probabilities, the most probable class first."""
     ranked = sorted(probabilities.items(), key=lambda item: -item[1])
     rows = [
-        f'<span class="{"kz-top" if number == 0 else ""}">{escape(name)}</span>'
-        f'<span class="kz-bar"><i style="width:{100 * p:.2f}%"></i></span><span class="kz-num">{100 * p:.1f} %</span>'
+        f'<span class="{"kz-top" if number == 0 else ""}">{escape(class_name(name))}</span>'
+        f'<span class="kz-bar"><i style="width:{100 * p:.2f}%"></i></span><span class="kz-num">{_percent(p)}</span>'
         for number, (name, p) in enumerate(ranked)
     ]
     return f'<div class="kz kz-bars">{"".join(rows)}</div>'
 
 
+def _percent(p: float) -> str:
+    """Never 0 % nor 100 % of what is neither."""
+    return "< 0.1 %" if 0 < p < 0.0005 else "> 99.9 %" if 0.9995 <= p < 1 else f"{100 * p:.1f} %"
+
+
 def score_scale(score: float, limits: Limits) -> str:
-    """Where the score lies between the limits by which it was judged."""
-    widths = (limits.pass_below, limits.reject_from - limits.pass_below, 1 - limits.reject_from)
-    verdicts = (Verdict.PASS, Verdict.REVIEW, Verdict.REJECT)
+    """Where the score lies between the limits by which it was judged, on a scale of odds: each sixth is a hundredfold."""
+    ends = (-_ODDS, log_odds(limits.pass_below, most=_ODDS), log_odds(limits.reject_from, most=_ODDS), _ODDS)
     zones = "".join(
-        f'<span style="width:{100 * width:.2f}%;background:{LOOKS[verdict].ink}55" title="{verdict.value}"></span>'
-        for verdict, width in zip(verdicts, widths, strict=True)
+        f'<span style="width:{50 * (until - since) / _ODDS:.2f}%;background:{LOOKS[one].ink}55" title="{one.value}"></span>'
+        for one, since, until in zip((Verdict.PASS, Verdict.REVIEW, Verdict.REJECT), ends, ends[1:], strict=False)
     )
-    text = f"PASS below {limits.pass_below:.3f} · REJECT from {limits.reject_from:.3f}"
+    place = 50 * (log_odds(score, most=_ODDS) + _ODDS) / _ODDS
+    stands = standing_text(score, pass_below=limits.pass_below, reject_from=limits.reject_from)
+    text = f"PASS below {probability_text(limits.pass_below)} · REJECT from {probability_text(limits.reject_from)}"
     return (
-        f'<div class="kz"><div class="kz-mark"><i style="left:{min(99, max(1, 100 * score)):.2f}%">▼</i></div>'
-        f'<div class="kz-scale">{zones}</div>'
-        f'<div class="kz-quiet kz-small kz-num">Defect score <b>{score:.3f}</b> · {text}</div></div>'
+        f'<div class="kz" title="A scale of odds: each sixth of it is a hundredfold">'
+        f'<div class="kz-mark"><i style="left:{min(99, max(1, place)):.2f}%">▼</i></div><div class="kz-scale">{zones}</div>'
+        f'<div class="kz-quiet kz-small kz-num">Defect score <b>{probability_text(score)}</b>, {stands} · {text}</div></div>'
     )
+
+
+def evidence(record: InspectionRecord) -> str:
+    """Why the verdict is what it is: its reason, the score between its limits, the probabilities, and what its map is worth."""
+    row, limits, explanation = record.row, limits_of(record), record.explanation
+    pieces = [card_title(f"Why {LOOKS[row.verdict].word}"), f"<p>{escape(row.reason or 'No reason recorded.')}</p>"]
+    if record.error and record.error != row.reason:
+        pieces.append(f'<p class="kz-quiet">{escape(record.error)}</p>')
+    if row.score is not None and limits is not None:
+        pieces.append(score_scale(row.score, limits))
+    if record.probabilities:
+        pieces.append(probability_bars(record.probabilities))
+    if explanation is not None and explanation.check is not None:
+        conflict = "kz-conflict" if explanation.check.conflict else "kz-quiet"
+        pieces.append(f'<p class="kz-small {conflict}">{escape(check_text(explanation.check))}</p>')
+    if record.model is not None and record.model.promise is None:
+        lacking = "This model promises no miss rate: its validation set was too small for one."
+        pieces.append(f'<p class="kz-small kz-quiet">{lacking}</p>')
+    return f'<div class="kz kz-card">{"".join(pieces)}</div>'
 
 
 def region_table(regions: Sequence[Region], *, mm_per_px: float | None) -> str:
     """The regions by the numbers they have in the picture; sizes in mm too where a pixel's size is known."""
     rows = "".join(
-        f"<tr><td>{number}</td><td>{escape(r.label)}</td><td>{r.score:.2f}</td><td>{100 * r.share:.0f} %</td>"
+        f"<tr><td>{number}</td><td>{escape(class_name(r.label))}</td><td>{r.score:.2f}</td><td>{100 * r.share:.0f} %</td>"
         f"{_size_cells(size_texts(r, mm_per_px))}<td>{r.x1}–{r.x2}</td><td>{r.y1}–{r.y2}</td></tr>"
         for number, r in enumerate(regions, start=1)
     )

@@ -7,15 +7,17 @@ from math import ceil, log10
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from kizu_db.values import ExplanationState, InspectionRecord, Review, Signal
+from kizu_db.values import ExplanationState, InspectionRecord, NewReview, Signal
 from kizu_inspect.results import Heatmap, MapStatus, Region, RegionCheck
+from kizu_inspect.sums.scores import probability_text
 
 __all__ = [
-    "CONFLICT_SENTENCE",
+    "BLIND_SENTENCE",
     "FOOT_SENTENCE",
     "METHOD_NAMES",
     "SIZE_SENTENCE",
     "check_text",
+    "class_name",
     "disposition_text",
     "map_name",
     "map_subject",
@@ -28,9 +30,9 @@ __all__ = [
 
 FOOT_SENTENCE: Final = "The heatmap shows what drove the model's decision. It is indicative, not a measurement."
 
-SIZE_SENTENCE: Final = "Sizes are those of the heatmap's warm region, which is as a rule wider than a thin defect."
+BLIND_SENTENCE: Final = "Judge by the photo alone: this part was drawn to check the system, which must not be heard first."
 
-CONFLICT_SENTENCE: Final = "The heatmap does not explain this verdict: its region carries too little of the evidence."
+SIZE_SENTENCE: Final = "Sizes are those of the heatmap's warm region, which is as a rule wider than a thin defect."
 
 METHOD_NAMES: Final = {
     "cam": "CAM",
@@ -48,6 +50,11 @@ STATUS_TEXTS: Final = {
 }
 
 
+def class_name(name: str) -> str:
+    """A class as people read it: folders and labels write blanks as underscores."""
+    return name.replace("_", " ").strip() or name
+
+
 def method_name(method: str) -> str:
     """The method as its paper writes it."""
     return METHOD_NAMES.get(method, method)
@@ -63,12 +70,12 @@ def map_subject(heatmap: Heatmap, *, refined: bool = False) -> str:
     channels out."""
     if heatmap.method == "lfi-cam":
         return (
-            f"where the network looked, and {heatmap.target} hangs on it"
+            f"where the network looked, and {class_name(heatmap.target)} hangs on it"
             if refined
             else "where the network looked, whatever the class"
         )
     left_out = " (channels with negative activations left out)" if heatmap.status is MapStatus.SIGNED_ACTIVATIONS else ""
-    return f"evidence for {heatmap.target}{left_out}"
+    return f"evidence for {class_name(heatmap.target)}{left_out}"
 
 
 def moment(when: datetime, zone: ZoneInfo) -> str:
@@ -91,7 +98,7 @@ def no_map_reason(record: InspectionRecord, method: str | None = None) -> str | 
         heatmap = explanation.heatmap
         if heatmap.status.has_map:
             return None
-        return STATUS_TEXTS[heatmap.status].format(target=heatmap.target)
+        return STATUS_TEXTS[heatmap.status].format(target=class_name(heatmap.target))
     if method is not None and method != record.method and record.probabilities:
         return f"No {method_name(method)} heatmap yet: it is made on demand."
     match record.row.explanation_state:
@@ -106,8 +113,14 @@ def no_map_reason(record: InspectionRecord, method: str | None = None) -> str | 
 
 
 def check_text(check: RegionCheck) -> str:
-    """What came of asking the model again, in one sentence."""
-    return f"Defect score without the heatmap's region {check.score_without:.3f}, of the region alone {check.score_only:.3f}."
+    """What was asked of the model about the map's region, and what came out, in one sentence."""
+    asked = (
+        f"Without the heatmap's region the defect score is {probability_text(check.score_without)}, "
+        f"of the region alone {probability_text(check.score_only)}"
+    )
+    if check.conflict:
+        return f"{asked}: the part would not pass without it either, so the heatmap does not explain the verdict."
+    return f"{asked}: the heatmap shows what the verdict rests on."
 
 
 def size_texts(region: Region, mm_per_px: float | None) -> tuple[tuple[str, str], ...]:
@@ -123,8 +136,8 @@ def size_texts(region: Region, mm_per_px: float | None) -> tuple[tuple[str, str]
     return (in_mm, in_px)
 
 
-def disposition_text(review: Review) -> str:
+def disposition_text(review: NewReview) -> str:
     """`good`, or `defective: scratch`."""
     if review.disposition == "defective" and review.defect_class:
-        return f"defective: {review.defect_class}"
+        return f"defective: {class_name(review.defect_class)}"
     return review.disposition

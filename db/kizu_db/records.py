@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, get_args
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from kizu_db.durable import identity_of
-from kizu_db.engine import PROMPT_S, WAIT_S, make_engine, refused
+from kizu_db.engine import PROMPT_S, WAIT_S, Use, make_engine, refused
 from kizu_db.migrations import require_current
 from kizu_db.repositories.audit_trail import AuditTrail
 from kizu_db.repositories.claims import Claims
@@ -44,7 +44,7 @@ class Unit:
         self.rollups = Rollups(session)
         self.trail = AuditTrail(session)
         self.users = Users(session, self.trail)
-        self.queue = ReviewQueue(session)
+        self.queue = ReviewQueue(session, self.trail, self.users)
         self.inspections = Inspections(session, self.rollups, self.queue)
         self.reviews = Reviews(session, self.rollups, self.queue, self.trail, self.users)
         self.models = Models(session, self.trail)
@@ -65,29 +65,30 @@ class Unit:
 class Records:
     """The records of one database. Threads may share it: each unit has a connection of its own."""
 
-    def __init__(self, settings: DatabaseSettings) -> None:
+    def __init__(self, settings: DatabaseSettings, *, patient: bool = False) -> None:
         self._shown_url = settings.shown
         self._file = settings.file
         self._file_is = None if self._file is None else identity_of(self._file)
-        self._writer, self._prompt, self._passing, self._reader = (
-            make_engine(settings, use) for use in ("write", "prompt", "pass", "read")
-        )
+        self._engines: dict[Use, Engine] = {use: make_engine(settings, use, gives_up=not patient) for use in get_args(Use)}
+        self._writer, self._passing = self._engines["write"], self._engines["pass"]
         # SQLite has one writer. The threads of this program line up here, where the next one goes on at once; SQLite itself
         # would let each sleep and look again. PostgreSQL has many, but claims are so short that the threads would only take
         # the interpreter from each other: two at a time, in order, let nobody wait for long.
         alone = self._writer.dialect.name == "sqlite"
         self._turns = Turns(1) if alone else Turns(2)
-        self._lined_up = (self._writer, self._prompt, self._passing) if alone else (self._passing,)
+        lined_up: tuple[Use, ...] = ("write", "prompt", "pass") if alone else ("pass",)
+        self._lined_up = [self._engines[use] for use in lined_up]
 
     @classmethod
-    def open(cls, settings: DatabaseSettings) -> Records:
+    def open(cls, settings: DatabaseSettings, *, patient: bool = False) -> Records:
         """The records at this address; close them after use.
 
+        Nobody waits for ever for a server that says nothing, unless `patient`, for statements that may take long.
         Raises SchemaError where the database has another version than this program (or none), RecordError where it cannot
         be reached, ConfigError where the password cannot be read.
         """
         require_current(settings)
-        return cls(settings)
+        return cls(settings, patient=patient)
 
     @property
     def file(self) -> Path | None:
@@ -99,11 +100,11 @@ class Records:
         """One transaction: all of it is kept, or, after an exception, nothing.
 
         A read-only unit sees one unchanging state and waits for nobody; on SQLite any other unit is the only writer
-        while it lasts, so draw pictures and pages outside of it. `prompt` is for a writer that has another place for its rows:
-        it waits for locks and servers only shortly. Raises RecordError where the database refuses, or is another one than it
-        was, RecordsAway where it cannot be had now.
+        while it lasts, so draw pictures and pages outside of it. `prompt` is for who can do without the records: it waits for
+        locks and servers only shortly. Raises RecordError where the database refuses, or is another one than it was,
+        RecordRefused for what is in the rows, RecordsAway where it cannot be had now.
         """
-        engine = self._reader if read_only else self._prompt if prompt else self._writer
+        engine = self._engines[("look" if prompt else "read") if read_only else ("prompt" if prompt else "write")]
         try:
             with Session(engine) as session:
                 unit = Unit(session)
@@ -145,7 +146,7 @@ class Records:
 
     @contextmanager
     def _turn(self, engine: Engine) -> Iterator[None]:
-        wait_s = PROMPT_S if engine is self._prompt else WAIT_S
+        wait_s = PROMPT_S if engine is self._engines["prompt"] else WAIT_S
         with ExitStack() as held:
             if engine in self._lined_up:
                 try:
@@ -162,7 +163,7 @@ class Records:
 
     def close(self) -> None:
         """Close all connections."""
-        for engine in (self._writer, self._prompt, self._passing, self._reader):
+        for engine in self._engines.values():
             engine.dispose()
 
     def __enter__(self) -> Self:

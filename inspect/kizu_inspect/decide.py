@@ -12,6 +12,7 @@ from scipy.special import expit, softmax
 
 from kizu_inspect.recipe import ClassRule
 from kizu_inspect.results import Judgement, Verdict
+from kizu_inspect.sums.scores import probability_text
 
 __all__ = ["decide", "defect_log_odds", "likely", "most_log_odds", "picture_probabilities", "probabilities_of"]
 
@@ -116,20 +117,22 @@ def decide(
     target = max(defects, key=lambda name: defects[name])
     named = ", ".join(found) or target
     score = 1.0 if good is None else min(1.0, math.fsum(defects.values())) if exclusive else 1 - values[good]
+    told = f"defect score {probability_text(score)}"
     if good is None:
-        verdict, reason = Verdict.REJECT, f"no class is good; most probable: {target} ({values[target]:.3f})"
+        verdict, reason = Verdict.REJECT, f"no class is good; most probable: {target} ({probability_text(values[target])})"
     elif score >= reject_from:
-        verdict, reason = Verdict.REJECT, f"{named}: defect score {score:.3f} ≥ reject limit {reject_from:.3f}"
+        verdict, reason = Verdict.REJECT, f"{named}: {told} ≥ reject limit {probability_text(reject_from)}"
     elif score < pass_below:
-        verdict, reason = Verdict.PASS, f"defect score {score:.3f} < pass limit {pass_below:.3f}"
+        verdict, reason = Verdict.PASS, f"{told} < pass limit {probability_text(pass_below)}"
     else:
         verdict = Verdict.REVIEW
-        reason = f"{named}: defect score {score:.3f} between pass limit {pass_below:.3f} and reject limit {reject_from:.3f}"
+        limits = f"pass limit {probability_text(pass_below)} and reject limit {probability_text(reject_from)}"
+        reason = f"{named}: {told} between {limits}"
     verdict, why = _by_class(verdict, values, found or (target,), rules)
     reason = f"{reason}; {why}" if why else reason
     # Where a class is good the limit is that of good parts, which known defects exceed too: it says nothing of those.
-    told = verdict is Verdict.PASS or good is None
-    if told and novelty is not None and novelty_limit is not None and novelty > novelty_limit:
+    asked = verdict is Verdict.PASS or good is None
+    if asked and novelty is not None and novelty_limit is not None and novelty > novelty_limit:
         verdict = Verdict.REVIEW if verdict is Verdict.PASS else verdict
         reason = f"unlike the training pictures: novelty {novelty:.2f} > limit {novelty_limit:.2f}; {reason}"
     return Judgement(verdict, reason, values, predicted, target, score, width_px, height_px, novelty)
@@ -145,7 +148,10 @@ def _by_class(
         if rule.reject_from is not None and values[name] >= rule.reject_from
     }
     if over:
-        said = ", ".join(f"{name}: {values[name]:.3f} ≥ its own reject limit {limit:.3f}" for name, limit in over.items())
+        said = ", ".join(
+            f"{name}: {probability_text(values[name])} ≥ its own reject limit {probability_text(limit)}"
+            for name, limit in over.items()
+        )
         return Verdict.REJECT, said
     severities = {name: rules[name].severity if name in rules else "major" for name in named}
     critical = [name for name, severity in severities.items() if severity == "critical"]

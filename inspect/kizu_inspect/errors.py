@@ -4,6 +4,7 @@
     ├── ImageError               one picture cannot be judged; recorded, the line goes on
     ├── RecordError              the database refused or lost a write
     │   ├── AlreadyInspected     this piece of work has its row already
+    │   ├── RecordRefused        what is to be written is at fault: the same would be refused again
     │   └── RecordsAway          database or image store cannot be had now; the same may work later
     ├── ReceiverAway             the receiver of events cannot be had now; they wait
     ├── EventRefused             the receiver will not have one event
@@ -34,6 +35,7 @@ __all__ = [
     "NotAllowed",
     "ReceiverAway",
     "RecordError",
+    "RecordRefused",
     "RecordsAway",
     "SchemaError",
     "SignalAway",
@@ -65,6 +67,10 @@ class RecordError(KizuError):
 
 class AlreadyInspected(RecordError):  # noqa: N818 - it is a state more than a failure
     """This (source, source key) has its inspection already."""
+
+
+class RecordRefused(RecordError):  # noqa: N818 - it is an answer more than a failure
+    """The database is there, and will not have what is to be written; the same would be refused again."""
 
 
 class RecordsAway(RecordError):  # noqa: N818 - it is a state more than a failure

@@ -188,7 +188,7 @@ class ExplanationStep:
         return outcomes
 
     def _pending(self) -> list[InspectionRecord]:
-        with self._records.unit(read_only=True) as unit:
+        with self._records.unit(read_only=True, prompt=self._spool is not None) as unit:
             some = min(self._runtime.max_batch, max(1, int(IDLE_S / self._each_s)))  # the next picture may come at any moment
             rows = unit.inspections.pending_explanations(self._station, some)
             return [record for row in rows if (record := unit.inspections.get(row.uid)) is not None]

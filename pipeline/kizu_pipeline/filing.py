@@ -19,6 +19,8 @@ __all__ = ["NOTE_SUFFIX", "SIDECAR_SUFFIX", "move_aside", "move_to_quarantine", 
 NOTE_SUFFIX = ".json"
 """What a note's name has behind its file's."""
 _NAME_BYTES = 255  # what Linux file systems take
+_FEW = 16
+"""So many files of one name are looked at one by one."""
 _SUFFIX_BYTES = 32  # what is longer is no extension, only a name with a dot
 SIDECAR_SUFFIX = ".sidecar.json"
 """What a sidecar's name has behind its picture's in quarantine."""
@@ -68,15 +70,32 @@ def move_to_quarantine(
 
 
 def _free_names(wanted: Path) -> Iterator[Path]:
-    """The wanted path, then the same with -1, -2, …, each short enough for what lies beside it. Makes the folder."""
+    """The wanted path, then the same with -1, -2, …, each short enough for what lies beside it. Makes the folder.
+
+    Of many files of one name most numbers are passed over: then come the last one that is taken, which may be this very file
+    of a move that was cut off, and those after it.
+    """
     wanted.parent.mkdir(parents=True, exist_ok=True)
     stem, suffix = wanted.stem, wanted.suffix
     if len(os.fsencode(suffix)) > _SUFFIX_BYTES:
         stem, suffix = wanted.name, ""
-    for number in count():
+
+    def numbered(number: int) -> Path:
         tail = (f"-{number}" if number else "") + suffix
         room = _NAME_BYTES - len(os.fsencode(tail)) - len(SIDECAR_SUFFIX)
-        yield wanted.with_name(_cut(stem, room) + tail)
+        return wanted.with_name(_cut(stem, room) + tail)
+
+    yield from map(numbered, range(_FEW))
+    taken, free = _FEW - 1, _FEW
+    while os.path.lexists(numbered(free)):
+        taken, free = free, 2 * free
+    while free - taken > 1:
+        middle = (taken + free) // 2
+        if os.path.lexists(numbered(middle)):
+            taken = middle
+        else:
+            free = middle
+    yield from map(numbered, count(taken))
 
 
 def _cut(stem: str, room_bytes: int) -> str:

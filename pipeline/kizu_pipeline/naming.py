@@ -12,7 +12,7 @@ from typing import Final
 import regex
 import structlog
 
-__all__ = ["PartIdentity", "file_key", "generated_part", "part_of_file", "printable", "shortened"]
+__all__ = ["PartIdentity", "file_key", "folder_source", "generated_part", "part_of_file", "printable", "shortened"]
 
 MATCHING_S: Final = 0.2
 """How long a pattern may look at one name: some patterns take years over some names."""
@@ -35,6 +35,11 @@ class PartIdentity:
 def printable(path: str | os.PathLike[str]) -> str:
     """The path as text that a database and a log take: bytes that are no UTF-8 become backslash escapes."""
     return os.fsencode(path).decode("utf-8", errors="backslashreplace")
+
+
+def folder_source(station: str, root: PurePath) -> str:
+    """The source of the files below this watched folder."""
+    return f"folder:{station}:{shortened(printable(root))}"
 
 
 def file_key(relative: PurePath, *, size: int, mtime_ns: int, inode: int, sha256: str | None) -> str:

@@ -28,7 +28,7 @@ from kizu_db.values import QuarantinedFile
 from kizu_inspect.errors import KizuError, RecordError, SourceError
 from kizu_pipeline.aside import RELEASING, AsideFile, files_aside
 from kizu_pipeline.filing import write_note
-from kizu_pipeline.naming import PartIdentity, file_key, part_of_file, printable
+from kizu_pipeline.naming import PartIdentity, file_key, folder_source, part_of_file, printable
 from kizu_pipeline.settings import FolderSource
 
 __all__ = ["Releasing", "open_releasing"]
@@ -72,7 +72,7 @@ class Releasing:
         self._station = station
         self._root = source.path.resolve()
         self._quarantine = source.quarantine
-        self._source = f"folder:{station}:{printable(self._root)}"
+        self._source = folder_source(station, self._root)
         self._pattern = regex.compile(source.part_pattern)
         self._files = files_aside(source.quarantine)
 

@@ -44,8 +44,9 @@ from kizu_pipeline.stages.items import Items, JudgedItems
 from kizu_pipeline.stages.judge import judged
 from kizu_pipeline.stages.putting_away import PuttingAway
 from kizu_pipeline.stages.reader import Reader
-from kizu_pipeline.stages.recorder import Due, Recorder, record_spooled
+from kizu_pipeline.stages.recorder import Due, Recorder
 from kizu_pipeline.stages.views import PartViews
+from kizu_pipeline.stages.writing import record_spooled
 from kizu_pipeline.summary import RunSummary
 
 if TYPE_CHECKING:

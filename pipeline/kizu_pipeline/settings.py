@@ -19,6 +19,8 @@ from kizu_pipeline.publishing.settings import MqttTarget, PublishTarget
 
 __all__ = ["CameraSource", "FolderSource", "GenicamSource", "RuntimeSettings", "StationSettings", "check_apart"]
 
+_LONGEST_VIEW = 200
+
 
 class FolderSource(Settings):
     """Pictures that some camera or person drops into a folder."""
@@ -170,8 +172,8 @@ class StationSettings(Settings):
     @field_validator("views")
     @classmethod
     def _views_have_names(cls, views: tuple[str, ...]) -> tuple[str, ...]:
-        if any(view != view.strip() or not view for view in views) or len(set(views)) < len(views):
-            raise ValueError("each view needs a name of its own, without blanks around it")
+        if any(view != view.strip() or not 0 < len(view) <= _LONGEST_VIEW for view in views) or len(set(views)) < len(views):
+            raise ValueError(f"each view needs a name of its own, of 1 to {_LONGEST_VIEW} characters, without blanks around it")
         return views
 
     @model_validator(mode="after")

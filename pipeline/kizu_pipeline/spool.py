@@ -20,7 +20,7 @@ from kizu_db.durable import identity_of, make_folder, sync
 from kizu_db.image_store import ImageStore
 from kizu_db.records import Records
 from kizu_db.values import NewInspection
-from kizu_inspect.errors import ConfigError, RecordError, RecordsAway
+from kizu_inspect.errors import ConfigError, RecordError, RecordRefused, RecordsAway
 from kizu_pipeline.observing.state import LineState
 from kizu_pipeline.settings import RuntimeSettings
 from kizu_pipeline.sources.base import Queue
@@ -30,6 +30,7 @@ __all__ = ["Batch", "Spool", "open_spool"]
 
 _PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 5.0
+_SHOWN: Final = 200
 
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS belongs (database TEXT NOT NULL);
@@ -137,7 +138,8 @@ class Spool:
     def keep(self, batch: Batch) -> bool:
         """Whether the batch is in the spool, on the disk; not where it is not active.
 
-        Raises RecordsAway where it holds as much as it may, or its disk refuses.
+        Raises RecordsAway where it holds as much as it may, or its disk refuses, RecordRefused for what would not come back
+        as it is.
         """
         with self._lock:
             if not self.active:
@@ -150,9 +152,7 @@ class Spool:
             with self._asked():
                 file = self._open()
                 with _transaction(file):
-                    content = _BATCH.dump_json(batch).decode()
-                    if _BATCH.validate_json(content) != batch:  # numbers that are none, say, which no database takes either
-                        raise RecordError("Results cannot be kept", found=content[:200], expected="finite numbers")
+                    content = _content(batch)
                     number = file.execute(
                         "INSERT INTO batch (rows, content) VALUES (?, ?)", (len(batch.uids), content)
                     ).lastrowid
@@ -275,6 +275,17 @@ def open_spool(station: str, runtime: RuntimeSettings, image_store: ImageStore, 
         yield spool
     finally:
         spool.close()
+
+
+def _content(batch: Batch) -> str:
+    try:
+        content = _BATCH.dump_json(batch).decode()
+        if _BATCH.validate_json(content) == batch:
+            return content
+        found: object = content[:_SHOWN]
+    except ValueError as error:  # half of a character, or what is no number
+        found = error
+    raise RecordRefused("Results cannot be kept", found=found, expected="text of whole characters, finite numbers")
 
 
 def _rows_in(file: sqlite3.Connection) -> int:

@@ -142,7 +142,7 @@ def db_prune(
     from kizu_db.retention import prune, what_is_due
 
     settings = load_config(config)
-    with Records.open(settings.database) as records:
+    with Records.open(settings.database, patient=True) as records:
         due = what_is_due(records, settings.retention)
         pruned = due
         if apply:
@@ -206,7 +206,7 @@ def db_rebuild_rollups(config: ConfigOption = DEFAULT_CONFIG) -> None:
     from kizu.config import load_config
     from kizu_db.records import Records
 
-    with Records.open(load_config(config).database) as records, records.unit() as unit:
+    with Records.open(load_config(config).database, patient=True) as records, records.unit() as unit:
         unit.rollups.rebuild()
         counts = unit.rollups.verdicts()
     screen.print(f"{sum(counts.values()):,} inspections counted")

@@ -35,6 +35,7 @@ class Viewer {
     this.grey = null
     this.view = { zoom: 1, x: 0, y: 0 }
     this.choice = remembered()
+    this.ahead = new Map() // what may come next, fetched while this part is looked at
     this.listen()
   }
 
@@ -59,7 +60,7 @@ class Viewer {
     this.stage.addEventListener("wheel", this.onWheel, { passive: false })
     this.onKey = (event) => this.key(event)
     document.addEventListener("keydown", this.onKey)
-    this.photo.onload = () => this.draw()
+    this.photo.onload = () => this.seen()
     this.photo.onerror = () => this.missing("The picture is missing from the image store or cannot be read.")
     this.resizing = new ResizeObserver(() => this.draw())
     this.resizing.observe(this.stage)
@@ -72,7 +73,8 @@ class Viewer {
   }
 
   show(data) {
-    const same = this.data && this.data.uid === data.uid && this.data.heatmap === data.heatmap
+    const samePart = this.data?.uid === data.uid
+    const same = samePart && this.data.heatmap === data.heatmap
     this.data = data
     if (same) return this.draw()
     this.view = { zoom: 1, x: 0, y: 0 }
@@ -82,12 +84,14 @@ class Viewer {
     this.stage.dataset.uid = data.uid
     this.stage.dataset.map = data.heatmap ? "loading" : "none"
     this.find("empty").hidden = true
+    if (data.photo_first && !samePart) Object.assign(this.choice, { showMap: false, showBoxes: false })
     this.words()
     this.makeBoxes()
     if (data.photo) {
       this.photo.hidden = false
       this.photo.alt = `Photo of part ${data.part}`
       if (this.photo.getAttribute("src") !== data.photo) this.photo.src = data.photo
+      else if (this.photo.complete) this.seen()
     } else {
       this.photo.removeAttribute("src")
       this.missing("No picture was kept of this inspection.")
@@ -96,10 +100,37 @@ class Viewer {
     this.draw()
   }
 
+  // Whoever decides about the part may do so from now on: what there is of it stands on the screen.
+  announce(uid) {
+    document.documentElement.dataset.kizuPicture = uid
+    document.dispatchEvent(new CustomEvent("kizu-picture", { detail: uid }))
+  }
+
+  async seen() {
+    const { uid } = this.data
+    this.draw()
+    try {
+      await this.photo.decode()
+    } catch {
+      return // another picture was asked for meanwhile, or this one is broken, which onerror tells
+    }
+    if (uid === this.data.uid) this.announce(uid)
+    for (const address of this.data.ahead ?? []) this.fetchAhead(address)
+  }
+
+  fetchAhead(address) {
+    if (this.ahead.has(address)) return
+    const picture = new Image()
+    picture.src = address
+    this.ahead.set(address, picture)
+    if (this.ahead.size > 8) this.ahead.delete(this.ahead.keys().next().value)
+  }
+
   missing(why) {
     this.photo.hidden = true
     this.find("empty").textContent = why
     this.find("empty").hidden = false
+    this.announce(this.data.uid)
   }
 
   async load(address) {

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
 
 from kizu_dashboard.components.assets import read_asset
-from kizu_dashboard.wording import map_name, map_subject, no_map_reason
+from kizu_dashboard.wording import BLIND_SENTENCE, class_name, map_name, map_subject, no_map_reason
 from kizu_db.values import InspectionRecord
 from kizu_inspect.picture.heatmap import COLOUR_TABLE
 from kizu_inspect.results import Region
@@ -21,13 +22,26 @@ _mount = st.components.v2.component(
 )
 
 
-def draw_viewer(record: InspectionRecord, method: str) -> None:
-    """Mounts the viewer for this inspection and the map of this method."""
-    _mount(key="viewer", data=viewer_data(record, method))
+def draw_viewer(record: InspectionRecord, method: str, **how: Any) -> None:
+    """Mounts the viewer for this inspection and the map of this method; `how` as for `viewer_data`."""
+    _mount(key="viewer", data=viewer_data(record, method, **how))
 
 
-def viewer_data(record: InspectionRecord, method: str) -> dict[str, Any]:
-    """What the viewer is told: addresses, sizes and words; the pictures themselves come from their routes."""
+def viewer_data(
+    record: InspectionRecord, method: str, *, photo_first: bool = False, blind: bool = False, ahead: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What the viewer is told: addresses, sizes and words; the pictures themselves come from their routes.
+
+    `photo_first`: each part is shown without its map until that is asked for. `blind`: nothing is told of what the system
+    thinks. `ahead`: inspections whose photos may be asked for next.
+    """
+    told = _viewer_data(record, method) | {"photo_first": photo_first, "ahead": [f"/image/{uid}" for uid in ahead]}
+    if blind:
+        told |= {"heatmap": None, "method": None, "about": None, "peak": None, "regions": [], "message": BLIND_SENTENCE}
+    return told
+
+
+def _viewer_data(record: InspectionRecord, method: str) -> dict[str, Any]:
     uid, explanation, why = record.row.uid, record.explained_by(method), no_map_reason(record, method)
     heatmap = explanation.heatmap if explanation is not None else None
     geometry = heatmap.geometry if heatmap is not None else None
@@ -51,5 +65,5 @@ def _told(region: Region) -> dict[str, Any]:
     """A region with its contour, [[x, y], …] in pixels; empty where the record has a box alone."""
     return {
         "x1": region.x1, "y1": region.y1, "x2": region.x2, "y2": region.y2,
-        "label": region.label, "score": region.score, "contour": [list(corner) for corner in region.contour],
+        "label": class_name(region.label), "score": region.score, "contour": [list(corner) for corner in region.contour],
     }  # fmt: skip

@@ -1,163 +1,46 @@
-"""The decision about the part that is shown, and the decisions made before."""
+"""What the Review and the Part page share: the desk of who is signed in, the panel, and the reviews made before."""
 
 from __future__ import annotations
 
-import time
-import uuid
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from kizu_dashboard.deciding import OTHER_DEFECT, Outcome, Proposal, accepted, decide, defect_classes, next_waiting, problems
+from kizu_dashboard.components.decision import draw_panel, sent_answer
 from kizu_dashboard.markup import card_title, facts
-from kizu_dashboard.pages.frame import user_now
-from kizu_dashboard.room import Room
+from kizu_dashboard.pages.frame import current_room, current_user, user_now
+from kizu_dashboard.reviewing import Desk
+from kizu_dashboard.room import open_room
 from kizu_dashboard.wording import disposition_text, moment
-from kizu_db.values import InspectionRecord, NewReview
-from kizu_inspect.errors import NotAllowed, RecordError
+from kizu_db.values import InspectionRecord
 
-__all__ = ["draw_decision", "draw_reviews"]
-
-ACCEPT, OVERRIDE = "accept", "override"
-GOOD = "good"
+__all__ = ["current_desk", "draw_decision", "draw_reviews"]
 
 
-def draw_decision(room: Room, record: InspectionRecord) -> None:
-    """The card in which a person decides; the decision is stored as a new review, then the next part is shown."""
-    uid, standing = record.row.uid, record.standing_review
-    # One form a part and a state of its reviews: its nonce makes a repeated click the same review.
-    form = f"{uid}-{standing.id if standing is not None else 0}"
-    shown = st.session_state.setdefault("shown-form", {})
-    if shown.get("form") != form:
-        shown |= {"form": form, "nonce": uuid.uuid4().hex, "since": time.monotonic()}
-    with st.container(border=True, key="card-decision"):
-        st.html(card_title("Correct the decision" if standing is not None else "Decision"))
-        if standing is not None:
-            st.caption(f"Decided: {disposition_text(standing)} by {standing.reviewer}. A correction is kept beside it.")
-        _notices(form)
-        decision, proposal = _choice(record, form)
-        st.text_area("Reason", key=f"reason-{form}", height=70, max_chars=2000, placeholder=_reason_hint(decision))
-        st.button(
-            "Record and show next",
-            type="primary",
-            icon=":material/check:",
-            width="stretch",
-            disabled=decision is None or proposal is None,
-            on_click=_record,
-            key=f"record-{form}",
-            args=(room, record, form, shown["nonce"], shown["since"]),
-        )
+@st.cache_resource(scope="session", show_spinner=False, on_release=Desk.leave)
+def _desk(config: str, reviewer: str, _of: str) -> Desk:
+    """One for each person and page in a browser window; when that is closed, what lay on it is given back."""
+    return Desk(open_room(config), reviewer)
 
 
-def _choice(record: InspectionRecord, form: str) -> tuple[str | None, Proposal | None]:
-    """Draws what can be chosen, and says what is."""
-    proposal = accepted(record)
-    words = (
-        {OVERRIDE: "Decide on the part"} if proposal is None else {ACCEPT: f"Accept: {_text(proposal)}", OVERRIDE: "Override"}
-    )
-    decision = st.segmented_control(
-        "Decision",
-        list(words),
-        format_func=lambda word: words[word],
-        key=f"decision-{form}",
-        label_visibility="collapsed",
-        width="stretch",
-    )
-    if proposal is None:
-        st.caption("This image was not judged, so there is no verdict to accept.")
-    if decision == OVERRIDE:
-        st.selectbox(
-            "The part is",
-            [name for name in (GOOD, *defect_classes(record)) if proposal is None or name != _key(proposal)],
-            index=None,
-            format_func=lambda name: "good" if name == GOOD else f"defective: {name}",
-            placeholder="Good, or which defect",
-            key=f"class-{form}",
-        )
-    return _chosen(record, form)
+def current_desk(of: Literal["review", "part"]) -> Desk:
+    """The desk of who is signed in."""
+    return _desk(current_room().config.model_dump_json(), current_user().name, of)
 
 
-def _chosen(record: InspectionRecord, form: str) -> tuple[str | None, Proposal | None]:
-    """Accept or override as the form now has it, and what that says of the part; None for what is not chosen."""
-    decision: str | None = st.session_state.get(f"decision-{form}")
-    if decision != OVERRIDE:
-        return decision, accepted(record) if decision == ACCEPT else None
-    chosen: str | None = st.session_state.get(f"class-{form}")
-    if chosen is None:
-        return decision, None
-    return decision, Proposal("good") if chosen == GOOD else Proposal("defective", chosen)
+def draw_decision(desk: Desk, record: InspectionRecord, *, follow: bool) -> None:
+    """The panel in which a person decides; with `follow` the next part is shown after it."""
+    with current_room().records.unit(read_only=True) as unit:
+        escalation = unit.queue.escalation(record.row.uid)
+    draw_panel(desk, record, escalation, lambda: _answered(desk, follow=follow))
 
 
-def _key(proposal: Proposal) -> str:
-    return GOOD if proposal.disposition == "good" else proposal.defect_class or OTHER_DEFECT
-
-
-def _text(proposal: Proposal) -> str:
-    return proposal.disposition if proposal.defect_class is None else f"{proposal.disposition}, {proposal.defect_class}"
-
-
-def _reason_hint(decision: str | None) -> str:
-    return "Required for an override" if decision == OVERRIDE else "Optional"
-
-
-def _record(room: Room, record: InspectionRecord, form: str, nonce: str, since: float) -> None:
-    """Stores what the form says about the part it was drawn for, and goes on to the next part.
-
-    Who decides and what they filled in is asked here and now: when the button was drawn the last of it was not known yet.
-    """
+def _answered(desk: Desk, *, follow: bool) -> None:
+    """Take the answer as it is now, from who is signed in now: nothing here is left from the run before."""
     user = user_now()
-    if user is None:
-        return  # the page, which is drawn next, says that the sign-in has ended
-    decision, proposal = _chosen(record, form)
-    if proposal is None:
-        st.session_state["decision-notice"] = (form, ["Choose a decision."])
-        return
-    uid, standing = record.row.uid, record.standing_review
-    review = NewReview(
-        uid_inspection=uid,
-        reviewer=user.name,
-        disposition=proposal.disposition,
-        defect_class=proposal.defect_class,
-        decision="accept" if decision == ACCEPT else "override",
-        reason=str(st.session_state.get(f"reason-{form}") or "").strip(),
-        shown_ms=round(1000 * (time.monotonic() - since)),
-        nonce=nonce,
-        supersedes=None if standing is None else standing.id,
-    )
-    lacking = problems(review)
-    if lacking:
-        st.session_state["decision-notice"] = (form, lacking)
-        return
-    try:
-        outcome = decide(room, review)
-    except (RecordError, NotAllowed) as error:
-        st.session_state["decision-notice"] = (form, [f"Not stored: {error}"])
-        return
-    if outcome is Outcome.OVERTAKEN:
-        st.toast(
-            f"{record.row.part}: somebody else decided meanwhile; nothing was stored.",
-            icon=":material/warning:",
-            duration="long",
-        )
-    elif outcome is Outcome.STORED:
-        st.toast(f"{record.row.part}: recorded as {disposition_text_of(proposal)}.", icon=":material/check:")
-    following = next_waiting(room, after=uid)
-    if following is not None:
-        st.query_params["uid"] = following
-    else:
-        st.toast("No other part waits for a decision.", icon=":material/done_all:")
-
-
-def disposition_text_of(proposal: Proposal) -> str:
-    """`good`, or `defective: scratch`."""
-    return proposal.disposition if proposal.defect_class is None else f"{proposal.disposition}: {proposal.defect_class}"
-
-
-def _notices(form: str) -> None:
-    """What is missing in the form, once, where it was sent."""
-    of, sentences = st.session_state.pop("decision-notice", (None, []))
-    if of == form:
-        st.warning(" ".join(sentences), icon=":material/edit_note:")
+    if user is not None and user.name == desk.reviewer:
+        desk.answer(sent_answer(), follow=follow)
 
 
 def draw_reviews(record: InspectionRecord, zone: ZoneInfo) -> None:
@@ -173,8 +56,10 @@ def draw_reviews(record: InspectionRecord, zone: ZoneInfo) -> None:
                 + (" (corrected)" if review.id in superseded else ""),
                 "By": f"{review.reviewer}, {moment(review.reviewed_at, zone)}",
             }
+            if review.treatment is not None:
+                entries["Then"] = review.treatment
             if review.reason:
-                entries["Reason"] = review.reason
+                entries["Comment"] = review.reason
             if review.shown_ms is not None:
                 entries["Looked at"] = f"{review.shown_ms / 1000:.1f} s"
             st.html(facts(entries))

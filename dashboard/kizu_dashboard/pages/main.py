@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from kizu_dashboard.markup import signed_in_as
-from kizu_dashboard.pages.frame import current_user
+from kizu_dashboard.pages.frame import current_user, told_failures
 from kizu_dashboard.signing_in.gate import SIGN_OUT
 
 HERE = Path(__file__).parent
@@ -30,11 +30,19 @@ def main() -> None:
                 help="The latest inspections with their verdicts.",
             ),
             st.Page(
+                HERE / "review.py",
+                title="Review",
+                icon=":material/rule:",
+                url_path="review",
+                help="What waits for a decision, one part after the other.",
+            ),
+            st.Page(
                 HERE / "part.py",
                 title="Part",
                 icon=":material/center_focus_strong:",
                 url_path="part",
-                help="One inspection with its evidence and the decision about it; the next one waiting, if none is chosen.",
+                visibility="hidden",
+                help="One inspection with its evidence and the decisions about it.",
             ),
             st.Page(
                 HERE / "reports.py",
@@ -46,9 +54,10 @@ def main() -> None:
         ],
         position="top",
     )
-    user = current_user()
-    st.html(signed_in_as(user.name, user.role, SIGN_OUT))
-    page.run()
+    with told_failures():
+        user = current_user()
+        st.html(signed_in_as(user.name, user.role, SIGN_OUT))
+        page.run()
 
 
 if __name__ == "__main__":

@@ -5,20 +5,15 @@ from __future__ import annotations
 import streamlit as st
 
 from kizu_dashboard.components.viewer import draw_viewer
-from kizu_dashboard.deciding import next_waiting
 from kizu_dashboard.explaining import can_explain, explain_stored, methods_of
-from kizu_dashboard.markup import card_title, empty_state, facts, part_head, probability_bars, region_table, score_scale
-from kizu_dashboard.pages.decision import draw_decision, draw_reviews
+from kizu_dashboard.markup import empty_state, evidence, facts, part_head, region_table
+from kizu_dashboard.pages.decision import current_desk, draw_decision, draw_reviews
 from kizu_dashboard.pages.frame import current_room, current_user
 from kizu_dashboard.pictures import parse_uid
 from kizu_dashboard.room import Room
-from kizu_dashboard.theme import LOOKS
-from kizu_dashboard.thresholds import limits_of
 from kizu_dashboard.wording import (
-    CONFLICT_SENTENCE,
     FOOT_SENTENCE,
     SIZE_SENTENCE,
-    check_text,
     map_name,
     method_name,
     moment,
@@ -35,17 +30,9 @@ def main() -> None:
     asked = st.query_params.get("uid")
     st.page_link("inspections.py", label="All inspections", icon=":material/arrow_back:")
     if asked is None:
-        uid = next_waiting(room)
-        if uid is None:
-            st.html(
-                empty_state(
-                    "No part waits for a decision", "Every flagged part is reviewed. Parts that passed stand in the list."
-                )
-            )
-            return
-        st.query_params["uid"] = uid
-    else:
-        uid = parse_uid(asked) or ""
+        st.html(empty_state("No part is chosen", "Choose one from the list, or decide what waits on the Review page."))
+        return
+    uid = parse_uid(asked) or ""
     with room.records.unit(read_only=True) as unit:
         record = unit.inspections.get(uid)
     if record is None:
@@ -59,7 +46,8 @@ def main() -> None:
 
 
 def _draw(room: Room, record: InspectionRecord, user: User) -> None:
-    row, zone = record.row, room.config.plant.zone
+    row, zone, desk = record.row, room.config.plant.zone, current_desk("part")
+    desk.look_at(row.uid)
     places = [row.station, *(f"{name} {value}" for name, value in (("lot", row.lot), ("view", row.view)) if value)]
     places += [moment(row.captured_at, zone), record.image_name]
     if row.part_generated:
@@ -77,32 +65,13 @@ def _draw(room: Room, record: InspectionRecord, user: User) -> None:
         if explanation is not None and explanation.regions:
             st.html(region_table(explanation.regions, mm_per_px=record.mm_per_px))
             st.caption(SIZE_SENTENCE)
-        if explanation is not None and explanation.check is not None:
-            st.caption(check_text(explanation.check))
         st.caption(FOOT_SENTENCE)
     with right:
-        _verdict_card(record)
         if user.role.may(Action.REVIEW):
-            draw_decision(room, record)
+            draw_decision(desk, record, follow=False)
+        st.html(evidence(record))
         draw_reviews(record, zone)
         _record_card(room, record)
-
-
-def _verdict_card(record: InspectionRecord) -> None:
-    with st.container(border=True, key="card-verdict"):
-        st.html(card_title(f"Why {LOOKS[record.row.verdict].word}"))
-        st.markdown(_plain(record.row.reason or "No reason recorded."))
-        if record.row.explanation_conflict:
-            st.warning(CONFLICT_SENTENCE, icon=":material/rule:")
-        if record.error and record.error != record.row.reason:
-            st.code(record.error, language=None, wrap_lines=True)
-        limits = limits_of(record)
-        if record.row.score is not None and limits is not None:
-            st.html(score_scale(record.row.score, limits))
-        if record.probabilities:
-            st.html(probability_bars(record.probabilities))
-        if record.model is not None and record.model.promise is None:
-            st.caption("This model promises no miss rate: its validation set was too small for one.")
 
 
 def _chosen_method(record: InspectionRecord) -> str:

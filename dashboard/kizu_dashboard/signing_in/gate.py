@@ -110,4 +110,5 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, why: 
         # Before it is accepted: the server answers the handshake with 403, and no message ever comes.
         await send({"type": "websocket.close", "code": _TRY_AGAIN_LATER if status == 503 else _POLICY_VIOLATED})
         return
-    await PlainTextResponse(why, status, {"Cache-Control": "no-store"})(scope, receive, send)
+    again = {"Refresh": "3"} if status == 503 and scope["method"] == "GET" else {}  # a page comes back by itself
+    await PlainTextResponse(why, status, {"Cache-Control": "no-store"} | again)(scope, receive, send)

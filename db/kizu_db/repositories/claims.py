@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Executable, ScalarSelect, TextClause, bindparam, func, select, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.orm import Session
 
 from kizu_db.permissions import Action
 from kizu_db.repositories.audit_trail import AuditTrail
 from kizu_db.repositories.common import inspection_id
+from kizu_db.repositories.queue_order import Order, asked_for, take_next
 from kizu_db.repositories.users import Users
 from kizu_db.tables import QueueTable
-from kizu_db.tables.reviews import FREE, TAKEN
 from kizu_db.values import Claim
 from kizu_inspect.errors import RecordError
 
 __all__ = ["LEASE", "Claims"]
+
+_QUEUE = QueueTable.metadata.tables[QueueTable.__tablename__]
 
 LEASE = timedelta(minutes=10)
 """For how long a part is a reviewer's own unless renewed."""
@@ -38,28 +38,27 @@ class Claims:
         self,
         reviewer: str,
         *,
-        order: Literal["uncertain", "oldest"] = "uncertain",
+        order: Order = "uncertain",
         station: str | None = None,
         defect_class: str | None = None,
+        passing_over: Sequence[str] = (),
         lease: timedelta = LEASE,
     ) -> Claim | None:
         """The next part, for this reviewer alone until the lease ends; None where no part waits that nobody has.
 
-        Of those that the model suspects of `defect_class` at `station`: first one whose lease has ended, then the least
+        Of those that the model suspects of `defect_class` (no part of the audit sample) at `station`, but for the uids in
+        `passing_over` and those that this reviewer left to a second person: first one whose lease has ended, then the least
         certain one, or the oldest.
         """
         now = datetime.now(UTC)
-        statement = _take_next(order, by_station=station is not None, by_class=defect_class is not None)
-        asked = {"of_station": station, "of_class": defect_class}
-        told: dict[str, object] = {name: value for name, value in asked.items() if value is not None}
-        told |= {"reviewer": reviewer, "now": now, "until": now + lease}
-        uid = self._connection.scalar(statement, told)
+        asked, told = asked_for(reviewer, order, station, defect_class, passing_over)
+        uid = self._connection.scalar(take_next(asked), told | {"now": now, "until": now + lease})
         return None if uid is None else Claim(uid_inspection=uid, reviewer=reviewer, expires_at=now + lease)
 
     def renew(self, uid: str, reviewer: str, *, lease: timedelta = LEASE) -> Claim:
         """The claim, from now on for a whole lease. Raises RecordError where the part is not this reviewer's any more."""
         until = datetime.now(UTC) + lease
-        change = update(_queue).where(_queue.c.inspection_id == self._number(uid), _queue.c.claimed_by == reviewer)
+        change = update(_QUEUE).where(_QUEUE.c.inspection_id == self._number(uid), _QUEUE.c.claimed_by == reviewer)
         if not self._connection.execute(change.values(claim_expires_at=until)).rowcount:
             raise RecordError(
                 "The part is not yours any more", found=f"inspection {uid}", expected=f"a claim of {reviewer}",
@@ -69,38 +68,17 @@ class Claims:
 
     def release(self, uid: str, *, by: str) -> None:
         """Give the part back; nothing happens where it is nobody's. Raises NotAllowed: of another, without the role for it."""
-        here = _queue.c.inspection_id == self._number(uid)
-        holder = self._connection.scalar(select(_queue.c.claimed_by).where(here))
+        here = _QUEUE.c.inspection_id == self._number(uid)
+        holder = self._connection.scalar(select(_QUEUE.c.claimed_by).where(here))
         if holder is None:
             return
         if holder != by:
             with Session(self._connection) as session:
                 Users(session, AuditTrail(session)).require(by, Action.RELEASE_CLAIM)
         # Only that claim: its lease may have ended meanwhile, and another reviewer have the part.
-        change = update(_queue).where(here, _queue.c.claimed_by == holder)
+        change = update(_QUEUE).where(here, _QUEUE.c.claimed_by == holder)
         self._connection.execute(change.values(claimed_by=None, claim_expires_at=None))
 
     def _number(self, uid: str) -> int:
         with Session(self._connection) as session:
             return inspection_id(session, uid)
-
-
-# Built once, see `insert_unless_there`. A row that another reviewer is taking at this moment is passed over; on SQLite there is
-# no other, nor words for it, and SQLAlchemy leaves them out.
-_queue, _inspection = (QueueTable.metadata.tables[name] for name in ("review_queue", "inspection"))
-
-
-@cache
-def _take_next(order: Literal["uncertain", "oldest"], *, by_station: bool, by_class: bool) -> Executable:
-    asked = [_queue.c.station == bindparam("of_station")] if by_station else []
-    asked += [_queue.c.defect_class == bindparam("of_class")] if by_class else []
-
-    def first(*conditions: ColumnElement[bool] | TextClause, by: Sequence[ColumnElement[Any]]) -> ScalarSelect[int]:
-        query = select(_queue.c.inspection_id).where(*conditions, *asked).order_by(*by).limit(1)
-        return query.with_for_update(skip_locked=True).scalar_subquery()
-
-    ended = first(TAKEN, _queue.c.claim_expires_at <= bindparam("now"), by=[_queue.c.claim_expires_at])
-    free = first(FREE, by=[*([_queue.c.certainty] if order == "uncertain" else []), _queue.c.inspection_id])
-    uid = select(_inspection.c.uid).where(_inspection.c.id == _queue.c.inspection_id).scalar_subquery()
-    taken: dict[str, Any] = {"claimed_by": bindparam("reviewer"), "claim_expires_at": bindparam("until")}
-    return update(_queue).where(_queue.c.inspection_id == func.coalesce(ended, free)).values(taken).returning(uid)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -13,9 +12,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from kizu_db.tables import InspectionTable
-from kizu_inspect.errors import RecordError
+from kizu_inspect.errors import RecordError, RecordRefused
 
-__all__ = ["insert_into", "insert_unless_there", "inspection_id", "number_of", "plain_json", "require_finite"]
+__all__ = ["insert_into", "insert_unless_there", "inspection_id", "number_of", "plain_json"]
 
 _NUMBER = select(InspectionTable.id.expression).where(InspectionTable.uid.expression == bindparam("uid"))
 
@@ -57,16 +56,9 @@ def inspection_id(session: Session, uid: str) -> int:
 
 
 def plain_json(content: Mapping[str, Any], what: str) -> dict[str, Any]:
-    """The content as a database gives it back: lists for tuples, text for keys. Raises RecordError for other values."""
+    """The content as a database gives it back: lists for tuples, text for keys. Raises RecordRefused for other values."""
     try:
         plain: dict[str, Any] = json.loads(json.dumps(dict(content), allow_nan=False))
     except (TypeError, ValueError) as exc:
-        raise RecordError(f"{what} holds what JSON cannot hold", found=exc, expected="text, finite numbers, lists") from exc
+        raise RecordRefused(f"{what} holds what JSON cannot hold", found=exc, expected="text, finite numbers, lists") from exc
     return plain
-
-
-def require_finite(values: Mapping[str, float | None], what: str) -> None:
-    """Raise RecordError for a NaN or an infinity: the databases disagree about them, and none means anything here."""
-    for name, value in values.items():
-        if value is not None and not math.isfinite(value):
-            raise RecordError(f"{what} has a {name} that is no number", found=value, expected="a finite number")

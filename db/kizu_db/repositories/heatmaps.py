@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kizu_db.repositories.common import require_finite
+from kizu_db.recordable import require_finite
 from kizu_db.tables import HeatmapTable, RegionTable
 from kizu_inspect.errors import RecordError
 from kizu_inspect.results import Explanation, GridGeometry, Heatmap, Region, RegionCheck

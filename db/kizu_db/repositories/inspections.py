@@ -8,7 +8,8 @@ from datetime import datetime
 from sqlalchemy import bindparam, delete, insert, select, text, update
 from sqlalchemy.orm import Session
 
-from kizu_db.repositories.common import insert_unless_there, inspection_id, number_of, require_finite
+from kizu_db.recordable import require_recordable
+from kizu_db.repositories.common import insert_unless_there, inspection_id, number_of
 from kizu_db.repositories.finding import Wanted, find_ids
 from kizu_db.repositories.heatmaps import heatmap_values, region_values
 from kizu_db.repositories.plant import ensure_part, ensure_place
@@ -62,8 +63,11 @@ class Inspections:
     def expect(self, news: Sequence[NewInspection]) -> None:
         """Make known what a batch refers to, in one order for all programs; call it before a unit adds several inspections.
 
-        Two programs that each add the same new parts in an order of their own could wait for each other in a circle.
+        Two programs that each add the same new parts in an order of their own could wait for each other in a circle. Raises
+        RecordRefused as `add` does.
         """
+        for new in news:
+            require_recordable(new)
         for station, view in sorted({(new.station, new.view or "") for new in news}):
             self._place(station, view or None)
         for lot, part, generated in sorted({(new.lot or "", new.part, new.part_generated) for new in news}):
@@ -82,8 +86,8 @@ class Inspections:
     def add(self, new: NewInspection, *, uid: str | None = None) -> str:
         """Record an inspection; its uid, a UUID of version 7, which it may have already (`kizu_db.uid`).
 
-        Raises AlreadyInspected where this (source, source key) has its row already (the unit stays usable), RecordError
-        for numbers that are none.
+        Raises AlreadyInspected where this (source, source key) has its row already (the unit stays usable), RecordRefused
+        for what no row may hold (`kizu_db.recordable`).
         """
         judgement = new.judgement
         numbers = {
@@ -91,7 +95,7 @@ class Inspections:
             "novelty": judgement.novelty,
             "reference_correlation": judgement.reference_correlation,
         }
-        require_finite({**numbers, **judgement.probabilities, **new.timings_ms, **(new.measured or {})}, "An inspection")
+        require_recordable(new)
         uid = uid or new_uid()
         self._place(new.station, new.view)
         part_id = self._part(new.part, new.lot or "", generated=new.part_generated)

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from kizu_db.repositories.audit_trail import AuditTrail, canonical_time
 from kizu_db.repositories.common import insert_unless_there, plain_json
-from kizu_db.tables import ModelTable
+from kizu_db.tables import ModelTable, RecipeTable
 from kizu_db.values import ModelRow
 from kizu_inspect.results import ModelInfo
 
@@ -49,6 +50,12 @@ class Models:
         """The model with this hash; None where it never judged here."""
         found = self._session.get(ModelTable, model_hash)
         return None if found is None else model_row(found)
+
+    def of_station(self, station: str) -> ModelRow | None:
+        """The model of the station's latest recipe that names one; None where it never had any."""
+        latest = select(RecipeTable.model_hash).where(RecipeTable.station == station, RecipeTable.model_hash.is_not(None))
+        model_hash = self._session.scalar(latest.order_by(RecipeTable.version.desc()).limit(1))
+        return None if model_hash is None else self.get(model_hash)
 
 
 def model_content(model: ModelTable) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class Outbox:
     def add(self, station: str, kind: str, payload: Mapping[str, Any]) -> str:
         """Add the station's next event; its id, by which receivers drop repeats.
 
-        Raises RecordError for a payload that JSON cannot hold.
+        Raises RecordRefused for a payload that JSON cannot hold.
         """
         event_id = new_uid()
         connection = self._session.connection()

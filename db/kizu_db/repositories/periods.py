@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from kizu_db.recordable import in_reach
 from kizu_inspect.errors import RecordError
 
 __all__ = ["Grain", "Span", "spans_of", "start_of"]
@@ -16,7 +17,6 @@ Span = tuple[Grain, datetime | None, datetime | None]
 
 _LENGTH = {"minute": timedelta(minutes=1), "quarter": timedelta(minutes=15), "hour": timedelta(hours=1)}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST, _LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC)
 
 
 def start_of(when: datetime, grain: Literal["minute", "quarter", "hour"]) -> datetime:
@@ -25,7 +25,7 @@ def start_of(when: datetime, grain: Literal["minute", "quarter", "hour"]) -> dat
         raise RecordError(
             "A period needs a time zone", found=when.isoformat(), expected="an aware time, such as 2026-03-01T12:00+09:00"
         )
-    if not _FIRST <= when.replace(tzinfo=UTC) <= _LAST:
+    if not in_reach(when):
         raise RecordError("A period is out of reach", found=when.isoformat(), expected="a time between the years 2 and 9998")
     when = when.astimezone(UTC)
     return when - (when - _EPOCH) % _LENGTH[grain]

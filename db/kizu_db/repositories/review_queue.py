@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from kizu_db.repositories.common import insert_unless_there
+from kizu_db.permissions import Action
+from kizu_db.repositories.audit_trail import AuditTrail
+from kizu_db.repositories.common import insert_unless_there, inspection_id
+from kizu_db.repositories.queue_order import Order, asked_for, look_ahead
+from kizu_db.repositories.users import Users
 from kizu_db.tables import InspectionTable, QueueTable
-from kizu_db.values import Claim, NewInspection
+from kizu_db.values import Claim, Escalation, NewInspection
+from kizu_inspect.errors import RecordError
 
 __all__ = ["ReviewQueue"]
 
 _PLAIN = {"synchronize_session": False}
+_KINDS = (QueueTable.station.expression, QueueTable.defect_class.expression)
 
 
 class ReviewQueue:
     """The parts that wait for a review: all that the line did not pass, and the audit sample. Reviewers take them by claims."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, trail: AuditTrail, users: Users) -> None:
         self._session = session
+        self._trail = trail
+        self._users = users
 
     def add(self, number: int, new: NewInspection) -> None:
         """Let an inspection wait."""
@@ -39,6 +48,31 @@ class ReviewQueue:
         settled = delete(QueueTable).where(QueueTable.inspection_id == number)
         self._session.execute(settled, execution_options=_PLAIN)
 
+    def escalate(self, uid: str, *, by: str, why: str = "") -> None:
+        """Leave a part that `by` cannot tell to a second person: it waits on, and `by` is not offered it again.
+
+        Raises RecordError where it does not wait, NotAllowed where `by` may not review.
+        """
+        self._users.require(by, Action.REVIEW)
+        number = inspection_id(self._session, uid)
+        free = {"claimed_by": None, "claim_expires_at": None}
+        change = update(QueueTable).where(QueueTable.inspection_id == number)
+        told = change.values(escalated_by=by, escalated_why=why, **free).returning(QueueTable.inspection_id)
+        if self._session.scalar(told, execution_options=_PLAIN) is None:
+            raise RecordError(
+                "The part does not wait for a decision", found=f"inspection {uid}", expected="one that nobody decided yet",
+                next_step="Take the next one.",
+            )  # fmt: skip
+        self._trail.add("review.escalate", actor=by, subject="inspection", subject_id=uid, before=None, after=None, reason=why)
+
+    def escalation(self, uid: str) -> Escalation | None:
+        """Who could not tell this part; None where nobody said so, or it was decided since."""
+        query = select(QueueTable.escalated_by, QueueTable.escalated_why).join(
+            InspectionTable, InspectionTable.id == QueueTable.inspection_id
+        )
+        found = self._session.execute(query.where(InspectionTable.uid == uid)).one_or_none()
+        return None if found is None or found[0] is None else Escalation(by=found[0], why=found[1] or "")
+
     def claims(self) -> list[Claim]:
         """All parts that somebody has, by the end of the lease; expired ones are nobody's."""
         query = select(InspectionTable.uid, QueueTable.claimed_by, QueueTable.claim_expires_at).join_from(
@@ -47,6 +81,26 @@ class ReviewQueue:
         query = query.where(QueueTable.claimed_by.is_not(None), QueueTable.claim_expires_at > datetime.now(UTC))
         found = self._session.execute(query.order_by(QueueTable.claim_expires_at))
         return [Claim(uid_inspection=uid, reviewer=by, expires_at=end) for uid, by, end in found if by and end]
+
+    def next_up(
+        self,
+        reviewer: str,
+        *,
+        order: Order = "uncertain",
+        station: str | None = None,
+        defect_class: str | None = None,
+        passing_over: Sequence[str] = (),
+        limit: int = 1,
+    ) -> list[str]:
+        """The uids of the parts that `Claims.take` would give next, if nobody else took them. It waits for nobody."""
+        asked, told = asked_for(reviewer, order, station, defect_class, passing_over)
+        return list(self._session.scalars(look_ahead(asked), told | {"most": limit}))
+
+    def kinds(self) -> tuple[list[str], list[str]]:
+        """The stations whose parts wait, and the defect classes that these are suspected of, each by name."""
+        queries = (select(column).distinct().where(column.is_not(None)).order_by(column) for column in _KINDS)
+        stations, classes = ([kind for kind in self._session.scalars(query) if kind is not None] for query in queries)
+        return stations, classes
 
     def waiting(self, station: str | None = None) -> int:
         """How many parts wait, claimed ones included."""

@@ -73,3 +73,6 @@ class QueueTable(Base):
     """|2·score − 1|, 0 to 1: how far from even the score is; 0 where there is none."""
     claimed_by: Mapped[str | None]
     claim_expires_at: Mapped[datetime | None]
+    escalated_by: Mapped[str | None]
+    """Who could not tell, and left it to a second person."""
+    escalated_why: Mapped[str | None]

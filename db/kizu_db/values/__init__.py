@@ -10,7 +10,7 @@ from kizu_db.values.inspections import (
     QuarantinedFile,
 )
 from kizu_db.values.plant import HeldLot, MadeReport, ModelRow, RecipeRow, SignedIn, User
-from kizu_db.values.reviews import Claim, Decision, Disposition, NewReview, Review, Treatment
+from kizu_db.values.reviews import Claim, Decision, Disposition, Escalation, NewReview, Review, Treatment
 from kizu_db.values.signals import NewSignal, Sent, Signal
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Decision",
     "Disposition",
     "DueInspection",
+    "Escalation",
     "ExplanationState",
     "HeldLot",
     "InspectionRecord",

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-__all__ = ["Claim", "Decision", "Disposition", "NewReview", "Review", "Treatment"]
+__all__ = ["Claim", "Decision", "Disposition", "Escalation", "NewReview", "Review", "Treatment"]
 
 Disposition = Literal["good", "defective"]
 """What a person decided about the part."""
 
 Decision = Literal["accept", "override"]
-"""Whether that person agreed with the verdict."""
+"""Whether that person contradicted the verdict. REVIEW and ERROR say nothing that could be contradicted."""
 
 Treatment = Literal["accept", "rework", "scrap"]
 """What becomes of the part."""
@@ -43,6 +43,14 @@ class Review(NewReview):
 
     id: int
     reviewed_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Escalation:
+    """A part that somebody could not tell: it waits for a second person."""
+
+    by: str
+    why: str
 
 
 @dataclass(frozen=True, kw_only=True)

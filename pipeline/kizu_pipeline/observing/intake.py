@@ -76,6 +76,11 @@ class ObservedIntake:
         return taken
 
     @property
+    def taken_until_s(self) -> float:
+        """All that had come by this time (monotonic, s) was taken."""
+        return self._intake.taken_until_s
+
+    @property
     def folder(self) -> Path | None:
         """The watched folder; None where there is none."""
         return self._intake.folder

@@ -23,7 +23,8 @@ __all__ = ["EVENTS", "LineState"]
 
 EVENTS: Final = (
     "quarantined", "late", "records_retried", "camera_connected", "camera_lost", "frames_frozen", "frames_unfit",
-    "frames_dropped", "intake_stopped", "pictures_not_kept", "spooled", "views_missing", "receiver_away", "event_set_aside",
+    "frames_dropped", "intake_stopped", "pictures_not_kept", "rows_refused", "spooled", "views_missing", "receiver_away",
+    "event_set_aside",
 )  # fmt: skip
 """What is counted from the start, so that a first one shows as a step; stages may count others."""
 
@@ -145,11 +146,6 @@ class LineState:
     def drops_passed(self) -> bool:
         """Whether the disk is so full that pictures of parts that pass are not kept."""
         return self._disk is not None and self._disk.drops_passed
-
-    @property
-    def takes_nothing(self) -> bool:
-        """Whether the disk is so full that pictures stay where they lie."""
-        return self._disk is not None and self._disk.stopped
 
     def missing(self, inspection: NewInspection) -> None:
         """The row of a view that did not come is recorded."""

@@ -120,7 +120,7 @@ class Delivery:
 
     def _tell_what_is_left(self) -> None:
         try:
-            with self._records.unit(read_only=True) as unit:
+            with self._records.unit(read_only=True, prompt=True) as unit:
                 waiting, set_aside = unit.outbox.counts(self._station, max_attempts=self._max_attempts)
         except Exception as error:  # noqa: BLE001 - the line has done its work; this is only what is told of it
             _log.warning("publishing ended", delivered=self._delivered, error=str(error))
@@ -169,7 +169,7 @@ class Delivery:
         with self._using:
             if self._abandoned:
                 return _Found.NOTHING
-            with self._records.unit(read_only=True) as unit:
+            with self._records.unit(read_only=True, prompt=True) as unit:
                 events = unit.outbox.waiting(self._station, limit=AT_A_TIME, max_attempts=self._max_attempts)
                 self._waiting = len(events)
                 if len(events) == AT_A_TIME:

@@ -60,6 +60,10 @@ class Work(Protocol):
         """When it was triggered or first seen (monotonic, s): its deadline counts from then."""
 
     @property
+    def absent_s(self) -> float:
+        """When the source was last looked at without finding it (monotonic, s): it may have come at any time since."""
+
+    @property
     def trigger(self) -> Trigger | None:
         """The control's trigger that it answers, if one did."""
 
@@ -85,6 +89,10 @@ class Intake(Protocol):
 
         What was taken does not come again before it is finished. Raises SourceError where the source is lost.
         """
+
+    @property
+    def taken_until_s(self) -> float:
+        """All that had come by this time (monotonic, s) was taken, or has been incomplete for too long."""
 
     @property
     def folder(self) -> Path | None:

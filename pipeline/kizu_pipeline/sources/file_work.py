@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from kizu_db.recordable import in_reach
 from kizu_inspect.errors import ImageError
 from kizu_pipeline.decoders import Decode
 from kizu_pipeline.filing import move_aside, move_to_quarantine
@@ -86,14 +87,20 @@ class FileWork:
         if self.sidecar is not None and self.sidecar.captured_at is not None:
             return self.sidecar.captured_at
         try:
-            return datetime.fromtimestamp(self.found.mtime_ns / 1e9, UTC)
+            when = datetime.fromtimestamp(self.found.mtime_ns / 1e9, UTC)
         except (OverflowError, ValueError, OSError):
             return datetime.now(UTC)
+        return when if in_reach(when) else datetime.now(UTC)
 
     @property
     def seen_s(self) -> float:
         """When this version of the file was first seen (monotonic, s)."""
         return self.intake.first_seen_s(self.found)
+
+    @property
+    def absent_s(self) -> float:
+        """When the look before that was begun (monotonic, s)."""
+        return self.intake.absent_s(self.found)
 
     @property
     def trigger(self) -> None:

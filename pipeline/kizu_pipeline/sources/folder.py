@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -9,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path, PurePath
+from typing import NamedTuple
 
 import regex
 import structlog
@@ -16,7 +18,7 @@ import structlog
 from kizu_inspect.errors import SourceError
 from kizu_inspect.recipe import Bits
 from kizu_pipeline.locks import folder_lock
-from kizu_pipeline.naming import printable
+from kizu_pipeline.naming import folder_source, printable
 from kizu_pipeline.settings import FolderSource
 from kizu_pipeline.sources.base import Queue, Work
 from kizu_pipeline.sources.file_work import FileWork
@@ -84,6 +86,17 @@ def _make_writable(folder: Path) -> None:
         )
 
 
+class _Sight(NamedTuple):
+    """When a file was first seen (monotonic, s); the first one goes first."""
+
+    absent_s: float
+    """When the last look that found nothing of it was begun: it came after that."""
+    came_s: float
+    """When its first version was found; where that was not complete, a later one is the same picture."""
+    at_s: float
+    """When this version of it was found."""
+
+
 class FolderIntake:
     """The files of one watched folder that wait to be judged."""
 
@@ -99,7 +112,7 @@ class FolderIntake:
     ) -> None:
         self.settings = settings
         self.root = settings.path.resolve()
-        self.source = f"folder:{station}:{printable(self.root)}"
+        self.source = folder_source(station, self.root)
         self.max_megapixels = max_megapixels
         self.bits: Bits | None = bits
         self.pattern = regex.compile(settings.part_pattern)
@@ -119,8 +132,12 @@ class FolderIntake:
         self._doubted: dict[PurePath, Unsettled] = {}
         """What was complete and could not be read or decoded."""
         self._postponed: dict[PurePath, float] = {}
-        self._first_seen_s: dict[tuple[PurePath, Version], float] = {}
+        self._seen: dict[tuple[PurePath, Version], _Sight] = {}
         """Of each version of a file that the last look found."""
+        self._looked_s = -math.inf
+        """When the last look was begun."""
+        self._held_s = math.inf
+        """When what is not complete yet was not there; inf where nothing is, but what has been so for too long."""
         self._complete: dict[PurePath, Version] = {}
         """What the last look found complete."""
         self._warned: set[PurePath] = set()
@@ -165,7 +182,18 @@ class FolderIntake:
 
     def first_seen_s(self, found: FoundFile) -> float:
         """When this version of the file was first seen (monotonic, s)."""
-        return self._first_seen_s.get((found.relative, found.version), time.monotonic())
+        seen = self._seen.get((found.relative, found.version))
+        return time.monotonic() if seen is None else seen.at_s
+
+    def absent_s(self, found: FoundFile) -> float:
+        """When the last look that found nothing of the file was begun (monotonic, s); -inf: there was none."""
+        seen = self._seen.get((found.relative, found.version))
+        return self._looked_s if seen is None else seen.absent_s
+
+    @property
+    def taken_until_s(self) -> float:
+        """All that lay there by this time (monotonic, s) was taken, or has been incomplete for too long."""
+        return min(self._held_s, self.absent_s(self._ready[0]) if self._ready else self._looked_s)
 
     def is_open(self, path: Path) -> bool:
         """Whether a program of this machine has the file open for writing, as far as that can be known."""
@@ -242,25 +270,28 @@ class FolderIntake:
         ready: list[FoundFile] = []
         unsettled: dict[PurePath, Unsettled] = {}
         seen = set(self._in_work)
-        first_seen_s: dict[tuple[PurePath, Version], float] = {}
+        seen_now: dict[tuple[PurePath, Version], _Sight] = {}
+        held_s = math.inf
         try:
             for found in scan(self.root, temporary_suffixes=self.settings.temporary_suffixes, ignored=self._ignored):
                 if isinstance(found, Oddity):
                     self._warn(found)
                     continue
                 of_version = (found.relative, found.version)
-                first_seen_s[of_version] = self._first_seen_s.get(of_version, now)
+                sight = seen_now[of_version] = self._seen.get(of_version) or self._first_sight(found, now)
                 if found.relative in self._postponed or found.relative in self._in_work:
                     continue
                 waits = self._incomplete(found, now)
                 if waits is None and self.sidecars is not None:
-                    waits = self.sidecars.waits(found, since_s=first_seen_s[of_version], now_s=now)
+                    waits = self.sidecars.waits(found, since_s=sight.at_s, now_s=now)
                 if waits is None:
                     ready.append(found)
                     seen.add(found.relative)
                 else:
                     unsettled[found.relative] = waits
                     seen.add(found.relative)
+                    if now - sight.came_s <= _OPEN_TOO_LONG_S:
+                        held_s = min(held_s, sight.absent_s)
         except OSError as error:
             raise SourceError(
                 f"the watched folder {self.root} cannot be read",
@@ -268,13 +299,21 @@ class FolderIntake:
                 next_step="Bring the folder back and start again; nothing is lost.",
             ) from error
         self._unsettled = unsettled
-        self._first_seen_s = first_seen_s
+        self._seen, self._held_s, self._looked_s = seen_now, held_s, now
         self._doubted = {path: doubt for path, doubt in self._doubted.items() if path in seen}
         if self.sidecars is not None:
             self.sidecars.keep(seen)
         self._complete = {found.relative: found.version for found in ready}
         # By their own times only where one look found several: a clock that is set right changes no order beyond that.
-        self._ready = deque(sorted(ready, key=lambda found: (self.first_seen_s(found), found.mtime_ns, found.relative)))
+        self._ready = deque(
+            sorted(ready, key=lambda found: (self._seen[found.relative, found.version], found.mtime_ns, found.relative))
+        )
+
+    def _first_sight(self, found: FoundFile, now: float) -> _Sight:
+        """Of this version of a file: what was incomplete before had come then."""
+        before = self._unsettled.get(found.relative) or self._doubted.get(found.relative)
+        sight = None if before is None else self._seen.get((found.relative, before.version))
+        return _Sight(self._looked_s, now, now) if sight is None else sight._replace(at_s=now)
 
     def _incomplete(self, found: FoundFile, now: float) -> Unsettled | None:
         """What a file still waits for; None where it is complete.

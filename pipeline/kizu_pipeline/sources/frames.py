@@ -41,6 +41,11 @@ class FrameWork:
     trigger: Trigger | None = None
     """The control's trigger that it answers."""
 
+    @property
+    def absent_s(self) -> float:
+        """No source looks for a frame: it was not there before it was grabbed."""
+        return self.seen_s
+
     def load(self, _decode: Decode) -> Picture:
         """The frame and its PNG bytes. Raises ImageError where it cannot be judged."""
         if self.image is None or self.error is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 import threading
 import time
@@ -17,7 +18,7 @@ from kizu_inspect.errors import ImageError, SourceError
 from kizu_inspect.results import ImageRGB
 from kizu_pipeline.camera_settings import LiveSource
 from kizu_pipeline.line_signal.parts import Trigger, Triggers
-from kizu_pipeline.naming import PartIdentity
+from kizu_pipeline.naming import PartIdentity, shortened
 from kizu_pipeline.sources.base import Queue, Work
 from kizu_pipeline.sources.capture import Capture, next_beat
 from kizu_pipeline.sources.frames import FrameWork
@@ -60,7 +61,7 @@ class LiveCamera:
         takes the frame that the camera is commanded to take for it, or where it takes none on command the next one whose
         grabbing began after it; without one it gets an ERROR.
         """
-        self.source = f"camera:{station}:{name}"
+        self.source = f"camera:{station}:{shortened(name)}"
         self._shown = name
         self._open_anew = open_anew
         self._settings = settings
@@ -279,6 +280,11 @@ class LiveCamera:
                     next_step="Check cable, power and network, and start again.",
                 )  # fmt: skip
         return works
+
+    @property
+    def taken_until_s(self) -> float:
+        """Unknown, and nobody asks: frames tell no view."""
+        return -math.inf
 
     @property
     def folder(self) -> None:

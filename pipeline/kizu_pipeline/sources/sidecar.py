@@ -14,6 +14,7 @@ from typing import Annotated, Final
 import structlog
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from kizu_db.recordable import in_reach
 from kizu_inspect.settings import describe_invalid
 from kizu_pipeline.naming import PartIdentity, printable
 from kizu_pipeline.sources.scan import FoundFile, Version, version_of
@@ -22,6 +23,7 @@ from kizu_pipeline.sources.settling import Unsettled
 __all__ = ["Sidecar", "Sidecars"]
 
 _MOST_BYTES: Final = 64_000
+_LONGEST_TEXT: Final = 200
 _REMEMBERED: Final = 4096
 _BOM: Final = b"\xef\xbb\xbf"
 
@@ -31,10 +33,19 @@ _log = structlog.get_logger("kizu.intake")
 def _plain(text: str) -> str:
     if "\0" in text:
         raise ValueError("no database takes a NUL character")
-    return unicodedata.normalize("NFC", text)
+    if len(text := unicodedata.normalize("NFC", text)) > _LONGEST_TEXT:  # some characters become three
+        raise ValueError(f"text has at most {_LONGEST_TEXT} characters")
+    return text
 
 
-_Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(_plain)]
+def _a_moment_everywhere(when: datetime) -> datetime:
+    if not in_reach(when):
+        raise ValueError("a time is of the years 2 to 9998")
+    return when
+
+
+_Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=_LONGEST_TEXT), AfterValidator(_plain)]
+_Time = Annotated[AwareDatetime, AfterValidator(_a_moment_everywhere)]
 
 
 class _Content(BaseModel):
@@ -43,7 +54,7 @@ class _Content(BaseModel):
     part: _Text = Field(min_length=1)
     view: _Text | None = None
     lot: _Text | None = None
-    captured_at: AwareDatetime | None = None
+    captured_at: _Time | None = None
 
 
 @dataclass(frozen=True)
@@ -187,8 +198,6 @@ def _understood(path: Path, version: Version) -> Sidecar:
         captured_at = None if told.captured_at is None else told.captured_at.astimezone(UTC)
     except ValidationError as error:
         return _broken(path, version, describe_invalid(error))
-    except OverflowError as error:
-        return _broken(path, version, f"captured_at: {error}")
     return Sidecar(path, version, PartIdentity(told.part, view=told.view or None, lot=told.lot or None), captured_at)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -91,6 +92,11 @@ class VideoFile:
             )  # fmt: skip
         if self._number < self._announced:
             _log.warning("video ended early", file=printable(self._path), frames=self._number, announced=self._announced)
+
+    @property
+    def taken_until_s(self) -> float:
+        """Unknown, and nobody asks: frames tell no view."""
+        return -math.inf
 
     @property
     def folder(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -50,7 +51,9 @@ class PartState:
     generated: bool
     lot: str | None
     until_s: float
-    """Until when a view may be first seen (monotonic, s)."""
+    """Until when a view may come (monotonic, s)."""
+    left_s: float = -math.inf
+    """When a picture of it was last left where it lies (monotonic, s): only a later look tells whether it is there still."""
     restored: bool = False
     """Whether views of it were recorded before the service was started."""
     told: bool = True

@@ -57,17 +57,16 @@ class Reader:
             try:
                 while not self._around.stop.is_set():
                     self._around.pulse.beat()
-                    looked_s = time.monotonic()
                     waited = self._intake.waiting
                     works = self._intake.take(self._max_batch)
                     self._first_looked_s = min(self._first_looked_s, time.monotonic())
                     self.busy = bool(works)
+                    new = self._without_recorded(works)
+                    self._around.views.looked(self._intake.taken_until_s)
                     if works:
-                        for items in self._batches(self._without_recorded(works), decoding, storing):
+                        for items in self._batches(new, decoding, storing):
                             out.put(items)
                         continue
-                    if not self._around.state.takes_nothing:
-                        self._around.views.looked(looked_s)
                     waited = waited or self._intake.waiting or self._around.views.open
                     if self._intake.ended or (once and not waited):
                         break
@@ -78,6 +77,8 @@ class Reader:
 
     def _without_recorded(self, works: Sequence[Work]) -> list[Work]:
         """The work that has no row yet; what has one, from a run that was cut off, is only put away."""
+        if not works:
+            return []
         recorded = self._looked_up(works)
         new = []
         for work in works:
@@ -113,7 +114,7 @@ class Reader:
         return known
 
     def _recorded(self, keys: Sequence[str]) -> dict[str, Row]:
-        with self._around.records.unit(read_only=True) as unit:
+        with self._around.records.unit(read_only=True, prompt=self._around.spool is not None) as unit:
             uids = unit.inspections.uids_of(self._intake.source, keys)
             records = {key: unit.inspections.get(uid) for key, uid in uids.items()}
         # A row without a picture is that of a file that could not be read.

@@ -7,36 +7,37 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import structlog
 
-from kizu_db.records import Unit
+from kizu_db.recordable import require_recordable
 from kizu_db.uid import new_uid
 from kizu_db.values import ExplanationState, NewInspection, RecipeRow
-from kizu_inspect.errors import AlreadyInspected, RecordsAway
+from kizu_inspect.errors import RecordRefused, RecordsAway
 from kizu_inspect.results import Judgement, Verdict
 from kizu_pipeline.policy import drawn_for_audit, explanation_due, picture_may_go
 from kizu_pipeline.sources import Picture, Work
 from kizu_pipeline.spool import Batch
 from kizu_pipeline.stages.around import Around
 from kizu_pipeline.stages.conveyor import Conveyor
-from kizu_pipeline.stages.items import Items, JudgedItems, Loaded
-from kizu_pipeline.stages.part_state import Change, JudgedPart
+from kizu_pipeline.stages.items import Items, JudgedItems, Loaded, Unreadable
+from kizu_pipeline.stages.part_state import Change
+from kizu_pipeline.stages.writing import NO_PICTURE, add_parts, add_row, recorded_as_error
 
 if TYPE_CHECKING:
     from kizu_inspect.inspector import Inspector
     from kizu_inspect.judged import JudgedBatch
 
-__all__ = ["Recorder", "record_spooled"]
+__all__ = ["Recorder"]
 
 _log = structlog.get_logger("kizu.line")
 
-_NO_PICTURE: Final = "no picture"
-"""The name of what did not come."""
-
 Due = tuple["JudgedBatch", dict[int, str]]
 """A batch, and the inspections of those of its pictures that are to be explained, by their index."""
+
+Recorded = tuple[list[str], list[NewInspection], Change]
+"""The uids of rows, the rows as they were recorded, and what becomes of their parts."""
 
 
 class Recorder:
@@ -95,19 +96,12 @@ class Recorder:
                 at.append(None)
         views, signal = self._around.views, self._around.signal
         news = self._stored(judged.items, [signal.timely(views.known(new)) for new in news])
-        uids, news, change = self._recorded(news)
-        for item, uid, new in zip(judged.items, uids, news, strict=True):
-            self._report(uid, new)
-            self._around.state.judged(item.work, new)
-            loaded = isinstance(item, Loaded)
-            self.quarantined += not loaded
-            self._around.putting_away.put_away(item.work, uid, error=None if loaded else new.judgement.reason)
-        self._around.views.keep(change)
+        rows = self._recorded_whole(judged.items, news)
         self._around.attempts.done([item.work.key for item in judged.items])
-        self.done += len(uids)
+        self.done += len(rows)
         due = {
             number: uid
-            for number, uid, new in zip(at, uids, news, strict=True)
+            for number, (uid, new) in zip(at, rows, strict=True)
             if number is not None and new.explanation_state is ExplanationState.PENDING
         }
         if due and judged.batch is not None and not self._around.spooling:  # else they are made once their rows are recorded
@@ -139,36 +133,74 @@ class Recorder:
         return replace(new, image_sha256=sha256)
 
     def _held_lots(self) -> set[str]:
-        with self._around.records.unit(read_only=True) as unit:
+        with self._around.records.unit(read_only=True, prompt=self._around.spool is not None) as unit:
             return {held.name for held in unit.lots.held()}
 
+    def _recorded_whole(self, items: Items, news: Sequence[NewInspection]) -> list[tuple[str, NewInspection]]:
+        """Record the batch and put it away: its uids and rows. Refused for what is in it, one at a time; then as an ERROR."""
+        try:
+            uids, rows, change = self._recorded(news)
+        except RecordRefused as refusal:
+            if len(items) > 1:
+                return [one for item, new in zip(items, news, strict=True) for one in self._recorded_whole((item,), [new])]
+            uids, rows, change = self._recorded_refused(items[0], news[0], refusal)
+        for item, uid, new in zip(items, uids, rows, strict=True):
+            self._report(uid, new)
+            self._around.state.judged(item.work, new)
+            loaded = isinstance(item, Loaded)
+            self.quarantined += not loaded
+            self._around.putting_away.put_away(item.work, uid, error=None if loaded else new.judgement.reason)
+        self._around.views.keep(change)
+        return list(zip(uids, rows, strict=True))
+
+    def _recorded_refused(
+        self, item: Loaded | Unreadable | None, new: NewInspection, refusal: RecordRefused, *, missing: bool = False
+    ) -> Recorded:
+        """As an ERROR, of which a person can see the picture; its part knows it whatever names the row has."""
+        self._around.state.count("rows_refused")
+        _log.error(
+            "row refused; it is recorded as ERROR", part=new.part, verdict=new.judgement.verdict.value, error=str(refusal)
+        )
+        if isinstance(item, Loaded) and not new.image_kept:
+            new = self._kept(item.picture, replace(new, image_kept=True), None)
+        _, recorded = recorded_as_error(new, refusal, lambda row: self._recorded([row], missing=missing, named=new))
+        return recorded
+
     def _recorded(
-        self, news: Sequence[NewInspection], *, missing: bool = False
-    ) -> tuple[list[str], list[NewInspection], Change]:
+        self, news: Sequence[NewInspection], *, missing: bool = False, named: NewInspection | None = None
+    ) -> Recorded:
         """Transaction 1: the rows of one batch, all or none, and what they decide of their parts.
 
-        Returns their uids, and them as they were recorded. `missing` are rows of views that did not come.
+        `missing` are rows of views that did not come; `named` has the names by which the part knows a single one. Raises
+        RecordRefused for what is in them.
         """
         around, spool = self._around, self._around.spool
         uids = [new_uid() for _ in news]  # the same for records and spool: a commit may be kept though its answer was lost
 
-        def add_all() -> tuple[list[str], list[NewInspection], Change]:
+        def after(uids: Sequence[str], rows: Sequence[NewInspection]) -> Change:
+            if named is not None:
+                rows = [replace(row, part=named.part, view=named.view, lot=named.lot) for row in rows]
+            return around.views.after(list(zip(uids, rows, strict=True)), missing=missing)
+
+        def add_all() -> Recorded:
             with around.records.unit(prompt=spool is not None) as unit:
                 unit.inspections.expect(news)
                 timely = [around.signal.timely(new) for new in news]
-                added = [_add(around, unit, new, uid) for new, uid in zip(timely, uids, strict=True)]
+                added = [add_row(around, unit, new, uid) for new, uid in zip(timely, uids, strict=True)]
                 known = [uid for uid, _ in added]
-                change = around.views.after(list(zip(known, timely, strict=True)), missing=missing)
+                change = after(known, timely)
                 if any(is_new for _, is_new in added):  # else this was committed before, and its answer was lost
-                    _add_parts(around, unit, change.judged)
+                    add_parts(around, unit, change.judged)
                 return known, timely, change
 
-        def keep() -> tuple[list[str], list[NewInspection], Change] | None:
+        def keep() -> Recorded | None:
             """In the spool; None where the records are to be asked."""
             if spool is None or not spool.active:
                 return None
             timely = [around.signal.timely(new) for new in news]
-            change = around.views.after(list(zip(uids, timely, strict=True)), missing=missing)
+            for new in timely:
+                require_recordable(new)  # before the line's control hears of it: the records will see it later
+            change = after(uids, timely)
             if not spool.keep(Batch(tuple(uids), tuple(timely), change.judged)):
                 return None
             around.state.count("spooled", len(uids))
@@ -201,15 +233,26 @@ class Recorder:
                 captured_at=now,
                 judged_at=now,
                 judgement=Judgement(verdict=Verdict.ERROR, reason=(reason := self._around.views.why_missing(view))),
-                image_name=_NO_PICTURE,
+                image_name=NO_PICTURE,
                 recipe_id=self._recipe_row.id,
                 error=reason,
             )
             for part, missing in overdue
             for view in missing
         ]
-        uids, news, change = self._recorded(news, missing=True)
-        for uid, new in zip(uids, news, strict=True):
+        self._recorded_missing(news)
+
+    def _recorded_missing(self, news: Sequence[NewInspection]) -> None:
+        """Record them; refused for what is in them, one at a time."""
+        try:
+            uids, rows, change = self._recorded(news, missing=True)
+        except RecordRefused as refusal:
+            if len(news) > 1:
+                for new in news:
+                    self._recorded_missing([new])
+                return
+            uids, rows, change = self._recorded_refused(None, news[0], refusal, missing=True)
+        for uid, new in zip(uids, rows, strict=True):
             self._report(uid, new)
             self._around.state.missing(new)
         self._around.views.keep(change)
@@ -263,34 +306,3 @@ class Recorder:
             score=judgement.score,
             image=new.image_name,
         )
-
-
-def record_spooled(around: Around, batch: Batch) -> None:
-    """Transaction 1 of a batch that waited in the spool: as it was decided then."""
-    with around.records.unit(prompt=True) as unit:
-        unit.inspections.expect(batch.news)
-        new = [_add(around, unit, new, uid)[1] for uid, new in zip(batch.uids, batch.news, strict=True)]
-        if any(new):  # else it was recorded, and a kill came before it left the spool
-            _add_parts(around, unit, batch.parts)
-
-
-def _add(around: Around, unit: Unit, new: NewInspection, uid: str) -> tuple[str, bool]:
-    """A row and what goes with it; its uid, and whether it was not there."""
-    try:
-        unit.inspections.add(new, uid=uid)
-    except AlreadyInspected:
-        # Another service took the same work meanwhile: the lock lies on a folder, not on a video or a copied station.
-        known = unit.inspections.uid_of(new.source, new.source_key)
-        if known is None:
-            raise
-        around.signal.never_ok(new.source_key, "recorded before, perhaps with another verdict")
-        return known, False
-    if new.image_sha256 is None and new.image_name != _NO_PICTURE:
-        unit.quarantine.add(uid, new.judgement.reason, at=new.judged_at)
-    around.publishing.add(unit, uid, new)
-    return uid, True
-
-
-def _add_parts(around: Around, unit: Unit, parts: Sequence[JudgedPart]) -> None:
-    for part in parts:
-        around.publishing.add_part(unit, part)

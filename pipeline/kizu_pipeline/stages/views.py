@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 __all__ = ["PartViews"]
 
 _UNKNOWN: Final = "unknown view"
+_MISSING: Final = "view {view} did not come within "
+_RESTARTS: Final = 5
+"""A part may have been open through so many starts in a row, each of which gave it its time anew."""
 _MARGIN_S: Final = 60.0
-_ROWS_MOST: Final = 2000
+_ROWS_MOST: Final = 10_000
 _CLOSED_MOST: Final = 4096
 _LATE_FACTOR: Final = 10
 
@@ -54,7 +57,8 @@ class PartViews:
         self._parts: dict[PartKey, PartState] = {}
         self._closed: OrderedDict[PartKey, _Closed] = OrderedDict()
         self._late: set[str] = set()
-        self._looked_s = -math.inf
+        self._refused: set[str] = set()
+        self._taken_until_s = -math.inf
         self._lock = threading.RLock()
 
     @property
@@ -73,7 +77,7 @@ class PartViews:
             rows = unit.inspections.latest(station=self._station, limit=_ROWS_MOST)
         if not rows:
             return
-        since = rows[0].judged_at - timedelta(seconds=self._within_s + _MARGIN_S)
+        since = rows[0].judged_at - timedelta(seconds=_RESTARTS * (self._within_s + _MARGIN_S))
         for row in reversed([row for row in rows if row.judged_at >= since]):
             self._restore(row)
         if self._parts:
@@ -89,7 +93,7 @@ class PartViews:
         part = self._parts.get(key)
         if part is None:
             part = PartState(row.part, False, row.lot, time.monotonic() + self._within_s, restored=True, told=False)
-        missing = row.verdict is Verdict.ERROR and row.reason == self.why_missing(row.view or "")
+        missing = row.verdict is Verdict.ERROR and row.reason.startswith(_MISSING.format(view=row.view))
         part = replace(part, rows=(*part.rows, SeenView(row.view, row.uid, row.verdict, missing)))
         if part.complete(self._views):
             self._parts.pop(key, None)
@@ -99,7 +103,7 @@ class PartViews:
 
     def why_missing(self, view: str) -> str:
         """The reason of the row of a view that did not come."""
-        return f"view {view} did not come within {self._within_s:g} s. Check its camera, and how files are named."
+        return f"{_MISSING.format(view=view)}{self._within_s:g} s. Check its camera, and how files are named."
 
     def expects(self, work: Work) -> None:
         """A piece of work without a row was taken from the source."""
@@ -110,7 +114,7 @@ class PartViews:
         key = (identity.lot or "", identity.part)
         with self._lock:
             part = self._parts.get(key)
-            late = self._came_late(key, identity.view) if part is None else work.seen_s > part.until_s
+            late = self._came_late(key, identity.view) if part is None else work.absent_s > part.until_s
             if late:
                 self._late.add(work.key)
                 self._signal.expects_view(work, None)
@@ -134,15 +138,16 @@ class PartViews:
             self._late.discard(work.key)
             if (part := self._parts.get(key)) is None:
                 return
-            part = replace(part, pending={one: view for one, view in part.pending.items() if one != work.key})
+            pending = {one: view for one, view in part.pending.items() if one != work.key}
+            part = replace(part, pending=pending, left_s=time.monotonic())
             self._parts[key] = part
             if not part.pending and not part.rows:
                 del self._parts[key]
                 self._signal.forget_part(key)
 
-    def looked(self, at_s: float) -> None:
-        """All that was complete at this time (monotonic, s) was taken from the source."""
-        self._looked_s = at_s
+    def looked(self, taken_until_s: float) -> None:
+        """All that had come by this time (monotonic, s) was taken from the source, and `expects` has told of it."""
+        self._taken_until_s = taken_until_s
 
     def known(self, inspection: NewInspection) -> NewInspection:
         """The row as it is to be recorded: an ERROR where its view is none of the station's."""
@@ -163,10 +168,23 @@ class PartViews:
 
     def overdue(self) -> list[tuple[PartState, tuple[str, ...]]]:
         """The parts whose time is up, and their views that did not come. A picture in work, or not taken yet, has come."""
-        now_s = min(time.monotonic(), self._looked_s)
+        until_s = self._taken_until_s
         with self._lock:
-            late = [part for part in self._parts.values() if not part.generated and not part.pending and now_s > part.until_s]
+            late = [
+                part
+                for part in self._parts.values()
+                if not part.generated and not part.pending and until_s > max(part.until_s, part.left_s)
+            ]
             return [(part, missing) for part in late if (missing := part.lacks(self._views))]
+
+    def refused(self, uid: str) -> None:
+        """This view passed while its row waited in the spool, and the records would have it only as an ERROR."""
+        with self._lock:
+            self._refused.add(uid)
+
+    def _as_recorded(self, part: PartState) -> PartState:
+        rows = (replace(seen, verdict=Verdict.ERROR) if seen.uid in self._refused else seen for seen in part.rows)
+        return replace(part, rows=tuple(rows)) if self._refused else part
 
     def after(self, rows: Sequence[tuple[str, NewInspection]], *, missing: bool = False) -> Change:
         """What these rows, with their uids, will mean; ask within the transaction that records them. Changes nothing yet."""
@@ -179,7 +197,7 @@ class PartViews:
                     continue
                 seen = SeenView(new.view, uid, new.judgement.verdict, missing)
                 pending = {one: view for one, view in part.pending.items() if one != new.source_key}
-                parts[key] = replace(part, pending=pending, rows=(*part.rows, seen))
+                parts[key] = self._as_recorded(replace(part, pending=pending, rows=(*part.rows, seen)))
         judged = tuple(part.judged for part in parts.values() if part.complete(self._views))
         return Change(parts, frozenset(new.source_key for _, new in rows), judged)
 
@@ -201,6 +219,7 @@ class PartViews:
             return
         for key, after in change.parts.items():
             with self._lock:
+                after = self._as_recorded(after)
                 # The reader may have taken another picture of the part since.
                 since = {one: view for one, view in self._parts[key].pending.items() if one not in change.recorded}
                 part = replace(after, pending=since, told=self._parts[key].told)

@@ -1,0 +1,305 @@
+// The panel answers for the part that is on the screen, once: it sleeps until the photo is decoded and was seen for a moment,
+// and after an answer until the server has looked at it.
+const panels = new WeakMap()
+const KEYS = "kizu-keys"
+const DWELL_MS = 250
+const TAKEN = ["h", "r", "+", "-", "0"] // the viewer's
+const DELIVERED = { confirm: "c", good: "g", unsure: "u", skip: "s", undo: "z", comment: "m", help: "?" }
+const WORDS = {
+  confirm: "Confirm the verdict", good: "Good", unsure: "Cannot tell: a second person decides", skip: "Skip",
+  undo: "Undo: decide the last part again", comment: "Write a comment", help: "These keys",
+}
+
+function make(tag, className, text) {
+  const element = document.createElement(tag)
+  if (className) element.className = className
+  if (text !== undefined) element.textContent = text
+  return element
+}
+
+function ownKeys() {
+  try {
+    return { ...DELIVERED, ...JSON.parse(localStorage.getItem(KEYS) ?? "{}") }
+  } catch {
+    return { ...DELIVERED }
+  }
+}
+
+function isTyping(event) {
+  const at = event.composedPath()[0]
+  if (!(at instanceof HTMLElement)) return false
+  if (at.isContentEditable || /^(TEXTAREA|SELECT)$/.test(at.tagName)) return true
+  return at.tagName === "INPUT" && !/^(checkbox|range|radio|button)$/.test(at.type)
+}
+
+class Panel {
+  constructor(root) {
+    this.find = (name) => root.querySelector("." + name)
+    this.keys = ownKeys()
+    this.since = null // when the photo could be seen; null: not yet
+    this.sent = false
+    this.asking = null // the answer that waits for its reason
+    this.changing = null // the action whose key is being changed
+    this.onPicture = (event) => this.picture(event.detail)
+    this.onKey = (event) => this.key(event)
+    document.addEventListener("kizu-picture", this.onPicture)
+    document.addEventListener("keydown", this.onKey)
+    this.find("why").onsubmit = (event) => {
+      event.preventDefault()
+      this.reasoned(this.find("why-text").value)
+    }
+    this.find("cancel").onclick = () => this.ask(null)
+    this.find("comment").oninput = () => this.measure()
+    this.find("done").onclick = () => this.find("help").close()
+    this.find("reset").onclick = () => this.setKeys({ ...DELIVERED })
+    this.find("help").onclose = () => (this.changing = null)
+  }
+
+  close() {
+    document.removeEventListener("kizu-picture", this.onPicture)
+    document.removeEventListener("keydown", this.onKey)
+    clearTimeout(this.waking)
+  }
+
+  show(data, send) {
+    this.send = send
+    const before = this.data
+    this.data = data
+    if (!before || before.uid !== data.uid || before.nonce !== data.nonce) {
+      this.since = null
+      this.asking = null
+      this.find("comment").value = ""
+      this.find("treatment").value = ""
+      this.find("why-text").value = ""
+    }
+    if (!before || before.nonce !== data.nonce || before.turn !== data.turn) this.sent = false
+    this.words()
+    this.measure()
+    this.picture(document.documentElement.dataset.kizuPicture)
+  }
+
+  picture(uid) {
+    if (!this.data || uid !== this.data.uid || this.since !== null) return this.wake()
+    this.since = performance.now()
+    clearTimeout(this.waking)
+    this.waking = setTimeout(() => this.wake(), DWELL_MS)
+    this.wake()
+  }
+
+  get awake() {
+    return !this.sent && this.since !== null && performance.now() - this.since >= DWELL_MS - 1
+  }
+
+  wake() {
+    for (const button of this.find("answers").querySelectorAll("button")) button.setAttribute("aria-disabled", String(!this.awake))
+    for (const button of this.find("beside").querySelectorAll("button")) {
+      button.setAttribute("aria-disabled", String(!this.awake || Boolean(button.dataset.off)))
+    }
+    this.find("answers").dataset.awake = this.awake ? this.data.uid : ""
+  }
+
+  words() {
+    const { data, find } = this
+    const line = (name, text) => {
+      find(name).hidden = !text
+      find(name).textContent = text ?? ""
+    }
+    line("standing", data.standing)
+    line("escalated", data.escalated)
+    line("refused", data.notice)
+    find("told").textContent = data.told ?? ""
+    find("comment-key").textContent = this.keys.comment.toUpperCase()
+    find("answers").replaceChildren(...this.answers.map((answer) => this.button(answer)))
+    find("beside").replaceChildren(...this.besides.map((answer) => this.button(answer)))
+    this.ask(this.asking)
+  }
+
+  get answers() {
+    const { data } = this
+    return [
+      ...(data.confirm ? [{ kind: "confirm", label: `Confirm: ${data.confirm}`, key: this.keys.confirm, main: true }] : []),
+      { kind: "good", label: "Good", key: this.keys.good },
+      ...data.classes.map((one, index) => ({
+        kind: "defective", defect_class: one.name, label: one.label, key: index < 9 ? String(index + 1) : null, suspected: one.suspected,
+      })),
+    ]
+  }
+
+  get besides() {
+    const { data, keys } = this
+    return [
+      { kind: "unsure", label: "Cannot tell", key: keys.unsure, off: !data.can_escalate },
+      { kind: "skip", label: "Skip", key: keys.skip, off: !data.can_skip },
+      { kind: "undo", label: "Undo", key: keys.undo, off: !data.can_undo },
+      { kind: "help", label: "Keys", key: keys.help },
+    ]
+  }
+
+  button(answer) {
+    const button = make("button", `answer to-${answer.kind}`)
+    button.type = "button"
+    button.append(make("span", "", answer.label))
+    if (answer.key) {
+      button.append(make("kbd", "", answer.key.toUpperCase()))
+      button.setAttribute("aria-keyshortcuts", answer.key)
+    }
+    if (answer.main) button.classList.add("main")
+    if (answer.suspected) {
+      button.classList.add("suspected")
+      button.title = "What the model suspects"
+    }
+    if (answer.off) button.dataset.off = "1"
+    button.onclick = () => this.act(answer)
+    return button
+  }
+
+  act(answer) {
+    if (answer.kind === "help") return this.help()
+    if (!this.awake || answer.off) return
+    if (this.data.needs_reason.includes(answer.kind) && !this.find("comment").value.trim()) return this.ask(answer)
+    this.answer(answer, this.find("comment").value)
+  }
+
+  answer(answer, reason) {
+    if (!this.awake || this.tooLong(reason)) return
+    this.sent = true
+    this.ask(null)
+    this.wake()
+    this.send({
+      uid: this.data.uid,
+      nonce: this.data.nonce,
+      kind: answer.kind,
+      defect_class: answer.defect_class ?? null,
+      reason,
+      treatment: this.find("treatment").value || null,
+      shown_ms: Math.round(performance.now() - this.since),
+    })
+  }
+
+  ask(answer) {
+    this.asking = answer
+    const { find, data } = this
+    find("why").hidden = !answer
+    if (!answer) return
+    find("why-words").textContent = `Why is it ${answer.kind === "good" ? "good" : "defective"}? The verdict says otherwise.`
+    find("reasons").replaceChildren(
+      ...data.reasons.map((reason, index) => {
+        const button = make("button", "reason")
+        button.type = "button"
+        button.append(make("span", "", reason), make("kbd", "", String(index + 1)))
+        button.onclick = () => this.reasoned(reason)
+        return button
+      })
+    )
+  }
+
+  reasoned(reason) {
+    if (this.asking && reason.trim()) this.answer(this.asking, reason)
+  }
+
+  tooLong(text) {
+    return text.length > this.data.longest_reason
+  }
+
+  // Nothing that was pasted vanishes: what is too long is said, and is not sent.
+  measure() {
+    const { length } = this.find("comment").value
+    const most = this.data.longest_reason
+    this.find("too-long").hidden = length <= most
+    this.find("too-long").textContent = `${length.toLocaleString()} characters: shorten it to ${most.toLocaleString()}; nothing is cut off.`
+  }
+
+  key(event) {
+    if (!this.data || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key
+    if (this.find("help").open) return this.changing ? this.change(event, key) : undefined
+    if (key === "Escape") {
+      this.ask(null)
+      if (isTyping(event)) event.composedPath()[0].blur()
+      return
+    }
+    if (isTyping(event)) return
+    if (this.asking && /^[1-9]$/.test(key)) {
+      const reason = this.data.reasons[Number(key) - 1]
+      if (reason) this.reasoned(reason)
+      return
+    }
+    if (key === this.keys.comment) {
+      event.preventDefault()
+      this.find("comment").focus()
+      return
+    }
+    const answer = [...this.answers, ...this.besides].find((one) => one.key === key)
+    if (answer) {
+      event.preventDefault()
+      this.act(answer)
+    }
+  }
+
+  help() {
+    const rows = Object.keys(DELIVERED).map((action) => {
+      const row = make("tr")
+      const change = make("button", "change", this.changing === action ? "Press a key…" : "Change")
+      change.type = "button"
+      change.dataset.action = action
+      change.onclick = () => {
+        this.changing = action
+        this.help()
+        this.find("help").querySelector(`[data-action="${action}"]`).focus()
+      }
+      const name = make("td")
+      name.append(make("kbd", "", this.keys[action].toUpperCase()))
+      const end = make("td")
+      end.append(change)
+      row.append(name, make("td", "", WORDS[action]), end)
+      return row
+    })
+    const fixed = [["1 – 9", "The defect classes, in the model's order"], ["H", "Heatmap"], ["R", "Regions"], ["+ − 0", "Zoom"], ["Esc", "Leave a field"]]
+    rows.push(
+      ...fixed.map(([key, words]) => {
+        const row = make("tr")
+        const name = make("td")
+        name.append(make("kbd", "", key))
+        row.append(name, make("td", "", words), make("td"))
+        return row
+      })
+    )
+    this.find("help").querySelector("tbody").replaceChildren(...rows)
+    if (!this.find("help").open) this.find("help").showModal()
+  }
+
+  change(event, key) {
+    if (key === "Escape") return
+    event.preventDefault()
+    const other = Object.entries(this.keys).some(([action, taken]) => taken === key && action !== this.changing)
+    if (event.key.length !== 1 || other || TAKEN.includes(key) || /^[1-9 ]$/.test(key)) return
+    const changed = this.changing
+    this.changing = null
+    this.setKeys({ ...this.keys, [changed]: key })
+  }
+
+  setKeys(keys) {
+    this.keys = keys
+    try {
+      localStorage.setItem(KEYS, JSON.stringify(keys))
+    } catch {
+      // A browser that keeps nothing has them until it is closed.
+    }
+    this.words()
+    this.wake()
+    this.help()
+  }
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  let panel = panels.get(parentElement)
+  if (!panel) {
+    panel = new Panel(parentElement)
+    panels.set(parentElement, panel)
+  }
+  panel.show(data, (answer) => setTriggerValue("answered", answer))
+  return () => {
+    panel.close()
+    panels.delete(parentElement)
+  }
+}

@@ -1,0 +1,79 @@
+"""The panel in which a person decides by one key or click; it answers for the part that it shows, and once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import streamlit as st
+
+from kizu_dashboard.components.assets import read_asset
+from kizu_dashboard.deciding import LONGEST_REASON, Proposal, opinion
+from kizu_dashboard.reviewing import Desk
+from kizu_dashboard.wording import class_name, disposition_text
+from kizu_db.values import Escalation, InspectionRecord
+from kizu_inspect.results import Verdict
+
+__all__ = ["draw_panel", "panel_data", "sent_answer"]
+
+_KEY: Final = "decision"
+_REASONS: Final = {
+    "good": ["dust or fibre", "reflection or light", "harmless mark", "within limits"],
+    "defective": ["overlooked by the model", "map at another place", "borderline, to be safe"],
+}
+"""What people say most often when they contradict the verdict, by what they call the part."""
+
+_mount = st.components.v2.component(
+    "kizu_decision", html=read_asset("decision.html"), css=read_asset("decision.css"), js=read_asset("decision.js")
+)
+
+
+def draw_panel(desk: Desk, record: InspectionRecord, escalation: Escalation | None, on_answer: Callable[[], None]) -> None:
+    """Mounts the panel for the part on the desk; `on_answer` is called when one came, which `sent_answer` then gives."""
+    desk.present(record)
+    _mount(key=_KEY, data=panel_data(desk, record, escalation), on_answered_change=on_answer)
+
+
+def sent_answer() -> object:
+    """What the browser sent, from the state of this very run."""
+    state = st.session_state.get(_KEY)
+    return None if state is None else state.get("answered")
+
+
+def panel_data(desk: Desk, record: InspectionRecord, escalation: Escalation | None) -> dict[str, Any]:
+    """What the panel is told. To who is blind to the verdict it says nothing of it."""
+    shown = desk.shown
+    blind, standing, said = desk.is_blind(record), record.standing_review, opinion(record)
+    confirm = None if said is None or blind else _said(said)
+    contradicted = None if said is None or blind else "defective" if said.disposition == "good" else "good"
+    suspected = record.row.target if record.row.verdict in (Verdict.REVIEW, Verdict.REJECT) else None
+    return {
+        "uid": record.row.uid,
+        "nonce": "" if shown is None else shown.nonce,
+        "turn": desk.turn,
+        "confirm": confirm,
+        "classes": [
+            {"name": name, "label": class_name(name), "suspected": name == suspected} for name in desk.classes(record)
+        ],
+        "needs_reason": [] if contradicted is None else [contradicted],
+        "reasons": [] if contradicted is None else _REASONS[contradicted],
+        "longest_reason": LONGEST_REASON,
+        "can_escalate": standing is None and (record.row.audit or record.row.verdict is not Verdict.PASS),
+        "can_skip": shown is not None and shown.claimed,
+        "can_undo": desk.can_undo,
+        "standing": None if standing is None
+        else f"Decided: {disposition_text(standing)} by {standing.reviewer}. A correction is kept beside it.",
+        "escalated": None if escalation is None else _left_over(escalation),
+        "notice": desk.notice,
+        "told": desk.told,
+    }  # fmt: skip
+
+
+def _said(proposal: Proposal) -> str:
+    name = proposal.defect_class
+    return proposal.disposition if name is None else f"{proposal.disposition}, {class_name(name)}"
+
+
+def _left_over(escalation: Escalation) -> str:
+    why = f": {escalation.why}" if escalation.why else ""
+    return f"{escalation.by} could not tell{why}"

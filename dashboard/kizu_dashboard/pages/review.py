@@ -1,0 +1,137 @@
+"""One part after the other, decided by keys: the photo first, then what the system thinks of it."""
+
+from __future__ import annotations
+
+from typing import Final, cast
+
+import streamlit as st
+
+from kizu_dashboard.components.viewer import draw_viewer
+from kizu_dashboard.markup import empty_state, evidence, part_head
+from kizu_dashboard.pages.decision import current_desk, draw_decision, draw_reviews
+from kizu_dashboard.pages.frame import current_room, current_user, told_failures
+from kizu_dashboard.pictures import parse_uid
+from kizu_dashboard.reviewing import Desk, Wanted
+from kizu_dashboard.room import Room, open_room
+from kizu_dashboard.wording import FOOT_SENTENCE, class_name, moment
+from kizu_db.permissions import Action
+from kizu_db.repositories.queue_order import Order
+from kizu_db.values import InspectionRecord
+from kizu_inspect.errors import RecordError
+
+ORDERS: Final[dict[str, str]] = {"oldest": "Oldest first", "uncertain": "Least certain first"}
+KEEP_S: Final = 120  # a claim lasts ten minutes: renewed so often it outlives some failed tries
+
+
+def main() -> None:
+    """Draws the page."""
+    user = current_user()
+    if not user.role.may(Action.REVIEW):
+        st.html(empty_state("You may look, and not decide", f"Reviews need the role inspector; you are {user.role}."))
+        return
+    _work(_wanted(current_room()))
+    _keep()
+
+
+def _wanted(room: Room) -> Wanted:
+    """Which parts come, kept in the address: it is the reviewer's own choice and survives a reload."""
+    stations, classes = _known(room.config.model_dump_json())
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="review-filters"):
+        station = st.selectbox(
+            "Station", stations, index=None, placeholder="All stations", key="station", bind="query-params",
+            label_visibility="collapsed", width=190,
+        )  # fmt: skip
+        defect = st.selectbox(
+            "Suspected", classes, index=None, placeholder="All suspicions", format_func=class_name, key="class",
+            bind="query-params", label_visibility="collapsed", width=190,
+        )  # fmt: skip
+        order = st.selectbox(
+            "Order", list(ORDERS), format_func=ORDERS.__getitem__, key="order", bind="query-params",
+            label_visibility="collapsed", width=190,
+        )  # fmt: skip
+    return Wanted(station, defect, cast("Order", order))
+
+
+@st.cache_data(ttl=30, show_spinner=False)
+def _known(config: str) -> tuple[list[str], list[str]]:
+    """The stations whose parts wait, and what these are suspected of."""
+    with open_room(config).records.unit(read_only=True) as unit:
+        return unit.queue.kinds()
+
+
+@st.fragment
+def _work(wanted: Wanted) -> None:
+    """The part and the panel: an answer runs only this again."""
+    with told_failures():
+        _next_part(wanted)
+
+
+def _next_part(wanted: Wanted) -> None:
+    room, desk = current_room(), current_desk("review")
+    shown = desk.begin(wanted, uid=parse_uid(st.query_params.get("uid", "")))
+    if shown is None:
+        st.query_params.pop("uid", None)
+        st.html(empty_state("No part waits for your decision", _whose_turn(room, wanted)))
+        st.button("Look again", icon=":material/refresh:")
+        return
+    with room.records.unit(read_only=True) as unit:
+        record = unit.inspections.get(shown.uid)
+    if record is None:
+        st.html(empty_state("This part is not in the records any more", "It was let go by the rules of retention."))
+        return
+    st.query_params["uid"] = shown.uid
+    _draw(room, desk, record)
+
+
+def _draw(room: Room, desk: Desk, record: InspectionRecord) -> None:
+    row, blind = record.row, desk.is_blind(record)
+    places = [row.station, *(f"{name} {value}" for name, value in (("lot", row.lot), ("view", row.view)) if value)]
+    places += [moment(row.captured_at, room.config.plant.zone), *(["audit sample"] if blind else [])]
+    left, right = st.columns([1.75, 1], gap="medium")
+    with left:
+        st.html(part_head(row.part, None if blind else row.verdict, places))
+        draw_viewer(record, record.method, photo_first=True, blind=blind, ahead=desk.ahead())
+        if not blind:
+            st.caption(FOOT_SENTENCE)
+    with right:
+        st.html(_progress(room, desk))
+        draw_decision(desk, record, follow=True)
+        if not blind:
+            st.html(evidence(record))
+            draw_reviews(record, room.config.plant.zone)
+            st.page_link("part.py", label="All evidence", icon=":material/center_focus_strong:", query_params={"uid": row.uid})
+
+
+def _progress(room: Room, desk: Desk) -> str:
+    waiting = _waiting(room.config.model_dump_json())
+    return f'<div class="kz kz-quiet kz-num"><b>{desk.decided:,}</b> decided here · <b>{waiting:,}</b> wait</div>'
+
+
+@st.cache_data(ttl=5, show_spinner=False)
+def _waiting(config: str) -> int:
+    with open_room(config).records.unit(read_only=True) as unit:
+        return unit.queue.waiting()
+
+
+def _whose_turn(room: Room, wanted: Wanted) -> str:
+    """Why nothing comes, though something may wait."""
+    with room.records.unit(read_only=True) as unit:
+        waiting = unit.queue.waiting()
+    if waiting == 0:
+        return "Every flagged part, and every one of the audit sample, is decided."
+    if wanted.station is not None or wanted.defect_class is not None:
+        return f"{waiting:,} wait, but none of this choice that nobody has. Choose all stations and suspicions."
+    return f"{waiting:,} wait: others have them on the screen, or you left them to a second person."
+
+
+@st.fragment(run_every=KEEP_S)
+def _keep() -> None:
+    """Who looks for long keeps the part. Where somebody else has it by now the next answer will say so."""
+    try:
+        current_desk("review").keep()
+    except RecordError:
+        return
+
+
+if __name__ == "__main__":
+    main()

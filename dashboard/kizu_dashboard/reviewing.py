@@ -1,0 +1,246 @@
+"""One reviewer's desk: the part before them, what they answered, and what comes next."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from kizu_dashboard.deciding import Outcome, decide, defect_classes, parse_answer, problems, review_of
+from kizu_dashboard.failing import failure_text
+from kizu_dashboard.room import Room
+from kizu_dashboard.wording import disposition_text
+from kizu_db.repositories.queue_order import Order
+from kizu_db.values import InspectionRecord
+from kizu_inspect.errors import KizuError, RecordError
+from kizu_inspect.results import Verdict
+
+__all__ = ["Desk", "Shown", "Wanted"]
+
+_REMEMBERED: Final = 200
+"""Decisions that can be taken back, and parts that were skipped."""
+_AHEAD: Final = 3
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which parts a reviewer takes, in which order."""
+
+    station: str | None = None
+    defect_class: str | None = None
+    order: Order = "oldest"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is on the screen. An answer counts only for this part and this nonce."""
+
+    uid: str
+    nonce: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    claimed: bool = True
+    """Whether it came from the queue; a part that was opened by its address, or again, did not."""
+    standing: int | None = None
+    """The review that stood when it was shown: the one that an answer corrects."""
+    taken_back: bool = False
+    """Whether it was decided here before."""
+
+
+class Desk:
+    """What one reviewer has before them in one browser window. Threads may share it; it never waits for a page."""
+
+    def __init__(self, room: Room, reviewer: str) -> None:
+        self.reviewer = reviewer
+        self._room = room
+        self.shown: Shown | None = None
+        self.decided = 0
+        """How many decisions this desk has stored."""
+        self.notice: str | None = None
+        """Why the last answer was not stored, as a sentence; None where it was."""
+        self.told: str | None = None
+        """What became of the last answer, in a few words, to be said once."""
+        self.turn = 0
+        """Counts the answers that were looked at: the browser may answer again when it has changed."""
+        self._wanted = Wanted()
+        self._passed_over: deque[str] = deque(maxlen=_REMEMBERED)
+        self._made: deque[str] = deque(maxlen=_REMEMBERED)
+        self._aside: Shown | None = None
+        """What was before the reviewer when they took a decision back."""
+        self._lock = threading.RLock()
+
+    def begin(self, wanted: Wanted, *, uid: str | None = None) -> Shown | None:
+        """The part before the reviewer, taken from the queue if there is none; None where nothing waits for them.
+
+        `uid` is the part that a reloaded page had: it is theirs again if nobody else has it. Raises RecordError where the
+        database refuses or is away.
+        """
+        with self._lock:
+            if wanted != self._wanted:
+                self._wanted = wanted
+                self._passed_over.clear()
+                self._give_back()
+            if self.shown is None and uid is not None and self._is_mine(uid):
+                self.shown = Shown(uid)
+            if self.shown is None:
+                self._take()
+            return self.shown
+
+    def look_at(self, uid: str) -> Shown:
+        """The part that was opened by its address, without a claim."""
+        with self._lock:
+            if self.shown is None or self.shown.uid != uid:
+                self.shown = Shown(uid, claimed=False)
+                self.notice = self.told = None
+            return self.shown
+
+    def present(self, record: InspectionRecord) -> None:
+        """The page shows this record now: where another review stands than before, it asks anew."""
+        with self._lock:
+            standing = None if record.standing_review is None else record.standing_review.id
+            if self.shown is not None and self.shown.uid == record.row.uid and self.shown.standing != standing:
+                self.shown = replace(self.shown, nonce=secrets.token_urlsafe(16), standing=standing)
+
+    def ahead(self) -> list[str]:
+        """The uids of the parts that are likely to come next, so that their pictures can be fetched."""
+        wanted = self._wanted
+        with self._room.records.unit(read_only=True) as unit:
+            return unit.queue.next_up(
+                self.reviewer, order=wanted.order, station=wanted.station, defect_class=wanted.defect_class,
+                passing_over=list(self._passed_over), limit=_AHEAD,
+            )  # fmt: skip
+
+    def keep(self) -> None:
+        """Renew the claim of the part on the screen. Raises RecordError where somebody else has it by now."""
+        with self._lock:
+            if self.shown is not None and self.shown.claimed:
+                with self._room.records.claims() as claims:
+                    claims.renew(self.shown.uid, self.reviewer)
+
+    def leave(self) -> None:
+        """Give back what is on the screen: the window was closed."""
+        with self._lock, suppress(RecordError):  # the lease ends by itself
+            self._leave()
+
+    def answer(self, told: object, *, follow: bool = True) -> None:
+        """Do what the browser sent, once, and have the next part shown if it is to `follow`.
+
+        Nothing is raised: `notice` says what was not stored and why, and what was typed stays with the browser.
+        """
+        with self._lock:
+            self.turn += 1
+            self.notice = self.told = None
+            try:
+                self._answer(told, follow=follow)
+            except KizuError as error:
+                self.notice = f"Not stored: {failure_text(error)}"
+
+    def _answer(self, told: object, *, follow: bool) -> None:
+        answer = parse_answer(told)
+        shown = self.shown
+        if shown is None or (answer.uid, answer.nonce) != (shown.uid, shown.nonce):
+            return  # a key that was pressed for another part, or twice: what is shown now was not answered
+        if answer.kind == "undo":
+            self._take_back()
+            return
+        if answer.kind == "skip":
+            (self._made if shown.taken_back else self._passed_over).append(shown.uid)
+            self._give_back()
+            self._go_on(follow=follow)
+            return
+        if answer.kind == "unsure":
+            with self._room.records.unit(prompt=True) as unit:
+                unit.queue.escalate(shown.uid, by=self.reviewer, why=answer.reason.strip())
+            self.told = "left to a second person"
+            self._go_on(follow=follow)
+            return
+        with self._room.records.unit(read_only=True) as unit:
+            record = unit.inspections.get(shown.uid)
+        if record is None:
+            raise RecordError("the inspection is not in the records any more", next_step="Take the next one.")
+        review = review_of(record, answer, reviewer=self.reviewer, supersedes=shown.standing)
+        if lacking := problems(record, review, self.classes(record), blind=self.is_blind(record)):
+            self.notice = " ".join(lacking)
+            return
+        outcome = decide(self._room, review)
+        if outcome is Outcome.STORED:
+            self.decided += 1
+            self._made.append(shown.uid)
+            self.told = f"{record.row.part}: recorded as {disposition_text(review)}"
+        elif outcome is Outcome.OVERTAKEN:
+            self.told = f"{record.row.part}: somebody else decided meanwhile; nothing was stored"
+        self._go_on(follow=follow)
+
+    def is_blind(self, record: InspectionRecord) -> bool:
+        """Whether the reviewer must not see what the system thinks: in the audit sample, until it is decided."""
+        shown = self.shown
+        audit = record.row.audit and record.row.verdict is Verdict.PASS and record.standing_review is None
+        return audit and shown is not None and shown.claimed
+
+    def classes(self, record: InspectionRecord) -> tuple[str, ...]:
+        """The defects that the part may be said to have."""
+        return defect_classes(self._room, record)
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a decision of this desk to take back."""
+        return bool(self._made)
+
+    def _take_back(self) -> None:
+        if not self._made:
+            self.notice = "There is no decision to take back."
+            return
+        if self._aside is None and self.shown is not None and self.shown.claimed:
+            self._aside = self.shown
+        self.shown = Shown(self._made.pop(), claimed=False, taken_back=True)
+        self.told = "decide again: the new decision replaces the old one, which stays on record"
+
+    def _go_on(self, *, follow: bool) -> None:
+        if not follow:
+            if self.shown is not None:
+                self.shown = replace(self.shown, nonce=secrets.token_urlsafe(16), claimed=False)
+            return
+        self.shown = None
+        aside, self._aside = self._aside, None
+        if aside is not None and self._is_mine(aside.uid):
+            self.shown = Shown(aside.uid)
+            return
+        with suppress(RecordError):  # the answer is stored; the page, which is drawn next, takes the part or says why not
+            self._take()
+
+    def _take(self) -> None:
+        wanted = self._wanted
+        with self._room.records.claims() as claims:
+            for passing_over in dict.fromkeys((tuple(self._passed_over), ())):  # what was skipped comes last
+                claim = claims.take(
+                    self.reviewer, order=wanted.order, station=wanted.station, defect_class=wanted.defect_class,
+                    passing_over=passing_over,
+                )  # fmt: skip
+                if claim is not None:
+                    self.shown = Shown(claim.uid_inspection)
+                    return
+                self._passed_over.clear()
+
+    def _is_mine(self, uid: str) -> bool:
+        try:
+            with self._room.records.claims() as claims:
+                claims.renew(uid, self.reviewer)
+        except RecordError:
+            return False
+        return True
+
+    def _give_back(self) -> None:
+        shown, self.shown = self.shown, None
+        if shown is not None and shown.claimed:
+            self._release(shown)
+
+    def _leave(self) -> None:
+        for shown in (self.shown, self._aside):
+            if shown is not None and shown.claimed:
+                self._release(shown)
+        self.shown = self._aside = None
+
+    def _release(self, shown: Shown) -> None:
+        with self._room.records.claims() as claims:
+            claims.release(shown.uid, by=self.reviewer)

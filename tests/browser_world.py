@@ -1,0 +1,45 @@
+"""A real browser for the journeys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from dashboard_world import Plant, come_in
+
+WAIT_MS = 30_000
+expect.set_options(timeout=WAIT_MS)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The browser's program."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def browser_of(
+    program: Browser, plant: Plant, address: str, name: str, *, width: int = 1440, height: int = 900
+) -> BrowserContext:
+    """This person's browser, signed in."""
+    context = program.new_context(base_url=address, viewport={"width": width, "height": height})
+    come_in(context, plant, address, name)
+    return context
+
+
+@contextmanager
+def window(browser: BrowserContext, address: str) -> Iterator[Page]:
+    """A new window; at the end nothing may have failed in it, and nothing may have been asked of another server."""
+    page = browser.new_page()
+    page.set_default_timeout(WAIT_MS)
+    strangers, errors = [], []
+    page.on("request", lambda asked: asked.url.startswith((address, "data:", "blob:")) or strangers.append(asked.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    page.close()
+    assert strangers == []
+    assert errors == []
