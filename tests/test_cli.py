@@ -97,6 +97,8 @@ def test_the_dashboard_answers_at_the_address_that_it_prints(line: Path) -> None
         said = dashboard.stdout.readline()
         found = re.search(r"http://127\.0\.0\.1:\d+", said)
         assert found, said
+        once = dashboard.stdout.readline()
+        assert once.startswith(f"Sign in once, on this machine: {found.group()}/signin?once="), once
         with urlopen(found.group() + "/_stcore/health", timeout=30) as answer:
             assert answer.status == 200
         dashboard.terminate()

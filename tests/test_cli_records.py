@@ -16,7 +16,7 @@ from db_examples import inspection, raw, review
 from kizu_db.image_store import ImageStore
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
-from kizu_inspect.errors import KizuError, NotAllowed, SchemaError
+from kizu_inspect.errors import KizuError, SchemaError
 from kizu_inspect.results import Verdict
 from test_db_retention import NOW, put
 from whole_cli import app
@@ -149,22 +149,6 @@ def test_counts_are_made_anew(config: Path, database: DatabaseSettings) -> None:
     assert "rollup_hour: 0 counted, 3 there" in run(config, "db", "verify").stdout
     assert "3 inspections counted" in done(config, "db", "rebuild-rollups")
     done(config, "db", "verify")
-
-
-@pytest.mark.usefixtures("records")
-def test_users_are_entered_changed_and_listed(config: Path) -> None:
-    assert "Nobody is entered" in done(config, "user", "list")
-    assert "first user must manage" in str(refused(config, "user", "add", "Kim"))
-    assert "Ana is admin" in done(config, "user", "add", "Ana", "--role", "admin")
-    done(config, "user", "add", "Kim", "--by", "Ana")
-    done(config, "user", "change", "Kim", "--role", "engineer", "--disable", "--by", "Ana")
-    assert figures(config, "user", "list")["users"] == [
-        {"name": "Ana", "role": "admin", "active": True}, {"name": "Kim", "role": "engineer", "active": False},
-    ]  # fmt: skip
-    assert "disabled" in done(config, "user", "list")
-    error = refused(config, "db", "prune", "--apply", "--by", "Kim")
-    assert isinstance(error, NotAllowed)
-    assert error.exit_code == 2
 
 
 def test_every_command_says_what_to_run_first(config: Path, database: DatabaseSettings) -> None:

@@ -57,7 +57,15 @@ GROUPS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
             "release": "quarantine:quarantine_release",
         },
     ),
-    "user": ("Who may do what.", {"add": "users:user_add", "change": "users:user_change", "list": "users:user_list"}),
+    "user": (
+        "Who may do what, and who signs in.",
+        {
+            "add": "users:user_add",
+            "change": "users:user_change",
+            "password": "users:user_password",
+            "list": "users:user_list",
+        },
+    ),
     "data": (
         "Labelled pictures: what is wrong with them, and as a manifest.",
         {"check": "data:check_command", "convert": "data:convert_command"},

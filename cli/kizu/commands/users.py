@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,16 +10,24 @@ import typer
 
 from kizu.console import ByOption, ConfigOption, JsonOption, name_of, screen, write_json
 from kizu_db.permissions import Role
+from kizu_inspect.errors import ConfigError
 
-__all__ = ["user_add", "user_change", "user_list"]
+__all__ = ["user_add", "user_change", "user_list", "user_password"]
 
 DEFAULT_CONFIG = Path("kizu.yaml")
 NameArgument = Annotated[str, typer.Argument(help="The person's name, as reviews show it.")]
+PasswordFileOption = Annotated[
+    Path | None, typer.Option(help="File with the password on its one line, for scripts (default: it is asked for, hidden).")
+]
 
 
 def user_add(
     name: NameArgument,
     role: Annotated[Role, typer.Option(help="What the person may do; the first must be an admin.")] = Role.INSPECTOR,
+    password_file: PasswordFileOption = None,
+    no_password: Annotated[
+        bool, typer.Option("--no-password", help="Who only appears in commands: no sign-in to the dashboard.")
+    ] = False,
     config: ConfigOption = DEFAULT_CONFIG,
     by: ByOption = None,
 ) -> None:
@@ -26,9 +35,47 @@ def user_add(
     from kizu.config import load_config
     from kizu_db.records import Records
 
-    with Records.open(load_config(config).database) as records, records.unit() as unit:
-        user = unit.users.add(name, role, by=name_of(by))
-    screen.print(f"{user.name} is {user.role}", markup=False)
+    if no_password and password_file is not None:
+        raise ConfigError(
+            "it is not clear whether there is a password", found="--no-password and --password-file", expected="one"
+        )
+    with Records.open(load_config(config).database) as records:
+        kept = None if no_password else _hash(password_file)  # asked for outside of the transaction: people take their time
+        with records.unit() as unit:
+            user = unit.users.add(name, role, by=name_of(by), password_hash=kept)
+    screen.print(f"{user.name} is {user.role}{', without a password' if no_password else ''}", markup=False)
+
+
+def user_password(
+    name: NameArgument,
+    password_file: PasswordFileOption = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    by: ByOption = None,
+) -> None:
+    """Give a person another password, and sign them out everywhere. Example: kizu user password mina --by mina"""
+    from kizu.config import load_config
+    from kizu_db.records import Records
+
+    with Records.open(load_config(config).database) as records:
+        kept = _hash(password_file)
+        with records.unit() as unit:
+            user = unit.users.set_password(name, kept, by=name_of(by))
+    screen.print(f"{user.name} has another password, and is signed out everywhere", markup=False)
+
+
+def _hash(password_file: Path | None) -> str:
+    """Of the password in the file, or of what is typed twice. Raises ConfigError."""
+    from kizu_dashboard.signing_in.passwords import hash_password
+    from kizu_pipeline.credentials import read_secret
+
+    if password_file is not None:
+        return hash_password(read_secret(password_file, "", setting="--password-file") or "")
+    if not sys.stdin.isatty():
+        raise ConfigError(
+            "nobody is there to type a password", found="no terminal", expected="--password-file FILE",
+            next_step="A person who never signs in is entered with `kizu user add NAME --no-password`.",
+        )  # fmt: skip
+    return hash_password(typer.prompt("Password", hide_input=True, confirmation_prompt="The same again"))
 
 
 def user_change(

@@ -43,9 +43,9 @@ def current_user() -> User:
     """
     user = user_now()
     if user is None:
-        here = urlsplit(st.context.url or "/")
-        back = here.path + (f"?{here.query}" if here.query else "")
-        st.html(session_over(f"{SIGN_IN}?{urlencode({'next': back or '/'})}"))
+        asked = urlencode([(name, value) for name in st.query_params for value in st.query_params.get_all(name)])
+        back = (urlsplit(st.context.url or "").path or "/") + (f"?{asked}" if asked else "")
+        st.html(session_over(f"{SIGN_IN}?{urlencode({'next': back})}"))
         st.stop()
     return user
 

@@ -1,0 +1,182 @@
+"""`kizu user` as an admin calls it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from sqlalchemy import text
+from typer.testing import CliRunner, Result
+
+from db_examples import raw
+from kizu_dashboard.signing_in.passwords import matches
+from kizu_db.migrations import upgrade
+from kizu_db.records import Records
+from kizu_db.settings import DatabaseSettings
+from kizu_inspect.errors import ConfigError, KizuError, NotAllowed, RecordError
+from whole_cli import app
+
+PASSWORD = "correct horse 7"
+HOUR = timedelta(hours=1)
+EVENTS = text("SELECT * FROM audit_event")
+
+
+@pytest.fixture
+def config(database: DatabaseSettings, tmp_path: Path) -> Path:
+    """Of a plant in which nobody is entered."""
+    upgrade(database)
+    path = tmp_path / "kizu.yaml"
+    path.write_text(yaml.safe_dump({"database": {"url": database.url}}), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def records(config: Path, database: DatabaseSettings) -> Iterator[Records]:
+    """Its records."""
+    assert config.is_file()
+    with Records.open(database) as opened:
+        yield opened
+
+
+@pytest.fixture
+def password_file(tmp_path: Path) -> Path:
+    path = tmp_path / "password"
+    path.write_text(PASSWORD + "\n", encoding="utf-8")
+    return path
+
+
+def run(config: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(app, ["user", *arguments, "--config", str(config)])
+
+
+def done(config: Path, *arguments: str) -> str:
+    result = run(config, *arguments)
+    assert result.exit_code == 0, (result.output, result.exception)
+    return result.stdout
+
+
+def refused(config: Path, *arguments: str) -> KizuError:
+    error = run(config, *arguments).exception
+    assert isinstance(error, KizuError)
+    return error
+
+
+# The terminal becomes the one that the process belongs to, as a shell's: passwords are asked for there, whatever stdin is.
+AT_ITS_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); from kizu.main import main; main()"
+
+
+def typed(config: Path, *arguments: str, lines: list[str]) -> tuple[int, str]:
+    """The command at a terminal of its own, where a line is typed at each question; its exit code and all that is shown."""
+    ours, its = os.openpty()
+    command = [sys.executable, "-c", AT_ITS_TERMINAL, "user", *arguments, "--config", str(config)]
+    with subprocess.Popen(command, stdin=its, stdout=its, stderr=its, start_new_session=True) as process:
+        os.close(its)
+        shown = b""
+        for line in lines:
+            asked = len(shown)
+            while not shown[asked:].endswith((b"Password: ", b"The same again: ")):
+                shown += os.read(ours, 1)
+            os.write(ours, line.encode() + b"\n")
+        with suppress(OSError):  # the terminal's other end is closed with the process
+            while piece := os.read(ours, 4096):
+                shown += piece
+    os.close(ours)
+    return process.returncode, shown.decode()
+
+
+def kept(records: Records, name: str) -> str | None:
+    with records.unit(read_only=True) as unit:
+        return unit.users.password_hash(name)
+
+
+def test_users_are_entered_changed_and_listed(config: Path) -> None:
+    assert "Nobody is entered" in done(config, "list")
+    assert "first user must manage" in str(refused(config, "add", "Kim", "--no-password"))
+    assert "Ana is admin, without a password" in done(config, "add", "Ana", "--role", "admin", "--no-password")
+    done(config, "add", "Kim", "--by", "Ana", "--no-password")
+    done(config, "change", "Kim", "--role", "engineer", "--disable", "--by", "Ana")
+    assert json.loads(done(config, "list", "--json", "-"))["users"] == [
+        {"name": "Ana", "role": "admin", "active": True}, {"name": "Kim", "role": "engineer", "active": False},
+    ]  # fmt: skip
+    assert "disabled" in done(config, "list")
+    error = CliRunner().invoke(app, ["db", "prune", "--apply", "--by", "Kim", "--config", str(config)]).exception
+    assert isinstance(error, NotAllowed)
+    assert error.exit_code == 2
+
+
+def test_a_password_is_taken_from_a_file_and_only_its_hash_is_kept(
+    config: Path, records: Records, database: DatabaseSettings, password_file: Path
+) -> None:
+    told = done(config, "add", "Ana", "--role", "admin", "--password-file", str(password_file))
+    assert matches(PASSWORD, kept(records, "Ana"))
+    with records.unit() as unit:
+        secret = unit.users.sign_in("Ana", lasting=HOUR)
+    password_file.write_text("another one 8", encoding="utf-8")
+    told += done(config, "password", "ana", "--password-file", str(password_file), "--by", "ANA")
+    assert "Ana has another password, and is signed out everywhere" in told
+    assert matches("another one 8", kept(records, "Ana"))
+    with records.unit(read_only=True) as unit:
+        assert unit.users.signed_in(secret, idle=HOUR) is None
+        events = unit.trail.of("user", "Ana")
+    assert [event.action for event in events] == ["user.add", "user.sign_in", "user.password"]
+    with raw(database) as connection:
+        rows = str(connection.execute(text("SELECT * FROM user_account")).all() + connection.execute(EVENTS).all())
+    for word in (PASSWORD, "another one 8"):
+        assert word not in rows + told
+    assert "$argon2id$" not in str(events) + told
+
+
+def test_a_password_is_asked_for_twice_and_never_shown(config: Path, records: Records) -> None:
+    code, shown = typed(config, "add", "Ana", "--role", "admin", lines=[PASSWORD, PASSWORD])
+    assert (code, "Ana is admin" in shown) == (0, True), shown
+    assert matches(PASSWORD, kept(records, "Ana"))
+    lines = ["some other 9", "mistyped 99", "third one 10", "third one 10"]
+    code, again = typed(config, "password", "Ana", "--by", "Ana", lines=lines)
+    assert code == 0, again
+    assert matches("third one 10", kept(records, "Ana"))
+    code, short = typed(config, "password", "Ana", "--by", "Ana", lines=["seven77", "seven77"])
+    assert (code, "found 7 characters; expected 8 to 1024" in short) == (2, True), short
+    assert matches("third one 10", kept(records, "Ana"))
+    for word in (PASSWORD, "some other 9", "mistyped 99", "third one 10", "seven77"):
+        assert word not in shown + again + short
+
+
+def test_without_a_terminal_the_command_says_how(config: Path, password_file: Path) -> None:
+    error = refused(config, "add", "Ana", "--role", "admin")
+    assert "nobody is there to type a password: found no terminal; expected --password-file FILE" in str(error)
+    both = refused(config, "add", "Ana", "--role", "admin", "--no-password", "--password-file", str(password_file))
+    assert isinstance(both, ConfigError)
+    assert "Nobody is entered" in done(config, "list")
+
+
+@pytest.mark.parametrize("content", ["", "short", "two\nlines of text", None, "x" * 1025])
+def test_a_file_without_a_good_password_is_refused_and_not_repeated(
+    config: Path, password_file: Path, content: str | None
+) -> None:
+    if content is None:
+        password_file.unlink()
+    else:
+        password_file.write_text(content, encoding="utf-8")
+    error = refused(config, "add", "Ana", "--role", "admin", "--password-file", str(password_file))
+    assert isinstance(error, ConfigError)
+    assert not content or content not in str(error)
+    assert "Nobody is entered" in done(config, "list")
+
+
+def test_only_an_admin_sets_anothers_password(config: Path, records: Records, password_file: Path) -> None:
+    done(config, "add", "Ana", "--role", "admin", "--no-password")
+    done(config, "add", "Kim", "--by", "Ana", "--no-password")
+    given = ("--password-file", str(password_file))
+    assert isinstance(refused(config, "password", "Ana", *given, "--by", "Kim"), NotAllowed)
+    assert isinstance(refused(config, "password", "Lee", *given, "--by", "Ana"), RecordError)
+    assert kept(records, "Ana") is None
+    done(config, "password", "Kim", *given, "--by", "kim")
+    assert matches(PASSWORD, kept(records, "Kim"))

@@ -1,0 +1,267 @@
+"""Signing in and out as a person does it, in a real browser; and what one may try who only pretends to be a browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, WebSocket, expect, sync_playwright
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.sync.client import connect
+
+from dashboard_world import Plant, come_in, cookie_header, empty_plant, enter_people, filled_plant, served, serving
+from kizu_dashboard.room import close_rooms, open_room
+from kizu_dashboard.signing_in.passwords import hash_password
+from kizu_db.permissions import Role
+from signing_world import PASSWORD
+
+WAIT_MS = 30_000
+TEXTS = "h1, header p, label, input:not([type=hidden]), button, .alert, .help p, code"
+CONTRASTS = """(nodes) => {
+    const channels = (text) => text.match(/[\\d.]+/g).map(Number)
+    const linear = (c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4
+    const light = (text) => {
+        const [r, g, b] = channels(text).map((c) => linear(c / 255))
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b
+    }
+    const paper = (node) => {
+        const colour = getComputedStyle(node).backgroundColor
+        return channels(colour)[3] === 0 ? paper(node.parentElement) : colour
+    }
+    return nodes.map((node) => {
+        const [more, less] = [light(getComputedStyle(node).color), light(paper(node))].sort((a, b) => b - a)
+        return [node.tagName, (more + 0.05) / (less + 0.05)]
+    })
+}"""
+"""Of each text against what it stands on, as WCAG counts it."""
+ENDED = "Your sign-in has ended"
+
+
+@pytest.fixture(scope="module")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+    """Kim has the password."""
+    with filled_plant(tmp_path_factory.mktemp("plant"), start=datetime.now(UTC) - timedelta(minutes=30)) as plant:
+        enter_people(plant.room.records)
+        with plant.room.records.unit() as unit:
+            unit.users.set_password("Kim", hash_password(PASSWORD), by="Ana")
+        yield plant
+
+
+@pytest.fixture(scope="module")
+def address(plant: Plant) -> Iterator[str]:
+    with served(plant.config) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    expect.set_options(timeout=WAIT_MS)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def browser(chromium: Browser, address: str) -> Iterator[BrowserContext]:
+    """As it is when a person first sits down at it."""
+    context = chromium.new_context(base_url=address, viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(WAIT_MS)
+    yield context
+    context.close()
+
+
+def part_path(plant: Plant, part: str) -> str:
+    return f"/part?uid={plant.uids[part]}"
+
+
+def shown(page: Page, plant: Plant, part: str) -> None:
+    page.wait_for_selector(f".stage[data-uid='{plant.uids[part]}']")
+
+
+def signed_out(page: Page) -> None:
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+def test_with_the_keyboard_alone_from_the_address_to_the_part_and_out_again(browser: BrowserContext, plant: Plant) -> None:
+    page = browser.new_page()
+    page.goto(part_path(plant, "P-1002"))
+    expect(page.get_by_label("Name")).to_be_focused()
+    page.keyboard.type("kim")
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Password")).to_be_focused()
+    page.keyboard.type("mistyped")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_have_text(re.compile("Name and password do not fit each other"))
+    expect(page.get_by_label("Name")).to_have_value("kim")
+    expect(page.get_by_label("Password")).to_be_focused()
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    shown(page, plant, "P-1002")
+    assert page.url.endswith(part_path(plant, "P-1002"))
+    expect(page.locator(".kz-who")).to_have_text(re.compile(r"Kim inspector\s*Sign out"))
+    expect(page.get_by_test_id("stMainMenu")).to_be_hidden()
+    page.get_by_role("button", name="Sign out").focus()
+    page.keyboard.press("Enter")
+    signed_out(page)
+    page.goto("/reports")
+    signed_out(page)
+    page.go_back()
+    page.reload()
+    signed_out(page)
+
+
+def test_a_page_left_open_says_that_its_sign_in_ended_and_leads_back(
+    browser: BrowserContext, plant: Plant, address: str
+) -> None:
+    come_in(browser, plant, address, "Kim")
+    left, page = browser.new_page(), browser.new_page()
+    left.goto(part_path(plant, "P-1005"))
+    shown(left, plant, "P-1005")
+    left.get_by_role("radio", name="Accept: defective, missing_hole").click()
+    expect(left.get_by_role("button", name="Record and show next")).to_be_enabled()
+    page.goto("/")
+    page.get_by_role("button", name="Sign out").click()
+    signed_out(page)
+    left.get_by_role("button", name="Record and show next").click()
+    expect(left.get_by_text(ENDED)).to_be_visible()
+    expect(left.locator(".stage")).to_have_count(0)
+    assert plant.record("P-1005").reviews == ()
+    left.get_by_role("link", name="Sign in").click()
+    signed_out(left)
+    left.get_by_label("Name").fill("Kim")
+    left.get_by_label("Password").fill(PASSWORD)
+    left.get_by_role("button", name="Sign in").click()
+    shown(left, plant, "P-1005")
+
+
+def test_the_next_person_at_the_browser_decides_under_the_own_name(browser: BrowserContext, plant: Plant, address: str) -> None:
+    """A tab of the one before is still there, with a form that was filled in."""
+    come_in(browser, plant, address, "Lee")
+    page = browser.new_page()
+    page.goto(part_path(plant, "P-1008"))
+    shown(page, plant, "P-1008")
+    come_in(browser, plant, address, "Kim")
+    page.reload()
+    expect(page.locator(".kz-who")).to_contain_text("Kim")
+    page.get_by_role("radio", name="Accept: defective, scratch").click()
+    page.get_by_role("button", name="Record and show next").click()
+    expect(page.get_by_text("P-1008: recorded as defective: scratch.")).to_be_visible()
+    assert [review.reviewer for review in plant.record("P-1008").reviews] == ["Kim"]
+
+
+def test_who_is_let_out_at_work_sees_it_at_the_next_step(browser: BrowserContext, plant: Plant, address: str) -> None:
+    come_in(browser, plant, address, "Eun")
+    page = browser.new_page()
+    page.goto("/")
+    expect(page.locator("tbody tr")).to_have_count(12)
+    with plant.room.records.unit() as unit:
+        unit.users.change("Eun", by="Ana", active=False)
+    page.get_by_role("button", name="Refresh").click()
+    expect(page.get_by_text(ENDED)).to_be_visible()
+    expect(page.locator("tbody tr")).to_have_count(0)
+    page.reload()
+    signed_out(page)
+
+
+def test_a_viewer_looks_and_decides_nothing(browser: BrowserContext, plant: Plant, address: str) -> None:
+    come_in(browser, plant, address, "Vera")
+    page = browser.new_page()
+    page.goto(part_path(plant, "P-1002"))
+    shown(page, plant, "P-1002")
+    expect(page.locator(".kz-who")).to_contain_text("Vera viewer")
+    expect(page.locator(".st-key-card-verdict")).to_be_visible()
+    expect(page.locator(".st-key-card-decision")).to_have_count(0)
+    page.goto("/reports")
+    expect(page.get_by_text("Reports are made by people with the role inspector or one above.")).to_be_visible()
+    expect(page.get_by_role("button", name="Make CSV")).to_have_count(0)
+
+
+def sent_by(socket: WebSocket) -> list[bytes]:
+    """All messages that the page sends from now on."""
+    frames: list[bytes] = []
+    socket.on("framesent", lambda payload: frames.append(payload if isinstance(payload, bytes) else payload.encode()))
+    return frames
+
+
+def replay(address: str, cookie: str, frames: list[bytes]) -> None:
+    """Sends what a browser sent, as a program with this cookie; each message after the page of the one before is drawn."""
+    server = address.replace("http://", "ws://") + "/_stcore/stream"
+    with connect(
+        server, origin=address, additional_headers={"Cookie": cookie}, subprotocols=["streamlit"], max_size=None, proxy=None
+    ) as socket:  # type: ignore[call-overload]
+        for frame in frames:
+            socket.send(frame)
+            if BackMsg.FromString(frame).WhichOneof("type") != "rerun_script":
+                continue
+            while ForwardMsg.FromString(socket.recv(timeout=60)).WhichOneof("type") != "script_finished":
+                pass
+
+
+def test_what_an_inspectors_browser_sends_is_nothing_from_a_viewer(browser: BrowserContext, plant: Plant, address: str) -> None:
+    """The messages of a whole decision, recorded and sent again by hand."""
+    come_in(browser, plant, address, "Kim")
+    page = browser.new_page()
+    recorded: list[list[bytes]] = []
+    page.on("websocket", lambda socket: recorded.append(sent_by(socket)))
+    page.goto(part_path(plant, "P-1002"))
+    shown(page, plant, "P-1002")
+    page.get_by_role("radio", name="Accept: defective, scratch").click()
+    record = page.get_by_role("button", name="Record and show next")
+    expect(record).to_be_enabled()
+    with plant.room.records.unit() as unit:
+        unit.users.change("Kim", by="Ana", role=Role.VIEWER)
+    record.click()
+    # The page was drawn for an inspector, who is one no more.
+    expect(page.locator(".kz-who")).to_contain_text("Kim viewer")
+    assert plant.record("P-1002").reviews == ()
+    page.close()
+    with plant.room.records.unit() as unit:
+        unit.users.change("Kim", by="Ana", role=Role.INSPECTOR)
+    (frames,) = recorded
+    replay(address, cookie_header(plant.config, plant.session("Vera")), frames)
+    assert plant.record("P-1002").reviews == ()
+    replay(address, cookie_header(plant.config, plant.session("Lee")), frames)
+    (review,) = plant.record("P-1002").reviews
+    assert review.reviewer == "Lee", "the same messages are a decision where somebody may decide, under that person's name"
+
+
+def test_the_link_of_the_first_day_leads_into_the_dashboard(chromium: Browser, tmp_path: Path) -> None:
+    config = empty_plant(tmp_path)
+    try:
+        with serving(config, link_for="operator") as it:
+            page = chromium.new_page(base_url=it.address)
+            page.goto("/")
+            expect(page.get_by_text("The terminal that started the dashboard shows a link.")).to_be_visible()
+            page.goto(it.link)
+            expect(page.locator(".kz-who")).to_contain_text("operator admin")
+            assert "once" not in page.url
+            page.reload()
+            expect(page.get_by_text("No inspections yet")).to_be_visible()
+            page.goto(it.link)
+            expect(page.get_by_text("This link has ended")).to_be_visible()
+            with open_room(config.model_dump_json()).records.unit(read_only=True) as unit:
+                assert [(user.name, user.role) for user in unit.users.list()] == [("operator", Role.ADMIN)]
+            page.close()
+    finally:
+        close_rooms()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_can_be_read_by_day_and_by_night(chromium: Browser, address: str, scheme: str) -> None:
+    """Every text at least 4.5 : 1 against what it stands on."""
+    page = chromium.new_page(base_url=address, color_scheme=scheme)  # type: ignore[arg-type]
+    page.goto("/signin")
+    page.get_by_label("Name").fill("Kim")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    contrasts = page.locator(TEXTS).evaluate_all(CONTRASTS)
+    assert len(contrasts) >= 9
+    assert [(tag, contrast) for tag, contrast in contrasts if contrast < 4.5] == []
+    assert (page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(18, 24, 31)") == (scheme == "dark")
+    page.close()
