@@ -11,8 +11,9 @@ import streamlit as st
 from kizu_dashboard.charts import minutes_chart
 from kizu_dashboard.components.freshness import draw_freshness
 from kizu_dashboard.components.part_strip import draw_part_strip
-from kizu_dashboard.markup import empty_state
+from kizu_dashboard.markup import empty_state, quiet
 from kizu_dashboard.pages.drawing import draw_chart
+from kizu_dashboard.pages.failing import show_failure
 from kizu_dashboard.pages.frame import current_room
 from kizu_dashboard.room import Room
 from kizu_dashboard.station_card import station_figures, station_head
@@ -49,7 +50,7 @@ def _line(room: Room, span: str) -> None:
     except RecordError as error:
         failed = error
     if failed is not None:
-        st.error(f"The records cannot be read now. Tried again every {EVERY_S} s. {failed}", icon=":material/cloud_off:")
+        show_failure(failed, f"The records cannot be read now. Tried again every {EVERY_S} s.")
     if kept is None or (failed is not None and kept[0] != span):
         return
     line = kept[1]
@@ -72,7 +73,7 @@ def _line(room: Room, span: str) -> None:
             with column:
                 _station(station, now, room)
     if line.forgotten:
-        st.caption("Nothing recorded for more than 7 days: " + ", ".join(line.forgotten))
+        st.html(quiet("Nothing recorded for more than 7 days: " + ", ".join(line.forgotten)))
 
 
 def _station(station: StationNow, now: datetime, room: Room) -> None:
