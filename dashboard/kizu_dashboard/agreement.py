@@ -9,6 +9,7 @@ from itertools import combinations, groupby
 from typing import Final
 
 from kizu_dashboard.periods import Period
+from kizu_dashboard.quality import NO_CLASS
 from kizu_dashboard.room import Room
 from kizu_dashboard.thresholds import Limits, limits_of
 from kizu_db.values import AuditStratum, Disposition, Opinion, ReviewedPart
@@ -31,7 +32,6 @@ __all__ = [
 
 MOST_REVIEWED: Final = 10_000
 MOST_OPINIONS: Final = 5_000
-NO_CLASS: Final = "no class"
 GOOD: Final = "good"
 _FLAGGED: Final = (Verdict.REVIEW, Verdict.REJECT)
 

@@ -25,6 +25,7 @@ __all__ = [
     "narrowed_to",
     "part_head",
     "probability_bars",
+    "quiet",
     "region_table",
     "score_scale",
     "session_over",
@@ -178,6 +179,11 @@ def facts(entries: Mapping[str, str]) -> str:
     """Names and values below each other."""
     rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in entries.items())
     return f'<dl class="kz kz-facts">{rows}</dl>'
+
+
+def quiet(text: str) -> str:
+    """A line of small print, letter by letter: a caption would read names of views and lots as Markdown."""
+    return f'<div class="kz kz-quiet">{escape(text)}</div>'
 
 
 def narrowed_to(words: Sequence[str]) -> str:

@@ -17,8 +17,8 @@ from kizu_inspect.sums.pareto import ParetoBar, pareto
 from kizu_inspect.sums.yields import first_pass_yield, share_of
 
 __all__ = [
-    "CELLS", "GROUPINGS", "Group", "Grouping", "Quality", "cells_of", "gather_quality", "group_start", "grouped", "labels_of",
-    "most_seen", "side_text", "span_text",
+    "CELLS", "GROUPINGS", "NO_CLASS", "Group", "Grouping", "Quality", "cells_of", "gather_quality", "group_start", "grouped",
+    "labels_of", "most_seen", "side_text", "span_text",
 ]  # fmt: skip
 
 Grouping = Literal["hour", "shift", "day"]
@@ -31,6 +31,7 @@ FIRST_SHIFT: Final = 6
 """The hour of the plant's day at which the first of three shifts begins."""
 MOST_OF_LOTS: Final = 20_000
 MOST_PLACES: Final = 2_000
+NO_CLASS: Final = "no class"
 CELLS: Final = 20
 """The density is counted in so many cells each way."""
 
@@ -79,7 +80,7 @@ def gather_quality(room: Room, period: Period, *, station: str | None, grouping:
         places, of_places = unit.analysis.places(since=since, until=until, station=station, limit=MOST_PLACES)
     return Quality(
         verdicts,
-        pareto({name or "no class": n for name, n in classes.items()}),
+        pareto({name or NO_CLASS: n for name, n in classes.items()}),
         grouped(series, grouping, room.config.plant.zone),
         {name: first_pass_yield(counts) for name, counts in stations.items() if station in (None, name)},
         tuple((one.lot, first_pass_yield(one.verdicts)) for one in lots),

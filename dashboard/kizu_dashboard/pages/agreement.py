@@ -21,9 +21,11 @@ from kizu_dashboard.charts import reliability_chart
 from kizu_dashboard.filters import href_of, inspections_query
 from kizu_dashboard.markup import Cell, card_title, data_table, empty_state, tile_row
 from kizu_dashboard.pages.drawing import draw_chart, draw_figures
+from kizu_dashboard.pages.failing import telling_failures
 from kizu_dashboard.pages.frame import current_room
 from kizu_dashboard.pages.period import ANALYSIS, choose_period
 from kizu_dashboard.periods import LENGTHS
+from kizu_dashboard.quality import NO_CLASS
 from kizu_dashboard.room import Room
 from kizu_dashboard.theme import LOOKS
 from kizu_dashboard.thresholds import Limits
@@ -54,9 +56,15 @@ ALONE: Final = (
 def main() -> None:
     """Draws the page."""
     room = current_room()
-    zone = room.config.plant.zone
     st.title("Agreement", anchor=False)
-    st.caption(f"{room.config.plant.name} · by the time of judging, in whole quarters of an hour · times in {zone.key}")
+    plant = room.config.plant
+    st.caption(f"{plant.name} · by the time of judging, in whole quarters of an hour · times in {plant.timezone}")
+    _page(room)
+
+
+@telling_failures()
+def _page(room: Room) -> None:
+    zone = room.config.plant.zone
     with room.records.unit(read_only=True) as unit:
         stations = unit.stations.names()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -159,7 +167,7 @@ def _classes(room: Room, agreed: Agreed, station: str | None) -> None:
             cells = [
                 _count(
                     room, agreed, counts.get((name, column), 0), station, verdicts=[Verdict.REJECT, Verdict.REVIEW],
-                    decision=column if column == GOOD else f"defective: {column}", suspected=name,
+                    decision=_decision(column), suspected=name if name != NO_CLASS else None,
                 )
                 for column in decided[:MOST_CLASSES]
             ]  # fmt: skip
@@ -169,6 +177,13 @@ def _classes(room: Room, agreed: Agreed, station: str | None) -> None:
         left_out = max(0, len(suspected) - MOST_CLASSES) + max(0, len(decided) - MOST_CLASSES)
         if left_out:
             st.caption(f"{left_out} rarer classes are left out.")
+
+
+def _decision(column: str) -> str:
+    """A column of the table as the list's filter says it."""
+    if column == GOOD:
+        return GOOD
+    return "defective" if column == NO_CLASS else f"defective: {column}"
 
 
 def _ranked(counts: dict[tuple[str, str], int], side: int) -> list[str]:

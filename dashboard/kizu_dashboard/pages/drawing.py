@@ -35,7 +35,11 @@ def draw_opening_chart(chart: Any, opens: Mapping[str, Query], *, key: str, told
 
 
 def draw_figures(heads: list[str], rows: Mapping[str, list[str]], opens: Mapping[str, Query], *, key: str) -> None:
-    """The chart's figures as a table, by the keys of its marks, which lead to the same inspections."""
-    with st.expander("As a table", icon=":material/table_rows:", key=key):
+    """The chart's figures as a table, by the keys of its marks, which lead to the same inspections.
+
+    It is made when it is opened: a table of 720 rows costs a browser as much as all charts together.
+    """
+    table = st.expander("As a table", icon=":material/table_rows:", key=key, on_change="rerun")
+    if table.open:
         first = {name: (name, href_of(opens[name])) if name in opens else name for name in rows}
-        st.html(data_table(heads, [[first[name], *cells] for name, cells in rows.items()]))
+        table.html(data_table(heads, [[first[name], *cells] for name, cells in rows.items()]))

@@ -12,7 +12,7 @@ from kizu_dashboard.charts import minutes_chart
 from kizu_dashboard.components.freshness import draw_freshness
 from kizu_dashboard.components.part_strip import draw_part_strip
 from kizu_dashboard.failing import AWAY_SENTENCE, failure_text
-from kizu_dashboard.markup import empty_state
+from kizu_dashboard.markup import empty_state, quiet
 from kizu_dashboard.pages.drawing import draw_chart
 from kizu_dashboard.pages.frame import current_room
 from kizu_dashboard.room import Room
@@ -74,7 +74,7 @@ def _line(room: Room, span: str) -> None:
             with column:
                 _station(station, now, room)
     if line.forgotten:
-        st.caption("Nothing recorded for more than 7 days: " + ", ".join(line.forgotten))
+        st.html(quiet("Nothing recorded for more than 7 days: " + ", ".join(line.forgotten)))
 
 
 def _station(station: StationNow, now: datetime, room: Room) -> None:

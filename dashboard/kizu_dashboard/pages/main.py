@@ -7,7 +7,8 @@ from pathlib import Path
 import streamlit as st
 
 from kizu_dashboard.markup import signed_in_as
-from kizu_dashboard.pages.frame import current_user, told_failures
+from kizu_dashboard.pages.failing import telling_failures
+from kizu_dashboard.pages.frame import current_user
 from kizu_dashboard.signing_in.gate import SIGN_OUT
 
 HERE = Path(__file__).parent
@@ -75,7 +76,7 @@ def main() -> None:
         ],
         position="top",
     )
-    with told_failures():
+    with telling_failures():
         user = current_user()
         st.html(signed_in_as(user.name, user.role, SIGN_OUT))
         page.run()

@@ -10,14 +10,16 @@ import streamlit as st
 from kizu_dashboard.charts import control_chart, density_chart, pareto_chart, yield_chart
 from kizu_dashboard.components.part_strip import draw_part_strip
 from kizu_dashboard.filters import inspections_query
-from kizu_dashboard.markup import card_title, empty_state, figure_tiles
+from kizu_dashboard.markup import card_title, empty_state, figure_tiles, quiet
 from kizu_dashboard.pages.drawing import draw_figures, draw_opening_chart, draw_picking_chart
+from kizu_dashboard.pages.failing import telling_failures
 from kizu_dashboard.pages.frame import current_room
 from kizu_dashboard.pages.period import ANALYSIS, choose_period
 from kizu_dashboard.periods import LENGTHS, Period, Query, period_between
 from kizu_dashboard.quality import (
     CELLS,
     GROUPINGS,
+    NO_CLASS,
     Grouping,
     Quality,
     cells_of,
@@ -36,6 +38,7 @@ from kizu_inspect.sums.yields import first_pass_yield, share_of
 
 MOST_BARS: Final = 12
 MOST_LOTS: Final = 12
+MOST_STATIONS: Final = 20
 MOST_SHOWN: Final = 12
 KINDS: Final = {"p′ (Laney)": laney_chart, "p": p_chart}
 
@@ -43,9 +46,14 @@ KINDS: Final = {"p′ (Laney)": laney_chart, "p": p_chart}
 def main() -> None:
     """Draws the page."""
     room = current_room()
-    zone = room.config.plant.zone
     st.title("Quality", anchor=False)
-    st.caption(f"{room.config.plant.name} · by the time of judging · times in {zone.key}")
+    st.caption(f"{room.config.plant.name} · by the time of judging · times in {room.config.plant.timezone}")
+    _page(room)
+
+
+@telling_failures()
+def _page(room: Room) -> None:
+    zone = room.config.plant.zone
     with room.records.unit(read_only=True) as unit:
         stations = unit.stations.names()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -89,12 +97,7 @@ def _pareto(room: Room, quality: Quality, period: Period, station: str | None) -
             return
         shown = f", the first {MOST_BARS} of {len(bars)} classes drawn" if len(bars) > MOST_BARS else ""
         st.caption(f"{rejects:,} rejects{shown}")
-        opens = {
-            bar.name: inspections_query(
-                period, room.config.plant.zone, verdicts=[Verdict.REJECT], suspected=bar.name, station=station
-            )
-            for bar in bars
-        }
+        opens = {bar.name: _rejects(room, period, station, bar.name) for bar in bars}
         told = f"Pareto chart of {rejects:,} rejects. Most: {bars[0].name}, {bars[0].share.text}."
         draw_opening_chart(pareto_chart(bars[:MOST_BARS]), opens, key="pareto", told=told)
         rows = {
@@ -106,12 +109,19 @@ def _pareto(room: Room, quality: Quality, period: Period, station: str | None) -
         )
 
 
+def _rejects(room: Room, period: Period, station: str | None, name: str) -> Query:
+    """Those of one class; where the model named none, all."""
+    suspected = None if name == NO_CLASS else name
+    return inspections_query(period, room.config.plant.zone, verdicts=[Verdict.REJECT], suspected=suspected, station=station)
+
+
 def _stations(room: Room, quality: Quality, period: Period) -> None:
     with st.container(border=True, key="card-stations"):
         st.html(card_title("First-pass yield by station"))
-        st.caption("Passed of all inspections, with the 95 % interval (Wilson)")
+        drawn = f"; the first {MOST_STATIONS} of {len(quality.stations)} drawn" if len(quality.stations) > MOST_STATIONS else ""
+        st.caption(f"Passed of all inspections, with the 95 % interval (Wilson){drawn}")
         opens = {name: inspections_query(period, room.config.plant.zone, station=name) for name in quality.stations}
-        _yields(list(quality.stations.items()), opens, "Station", key="stations")
+        _yields(list(quality.stations.items()), opens, "Station", key="stations", drawn=MOST_STATIONS)
 
 
 def _lots(room: Room, quality: Quality, period: Period, station: str | None) -> None:
@@ -128,7 +138,7 @@ def _lots(room: Room, quality: Quality, period: Period, station: str | None) -> 
         _yields(lots, opens, "Lot", key="lots", drawn=MOST_LOTS)
 
 
-def _yields(shares: list[tuple[str, Share]], opens: dict[str, Query], head: str, *, key: str, drawn: int | None = None) -> None:
+def _yields(shares: list[tuple[str, Share]], opens: dict[str, Query], head: str, *, key: str, drawn: int) -> None:
     told = "; ".join(f"{name}: {share.text}" for name, share in shares[:drawn])
     draw_opening_chart(yield_chart(shares[:drawn], "passed"), opens, key=key, told=told)
     rows = {name: [f"{share.n:,}", f"{share.hits:,}", share.percent, interval_text(share)] for name, share in shares}
@@ -189,10 +199,10 @@ def _places(room: Room, quality: Quality) -> None:
         name = st.selectbox("Station and view", list(sides), key="side", width=240) if len(sides) > 1 else next(iter(sides))
         here = [place for place in quality.places if (place.station, place.view) == sides.get(name or "")]
         parts = len({place.uid for place in here})
-        st.caption(
+        said = (
             f"{len(here):,} regions of {parts:,} parts at {name}, of the period's newest {quality.of_places:,} flagged ones. "
-            "Centres, in fractions of the picture."
         )
+        st.html(quiet(said + "Centres, in fractions of the picture."))
         cells = cells_of(here)
         most = max(cells, key=lambda cell: len(cells[cell]))
         told = (
@@ -214,9 +224,9 @@ def _parts_of_cell(room: Room, uids: list[str], where: str) -> None:
     """A cell's parts, newest first; the fullest cell's until another is clicked."""
     shown = list(dict.fromkeys(uids))
     with room.records.unit(read_only=True) as unit:
-        found = [unit.inspections.get(uid) for uid in shown[:MOST_SHOWN]]
+        rows = unit.inspections.rows(shown[:MOST_SHOWN])
     st.caption(f"Parts with a region at {where}: {min(len(shown), MOST_SHOWN)} of {len(shown):,}. Click a cell for its own.")
-    draw_part_strip([record.row for record in found if record is not None], room.config.plant.zone, key="cell-parts")
+    draw_part_strip(rows, room.config.plant.zone, key="cell-parts")
 
 
 def _cell_text(cell: tuple[int, int]) -> str:

@@ -9,7 +9,7 @@ from typing import Final, cast, get_args
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from kizu_db.repositories.finding import Wanted, find_ids, judged_within
+from kizu_db.repositories.finding import Wanted, find_ids, ids_query, judged_within
 from kizu_db.repositories.rollups import Rollups
 from kizu_db.tables import HeatmapTable, InspectionTable, PartTable, QueueTable, RegionTable, ReviewTable
 from kizu_db.values import DefectPlace, Disposition, LotCounts, Opinion, ReviewedPart
@@ -35,18 +35,21 @@ class Analysis:
     ) -> tuple[list[LotCounts], int]:
         """The period's newest inspections by lot, the lot of the newest one first; and how many were counted."""
         wanted = Wanted(since=since, until=until, station=station)
-        ids = find_ids(self._session, self._rollups, wanted, limit=limit, newest=True)
+        ids = ids_query(self._session, self._rollups, wanted, limit=limit, newest=True)
+        if ids is None:
+            return [], 0
+        # The numbers stay in the database: handed back and forth, so many cost more than all else.
+        row, found = InspectionTable, ids.subquery()
+        query = select(PartTable.lot, row.verdict, func.count(), func.max(row.id)).join_from(found, row, row.id == found.c.id)
+        query = query.join(PartTable, PartTable.id == row.part_id).group_by(PartTable.lot, row.verdict)
         newest: dict[str, int] = {}
         counts: dict[str, dict[Verdict, int]] = {}
-        for some in _pieces(ids, 20 * _AT_ONCE):
-            query = select(PartTable.lot, InspectionTable.verdict, func.count(), func.max(InspectionTable.id))
-            query = query.join_from(InspectionTable, PartTable, PartTable.id == InspectionTable.part_id)
-            query = query.where(InspectionTable.id.in_(some)).group_by(PartTable.lot, InspectionTable.verdict)
-            for lot, verdict, n, last in self._session.execute(query):
-                counts.setdefault(lot, dict.fromkeys(Verdict, 0))[verdict] += n
-                newest[lot] = max(newest.get(lot, last), last)
+        for lot, verdict, n, last in self._session.execute(query):
+            counts.setdefault(lot, dict.fromkeys(Verdict, 0))[verdict] += n
+            newest[lot] = max(newest.get(lot, last), last)
         ranked = sorted(newest, key=lambda lot: -newest[lot])
-        return [LotCounts(lot=lot, verdicts=counts[lot]) for lot in ranked], len(ids)
+        lots = [LotCounts(lot=lot, verdicts=counts[lot]) for lot in ranked]
+        return lots, sum(sum(one.verdicts.values()) for one in lots)
 
     def places(
         self,
@@ -90,24 +93,21 @@ class Analysis:
         self, *, since: datetime | None = None, until: datetime | None = None, station: str | None = None, limit: int
     ) -> list[ReviewedPart]:
         """The period's newest reviewed inspections, newest first."""
-        ids: list[int] = []
+        row, found = InspectionTable, {}
+        columns = (row.verdict, row.audit, row.audit_probability, row.score, row.target, row.defect_class)
         for disposition in get_args(Disposition):
             wanted = Wanted(disposition=disposition, since=since, until=until, station=station)
-            ids += find_ids(self._session, self._rollups, wanted, limit=limit, newest=True)
-        row, found = InspectionTable, []
-        for some in _pieces(sorted(ids, reverse=True)[:limit], 20 * _AT_ONCE):
-            query = select(
-                row.verdict, row.audit, row.audit_probability, row.score, row.target, row.disposition, row.defect_class
-            )
-            for verdict, audit, chance, score, target, disposition, name in self._session.execute(
-                query.where(row.id.in_(some)).order_by(row.id.desc())
-            ):
-                part = ReviewedPart(
+            ids = ids_query(self._session, self._rollups, wanted, limit=limit, newest=True)
+            if ids is None:
+                continue
+            walked = ids.subquery()
+            query = select(row.id, *columns).join_from(walked, row, row.id == walked.c.id)
+            for number, verdict, audit, chance, score, target, name in self._session.execute(query):
+                found[number] = ReviewedPart(
                     verdict=verdict, audit=audit, audit_probability=chance or 0.0, score=score, suspected=target,
-                    disposition=cast("Disposition", disposition), decided_class=name,
+                    disposition=disposition, decided_class=name,
                 )  # fmt: skip
-                found.append(part)
-        return found
+        return [found[number] for number in sorted(found, reverse=True)[:limit]]
 
     def audit_waiting(
         self, *, since: datetime | None = None, until: datetime | None = None, station: str | None = None

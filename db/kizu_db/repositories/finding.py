@@ -16,7 +16,7 @@ from kizu_db.tables.inspections import CONFLICTING, REVIEWED, SUSPECTED, WAITING
 from kizu_db.values import Disposition
 from kizu_inspect.results import Verdict
 
-__all__ = ["MOST_PARTS", "Wanted", "find_ids", "judged_within"]
+__all__ = ["MOST_PARTS", "Wanted", "find_ids", "ids_query", "judged_within"]
 
 MOST_PARTS = 200
 """A search by serial looks at so many parts at most for each end of the serial."""
@@ -46,9 +46,19 @@ def find_ids(
 ) -> list[int]:
     """The numbers of the first `limit` inspections in order of recording, or, `newest`, from the end.
 
-    `beyond` is the number after which (before which, for `newest`) they begin. Every part of the query walks one index in
-    the list's own order and stops at the limit; only a search by part or lot gathers what a bounded number of parts, or a
-    lot, has, and sorts.
+    `beyond` is the number after which (before which, for `newest`) they begin.
+    """
+    query = ids_query(session, rollups, wanted, limit=limit, newest=newest, beyond=beyond)
+    return [] if query is None else list(session.scalars(query))
+
+
+def ids_query(
+    session: Session, rollups: Rollups, wanted: Wanted, *, limit: int | None, newest: bool, beyond: int | None = None
+) -> Select[int] | None:
+    """What asks for them; None where there are none.
+
+    Every part of the query walks one index in the list's own order and stops at the limit; only a search by part or lot gathers
+    what a bounded number of parts, or a lot, has, and sorts.
     """
     number = InspectionTable.id
     rest: list[ColumnElement[bool]] = []
@@ -57,7 +67,7 @@ def find_ids(
     if wanted.since is not None or wanted.until is not None:
         bounds = rollups.bounds(wanted.since, wanted.until, wanted.station)
         if bounds is None:
-            return []
+            return None
         rest.append(number.between(*bounds))
         rest += judged_within(wanted.since, wanted.until)
     if wanted.part or wanted.lot:
@@ -69,15 +79,12 @@ def find_ids(
         gathered = select(number).where(*rest)
         # A sum is in no index's order: the few inspections of these parts are sorted, instead of all others passed over.
         by = number + 0
-        return list(session.scalars(gathered.order_by(by.desc() if newest else by).limit(limit)))
+        return gathered.order_by(by.desc() if newest else by).limit(limit)
     walks = [_walk(conditions + rest, limit, newest=newest) for conditions in _indexed(wanted)]
-    if not walks:
-        return []
-    if len(walks) == 1:
-        return list(session.scalars(walks[0]))
+    if len(walks) <= 1:
+        return walks[0] if walks else None
     together = union_all(*(select(walk.subquery().c.id) for walk in walks)).subquery()
-    merged = select(together.c.id).order_by(together.c.id.desc() if newest else together.c.id).limit(limit)
-    return list(session.scalars(merged))
+    return select(together.c.id).order_by(together.c.id.desc() if newest else together.c.id).limit(limit)
 
 
 def judged_within(since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:

@@ -198,6 +198,11 @@ class Inspections:
         rows = rows_query().where(InspectionTable.id.in_(ids)).order_by(InspectionTable.id.desc())
         return [row_value(found) for found in self._session.execute(rows)] if ids else []
 
+    def rows(self, uids: Collection[str]) -> list[InspectionRow]:
+        """Those of these inspections that there are, newest first."""
+        query = rows_query().where(InspectionTable.uid.in_(uids)).order_by(InspectionTable.id.desc())
+        return [row_value(found) for found in self._session.execute(query)]
+
     def get(self, uid: str) -> InspectionRecord | None:
         """All that is known of one inspection; None where there is no such uid."""
         found = self._session.execute(records_query().where(InspectionTable.uid == uid)).one_or_none()
