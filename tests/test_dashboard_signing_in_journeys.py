@@ -16,9 +16,10 @@ from websockets.sync.client import connect
 from browser_world import WAIT_MS, chromium
 from dashboard_world import Plant, come_in, cookie_header, empty_plant, enter_people, filled_plant, served, serving
 from kizu_dashboard.room import close_rooms, open_room
+from kizu_dashboard.settings import DashboardSettings
 from kizu_dashboard.signing_in.passwords import hash_password
 from kizu_db.permissions import Role
-from signing_world import PASSWORD
+from signing_world import PASSWORD, tls_before
 
 TEXTS = "h1, header p, label, input:not([type=hidden]), button, .alert, .help p, code"
 CONTRASTS = """(nodes) => {
@@ -262,6 +263,41 @@ def test_the_link_of_the_first_day_leads_into_the_dashboard(program: Browser, tm
             with open_room(config.model_dump_json()).records.unit(read_only=True) as unit:
                 assert [(user.name, user.role) for user in unit.users.list()] == [("operator", Role.ADMIN)]
             page.close()
+    finally:
+        close_rooms()
+
+
+def test_behind_a_proxy_that_ends_tls_people_come_in_by_its_name(program: Browser, tmp_path: Path) -> None:
+    config = empty_plant(tmp_path)
+    settings = DashboardSettings(port=0, https=True, names=("kizu.localhost",))
+    config = config.model_copy(update={"dashboard": settings})
+    records = open_room(config.model_dump_json()).records
+    enter_people(records)
+    with records.unit() as unit:
+        unit.users.set_password("Kim", hash_password(PASSWORD), by="Ana")
+    try:
+        with serving(config, link_for="Ana") as it, tls_before(it.address, tmp_path) as port:
+            outside = f"https://kizu.localhost:{port}"
+            context = program.new_context(base_url=outside, ignore_https_errors=True)
+            page = context.new_page()
+            page.goto(it.link.replace(it.address, outside))  # from outside the machine, for all that the link can tell
+            expect(page.get_by_text("This link has ended")).to_be_visible()
+            page.goto("/reports")
+            page.get_by_label("Name").fill("Kim")
+            page.get_by_label("Password").fill(PASSWORD)
+            page.get_by_role("button", name="Sign in").click()
+            expect(page.locator(".kz-who")).to_contain_text("Kim inspector")
+            expect(page.get_by_text("No flagged parts in this period")).to_be_visible()
+            (cookie,) = (one for one in context.cookies() if "kizu" in one["name"])  # type: ignore[typeddict-item]
+            assert (cookie["name"], cookie["secure"], cookie["httpOnly"], cookie["path"]) == (  # type: ignore[typeddict-item]
+                "__Host-kizu-session", True, True, "/",
+            )  # fmt: skip
+            page.get_by_role("button", name="Sign out").click()
+            signed_out(page)
+            # On the machine itself the link still works: browsers take a machine's own address for safe.
+            page.goto(it.link)
+            expect(page.locator(".kz-who")).to_contain_text("Ana admin")
+            context.close()
     finally:
         close_rooms()
 
