@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import http.client
-from collections.abc import Mapping
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.cookies import Morsel, SimpleCookie
+from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
+
+from publish_world import certificate
 
 PASSWORD = "correct horse 7"
 HTML = {"Accept": "text/html,application/xhtml+xml"}
@@ -78,3 +84,45 @@ def socket_status(address: str, *, cookie: str = "", origin: str | None = None) 
             return 101
     except InvalidStatus as error:
         return error.response.status_code
+
+
+TLS_PROXY = """
+import asyncio, ssl, sys
+host, port, certificate, key = sys.argv[1:]
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(certificate, key)
+
+async def pipe(reader, writer):
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    except OSError:
+        pass  # whoever closes a connection in its midst closes the other half too
+    finally:
+        writer.close()
+
+async def pass_on(reader, writer):
+    far_reader, far_writer = await asyncio.open_connection(host, int(port))
+    await asyncio.gather(pipe(reader, far_writer), pipe(far_reader, writer))
+
+async def main():
+    server = await asyncio.start_server(pass_on, "127.0.0.1", 0, ssl=context)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+asyncio.run(main())
+"""
+
+
+@contextmanager
+def tls_before(address: str, folder: Path) -> Iterator[int]:
+    """A proxy that ends TLS and passes everything on as it is, in a process of its own; its port."""
+    where = urlsplit(address)
+    command = [sys.executable, "-c", TLS_PROXY, where.hostname or "", str(where.port), *map(str, certificate(folder))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as proxy:
+        assert proxy.stdout is not None
+        try:
+            yield int(proxy.stdout.readline())
+        finally:
+            proxy.terminate()

@@ -160,3 +160,21 @@ def test_a_look_waits_for_no_writer_and_is_noted_once_a_minute(tmp_path: Path) -
             plant.room.sessions.whose(secret)
             time.sleep(0.01)  # the note is made by another thread
         assert abs(seen() - datetime.now(UTC)) < timedelta(minutes=2)
+
+
+def test_what_a_page_does_by_itself_keeps_nobody_signed_in(tmp_path: Path) -> None:
+    """Pictures, the websocket, and fragments that a clock runs: an unattended screen goes idle."""
+    with filled_plant(tmp_path) as plant:
+        secret = plant.session()
+        cookie = cookie_header(plant.config, secret)
+        with raw(plant.config.database) as connection:
+            connection.execute(text("UPDATE user_session SET last_seen_at = datetime(last_seen_at, '-10 minutes')"))
+            before = connection.scalar(text("SELECT last_seen_at FROM user_session"))
+        with served(plant.config) as address:
+            for _ in range(5):
+                assert ask(address, f"/image/{plant.uids['P-1002']}", cookie=cookie).status == 200
+                assert socket_status(address, cookie=cookie) == 101
+                assert plant.room.sessions.whose(secret, used=False) is not None
+        plant.room.sessions.close()  # as the server's were at its end: what was to be noted is noted
+        with raw(plant.config.database) as connection:
+            assert connection.scalar(text("SELECT last_seen_at FROM user_session")) == before

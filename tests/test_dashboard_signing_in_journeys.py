@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, WebSocket, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, WebSocket, expect
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
 
+from browser_world import WAIT_MS, chromium
 from dashboard_world import Plant, come_in, cookie_header, empty_plant, enter_people, filled_plant, served, serving
 from kizu_dashboard.room import close_rooms, open_room
+from kizu_dashboard.settings import DashboardSettings
 from kizu_dashboard.signing_in.passwords import hash_password
 from kizu_db.permissions import Role
-from signing_world import PASSWORD
+from signing_world import PASSWORD, tls_before
 
-WAIT_MS = 30_000
 TEXTS = "h1, header p, label, input:not([type=hidden]), button, .alert, .help p, code"
 CONTRASTS = """(nodes) => {
     const channels = (text) => text.match(/[\\d.]+/g).map(Number)
@@ -58,18 +59,15 @@ def address(plant: Plant) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    expect.set_options(timeout=WAIT_MS)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield browser
-        browser.close()
+def program() -> Iterator[Browser]:
+    with chromium() as program:
+        yield program
 
 
 @pytest.fixture
-def browser(chromium: Browser, address: str) -> Iterator[BrowserContext]:
+def browser(program: Browser, address: str) -> Iterator[BrowserContext]:
     """As it is when a person first sits down at it."""
-    context = chromium.new_context(base_url=address, viewport={"width": 1440, "height": 900})
+    context = program.new_context(base_url=address, viewport={"width": 1440, "height": 900})
     context.set_default_timeout(WAIT_MS)
     yield context
     context.close()
@@ -81,6 +79,12 @@ def part_path(plant: Plant, part: str) -> str:
 
 def shown(page: Page, plant: Plant, part: str) -> None:
     page.wait_for_selector(f".stage[data-uid='{plant.uids[part]}']")
+
+
+def press_confirm(page: Page, plant: Plant, part: str, says: str) -> None:
+    """As soon as the panel may be answered for this part."""
+    page.wait_for_selector(f".answers[data-awake='{plant.uids[part]}']")
+    page.get_by_role("button", name=f"Confirm: {says}").click()
 
 
 def signed_out(page: Page) -> None:
@@ -122,12 +126,11 @@ def test_a_page_left_open_says_that_its_sign_in_ended_and_leads_back(
     left, page = browser.new_page(), browser.new_page()
     left.goto(part_path(plant, "P-1005"))
     shown(left, plant, "P-1005")
-    left.get_by_role("radio", name="Accept: defective, missing_hole").click()
-    expect(left.get_by_role("button", name="Record and show next")).to_be_enabled()
+    left.wait_for_selector(f".answers[data-awake='{plant.uids['P-1005']}']")
     page.goto("/")
     page.get_by_role("button", name="Sign out").click()
     signed_out(page)
-    left.get_by_role("button", name="Record and show next").click()
+    press_confirm(left, plant, "P-1005", "defective, missing hole")
     expect(left.get_by_text(ENDED)).to_be_visible()
     expect(left.locator(".stage")).to_have_count(0)
     assert plant.record("P-1005").reviews == ()
@@ -148,9 +151,8 @@ def test_the_next_person_at_the_browser_decides_under_the_own_name(browser: Brow
     come_in(browser, plant, address, "Kim")
     page.reload()
     expect(page.locator(".kz-who")).to_contain_text("Kim")
-    page.get_by_role("radio", name="Accept: defective, scratch").click()
-    page.get_by_role("button", name="Record and show next").click()
-    expect(page.get_by_text("P-1008: recorded as defective: scratch.")).to_be_visible()
+    press_confirm(page, plant, "P-1008", "defective, scratch")
+    expect(page.locator(".told")).to_have_text("P-1008: recorded as defective: scratch")
     assert [review.reviewer for review in plant.record("P-1008").reviews] == ["Kim"]
 
 
@@ -174,8 +176,10 @@ def test_a_viewer_looks_and_decides_nothing(browser: BrowserContext, plant: Plan
     page.goto(part_path(plant, "P-1002"))
     shown(page, plant, "P-1002")
     expect(page.locator(".kz-who")).to_contain_text("Vera viewer")
-    expect(page.locator(".st-key-card-verdict")).to_be_visible()
-    expect(page.locator(".st-key-card-decision")).to_have_count(0)
+    expect(page.get_by_text("Why REJECT")).to_be_visible()
+    expect(page.locator(".answers")).to_have_count(0)
+    page.goto("/review")
+    expect(page.get_by_text("Reviews need the role inspector; you are viewer.")).to_be_visible()
     page.goto("/reports")
     expect(page.get_by_text("Reports are made by people with the role inspector or one above.")).to_be_visible()
     expect(page.get_by_role("button", name="Make CSV")).to_have_count(0)
@@ -188,53 +192,65 @@ def sent_by(socket: WebSocket) -> list[bytes]:
     return frames
 
 
-def replay(address: str, cookie: str, frames: list[bytes]) -> None:
-    """Sends what a browser sent, as a program with this cookie; each message after the page of the one before is drawn."""
-    server = address.replace("http://", "ws://") + "/_stcore/stream"
-    with connect(
-        server, origin=address, additional_headers={"Cookie": cookie}, subprotocols=["streamlit"], max_size=None, proxy=None
-    ) as socket:  # type: ignore[call-overload]
+NONCE = re.compile(rb"nonce[^\w]{1,8}([\w-]{22})\W")
+
+
+def by_hand(address: str, cookie: str, frames: list[bytes], *, before_answer: Callable[[], None] = lambda: None) -> None:
+    """Sends what a browser sent, as a program with this cookie does: its answer with the nonce that this program was told."""
+    server, told = address.replace("http://", "ws://") + "/_stcore/stream", b""
+    sent = {"origin": address, "additional_headers": {"Cookie": cookie}, "subprotocols": ["streamlit"]}
+    with connect(server, max_size=None, proxy=None, **sent) as socket:
         for frame in frames:
+            answer, nonce = NONCE.search(frame), NONCE.search(told)
+            if answer is not None:
+                before_answer()
+                frame = frame if nonce is None else frame.replace(answer[1], nonce[1])
             socket.send(frame)
-            if BackMsg.FromString(frame).WhichOneof("type") != "rerun_script":
-                continue
-            while ForwardMsg.FromString(socket.recv(timeout=60)).WhichOneof("type") != "script_finished":
-                pass
+            while BackMsg.FromString(frame).WhichOneof("type") == "rerun_script":
+                came = socket.recv(timeout=60)
+                assert isinstance(came, bytes)
+                told += came
+                if ForwardMsg.FromString(came).WhichOneof("type") == "script_finished":
+                    break
 
 
-def test_what_an_inspectors_browser_sends_is_nothing_from_a_viewer(browser: BrowserContext, plant: Plant, address: str) -> None:
-    """The messages of a whole decision, recorded and sent again by hand."""
+def test_a_hand_made_answer_is_stored_only_for_who_may_decide(browser: BrowserContext, plant: Plant, address: str) -> None:
+    """The messages of a decision, recorded and sent again by a program: as a viewer, and by who is one since a moment ago."""
+
+    def set_role(name: str, role: Role) -> None:
+        with plant.room.records.unit() as unit:
+            unit.users.change(name, by="Ana", role=role)
+
     come_in(browser, plant, address, "Kim")
     page = browser.new_page()
     recorded: list[list[bytes]] = []
     page.on("websocket", lambda socket: recorded.append(sent_by(socket)))
     page.goto(part_path(plant, "P-1002"))
     shown(page, plant, "P-1002")
-    page.get_by_role("radio", name="Accept: defective, scratch").click()
-    record = page.get_by_role("button", name="Record and show next")
-    expect(record).to_be_enabled()
-    with plant.room.records.unit() as unit:
-        unit.users.change("Kim", by="Ana", role=Role.VIEWER)
-    record.click()
-    # The page was drawn for an inspector, who is one no more.
+    page.wait_for_selector(f".answers[data-awake='{plant.uids['P-1002']}']")
+    set_role("Kim", Role.VIEWER)
+    press_confirm(page, plant, "P-1002", "defective, scratch")
     expect(page.locator(".kz-who")).to_contain_text("Kim viewer")
-    assert plant.record("P-1002").reviews == ()
     page.close()
-    with plant.room.records.unit() as unit:
-        unit.users.change("Kim", by="Ana", role=Role.INSPECTOR)
+    set_role("Kim", Role.INSPECTOR)
     (frames,) = recorded
-    replay(address, cookie_header(plant.config, plant.session("Vera")), frames)
+    assert any(NONCE.search(frame) for frame in frames), frames
     assert plant.record("P-1002").reviews == ()
-    replay(address, cookie_header(plant.config, plant.session("Lee")), frames)
+    by_hand(address, cookie_header(plant.config, plant.session("Vera")), frames)
+    lees = cookie_header(plant.config, plant.session("Lee"))
+    by_hand(address, lees, frames, before_answer=lambda: set_role("Lee", Role.VIEWER))
+    assert plant.record("P-1002").reviews == ()
+    set_role("Lee", Role.INSPECTOR)
+    by_hand(address, lees, frames)
     (review,) = plant.record("P-1002").reviews
     assert review.reviewer == "Lee", "the same messages are a decision where somebody may decide, under that person's name"
 
 
-def test_the_link_of_the_first_day_leads_into_the_dashboard(chromium: Browser, tmp_path: Path) -> None:
+def test_the_link_of_the_first_day_leads_into_the_dashboard(program: Browser, tmp_path: Path) -> None:
     config = empty_plant(tmp_path)
     try:
         with serving(config, link_for="operator") as it:
-            page = chromium.new_page(base_url=it.address)
+            page = program.new_page(base_url=it.address)
             page.goto("/")
             expect(page.get_by_text("The terminal that started the dashboard shows a link.")).to_be_visible()
             page.goto(it.link)
@@ -251,10 +267,45 @@ def test_the_link_of_the_first_day_leads_into_the_dashboard(chromium: Browser, t
         close_rooms()
 
 
+def test_behind_a_proxy_that_ends_tls_people_come_in_by_its_name(program: Browser, tmp_path: Path) -> None:
+    config = empty_plant(tmp_path)
+    settings = DashboardSettings(port=0, https=True, names=("kizu.localhost",))
+    config = config.model_copy(update={"dashboard": settings})
+    records = open_room(config.model_dump_json()).records
+    enter_people(records)
+    with records.unit() as unit:
+        unit.users.set_password("Kim", hash_password(PASSWORD), by="Ana")
+    try:
+        with serving(config, link_for="Ana") as it, tls_before(it.address, tmp_path) as port:
+            outside = f"https://kizu.localhost:{port}"
+            context = program.new_context(base_url=outside, ignore_https_errors=True)
+            page = context.new_page()
+            page.goto(it.link.replace(it.address, outside))  # from outside the machine, for all that the link can tell
+            expect(page.get_by_text("This link has ended")).to_be_visible()
+            page.goto("/reports")
+            page.get_by_label("Name").fill("Kim")
+            page.get_by_label("Password").fill(PASSWORD)
+            page.get_by_role("button", name="Sign in").click()
+            expect(page.locator(".kz-who")).to_contain_text("Kim inspector")
+            expect(page.get_by_text("No flagged parts in this period")).to_be_visible()
+            (cookie,) = (one for one in context.cookies() if "kizu" in one["name"])  # type: ignore[typeddict-item]
+            assert (cookie["name"], cookie["secure"], cookie["httpOnly"], cookie["path"]) == (  # type: ignore[typeddict-item]
+                "__Host-kizu-session", True, True, "/",
+            )  # fmt: skip
+            page.get_by_role("button", name="Sign out").click()
+            signed_out(page)
+            # On the machine itself the link still works: browsers take a machine's own address for safe.
+            page.goto(it.link)
+            expect(page.locator(".kz-who")).to_contain_text("Ana admin")
+            context.close()
+    finally:
+        close_rooms()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_can_be_read_by_day_and_by_night(chromium: Browser, address: str, scheme: str) -> None:
+def test_the_page_can_be_read_by_day_and_by_night(program: Browser, address: str, scheme: str) -> None:
     """Every text at least 4.5 : 1 against what it stands on."""
-    page = chromium.new_page(base_url=address, color_scheme=scheme)  # type: ignore[arg-type]
+    page = program.new_page(base_url=address, color_scheme=scheme)  # type: ignore[arg-type]
     page.goto("/signin")
     page.get_by_label("Name").fill("Kim")
     page.get_by_label("Password").fill("wrong")

@@ -130,7 +130,12 @@ def build_app(
             Middleware(SecurityHeaders),
             # A page on the internet must not read pictures through a name that it points at this machine.
             Middleware(TrustedHostMiddleware, allowed_hosts=_allowed_hosts(config) or ["*"]),
-            Middleware(Gate, whose=lambda secret: open_room(text).sessions.whose(secret), cookie=cookie_name(config.dashboard)),
+            # To fetch is no use of a session: pages do it by themselves. Its pages note that somebody is there.
+            Middleware(
+                Gate,
+                whose=lambda secret: open_room(text).sessions.whose(secret, used=False),
+                cookie=cookie_name(config.dashboard),
+            ),
         ],
     )
 

@@ -24,9 +24,9 @@ def _desk(config: str, reviewer: str, _of: str) -> Desk:
     return Desk(open_room(config), reviewer)
 
 
-def current_desk(of: Literal["review", "part"]) -> Desk:
-    """The desk of who is signed in."""
-    return _desk(current_room().config.model_dump_json(), current_user().name, of)
+def current_desk(of: Literal["review", "part"], *, by_clock: bool = False) -> Desk:
+    """The desk of who is signed in; `by_clock` as for `current_user`."""
+    return _desk(current_room().config.model_dump_json(), current_user(by_clock=by_clock).name, of)
 
 
 def draw_decision(desk: Desk, record: InspectionRecord, *, follow: bool) -> None:

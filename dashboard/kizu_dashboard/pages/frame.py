@@ -20,21 +20,22 @@ def current_room() -> Room:
     return open_room(str(st.secrets["kizu"]["config"]))
 
 
-def user_now() -> User | None:
+def user_now(*, by_clock: bool = False) -> User | None:
     """Who is signed in at this moment, as the records say; None where the sign-in has ended. For callbacks.
 
-    Raises RecordError where the database refuses or is away.
+    With `by_clock` nobody did anything, so that it keeps nobody signed in. Raises RecordError where the database refuses or
+    is away.
     """
     room = current_room()
-    return room.sessions.whose(st.context.cookies.get(cookie_name(room.config.dashboard)))
+    return room.sessions.whose(st.context.cookies.get(cookie_name(room.config.dashboard)), used=not by_clock)
 
 
-def current_user() -> User:
+def current_user(*, by_clock: bool = False) -> User:
     """Who is signed in; where the sign-in has ended the page says so and ends here. For pages and their fragments.
 
-    Raises RecordError where the database refuses or is away.
+    `by_clock` is for fragments that run by themselves. Raises RecordError where the database refuses or is away.
     """
-    user = user_now()
+    user = user_now(by_clock=by_clock)
     if user is None:
         asked = urlencode([(name, value) for name in st.query_params for value in st.query_params.get_all(name)])
         back = (urlsplit(st.context.url or "").path or "/") + (f"?{asked}" if asked else "")

@@ -129,7 +129,7 @@ def _whose_turn(room: Room, wanted: Wanted) -> str:
 def _keep() -> None:
     """Who looks for long keeps the part. Where somebody else has it by now the next answer will say so."""
     try:
-        current_desk("review").keep()
+        current_desk("review", by_clock=True).keep()
     except RecordError:
         return
 

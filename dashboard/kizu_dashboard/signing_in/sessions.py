@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -39,9 +40,10 @@ class Sessions:
         with self._records.unit() as unit:
             return unit.users.sign_in(name, lasting=self._lasting, password_hash=password_hash)
 
-    def whose(self, secret: str | None) -> User | None:
+    def whose(self, secret: str | None, *, used: bool = True) -> User | None:
         """The person who is signed in by this secret, None where nobody is (any more). Waits for no writer.
 
+        Without `used` it is only looked at: a page that draws itself anew keeps nobody signed in who has gone home.
         Raises RecordError where the database refuses or is away.
         """
         if not secret:
@@ -50,7 +52,7 @@ class Sessions:
             found = unit.users.signed_in(secret, idle=self._idle)
         if found is None:
             return None
-        if datetime.now(UTC) - found.last_seen_at >= NOTED_EVERY:
+        if used and datetime.now(UTC) - found.last_seen_at >= NOTED_EVERY:
             self._note(secret)
         return found.user
 
@@ -61,15 +63,16 @@ class Sessions:
                 unit.users.sign_out(secret)
 
     def close(self) -> None:
-        """End what is being noted. Close the records after it."""
-        self._notes.shutdown(cancel_futures=True)
+        """Wait for what is being noted. Close the records after it."""
+        self._notes.shutdown()
 
     def _note(self, secret: str) -> None:
         with self._lock:
             if secret in self._noting:
                 return
             self._noting.add(secret)
-        self._notes.submit(self._write, secret)
+        with suppress(RuntimeError):  # a page that is still being drawn while the program ends
+            self._notes.submit(self._write, secret)
 
     def _write(self, secret: str) -> None:
         try:
