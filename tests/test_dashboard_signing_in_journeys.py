@@ -9,9 +9,6 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, WebSocket, expect
-from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from websockets.sync.client import connect
 
 from browser_world import WAIT_MS, chromium
 from dashboard_world import Plant, come_in, cookie_header, empty_plant, enter_people, filled_plant, served, serving
@@ -19,7 +16,7 @@ from kizu_dashboard.room import close_rooms, open_room
 from kizu_dashboard.settings import DashboardSettings
 from kizu_dashboard.signing_in.passwords import hash_password
 from kizu_db.permissions import Role
-from signing_world import PASSWORD, tls_before
+from signing_world import PASSWORD, messages_until_finished, pages_socket, tls_before
 
 TEXTS = "h1, header p, label, input:not([type=hidden]), button, .alert, .help p, code"
 CONTRASTS = """(nodes) => {
@@ -197,21 +194,14 @@ NONCE = re.compile(rb"nonce[^\w]{1,8}([\w-]{22})\W")
 
 def by_hand(address: str, cookie: str, frames: list[bytes], *, before_answer: Callable[[], None] = lambda: None) -> None:
     """Sends what a browser sent, as a program with this cookie does: its answer with the nonce that this program was told."""
-    server, told = address.replace("http://", "ws://") + "/_stcore/stream", b""
-    sent = {"origin": address, "additional_headers": {"Cookie": cookie}, "subprotocols": ["streamlit"]}
-    with connect(server, max_size=None, proxy=None, **sent) as socket:
+    told = b""
+    with pages_socket(address, cookie=cookie, origin=address) as socket:
         for frame in frames:
             answer, nonce = NONCE.search(frame), NONCE.search(told)
             if answer is not None:
                 before_answer()
                 frame = frame if nonce is None else frame.replace(answer[1], nonce[1])
-            socket.send(frame)
-            while BackMsg.FromString(frame).WhichOneof("type") == "rerun_script":
-                came = socket.recv(timeout=60)
-                assert isinstance(came, bytes)
-                told += came
-                if ForwardMsg.FromString(came).WhichOneof("type") == "script_finished":
-                    break
+            told += messages_until_finished(socket, frame)
 
 
 def test_a_hand_made_answer_is_stored_only_for_who_may_decide(browser: BrowserContext, plant: Plant, address: str) -> None:
