@@ -255,10 +255,10 @@ def _warm_up(given: tuple[dict[str, Any], str, int]) -> None:
 def _write_inspections(given: tuple[dict[str, Any], str, int]) -> list[str]:
     settings, station, count = given
     with Records.open(DatabaseSettings(**settings)) as records:
-        return [_write(records, station) for _ in range(count)]
+        return [write_one(records, station) for _ in range(count)]
 
 
-def _write(records: Records, station: str) -> str:
+def write_one(records: Records, station: str) -> str:
     """Transaction 1 of one picture."""
     new = _new_inspection(station)
     with records.unit() as unit:
@@ -305,13 +305,13 @@ def _pruning(settings: DatabaseSettings, kind: str, count: int, folder: Path) ->
     pruner = context.Process(target=_prune, args=(settings.model_dump(), store.path, kind, end, answers))
     took = []
     with Records.open(settings) as records:
-        _write(records, STATIONS[0])
+        write_one(records, STATIONS[0])
         pruner.start()
         begun = time.perf_counter()
         while pruner.is_alive():
             due = begun + len(took) / WRITES_PER_S
             time.sleep(max(0.0, due - time.perf_counter()))
-            _write(records, STATIONS[0])
+            write_one(records, STATIONS[0])
             took.append(time.perf_counter() - due)
     seconds = time.perf_counter() - begun
     pruned = answers.get(timeout=10)
