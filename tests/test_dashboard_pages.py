@@ -52,6 +52,19 @@ def empty(tmp_path: Path) -> Iterator[DashboardConfig]:
     close_rooms()
 
 
+@pytest.mark.parametrize("page", [None, "part.py", "reports.py"])
+def test_a_database_that_is_away_is_said_and_the_page_comes_back(plant: Plant, page: str | None) -> None:
+    file = plant.room.records.file
+    assert file is not None
+    open_page(plant.config, page)
+    away = file.rename(file.with_name("away.db"))
+    said = words(open_page(plant.config, page))
+    assert "The records do not answer" in said
+    assert "is gone: found no file" in said
+    away.rename(file)
+    assert "do not answer" not in words(open_page(plant.config, page))
+
+
 def part_page(plant: Plant, part: str) -> AppTest:
     return open_page(plant.config, "part.py", uid=plant.uids[part])
 

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import streamlit as st
 
+from kizu_dashboard.markup import empty_state
+from kizu_inspect.errors import RecordsAway
+
 HERE = Path(__file__).parent
 ASSETS = HERE.parent / "assets"
 ICON = str(ASSETS / "icon.png")
@@ -42,7 +45,10 @@ def main() -> None:
         ],
         position="top",
     )
-    page.run()
+    try:
+        page.run()
+    except RecordsAway as error:
+        st.html(empty_state("The records do not answer", f"{error} Open the page again in a moment."))
 
 
 if __name__ == "__main__":
