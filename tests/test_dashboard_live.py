@@ -109,6 +109,8 @@ def test_where_the_records_are_away_the_last_figures_stay_until_they_are_back(fl
     assert "The records cannot be read now. Tried again every 5 s." in text
     assert "Put it back." in text
     assert "1 of 1" in text
+    assert "? not known now: these figures stand still" in text
+    assert "● recording" not in text
     away.rename(file)
     floor.add(MINUTE)
     text = words(drawn(test.run()))
