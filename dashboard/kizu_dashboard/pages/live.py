@@ -72,14 +72,14 @@ def _line(room: Room, span: str) -> None:
         columns = st.columns(across, gap="medium")
         for column, station in zip(columns, line.stations[first : first + across], strict=False):
             with column:
-                _station(station, now, room)
+                _station(station, line.read_at, room, known=failed is None)
     if line.forgotten:
         st.html(quiet("Nothing recorded for more than 7 days: " + ", ".join(line.forgotten)))
 
 
-def _station(station: StationNow, now: datetime, room: Room) -> None:
+def _station(station: StationNow, now: datetime, room: Room, *, known: bool) -> None:
     with st.container(border=True, key=f"card-live-{station.name}"):
-        st.html(station_head(station, now))
+        st.html(station_head(station, now, known=known))
         st.html(station_figures(station, now))
         most = max(station.rejects)
         said = f"Rejects a minute, last {LINE_MINUTES} min: {sum(station.rejects):,} in all, {most:,} in the worst minute"
