@@ -244,9 +244,9 @@ class Inspections:
         station: str | None = None,
         limit: int | None = None,
     ) -> list[InspectionRecord]:
-        """The REVIEW, REJECT and ERROR inspections of the period, oldest first, at most `limit` (None: all)."""
+        """The REVIEW, REJECT and ERROR inspections of the period, oldest first; the newest `limit` of them (None: all)."""
         wanted = Wanted(verdicts=_TO_REPORT, since=since, until=until, station=station)
-        return self._records(find_ids(self._session, self._rollups, wanted, limit=limit, newest=False))
+        return self._records(sorted(find_ids(self._session, self._rollups, wanted, limit=limit, newest=True)))
 
     def records_after(
         self,
