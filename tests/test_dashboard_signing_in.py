@@ -14,6 +14,7 @@ from dashboard_world import PEOPLE, Plant, cookie_header, empty_plant, enter_peo
 from db_examples import raw
 from kizu_dashboard.room import close_rooms, open_room
 from kizu_dashboard.settings import DashboardConfig, DashboardSettings
+from kizu_dashboard.signing_in.attempts import FREE_BY_ADDRESS
 from kizu_dashboard.signing_in.passwords import hash_password
 from kizu_db.permissions import Role
 from kizu_db.values import User
@@ -172,6 +173,15 @@ def test_guessing_is_slowed_by_name_for_all_names_alike(fresh: str) -> None:
             assert int(late.headers["retry-after"]) >= 1
             assert late.cookies == {}
     assert sign_in(fresh, "Ana").status == 303, "others come in meanwhile"
+
+
+def test_behind_a_proxy_guessing_is_counted_by_each_persons_address(fresh: str) -> None:
+    def guess(name: str, address: str) -> int:
+        return sign_in(fresh, name, "wrong", headers={"X-Forwarded-For": address}).status
+
+    # Until the wait has come: a slow machine forgets some of the first ones meanwhile.
+    assert 429 in (guess(f"name {number}", "203.0.113.5") for number in range(3 * FREE_BY_ADDRESS))
+    assert guess("another", "203.0.113.6") == 401
 
 
 def test_passwords_and_links_stand_in_no_log(plant: Plant, tmp_path: Path) -> None:
