@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from dashboard_world import Plant, come_in
+from dashboard_world import come_in
+from kizu_dashboard.settings import DashboardConfig
 
 WAIT_MS = 30_000
 expect.set_options(timeout=WAIT_MS)
@@ -23,11 +24,11 @@ def chromium() -> Iterator[Browser]:
 
 
 def browser_of(
-    program: Browser, plant: Plant, address: str, name: str, *, width: int = 1440, height: int = 900
+    program: Browser, config: DashboardConfig, address: str, name: str, *, width: int = 1440, height: int = 900
 ) -> BrowserContext:
     """This person's browser, signed in."""
     context = program.new_context(base_url=address, viewport={"width": width, "height": height})
-    come_in(context, plant, address, name)
+    come_in(context, config, address, name)
     return context
 
 

@@ -41,7 +41,14 @@ from kizu_inspect.synth import KINDS, DrawnPart, draw_part
 MODEL_HASH = "4b1d" * 16
 START = datetime(2026, 3, 2, 5, 0, tzinfo=UTC)
 CELLS = 40
-PEOPLE = {"Ana": Role.ADMIN, "Eun": Role.ENGINEER, "Kim": Role.INSPECTOR, "Lee": Role.INSPECTOR, "Vera": Role.VIEWER}
+PEOPLE = {
+    "Ana": Role.ADMIN,
+    "Eun": Role.ENGINEER,
+    "Kim": Role.INSPECTOR,
+    "Lee": Role.INSPECTOR,
+    "Mina": Role.INSPECTOR,
+    "Vera": Role.VIEWER,
+}
 """Who works in a plant once somebody signs in; nobody has a password."""
 
 
@@ -305,9 +312,9 @@ def cookie_header(config: DashboardConfig, secret: str) -> str:
     return f"{cookie_name(config.dashboard)}={secret}"
 
 
-def come_in(browser: BrowserContext, plant: Plant, address: str, name: str) -> None:
+def come_in(browser: BrowserContext, config: DashboardConfig, address: str, name: str) -> None:
     """From here on this person sits at the browser, signed in."""
-    ((cookie, secret),) = session_cookie(plant.config, name).items()
+    ((cookie, secret),) = session_cookie(config, name).items()
     browser.add_cookies([{"name": cookie, "value": secret, "url": address, "httpOnly": True, "sameSite": "Lax"}])
 
 

@@ -155,6 +155,25 @@ def test_a_lost_folder_stops_no_other_station_and_status_tells_of_each(tmp_path:
         assert line.wait(timeout=60) == 0
 
 
+def test_a_folder_that_is_not_there_at_the_start_is_waited_for_beside_the_others(plant: Plant, tmp_path: Path) -> None:
+    for station in "ab":
+        plant.drop(station, "P0.png")
+    (tmp_path / "a" / "incoming").rename(tmp_path / "a" / "away")
+    with plant.running() as line:
+        until(lambda: plant.done("b") == ["P0.png"])
+        until(lambda: sum(event["event"] == "station ended; it is started again" for event in plant.events()) == 2)
+        assert line.poll() is None
+        (tmp_path / "a" / "away").rename(tmp_path / "a" / "incoming")
+        until(lambda: plant.done("a") == ["P0.png"])
+        plant.drop("b", "P1.png")
+        until(lambda: plant.done("b") == ["P0.png", "P1.png"])
+        line.send_signal(signal.SIGTERM)
+        assert line.wait(timeout=60) == 0
+    assert {event["station"] for event in plant.events() if event["event"].startswith("station ended")} == {"a"}
+    log = " ".join((tmp_path / "log").read_text().split())
+    assert "a/incoming is not there: found nothing; expected a folder" in log
+
+
 def asked_for_status(config: Path) -> subprocess.CompletedProcess[str]:
     command = [*MAIN, "status", "--config", str(config), "--json", "-"]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -32,7 +32,7 @@ def address(plant: Plant) -> Iterator[str]:
 def browser(plant: Plant, address: str) -> Iterator[BrowserContext]:
     """Kim's browser, one for all journeys, as a person has it: the pages' scripts are fetched and compiled once."""
     with chromium() as program:
-        yield browser_of(program, plant, address, "Kim")
+        yield browser_of(program, plant.config, address, "Kim")
 
 
 @pytest.fixture

@@ -73,11 +73,27 @@ def shown_part(test: AppTest) -> str:
         (None, "No inspections yet"),
         ("part.py", "No part is chosen"),
         ("review.py", "No part waits for your decision"),
+        ("live.py", "No station is recording"),
+        ("quality.py", "No inspections in this period"),
+        ("agreement.py", "No inspections in this period"),
         ("reports.py", "No flagged parts in this period"),
     ],
 )
 def test_an_empty_database_has_something_to_show(empty: DashboardConfig, page: str | None, sentence: str) -> None:
     assert sentence in words(open_page(empty, page))
+
+
+@pytest.mark.parametrize("page", [None, "part.py", "review.py", "quality.py", "agreement.py", "reports.py"])
+def test_where_the_records_are_away_the_page_says_so_and_tries_again(plant: Plant, page: str | None) -> None:
+    test = open_page(plant.config, page)
+    file = plant.room.records.file
+    assert file is not None
+    away = file.rename(file.with_name("away"))
+    text = words(drawn(test.run()))
+    assert "The records cannot be reached at the moment." in text
+    assert str(file.parent) not in text
+    away.rename(file)
+    assert "cannot be reached" not in words(drawn(test.run()))
 
 
 def test_the_list_tells_counts_with_their_denominators(plant: Plant) -> None:

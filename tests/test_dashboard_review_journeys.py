@@ -39,7 +39,7 @@ def address(plant: Plant) -> Iterator[str]:
 @pytest.fixture
 def page(program: Browser, plant: Plant, address: str) -> Iterator[Page]:
     """Kim's window, at the size of a panel PC, on the Review page."""
-    browser = browser_of(program, plant, address, "Kim", width=1280, height=800)
+    browser = browser_of(program, plant.config, address, "Kim", width=1280, height=800)
     with window(browser, address) as page:
         page.goto("/review")
         yield page
@@ -165,7 +165,7 @@ def test_what_one_cannot_tell_another_is_offered_with_who_said_so(
     page.locator(".comment").fill("too dark")
     page.get_by_role("button", name="Cannot tell").click()
     until_shown(page, plant, "=HYPERLINK(1)")
-    lee = browser_of(program, plant, address, "Lee")
+    lee = browser_of(program, plant.config, address, "Lee")
     with window(lee, address) as other:
         other.goto("/review")
         until_shown(other, plant, "P-1002")
@@ -177,7 +177,7 @@ def test_what_one_cannot_tell_another_is_offered_with_who_said_so(
 def test_two_windows_of_one_person_and_another_person_get_each_another_part(
     page: Page, plant: Plant, program: Browser, address: str
 ) -> None:
-    lee = browser_of(program, plant, address, "Lee")
+    lee = browser_of(program, plant.config, address, "Lee")
     with window(page.context, address) as second, window(lee, address) as third:
         until_shown(page, plant, "P-1002")
         second.goto("/review")
@@ -305,7 +305,7 @@ def test_four_people_at_four_browsers_decide_each_part_once(plant: Plant, addres
     def work(name: str) -> None:
         try:
             with chromium() as program:
-                browser = browser_of(program, plant, address, name)
+                browser = browser_of(program, plant.config, address, name)
                 with window(browser, address) as page:
                     page.goto("/review")
                     last = ""

@@ -135,6 +135,19 @@ def test_a_picture_lost_from_the_store_is_said_without_its_path(plant: Plant, ad
     assert (status, body) == (404, b"the picture is missing from the image store or cannot be read")
 
 
+def test_a_database_that_is_away_is_told_and_the_picture_comes_back(plant: Plant, address: str, cookie: str) -> None:
+    file = plant.room.records.file
+    assert file is not None
+    away = file.rename(file.with_name("away.db"))
+    try:
+        status, headers, body = get(address, f"/image/{plant.uids['P-1001']}", cookie=cookie)
+    finally:
+        away.rename(file)
+    assert (status, headers["cache-control"]) == (503, "no-store")
+    assert body == b"The records cannot be had now. Try again in a moment."
+    assert get(address, f"/image/{plant.uids['P-1001']}", cookie=cookie)[0] == 200
+
+
 @pytest.mark.parametrize("path", ["/", "/image/{uid}", "/_stcore/health"])
 def test_a_foreign_name_for_this_machine_is_refused(plant: Plant, address: str, path: str) -> None:
     assert get(address, path.format(uid=plant.uids["P-1002"]), host="evil.example")[0] == 400

@@ -26,6 +26,8 @@ from kizu_db.values import InspectionRow
 from kizu_inspect.results import RegionCheck, Verdict
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+LOTS = ("L7", "L8", None)
+DECIDED = (("good", None), ("defective", "scratch"), ("defective", "dent"))
 FLAGGED = [Verdict.REVIEW, Verdict.ERROR, Verdict.REJECT]
 
 
@@ -38,13 +40,16 @@ def filled(records: Records) -> list[InspectionRow]:
         for number in range(300):
             part = draw.choice(["AB", "ab", "XY"]) + f"-{number // 2:03}-" + draw.choice(["é", "E", "7"])
             at = NOON + timedelta(minutes=draw.randrange(180))
-            uid = unit.inspections.add(
-                inspection(draw.choice(list(Verdict)), part=part, judged_at=at, station=draw.choice(["press-3", "press-4"]))
-            )
+            new = inspection(draw.choice(list(Verdict)), part=part, judged_at=at, station=draw.choice(["press-3", "press-4"]))
+            new = replace(new, lot=LOTS[number // 2 % 3])
+            if new.judgement.target is not None:
+                new = replace(new, judgement=replace(new.judgement, target=draw.choice(["scratch", "dent"])))
+            uid = unit.inspections.add(new)
             if draw.random() < 0.3:
                 unit.inspections.store_explanation(uid, replace(explanation(), check=conflict))
             if draw.random() < 0.4:
-                unit.reviews.add(review(uid))
+                decided = draw.choice(list(DECIDED))
+                unit.reviews.add(review(uid, disposition=decided[0], defect_class=decided[1]))
     with records.unit(read_only=True) as unit:
         rows = unit.inspections.latest(limit=1000)
     assert len(rows) == 300
@@ -73,6 +78,27 @@ FILTERS: dict[str, tuple[dict[str, Any], Callable[[InspectionRow], bool]]] = {
     "conflicting of a verdict": (
         {"conflicting": True, "verdicts": [Verdict.REJECT], "unreviewed": True},
         lambda row: row.explanation_conflict and row.verdict is Verdict.REJECT and row.disposition is None,
+    ),
+    "suspected": ({"suspected": "dent"}, lambda row: row.verdict.flagged and row.target == "dent"),
+    "suspected of a verdict": (
+        {"suspected": "dent", "verdicts": [Verdict.REJECT, Verdict.PASS], "station": "press-3", "unreviewed": True},
+        lambda row: row.verdict is Verdict.REJECT and row.target == "dent" and row.station == "press-3"
+        and row.disposition is None,
+    ),
+    "decided": ({"disposition": "good"}, lambda row: row.disposition == "good"),
+    "escapes": (
+        {"disposition": "defective", "verdicts": [Verdict.PASS]},
+        lambda row: row.disposition == "defective" and row.verdict is Verdict.PASS,
+    ),
+    "overkill of a class": (
+        {"disposition": "good", "verdicts": [Verdict.REJECT], "suspected": "scratch"},
+        lambda row: row.disposition == "good" and row.verdict is Verdict.REJECT and row.target == "scratch",
+    ),
+    "lot": ({"lot": "L8"}, lambda row: row.lot == "L8"),
+    "lot and more": (
+        {"lot": "L7", "part": "ab-", "suspected": "scratch", "disposition": "defective"},
+        lambda row: row.lot == "L7" and row.part.casefold().startswith("ab-") and row.verdict.flagged
+        and row.target == "scratch" and row.disposition == "defective",
     ),
     "part's beginning": ({"part": "aB-0"}, lambda row: row.part.casefold().startswith("ab-0")),
     "part's end": ({"part": "-É"}, lambda row: row.part.endswith("-é")),
@@ -200,6 +226,14 @@ WALKS: dict[str, tuple[Callable[[Unit, str], object], str]] = {
         lambda unit, uid: unit.inspections.latest(unreviewed=True, verdicts=FLAGGED, before=uid, limit=2),
         "ix_inspection_waiting",
     ),
+    "suspected": (
+        lambda unit, uid: unit.inspections.latest(suspected="dent", before=uid, limit=51), "ix_inspection_suspected",
+    ),
+    "escapes": (
+        lambda unit, _: unit.inspections.latest(disposition="defective", verdicts=[Verdict.PASS], limit=51),
+        "ix_inspection_reviewed",
+    ),
+    "lot": (lambda unit, _: unit.inspections.latest(lot="L00003", limit=51), "ix_part_lot"),
     "part's beginning": (lambda unit, _: unit.inspections.latest(part="p-000012"), "ix_part_serial_folded"),
     "part's end": (lambda unit, _: unit.inspections.latest(part="1234"), "ix_part_serial_reversed"),
     "part": (lambda unit, _: unit.inspections.latest(part="p-00001234"), "ix_inspection_part_id"),
@@ -214,6 +248,13 @@ WALKS: dict[str, tuple[Callable[[Unit, str], object], str]] = {
     "by minute": (
         lambda unit, _: unit.rollups.series("minute", **period(1)), "pk_rollup_minute|rollup_minute USING PRIMARY KEY",
     ),
+    "lots": (
+        lambda unit, _: unit.analysis.lots(**period(), station="press-2", limit=500), r"PRIMARY KEY \(rowid=|pk_inspection",
+    ),
+    "places": (lambda unit, _: unit.analysis.places(**period(), limit=200), "uq_heatmap|sqlite_autoindex_heatmap"),
+    "reviewed": (lambda unit, _: unit.analysis.reviewed(**period(), limit=400), "ix_inspection_reviewed"),
+    "audit sample waiting": (lambda unit, _: unit.analysis.audit_waiting(**period()), r"PRIMARY KEY \(rowid=|pk_inspection"),
+    "opinions": (lambda unit, _: unit.analysis.opinions(**period(), limit=100), "ix_review_inspection_id"),
     "trail": (lambda unit, _: unit.trail.latest(before=300), r"pk_audit_event|PRIMARY KEY \(rowid<"),
     "trail of one": (lambda unit, _: unit.trail.of("review", 7), "ix_audit_event_subject_subject_id"),
     "kept picture": (lambda unit, _: unit.retention.image_is_kept("ab" * 32), "ix_inspection_kept_image"),
@@ -262,3 +303,13 @@ def test_the_queue_is_walked_by_its_partial_indexes(plant: DatabaseSettings) -> 
 def test_the_oldest_is_found_without_sorting_what_waits(plant: DatabaseSettings) -> None:
     found = plan_of_taking(plant, {"order": "oldest"})
     assert not re.search(r"TEMP B-TREE|\bSort\b|Seq Scan", found), found
+
+
+def test_the_class_that_was_decided_can_be_asked_for(records: Records, filled: list[InspectionRow]) -> None:
+    with records.unit(read_only=True) as unit:
+        found = unit.inspections.latest(suspected="scratch", disposition="defective", decided_class="dent", limit=500)
+        for row in found:
+            assert (row.target, row.disposition) == ("scratch", "defective")
+        alike = [row for row in filled if row.verdict.flagged and (row.target, row.disposition) == ("scratch", "defective")]
+        decided = [unit.reviews.of(row.uid)[-1].defect_class for row in alike]
+    assert 0 < len(found) == decided.count("dent") < len(decided)

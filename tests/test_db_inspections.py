@@ -293,6 +293,13 @@ def test_latest_is_newest_first_and_filtered(records: Records) -> None:
         assert found(since=NOON + timedelta(minutes=1), until=NOON + timedelta(minutes=3)) == [uids[2], uids[1]]
 
 
+def test_rows_of_certain_inspections_are_newest_first(records: Records) -> None:
+    with records.unit() as unit:
+        first, _, third = (unit.inspections.add(inspection()) for _ in range(3))
+        assert [row.uid for row in unit.inspections.rows([first, "no such", third])] == [third, first]
+        assert unit.inspections.rows([]) == []
+
+
 def test_counts_name_every_verdict(records: Records) -> None:
     with records.unit() as unit:
         for verdict in (Verdict.PASS, Verdict.PASS, Verdict.REJECT):

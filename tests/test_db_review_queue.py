@@ -205,3 +205,17 @@ def test_looking_ahead_takes_nothing_and_tells_what_comes(records: Records) -> N
     with records.unit(read_only=True) as unit:
         assert unit.queue.next_up("Mina", order="oldest", station="press-3", defect_class="scratch") == [third]
         assert unit.queue.kinds() == (["press-3"], ["scratch"])
+
+
+def test_what_waits_is_counted_by_station_with_the_oldest(records: Records) -> None:
+    first, _, taken = add(records, 0.4), add(records, 0.6), add(records, 0.3, station="press-4")
+    assert claim(records, station="press-4") == taken
+    with records.unit(read_only=True) as unit:
+        found = unit.queue.by_station()
+        rows = {row.uid: row.judged_at for row in unit.inspections.latest()}
+        assert {name: (one.parts, one.since) for name, one in found.items()} == {
+            "press-3": (2, rows[first]), "press-4": (1, rows[taken]),
+        }  # fmt: skip
+    with records.unit() as unit:
+        unit.reviews.add(review(taken))
+        assert set(unit.queue.by_station()) == {"press-3"}

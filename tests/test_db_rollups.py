@@ -88,6 +88,20 @@ def test_counts_are_those_of_the_rows(records: Records, database: DatabaseSettin
                     assert found == dict.fromkeys(Verdict, 0) | {Verdict(word): n for word, n in rows}, (since, until)
 
 
+def test_what_each_station_has_is_what_it_has_alone(records: Records) -> None:
+    draw = random.Random(5)
+    stations = ["press-3", "press-4", "press-5"]
+    with records.unit() as unit:
+        for moment in moments(60, seed=6):
+            unit.inspections.add(inspection(draw.choice(list(Verdict)), judged_at=moment, station=draw.choice(stations[:2])))
+        unit.recipes.register("press-5", {}, None)
+        assert unit.stations.names() == stations
+        for since, until in ((None, None), (NOON + 7 * MINUTE, NOON + 2 * HOUR), (NOON, NOON + timedelta(seconds=1))):
+            alone = {name: unit.rollups.verdicts(since=since, until=until, station=name) for name in stations}
+            found = unit.rollups.by_station(since=since, until=until)
+            assert found == {name: counts for name, counts in alone.items() if any(counts.values())}
+
+
 def contents(settings: DatabaseSettings) -> dict[str, list[tuple[object, ...]]]:
     """All rows of the rollups."""
     with raw(settings) as connection:

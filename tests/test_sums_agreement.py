@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kizu_inspect.sums.agreement import Agreement, Grade, attribute_agreement, cohen_kappa, fleiss_kappa
+from kizu_inspect.sums.agreement import Agreement, Grade, attribute_agreement, cohen_kappa, fleiss_kappa, pair_agreement
 from kizu_inspect.sums.intervals import Share
 
 # AIAG, Measurement Systems Analysis (4th edition), chapter III C: 50 parts, 16 of them defective, judged three times each.
@@ -115,3 +115,16 @@ def test_judgements_that_do_not_fit_are_refused() -> None:
         fleiss_kappa([["good", "dent"], ["dent"]])
     with pytest.raises(ValueError, match="found no parts"):
         fleiss_kappa([])
+
+
+def test_a_pair_is_told_by_share_kappa_and_grade() -> None:
+    first, second = judgements([[20, 5], [10, 15]])  # Wikipedia's example of Cohen's kappa
+    found = pair_agreement(first, second)
+    assert found.alike == Share(35, 50)
+    assert found.kappa == pytest.approx(0.4)
+    assert found.grade is Grade.UNACCEPTABLE
+    assert pair_agreement([1] * 10, [1] * 9 + [0]).grade is Grade.ACCEPTABLE
+    assert pair_agreement([1] * 10, [1] * 8 + [0] * 2).grade is Grade.MARGINAL
+    assert pair_agreement([1, 1], [1, 1]).kappa is None
+    with pytest.raises(ValueError, match="found 0 and 0"):
+        pair_agreement([], [])

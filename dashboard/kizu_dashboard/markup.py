@@ -14,22 +14,30 @@ from kizu_inspect.sums.intervals import Share
 from kizu_inspect.sums.scores import log_odds, probability_text, standing_text
 
 __all__ = [
+    "Cell",
     "badge",
     "card_title",
+    "data_table",
     "empty_state",
     "evidence",
     "facts",
     "figure_tiles",
+    "narrowed_to",
     "part_head",
     "probability_bars",
+    "quiet",
     "region_table",
     "score_scale",
     "session_over",
     "signed_in_as",
+    "tile_row",
 ]
 
 _ODDS = 6.0
 """Where the scale of odds ends: a million to one."""
+
+Cell = str | tuple[str, str]
+"""A table's text, or text and the address to which it leads."""
 
 
 def badge(verdict: Verdict) -> str:
@@ -66,6 +74,11 @@ def figure_tiles(total: int, first_pass: Share, shares: Mapping[Verdict, Share])
         look = LOOKS[verdict]
         tiles.append(_tile(f"{look.icon} {look.word}", f"{share.hits:,}", f"of {share.n:,} · {share.percent}", look.ink))
     return f'<div class="kz kz-tiles">{"".join(tiles)}</div>'
+
+
+def tile_row(entries: Sequence[tuple[str, str, str, str]]) -> str:
+    """Figures beside each other: label, value, what it rests on, and the colour of the label."""
+    return f'<div class="kz kz-tiles">{"".join(_tile(*entry) for entry in entries)}</div>'
 
 
 def _tile(label: str, value: str, note: str, colour: str) -> str:
@@ -140,6 +153,20 @@ def region_table(regions: Sequence[Region], *, mm_per_px: float | None) -> str:
     return f'<table class="kz-table"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
 
 
+def data_table(heads: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+    """Rows of cells under their heads."""
+    lines = ["<tr>" + "".join(f"<td>{_cell(cell)}</td>" for cell in row) + "</tr>" for row in rows]
+    titles = "".join(f"<th>{escape(head)}</th>" for head in heads)
+    return f'<table class="kz-table"><thead><tr>{titles}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
+
+
+def _cell(cell: Cell) -> str:
+    if isinstance(cell, str):
+        return escape(cell)
+    text, href = cell
+    return f'<a href="{escape(href)}">{escape(text)}</a>'
+
+
 def _size_cells(sizes: Sequence[tuple[str, str]]) -> str:
     """Length × width and area below each other in their units; dashes where the record has no sizes."""
     if not sizes:
@@ -152,6 +179,16 @@ def facts(entries: Mapping[str, str]) -> str:
     """Names and values below each other."""
     rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in entries.items())
     return f'<dl class="kz kz-facts">{rows}</dl>'
+
+
+def quiet(text: str) -> str:
+    """A line of small print, letter by letter: a caption would read names of views and lots as Markdown."""
+    return f'<div class="kz kz-quiet">{escape(text)}</div>'
+
+
+def narrowed_to(words: Sequence[str]) -> str:
+    """What a list leaves in, beside what its controls show."""
+    return f'<div class="kz">Only <b>{escape(" · ".join(words))}</b></div>'
 
 
 def empty_state(headline: str, next_step: str) -> str:

@@ -29,7 +29,7 @@ from kizu_dashboard.signing_in.routes import SigningIn
 from kizu_dashboard.signing_in.sessions import cookie_name
 from kizu_dashboard.theme import THEME
 from kizu_db.values import InspectionRecord
-from kizu_inspect.errors import ConfigError, ImageError, RecordError
+from kizu_inspect.errors import ConfigError, ImageError, RecordError, RecordsAway
 
 __all__ = ["build_app", "serve", "streamlit_options"]
 
@@ -163,8 +163,11 @@ def _route(config: str, make: Callable[[Room, InspectionRecord, QueryParams], Pi
         if uid is None:
             return _missing("no such inspection")
         room = open_room(config)
-        with room.records.unit(read_only=True) as unit:  # a picture must not wait for the line, nor the line for it
-            record = unit.inspections.get(uid)
+        try:
+            with room.records.unit(read_only=True) as unit:  # a picture must not wait for the line, nor the line for it
+                record = unit.inspections.get(uid)
+        except RecordsAway:
+            return _missing("the records do not answer; ask again later", status=503)
         if record is None:
             return _missing("no such inspection")
         try:
@@ -181,8 +184,8 @@ def _route(config: str, make: Callable[[Room, InspectionRecord, QueryParams], Pi
     return endpoint
 
 
-def _missing(why: str) -> Response:
-    return PlainTextResponse(why, status_code=404, headers={"Cache-Control": "no-store"})
+def _missing(why: str, *, status: int = 404) -> Response:
+    return PlainTextResponse(why, status_code=status, headers={"Cache-Control": "no-store"})
 
 
 def _free_port(host: str, port: int) -> int:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import ceil, log10
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from kizu_db.values import ExplanationState, InspectionRecord, NewReview, Signal
 from kizu_inspect.results import Heatmap, MapStatus, Region, RegionCheck
+from kizu_inspect.sums.audit_sample import Estimate
+from kizu_inspect.sums.intervals import Share
 from kizu_inspect.sums.scores import probability_text
 
 __all__ = [
@@ -16,9 +18,13 @@ __all__ = [
     "FOOT_SENTENCE",
     "METHOD_NAMES",
     "SIZE_SENTENCE",
+    "bound_text",
     "check_text",
     "class_name",
     "disposition_text",
+    "duration_text",
+    "estimate_text",
+    "interval_text",
     "map_name",
     "map_subject",
     "method_name",
@@ -81,6 +87,40 @@ def map_subject(heatmap: Heatmap, *, refined: bool = False) -> str:
 def moment(when: datetime, zone: ZoneInfo) -> str:
     """A time in the plant's zone: `2026-11-24 09:03:11 KST`."""
     return when.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def duration_text(lasted: timedelta) -> str:
+    """How long, as exactly as it matters: `0 s`, `48 s`, `12 min`, `2 h 5 min`, `3 d 4 h`; less than nothing is `0 s`."""
+    seconds = max(0, int(lasted.total_seconds()))
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86_400
+    if hours == 0:
+        return f"{minutes} min"
+    if days == 0:
+        return f"{hours} h {minutes % 60} min" if minutes % 60 else f"{hours} h"
+    return f"{days} d {hours % 24} h" if hours % 24 else f"{days} d"
+
+
+def interval_text(share: Share) -> str:
+    """Its 95 % interval, `92.1–95.4 %`; a dash of nothing."""
+    low, high = share.interval
+    return "–" if share.value is None else f"{100 * low:.1f}–{100 * high:.1f} %"
+
+
+def estimate_text(rate: Estimate) -> str:
+    """The value of a rate that rests on a sample: `1.2 %`, or `unknown`."""
+    return "unknown" if rate.value is None else f"{100 * rate.value:.{_digits(rate.value)}f} %"
+
+
+def bound_text(rate: Estimate) -> str:
+    """Its one-sided 95 % bound: `at most 3.4 % (95 %)`."""
+    return f"at most {100 * rate.upper:.{_digits(rate.upper)}f} % (95 %)"
+
+
+def _digits(rate: float) -> int:
+    """Rates of less than 1 % need a digit more."""
+    return 2 if rate < 0.01 else 1
 
 
 def signal_text(signal: Signal, zone: ZoneInfo) -> str:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from kizu_db.durable import identity_of
 from kizu_db.engine import PROMPT_S, WAIT_S, Use, make_engine, refused
 from kizu_db.migrations import require_current
+from kizu_db.repositories.analysis import Analysis
 from kizu_db.repositories.audit_trail import AuditTrail
 from kizu_db.repositories.claims import Claims
 from kizu_db.repositories.inspections import Inspections
@@ -29,6 +30,7 @@ from kizu_db.repositories.review_queue import ReviewQueue
 from kizu_db.repositories.reviews import Reviews
 from kizu_db.repositories.rollups import Rollups
 from kizu_db.repositories.signals import Signals
+from kizu_db.repositories.stations import Stations
 from kizu_db.repositories.users import Users
 from kizu_db.settings import DatabaseSettings
 from kizu_db.turns import Turns
@@ -49,11 +51,13 @@ class Unit:
         self.reviews = Reviews(session, self.rollups, self.queue, self.trail, self.users)
         self.models = Models(session, self.trail)
         self.recipes = Recipes(session, self.trail)
+        self.stations = Stations(session)
         self.lots = Lots(session, self.trail, self.users)
         self.quarantine = Quarantine(session, self.trail, self.users)
         self.outbox = Outbox(session)
         self.signals = Signals(session)
         self.reports = Reports(session, self.trail, self.users)
+        self.analysis = Analysis(session, self.rollups)
         self.retention = Retention(session, self.rollups, self.trail)
 
     def finish(self) -> None:

@@ -126,8 +126,8 @@ def supervise(commands: Mapping[str, Sequence[str]], *, once: bool, stop: thread
 
     Until `stop`, which is passed on (SIGTERM; SIGKILL to who still runs after `stop_within_s` seconds), or with `once` until
     all have ended. A station that ends otherwise is started again. A mistake (exit code 2) of one that never ran ends all,
-    since its settings will not mend themselves; of one that has told that it runs (`tell_started`) it is a fault, such as a
-    folder that is gone, and ends nobody else.
+    since its settings will not mend themselves; of one that has told that they are good (`tell_started`) it is a fault, such
+    as a folder that is gone, and ends nobody else.
     """
     children = [_Child(station, command) for station, command in commands.items()]
     kill_at: float | None = None
@@ -164,7 +164,7 @@ def is_supervised() -> bool:
 
 
 def tell_started() -> None:
-    """In a station's process: tell the supervisor, where there is one, that the settings are good and the station runs."""
+    """In a station's process: tell the supervisor, where there is one, that the settings are good; the source may be absent."""
     descriptor = os.environ.pop(STARTED, None)
     if descriptor is not None:
         with suppress(OSError):  # a supervisor that has died is told of elsewhere

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kizu.console import ConfigOption, JsonOption, name_of, screen, write_bytes, write_json
-from kizu_inspect.errors import ConfigError
+from kizu_inspect.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
     import threading
@@ -36,9 +36,12 @@ def run_config(config: KizuConfig, *, once: bool, stop: threading.Event) -> RunS
     assert config.station is not None  # `of` found it
     _make_database(config)
     with Records.open(config.database) as records:
-        return run_station(
-            config.station, config.runtime, records, ImageStore(config.images.path), once=once, stop=stop, started=tell_started
-        )
+        store = ImageStore(config.images.path)
+        try:
+            return run_station(config.station, config.runtime, records, store, once=once, stop=stop, started=tell_started)
+        except SourceError:
+            tell_started()  # its settings are good; what is absent may come, and no other station is to end for it
+            raise
 
 
 def _make_database(config: KizuConfig) -> None:

@@ -3,38 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import streamlit as st
 
 from kizu_dashboard.components.inspection_list import draw_inspection_list
-from kizu_dashboard.markup import empty_state, figure_tiles
+from kizu_dashboard.filters import DECISIONS, Filters, decision_of, verdict_label
+from kizu_dashboard.markup import empty_state, figure_tiles, narrowed_to
+from kizu_dashboard.pages.failing import telling_failures
 from kizu_dashboard.pages.frame import current_room
+from kizu_dashboard.pages.period import choose_period
+from kizu_dashboard.periods import ALL, LENGTHS, OWN, Period
 from kizu_dashboard.room import Room
-from kizu_dashboard.theme import LOOKS
 from kizu_inspect.results import Verdict
 from kizu_inspect.sums.yields import first_pass_yield, share_of
 
 PAGE_ROWS: Final = 50
 SHOWN_ORDER: Final = (Verdict.REJECT, Verdict.REVIEW, Verdict.ERROR, Verdict.PASS)
-PERIODS: Final[dict[str, timedelta | None]] = {
-    "Last hour": timedelta(hours=1),
-    "Last 24 hours": timedelta(days=1),
-    "Last 7 days": timedelta(days=7),
-    "All": None,
-}
-
-
-@dataclass(frozen=True)
-class Filters:
-    """What the list is narrowed to."""
-
-    verdicts: tuple[Verdict, ...]
-    part: str
-    period: str
-    conflicting: bool
+FURTHER: Final = ("station", "suspected", "lot", "decision")
 
 
 def main() -> None:
@@ -43,54 +29,98 @@ def main() -> None:
     st.title("Inspections", anchor=False)
     plant = room.config.plant
     st.caption(f"{plant.name} · times in {plant.timezone}")
+    _page(room)
+
+
+@telling_failures()
+def _page(room: Room) -> None:
     tiles = st.container()
-    filters = _filters()
-    length = PERIODS[filters.period]
-    since = None if length is None else datetime.now(UTC) - length
+    filters, period = _filters(room)
+    if period is None:
+        st.warning("The period ends before it starts.", icon=":material/event_busy:")
+        return
     with room.records.unit(read_only=True) as unit:
-        counts = unit.rollups.verdicts(since=since)
+        counts = unit.rollups.verdicts(since=period.since, until=period.until, station=filters.station)
     with tiles:
         shares = {verdict: share_of(verdict, counts) for verdict in (Verdict.REJECT, Verdict.REVIEW, Verdict.ERROR)}
         st.html(figure_tiles(sum(counts.values()), first_pass_yield(counts), shares))
-    _list(room, filters, since, counts)
+    _list(room, filters, period, counts)
 
 
-def _filters() -> Filters:
+def _filters(room: Room) -> tuple[Filters, Period | None]:
     """The filters, kept in the address so that a view can be passed on."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         words = st.pills(
             "Verdict",
             [verdict.value for verdict in SHOWN_ORDER],
             selection_mode="multi",
-            format_func=lambda word: f"{LOOKS[Verdict(word)].icon} {word}",
+            format_func=lambda word: verdict_label(Verdict(word)),
             key="verdict",
             bind="query-params",
         )
         part = st.text_input(
-            "Part", placeholder="Begins or ends with", icon=":material/search:", key="search", bind="query-params", width=260
+            "Part", placeholder="Begins or ends with", icon=":material/search:", key="search", bind="query-params", width=190
         )
-        period = st.selectbox("Period", list(PERIODS), index=3, key="period", bind="query-params", width=170)
+        period = choose_period((*LENGTHS, ALL), ALL, room.config.plant.zone)
         conflicting = st.toggle(
             "Map conflicts", key="conflicts", bind="query-params", help="Only parts whose heatmap does not explain the verdict"
         )
+        with st.popover("More filters", icon=":material/filter_list:"):
+            station, suspected, lot, decision = _further(room)
         st.button("Refresh", icon=":material/refresh:", help="Read the records again")
-    return Filters(tuple(Verdict(word) for word in words), (part or "").strip(), period, conflicting)
+    filters = Filters(
+        tuple(Verdict(word) for word in words), part.strip(), conflicting, station, suspected.strip(), lot.strip(), decision
+    )
+    if filters.further:
+        with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+            st.html(narrowed_to(filters.further), width="content")
+            st.button("Show all again", icon=":material/filter_list_off:", on_click=_open_up)
+    return filters, period
 
 
-def _list(room: Room, filters: Filters, since: datetime | None, counts: Mapping[Verdict, int]) -> None:
-    cursors = _cursors(filters)
+def _further(room: Room) -> tuple[str | None, str, str, str | None]:
+    """The filters that are wanted more rarely: station, suspected class, lot, decision."""
+    with room.records.unit(read_only=True) as unit:
+        stations = unit.stations.names()
+    station = st.selectbox("Station", stations, index=None, placeholder="All", key="station", bind="query-params")
+    suspected = st.text_input(
+        "Suspected defect class", placeholder="As the model names it", key="suspected", bind="query-params"
+    )
+    lot = st.text_input("Lot", placeholder="The whole name", key="lot", bind="query-params")
+    decision = st.selectbox(
+        "Decision", DECISIONS, index=None, placeholder="Any", accept_new_options=True, key="decision", bind="query-params",
+        help="Of the latest review: good, defective, or for example “defective: scratch”",
+    )  # fmt: skip
+    return station, suspected, lot, decision
+
+
+def _open_up() -> None:
+    """Clears the rarer filters."""
+    for name in FURTHER:
+        st.session_state[name] = "" if name in ("suspected", "lot") else None
+
+
+def _list(room: Room, filters: Filters, period: Period, counts: Mapping[Verdict, int]) -> None:
+    cursors = _cursors(filters, period)
+    disposition, decided_class = decision_of(filters.decision)
     with room.records.unit(read_only=True) as unit:
         found = unit.inspections.latest(
             verdicts=filters.verdicts or None,
+            station=filters.station,
             part=filters.part or None,
-            since=since,
+            since=period.since,
+            until=period.until,
             conflicting=filters.conflicting,
+            suspected=filters.suspected or None,
+            lot=filters.lot or None,
+            disposition=disposition,
+            decided_class=decided_class,
             limit=PAGE_ROWS + 1,
             before=cursors[-1] if cursors else None,
         )
     rows = found[:PAGE_ROWS]
     if not rows:
-        _nothing(filters, sum(counts.values()))
+        _nothing(filters, period, sum(counts.values()))
         return
     opened = draw_inspection_list(rows, room.config.plant.zone)
     first = len(cursors) * PAGE_ROWS + 1
@@ -104,10 +134,11 @@ def _list(room: Room, filters: Filters, since: datetime | None, counts: Mapping[
         st.switch_page("part.py", query_params={"uid": opened})
 
 
-def _cursors(filters: Filters) -> list[str]:
+def _cursors(filters: Filters, period: Period) -> list[str]:
     """The ids after which the pages turned so far begin, oldest page last; another filter starts at the newest page."""
-    # As a plain tuple: Streamlit runs this file anew each time, and two runs' Filters are never equal.
-    chosen = (filters.verdicts, filters.part, filters.period, filters.conflicting)
+    # The last hour begins elsewhere at each run: it is the same by its name.
+    ends = (period.since, period.until) if period.name == OWN else ()
+    chosen = (filters, period.name, ends)
     if st.session_state.get("inspections-filters") != chosen:
         st.session_state["inspections-filters"] = chosen
         st.session_state["inspections-cursors"] = []
@@ -119,10 +150,10 @@ def _turn_back(cursors: list[str]) -> None:
     cursors.pop()
 
 
-def _nothing(filters: Filters, in_period: int) -> None:
-    if filters.verdicts or filters.part or filters.conflicting:
+def _nothing(filters: Filters, period: Period, in_period: int) -> None:
+    if filters.narrowing:
         st.html(empty_state("No inspection matches", "Clear the filters or the search, or choose a longer period."))
-    elif filters.period != "All" and in_period == 0:
+    elif period.name != ALL and in_period == 0:
         st.html(empty_state("No inspections in this period", "Choose a longer period, or check that the line is running."))
     else:
         st.html(

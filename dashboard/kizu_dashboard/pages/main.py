@@ -7,7 +7,8 @@ from pathlib import Path
 import streamlit as st
 
 from kizu_dashboard.markup import signed_in_as
-from kizu_dashboard.pages.frame import current_user, told_failures
+from kizu_dashboard.pages.failing import telling_failures
+from kizu_dashboard.pages.frame import current_user
 from kizu_dashboard.signing_in.gate import SIGN_OUT
 
 HERE = Path(__file__).parent
@@ -37,12 +38,33 @@ def main() -> None:
                 help="What waits for a decision, one part after the other.",
             ),
             st.Page(
+                HERE / "live.py",
+                title="Live",
+                icon=":material/monitor_heart:",
+                url_path="live",
+                help="What each station records now.",
+            ),
+            st.Page(
                 HERE / "part.py",
                 title="Part",
                 icon=":material/center_focus_strong:",
                 url_path="part",
                 visibility="hidden",
                 help="One inspection with its evidence and the decisions about it.",
+            ),
+            st.Page(
+                HERE / "quality.py",
+                title="Quality",
+                icon=":material/bar_chart:",
+                url_path="quality",
+                help="Which defects, when, at which station and where on the part.",
+            ),
+            st.Page(
+                HERE / "agreement.py",
+                title="Agreement",
+                icon=":material/handshake:",
+                url_path="agreement",
+                help="The model against reviewers, reviewers against each other, misses and overkill.",
             ),
             st.Page(
                 HERE / "reports.py",
@@ -54,7 +76,7 @@ def main() -> None:
         ],
         position="top",
     )
-    with told_failures():
+    with telling_failures():
         user = current_user()
         st.html(signed_in_as(user.name, user.role, SIGN_OUT))
         page.run()

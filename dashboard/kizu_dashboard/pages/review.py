@@ -9,7 +9,8 @@ import streamlit as st
 from kizu_dashboard.components.viewer import draw_viewer
 from kizu_dashboard.markup import empty_state, evidence, part_head
 from kizu_dashboard.pages.decision import current_desk, draw_decision, draw_reviews
-from kizu_dashboard.pages.frame import current_room, current_user, told_failures
+from kizu_dashboard.pages.failing import telling_failures
+from kizu_dashboard.pages.frame import current_room, current_user
 from kizu_dashboard.pictures import parse_uid
 from kizu_dashboard.reviewing import Desk, Wanted
 from kizu_dashboard.room import Room, open_room
@@ -62,7 +63,7 @@ def _known(config: str) -> tuple[list[str], list[str]]:
 @st.fragment
 def _work(wanted: Wanted) -> None:
     """The part and the panel: an answer runs only this again."""
-    with told_failures():
+    with telling_failures():
         _next_part(wanted)
 
 

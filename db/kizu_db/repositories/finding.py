@@ -11,11 +11,12 @@ from sqlalchemy.orm import Session
 
 from kizu_db.repositories.plant import parts_like
 from kizu_db.repositories.rollups import Rollups
-from kizu_db.tables import InspectionTable
-from kizu_db.tables.inspections import CONFLICTING, WAITING
+from kizu_db.tables import InspectionTable, PartTable
+from kizu_db.tables.inspections import CONFLICTING, REVIEWED, SUSPECTED, WAITING
+from kizu_db.values import Disposition
 from kizu_inspect.results import Verdict
 
-__all__ = ["MOST_PARTS", "Wanted", "find_ids"]
+__all__ = ["MOST_PARTS", "Wanted", "find_ids", "ids_query", "judged_within"]
 
 MOST_PARTS = 200
 """A search by serial looks at so many parts at most for each end of the serial."""
@@ -32,6 +33,12 @@ class Wanted:
     until: datetime | None = None
     unreviewed: bool = False
     conflicting: bool = False
+    suspected: str | None = None
+    """A defect class: of REVIEW and REJECT those that the model takes for it."""
+    lot: str | None = None
+    disposition: Disposition | None = None
+    decided_class: str | None = None
+    """The defect class of the latest review."""
 
 
 def find_ids(
@@ -39,8 +46,19 @@ def find_ids(
 ) -> list[int]:
     """The numbers of the first `limit` inspections in order of recording, or, `newest`, from the end.
 
-    `beyond` is the number after which (before which, for `newest`) they begin. Every part of the query walks one index in
-    the list's own order and stops at the limit; only a search by part gathers what a bounded number of parts has, and sorts.
+    `beyond` is the number after which (before which, for `newest`) they begin.
+    """
+    query = ids_query(session, rollups, wanted, limit=limit, newest=newest, beyond=beyond)
+    return [] if query is None else list(session.scalars(query))
+
+
+def ids_query(
+    session: Session, rollups: Rollups, wanted: Wanted, *, limit: int | None, newest: bool, beyond: int | None = None
+) -> Select[int] | None:
+    """What asks for them; None where there are none.
+
+    Every part of the query walks one index in the list's own order and stops at the limit; only a search by part or lot gathers
+    what a bounded number of parts, or a lot, has, and sorts.
     """
     number = InspectionTable.id
     rest: list[ColumnElement[bool]] = []
@@ -49,28 +67,35 @@ def find_ids(
     if wanted.since is not None or wanted.until is not None:
         bounds = rollups.bounds(wanted.since, wanted.until, wanted.station)
         if bounds is None:
-            return []
+            return None
         rest.append(number.between(*bounds))
-        # Within the bounds nearly all are of the period. Hidden in a call, the time tempts no database to walk the index of
-        # times instead, and then to sort all that is left of the period for each page.
-        judged_at = func.coalesce(InspectionTable.judged_at, InspectionTable.judged_at)
-        rest += [] if wanted.since is None else [judged_at >= wanted.since]
-        rest += [] if wanted.until is None else [judged_at < wanted.until]
-    if wanted.part:
+        rest += judged_within(wanted.since, wanted.until)
+    if wanted.part or wanted.lot:
         rest += _narrowed(wanted)
-        parts = parts_like(session, wanted.part, MOST_PARTS)
-        gathered = select(number).where(InspectionTable.part_id.in_(parts), *rest)
+        if wanted.part:
+            rest.append(InspectionTable.part_id.in_(parts_like(session, wanted.part, MOST_PARTS)))
+        if wanted.lot:
+            rest.append(InspectionTable.part_id.in_(select(PartTable.id).where(PartTable.lot == wanted.lot)))
+        gathered = select(number).where(*rest)
         # A sum is in no index's order: the few inspections of these parts are sorted, instead of all others passed over.
         by = number + 0
-        return list(session.scalars(gathered.order_by(by.desc() if newest else by).limit(limit)))
+        return gathered.order_by(by.desc() if newest else by).limit(limit)
     walks = [_walk(conditions + rest, limit, newest=newest) for conditions in _indexed(wanted)]
-    if not walks:
-        return []
-    if len(walks) == 1:
-        return list(session.scalars(walks[0]))
+    if len(walks) <= 1:
+        return walks[0] if walks else None
     together = union_all(*(select(walk.subquery().c.id) for walk in walks)).subquery()
-    merged = select(together.c.id).order_by(together.c.id.desc() if newest else together.c.id).limit(limit)
-    return list(session.scalars(merged))
+    return select(together.c.id).order_by(together.c.id.desc() if newest else together.c.id).limit(limit)
+
+
+def judged_within(since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
+    """That an inspection was judged in [since, until), for queries that have bounds or a list of inspections already.
+
+    Nearly all that they look at are of the period. Hidden in a call, the time tempts no database to walk the index of times
+    instead, and then to sort all that is left of the period.
+    """
+    judged_at = func.coalesce(InspectionTable.judged_at, InspectionTable.judged_at)
+    start = [] if since is None else [judged_at >= since]
+    return [*start, *([] if until is None else [judged_at < until])]
 
 
 def _walk(conditions: list[ColumnElement[bool]], limit: int | None, *, newest: bool) -> Select[int]:
@@ -82,23 +107,33 @@ def _indexed(wanted: Wanted) -> list[list[ColumnElement[bool]]]:
     """What each walk asks for, so that one index begins with it and goes on in order of recording."""
     at = [] if wanted.station is None else [InspectionTable.station == wanted.station]
     verdicts = list(Verdict) if wanted.verdicts is None else [verdict for verdict in Verdict if verdict in wanted.verdicts]
+    if wanted.suspected is not None:
+        verdicts = [verdict for verdict in verdicts if verdict.flagged]
     unreviewed: list[ColumnElement[bool]] = [InspectionTable.disposition.is_(None)] if wanted.unreviewed else []
+    asked = [*at, *_of_judgement_and_review(wanted)]
     if wanted.conflicting:
-        return [[text(CONFLICTING), InspectionTable.verdict == verdict, *at, *unreviewed] for verdict in verdicts]  # type: ignore[list-item]
+        return [[text(CONFLICTING), InspectionTable.verdict == verdict, *asked, *unreviewed] for verdict in verdicts]  # type: ignore[list-item]
+    if wanted.disposition is not None or wanted.decided_class is not None:
+        reviewed: list[ColumnElement[bool]] = [text(REVIEWED), *unreviewed]  # type: ignore[list-item]
+        return [[*reviewed, InspectionTable.verdict == verdict, *asked] for verdict in verdicts]
     if wanted.unreviewed:
         waiting: dict[Verdict, list[ColumnElement[bool]]] = {
             verdict: unreviewed if verdict is Verdict.PASS else [text(WAITING)]  # type: ignore[list-item]
             for verdict in verdicts
         }
-        return [[*waiting[verdict], InspectionTable.verdict == verdict, *at] for verdict in verdicts]
+        return [[*waiting[verdict], InspectionTable.verdict == verdict, *asked] for verdict in verdicts]
+    if wanted.suspected is not None:
+        return [[text(SUSPECTED), InspectionTable.verdict == verdict, *asked] for verdict in verdicts]  # type: ignore[list-item]
     if wanted.verdicts is None and wanted.station is None:
         return [[]]
     return [[*at, InspectionTable.verdict == verdict] for verdict in verdicts]
 
 
 def _narrowed(wanted: Wanted) -> list[ColumnElement[bool]]:
-    """All that is asked for but the part and the period."""
-    asked: list[ColumnElement[bool]] = []
+    """All that is asked for but the part, the lot and the period."""
+    asked = _of_judgement_and_review(wanted)
+    if wanted.suspected is not None:
+        asked.append(text(SUSPECTED))  # type: ignore[arg-type]
     if wanted.verdicts is not None:
         asked.append(InspectionTable.verdict.in_(wanted.verdicts))
     if wanted.station is not None:
@@ -108,3 +143,13 @@ def _narrowed(wanted: Wanted) -> list[ColumnElement[bool]]:
     if wanted.conflicting:
         asked.append(InspectionTable.explanation_conflict.is_(True))
     return asked
+
+
+def _of_judgement_and_review(wanted: Wanted) -> list[ColumnElement[bool]]:
+    """The suspected class, the decision and its class."""
+    columns = {
+        InspectionTable.target: wanted.suspected,
+        InspectionTable.disposition: wanted.disposition,
+        InspectionTable.defect_class: wanted.decided_class,
+    }
+    return [column == value for column, value in columns.items() if value is not None]

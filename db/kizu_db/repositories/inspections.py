@@ -18,7 +18,7 @@ from kizu_db.repositories.rollups import Counted, Rollups
 from kizu_db.repositories.rows import record_value, records_query, row_value, rows_query
 from kizu_db.tables import InspectionTable
 from kizu_db.uid import new_uid
-from kizu_db.values import ExplanationState, InspectionRecord, InspectionRow, NewInspection
+from kizu_db.values import Disposition, ExplanationState, InspectionRecord, InspectionRow, NewInspection
 from kizu_inspect.errors import AlreadyInspected
 from kizu_inspect.results import Explanation, Verdict
 
@@ -163,6 +163,10 @@ class Inspections:
         until: datetime | None = None,
         unreviewed: bool = False,
         conflicting: bool = False,
+        suspected: str | None = None,
+        lot: str | None = None,
+        disposition: Disposition | None = None,
+        decided_class: str | None = None,
         limit: int = 100,
         before: str | None = None,
     ) -> list[InspectionRow]:
@@ -170,7 +174,9 @@ class Inspections:
 
         `verdicts` None means all; `part` is how a serial begins or ends, in upper or lower case (of at most 200 serials each);
         `unreviewed` leaves only those that nobody reviewed yet, `conflicting` only those with a map that does not explain the
-        verdict. `before` is the uid of the last row of the page before; an unknown one gives an empty list.
+        verdict, `suspected` those of REVIEW and REJECT that the model takes for this class. `disposition` and `decided_class`
+        are those of the latest review. `before` is the uid of the last row of the page before; an unknown one gives an empty
+        list.
         """
         beyond = None if before is None else number_of(self._session, before)
         if before is not None and beyond is None:
@@ -183,10 +189,19 @@ class Inspections:
             until=until,
             unreviewed=unreviewed,
             conflicting=conflicting,
+            suspected=suspected,
+            lot=lot,
+            disposition=disposition,
+            decided_class=decided_class,
         )
         ids = find_ids(self._session, self._rollups, wanted, limit=limit, newest=True, beyond=beyond)
         rows = rows_query().where(InspectionTable.id.in_(ids)).order_by(InspectionTable.id.desc())
         return [row_value(found) for found in self._session.execute(rows)] if ids else []
+
+    def rows(self, uids: Collection[str]) -> list[InspectionRow]:
+        """Those of these inspections that there are, newest first."""
+        query = rows_query().where(InspectionTable.uid.in_(uids)).order_by(InspectionTable.id.desc())
+        return [row_value(found) for found in self._session.execute(query)]
 
     def get(self, uid: str) -> InspectionRecord | None:
         """All that is known of one inspection; None where there is no such uid."""

@@ -14,7 +14,7 @@ from kizu_db.repositories.common import insert_unless_there, inspection_id
 from kizu_db.repositories.queue_order import Order, asked_for, look_ahead
 from kizu_db.repositories.users import Users
 from kizu_db.tables import InspectionTable, QueueTable
-from kizu_db.values import Claim, Escalation, NewInspection
+from kizu_db.values import Claim, Escalation, NewInspection, Waiting
 from kizu_inspect.errors import RecordError
 
 __all__ = ["ReviewQueue"]
@@ -106,3 +106,13 @@ class ReviewQueue:
         """How many parts wait, claimed ones included."""
         query = select(func.count()).select_from(QueueTable)
         return self._session.scalar(query.where(*([] if station is None else [QueueTable.station == station]))) or 0
+
+    def by_station(self) -> dict[str, Waiting]:
+        """How many parts wait at each station where one does, claimed ones included, and since when the oldest."""
+        counted = select(
+            QueueTable.station, func.count().label("parts"), func.min(QueueTable.inspection_id).label("oldest")
+        ).group_by(QueueTable.station)
+        each = counted.subquery()
+        query = select(each.c.station, each.c.parts, InspectionTable.judged_at)
+        query = query.join_from(each, InspectionTable, InspectionTable.id == each.c.oldest)
+        return {name: Waiting(parts=parts, since=since) for name, parts, since in self._session.execute(query)}

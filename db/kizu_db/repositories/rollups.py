@@ -28,6 +28,7 @@ _GRAINS: tuple[Literal["minute", "hour"], ...] = ("minute", "hour")
 _TABLES: Mapping[str, type[MinuteTable] | type[HourTable]] = {"minute": MinuteTable, "hour": HourTable}
 _PLAIN = {"synchronize_session": False}
 _COUNTED: Mapping[str, ColumnElement[Any]] = {
+    "station": InspectionTable.station.expression,
     "verdict": InspectionTable.verdict.expression,
     "defect_class": case(
         (InspectionTable.verdict.in_([Verdict.REVIEW, Verdict.REJECT]), func.coalesce(InspectionTable.target, "")), else_=""
@@ -131,6 +132,13 @@ class Rollups:
         found = self._tallies(("verdict",), since, until, station)
         return {verdict: found.get((verdict,), 0) for verdict in Verdict}
 
+    def by_station(self, *, since: datetime | None = None, until: datetime | None = None) -> dict[str, dict[Verdict, int]]:
+        """The verdicts of [since, until) of each station that has any, by name."""
+        found: dict[str, dict[Verdict, int]] = {}
+        for (station, verdict), n in sorted(self._tallies(("station", "verdict"), since, until, None).items(), key=str):
+            found.setdefault(str(station), dict.fromkeys(Verdict, 0))[cast("Verdict", verdict)] = n
+        return found
+
     def defect_classes(
         self,
         *,
@@ -223,7 +231,7 @@ class Rollups:
         row = InspectionTable
         for grain, table in _TABLES.items():
             self._session.execute(delete(table), execution_options=_PLAIN)
-            keys = (self._start(grain), row.station, *_COUNTED.values())
+            keys = (self._start(grain), *_COUNTED.values())
             counted = select(*keys, func.count(), func.min(row.id), func.max(row.id)).group_by(*keys)
             self._session.execute(insert(table).from_select([*_KEY, "inspections", "first_id", "last_id"], counted))
         self._session.execute(delete(ReviewedTable), execution_options=_PLAIN)

@@ -27,10 +27,21 @@ from kizu_db.tables.signals import SignalTable
 from kizu_db.values import ExplanationState
 from kizu_inspect.results import MapStatus, Verdict
 
-__all__ = ["CONFLICTING", "WAITING", "HeatmapTable", "InspectionTable", "QuarantineTable", "RegionTable"]
+__all__ = [
+    "CONFLICTING",
+    "REVIEWED",
+    "SUSPECTED",
+    "WAITING",
+    "HeatmapTable",
+    "InspectionTable",
+    "QuarantineTable",
+    "RegionTable",
+]
 
 # Written out in queries too: a database uses a partial index only where it finds the index's own words.
 CONFLICTING = "explanation_conflict"
+REVIEWED = "disposition IS NOT NULL"
+SUSPECTED = "verdict IN ('REVIEW', 'REJECT')"
 WAITING = "disposition IS NULL AND verdict <> 'PASS'"
 
 
@@ -54,6 +65,8 @@ class InspectionTable(Base):
             for name, columns, where in (
                 ("pending", ("station", "id"), "explanation_state = 'pending'"),
                 ("conflicting", ("verdict", "id"), CONFLICTING),
+                ("reviewed", ("disposition", "verdict", "id"), REVIEWED),
+                ("suspected", ("target", "verdict", "id"), SUSPECTED),
                 ("waiting", ("verdict", "id"), WAITING),
                 ("kept_image", ("image_sha256",), "image_pruned_at IS NULL"),
             )

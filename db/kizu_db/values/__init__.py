@@ -1,5 +1,6 @@
 """What the records take and give back: plain frozen values, never live rows."""
 
+from kizu_db.values.analysis import DefectPlace, LotCounts, Opinion, ReviewedPart
 from kizu_db.values.care import AuditEvent, AuditStratum, DueInspection, RetentionEnds
 from kizu_db.values.inspections import (
     ExplanationState,
@@ -10,7 +11,7 @@ from kizu_db.values.inspections import (
     QuarantinedFile,
 )
 from kizu_db.values.plant import HeldLot, MadeReport, ModelRow, RecipeRow, SignedIn, User
-from kizu_db.values.reviews import Claim, Decision, Disposition, Escalation, NewReview, Review, Treatment
+from kizu_db.values.reviews import Claim, Decision, Disposition, Escalation, NewReview, Review, Treatment, Waiting
 from kizu_db.values.signals import NewSignal, Sent, Signal
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "AuditStratum",
     "Claim",
     "Decision",
+    "DefectPlace",
     "Disposition",
     "DueInspection",
     "Escalation",
@@ -25,19 +27,23 @@ __all__ = [
     "HeldLot",
     "InspectionRecord",
     "InspectionRow",
+    "LotCounts",
     "MadeReport",
     "ModelRow",
     "NewInspection",
     "NewReview",
     "NewSignal",
+    "Opinion",
     "OutboxEvent",
     "QuarantinedFile",
     "RecipeRow",
     "RetentionEnds",
     "Review",
+    "ReviewedPart",
     "Sent",
     "Signal",
     "SignedIn",
     "Treatment",
     "User",
+    "Waiting",
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-__all__ = ["Claim", "Decision", "Disposition", "Escalation", "NewReview", "Review", "Treatment"]
+__all__ = ["Claim", "Decision", "Disposition", "Escalation", "NewReview", "Review", "Treatment", "Waiting"]
 
 Disposition = Literal["good", "defective"]
 """What a person decided about the part."""
@@ -61,3 +61,12 @@ class Claim:
     reviewer: str
     expires_at: datetime
     """From then on anybody may have it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """What waits for a review at one station."""
+
+    parts: int
+    since: datetime
+    """When the one that was recorded first was judged."""

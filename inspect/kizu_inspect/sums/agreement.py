@@ -9,7 +9,9 @@ from enum import StrEnum
 
 from kizu_inspect.sums.intervals import Share
 
-__all__ = ["Agreement", "Grade", "attribute_agreement", "cohen_kappa", "fleiss_kappa"]
+__all__ = [
+    "Agreement", "Grade", "PairAgreement", "attribute_agreement", "cohen_kappa", "fleiss_kappa", "pair_agreement",
+]  # fmt: skip
 
 
 class Grade(StrEnum):
@@ -83,6 +85,27 @@ def cohen_kappa(first: Sequence[Hashable], second: Sequence[Hashable]) -> float 
     from sklearn.metrics import cohen_kappa_score  # takes a second to import
 
     return float(cohen_kappa_score([codes[label] for label in first], [codes[label] for label in second]))
+
+
+@dataclass(frozen=True)
+class PairAgreement:
+    """Two judges of the same parts."""
+
+    alike: Share
+    """Parts of which both said the same."""
+    kappa: float | None
+    """Beyond chance; None where both always say the same one class."""
+
+    @property
+    def grade(self) -> Grade:
+        """By the limits of effectiveness: acceptable from 90 %, marginal from 80 %."""
+        return _grade(self.alike.n - self.alike.hits, self.alike.n, 0.10, 0.20)
+
+
+def pair_agreement(first: Sequence[Hashable], second: Sequence[Hashable]) -> PairAgreement:
+    """How often they say the same. Raises ValueError as `cohen_kappa`."""
+    kappa = cohen_kappa(first, second)
+    return PairAgreement(Share(sum(one == other for one, other in zip(first, second, strict=True)), len(first)), kappa)
 
 
 def fleiss_kappa(judged: Sequence[Sequence[Hashable]]) -> float | None:

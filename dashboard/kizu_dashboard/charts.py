@@ -1,0 +1,231 @@
+"""The charts, in the dashboard's colours; each is drawn in the browser from what it is told, and loads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any, Final
+
+import altair as alt
+import pandas as pd
+
+from kizu_dashboard.theme import LOOKS
+from kizu_inspect.results import Verdict
+from kizu_inspect.sums.calibration import ReliabilityBin
+from kizu_inspect.sums.control_charts import ControlChart
+from kizu_inspect.sums.intervals import Share
+from kizu_inspect.sums.pareto import ParetoBar
+
+__all__ = [
+    "OPENED",
+    "PICKED",
+    "control_chart",
+    "density_chart",
+    "minutes_chart",
+    "pareto_chart",
+    "reliability_chart",
+    "yield_chart",
+]
+
+INK: Final = "#1b2733"
+QUIET: Final = "#5c6b7a"
+GRID: Final = "#e6eaee"
+BLUE: Final = "#1f5f8b"
+RED: Final = LOOKS[Verdict.REJECT].ink
+
+OPENED: Final = "opened"
+"""The name of the selection by which a mark is clicked."""
+PICKED: Final = "key"
+"""The field that tells the marks of a chart apart."""
+
+PERCENT: Final = ".1%"
+
+
+def framed(chart: Any, *, height_px: int) -> Any:
+    """The chart with the house's axes and without a frame."""
+    axis = {"labelColor": QUIET, "titleColor": QUIET, "gridColor": GRID, "domainColor": "#c3ccd5", "tickColor": "#c3ccd5"}
+    return (
+        chart.properties(height=height_px, background="#ffffff", autosize=alt.AutoSizeParams(type="fit", contains="padding"))
+        .configure(font="Source Sans, sans-serif", padding=4)
+        .configure_view(stroke=None)
+        .configure_axis(**axis, labelFontSize=12, titleFontSize=12, titleFontWeight="normal")
+        .configure_legend(labelColor=QUIET, titleColor=QUIET)
+    )
+
+
+def minutes_chart(rejects: Sequence[int]) -> Any:
+    """Rejects of each of the last minutes, oldest first, up to now."""
+    ago = [number - len(rejects) for number in range(len(rejects))]
+    frame = pd.DataFrame({"minute": ago, "rejects": list(rejects)})
+    x = alt.X(
+        "minute:Q",
+        title=None,
+        axis=alt.Axis(
+            grid=False, values=[-60, -45, -30, -15, 0], labelExpr="datum.value == 0 ? 'now' : abs(datum.value) + ' min'"
+        ),
+    )
+    y = alt.Y("rejects:Q", title=None, axis=alt.Axis(tickMinStep=1, tickCount=3), scale=alt.Scale(domain=[0, max(3, *rejects)]))
+    hint = [alt.Tooltip("minute:Q", title="minute"), alt.Tooltip("rejects:Q", title="rejects")]
+    area = alt.Chart(frame).mark_area(color=RED, opacity=0.12, interpolate="step-after").encode(x=x, y=y)
+    line = alt.Chart(frame).mark_line(color=RED, strokeWidth=2, interpolate="step-after").encode(x=x, y=y, tooltip=hint)
+    return framed(area + line, height_px=120)
+
+
+def _clicked() -> Any:
+    return alt.selection_point(name=OPENED, fields=[PICKED], on="click", empty=False)
+
+
+def pareto_chart(bars: Sequence[ParetoBar]) -> Any:
+    """Counts by class, falling, and the cumulative share of all of them."""
+    rows = [
+        {PICKED: bar.name, "n": bar.share.hits, "share": bar.share.value, "cumulative": bar.cumulative.value} for bar in bars
+    ]
+    base = alt.Chart(pd.DataFrame(rows)).encode(
+        x=alt.X(f"{PICKED}:N", sort=None, title=None, axis=alt.Axis(labelAngle=-30 if len(bars) > 4 else 0, labelLimit=110)),
+        tooltip=[
+            alt.Tooltip(f"{PICKED}:N", title="class"),
+            alt.Tooltip("n:Q", title="rejects"),
+            alt.Tooltip("share:Q", title="share", format=PERCENT),
+            alt.Tooltip("cumulative:Q", title="cumulative", format=PERCENT),
+        ],
+    )
+    columns = base.mark_bar(color=BLUE, cursor="pointer").encode(y=alt.Y("n:Q", title="rejects", axis=alt.Axis(tickMinStep=1)))
+    line = base.mark_line(color="#7a4d00", point={"color": "#7a4d00"}, strokeWidth=1.5).encode(
+        y=alt.Y("cumulative:Q", title="cumulative", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%", grid=False))
+    )
+    return framed(alt.layer(columns.add_params(_clicked()), line).resolve_scale(y="independent"), height_px=260)
+
+
+def control_chart(labels: Sequence[str], chart: ControlChart) -> Any:
+    """The groups' shares in the order of time, with centre line and limits; points of a signal differ in shape and colour."""
+    signalled = {index for signal in chart.signals for index in signal.indices}
+    rows = [
+        {
+            PICKED: label,
+            "share": point.share.value,
+            "low": point.low,
+            "high": point.high,
+            "of": f"{point.share.hits:,} of {point.share.n:,}",
+            "kind": "signal" if index in signalled else "in control",
+        }
+        for index, (label, point) in enumerate(zip(labels, chart.points, strict=True))
+    ]
+    hint = [
+        alt.Tooltip(f"{PICKED}:N", title="from"),
+        alt.Tooltip("share:Q", title="rejected", format=".2%"),
+        alt.Tooltip("of:N", title="parts"),
+        alt.Tooltip("low:Q", title="lower limit", format=".2%"),
+        alt.Tooltip("high:Q", title="upper limit", format=".2%"),
+    ]
+    base = alt.Chart(pd.DataFrame(rows)).encode(
+        x=alt.X(
+            f"{PICKED}:O", sort=None, title=None, axis=alt.Axis(labelOverlap="greedy", labelAngle=0, grid=False, ticks=False)
+        )
+    )
+    # Limits of a group of few parts are wide: they may leave the picture, so that the shares stay readable.
+    highs = [point.high for point in chart.points if point.high is not None]
+    shares = [point.share.hits / point.share.n for point in chart.points]
+    top = 1.15 * max(*shares, median(highs) if highs else 0.0) or 1.0
+    scale = alt.Scale(domain=[0, min(1.0, top)], nice=False)
+    y = alt.Y("share:Q", title="rejected", axis=alt.Axis(format=PERCENT), scale=scale)
+    line = base.mark_line(color="#8a99a8", strokeWidth=1).encode(y=y)
+    kinds = ["in control", "signal"]
+    points = base.mark_point(filled=True, opacity=1, cursor="pointer").encode(
+        y=y,
+        tooltip=hint,
+        size=alt.Size("kind:N", scale=alt.Scale(domain=kinds, range=[28, 80]), legend=None),
+        color=alt.Color(
+            "kind:N", title=None, scale=alt.Scale(domain=kinds, range=[BLUE, RED]), legend=alt.Legend(orient="top")
+        ),
+        shape=alt.Shape("kind:N", title=None, scale=alt.Scale(domain=kinds, range=["circle", "diamond"])),
+    )
+    layers = [line, points.add_params(_clicked())]
+    if chart.centre.value is not None:
+        layers.insert(0, alt.Chart(pd.DataFrame({"y": [chart.centre.value]})).mark_rule(color=QUIET).encode(y="y:Q"))
+    if chart.no_limits is None:
+        layers = [_limit(base, end) for end in ("low", "high")] + layers
+    return framed(alt.layer(*layers), height_px=280)
+
+
+def _limit(base: Any, end: str) -> Any:
+    return base.mark_line(color=RED, strokeDash=[4, 3], strokeWidth=1, interpolate="step", clip=True).encode(y=f"{end}:Q")
+
+
+def yield_chart(shares: Sequence[tuple[str, Share]], title: str) -> Any:
+    """Shares with their 95 % intervals, below each other."""
+    rows = [
+        {PICKED: name, "share": share.value, "low": share.interval[0], "high": share.interval[1],
+         "of": f"{share.hits:,} of {share.n:,}"}
+        for name, share in shares
+    ]  # fmt: skip
+    base = alt.Chart(pd.DataFrame(rows)).encode(y=alt.Y(f"{PICKED}:N", sort=None, title=None, axis=alt.Axis(labelLimit=140)))
+    least, most = min(share.interval[0] for _, share in shares), max(share.interval[1] for _, share in shares)
+    x = alt.X(
+        "low:Q",
+        title=title,
+        axis=alt.Axis(format=".0%" if most - least > 0.08 else PERCENT, tickCount=5),
+        scale=alt.Scale(zero=False, domain=[least, most], nice=True, clamp=True),
+    )
+    bars = base.mark_rule(color=BLUE, strokeWidth=2).encode(x=x, x2="high:Q")
+    hint = [
+        alt.Tooltip(f"{PICKED}:N", title=" "),
+        alt.Tooltip("share:Q", title="yield", format=".2%"),
+        alt.Tooltip("of:N", title="passed"),
+        alt.Tooltip("low:Q", title="95 % from", format=".2%"),
+        alt.Tooltip("high:Q", title="to", format=".2%"),
+    ]
+    points = base.mark_point(filled=True, size=80, color=BLUE, opacity=1, cursor="pointer").encode(x="share:Q", tooltip=hint)
+    return framed(bars + points.add_params(_clicked()), height_px=max(110, 28 * len(rows) + 50))
+
+
+def density_chart(counts: Mapping[tuple[int, int], int], cells: int, *, aspect: float) -> Any:
+    """How many regions have their centre in each cell of the picture; `aspect` is its width over its height."""
+    rows = [
+        {
+            PICKED: f"{column},{row}",
+            "x": column / cells,
+            "x2": (column + 1) / cells,
+            "y": row / cells,
+            "y2": (row + 1) / cells,
+            "n": n,
+        }
+        for (column, row), n in counts.items()
+    ]
+    axis = alt.Axis(format=".0%", tickCount=4, grid=True)
+    shade = alt.Color("n:Q", title="regions", scale=alt.Scale(range=["#fbe3d6", "#a3201a"]), legend=alt.Legend(tickMinStep=1))
+    chart = (
+        alt.Chart(pd.DataFrame(rows))
+        .mark_rect(cursor="pointer")
+        .encode(
+            x=alt.X("x:Q", title="across the picture", axis=axis, scale=alt.Scale(domain=[0, 1], nice=False)),
+            x2="x2:Q",
+            y=alt.Y("y:Q", title="down", axis=axis, scale=alt.Scale(domain=[1, 0], nice=False)),
+            y2="y2:Q",
+            color=shade,
+            tooltip=[alt.Tooltip("n:Q", title="regions")],
+        )
+        .add_params(_clicked())
+    )
+    return framed(chart, height_px=min(420, max(200, round(400 / aspect))))
+
+
+def reliability_chart(bins: Sequence[ReliabilityBin]) -> Any:
+    """The share of defective parts of each bin of scores, with its 95 % interval, beside the line of a calibrated score."""
+    rows = [
+        {"score": one.score, "share": one.defective.value, "low": one.defective.interval[0], "high": one.defective.interval[1],
+         "of": f"{one.defective.hits:,} of {one.defective.n:,}"}
+        for one in bins
+    ]  # fmt: skip
+    axis, scale = alt.Axis(format=".0%", tickCount=5), alt.Scale(domain=[0, 1], nice=False)
+    base = alt.Chart(pd.DataFrame(rows)).encode(x=alt.X("score:Q", title="defect score", axis=axis, scale=scale))
+    y = alt.Y("low:Q", title="defective", axis=axis, scale=scale)
+    hint = [
+        alt.Tooltip("score:Q", title="mean score", format=".3f"),
+        alt.Tooltip("share:Q", title="defective", format=PERCENT),
+        alt.Tooltip("of:N", title="parts"),
+    ]
+    even = alt.Chart(pd.DataFrame({"score": [0, 1], "share": [0, 1]})).mark_line(color=QUIET, strokeDash=[4, 3], strokeWidth=1)
+    line = even.encode(x=alt.X("score:Q", title="defect score"), y=alt.Y("share:Q", title="defective"))
+    bars = base.mark_rule(color=BLUE, strokeWidth=2).encode(y=y, y2="high:Q")
+    points = base.mark_point(filled=True, size=70, color=BLUE, opacity=1).encode(y="share:Q", tooltip=hint)
+    return framed(alt.layer(line, bars, points), height_px=300)

@@ -1,0 +1,27 @@
+// The age is counted in the browser: where the server or the network is gone, nobody else would say that the figures stand still.
+const clocks = new WeakMap()
+
+function words(age_s, data) {
+  if (age_s <= data.old_after_s) return `Data is ${age_s} s old`
+  const age = age_s < 120 ? `${age_s} s` : `${Math.floor(age_s / 60)} min`
+  return `Data is ${age} old: these figures stand still`
+}
+
+export default function ({ data, parentElement }) {
+  const box = parentElement.querySelector(".freshness")
+  const clock = clocks.get(box) ?? {}
+  clocks.set(box, clock)
+  // By the browser's own running clock, from the moment of arrival: its time of day need not be that of the server.
+  if (clock.read !== data.read) Object.assign(clock, { read: data.read, since: performance.now() - 1000 * data.age_s })
+  const show = () => {
+    const age_s = Math.max(0, Math.floor((performance.now() - clock.since) / 1000))
+    box.classList.toggle("old", age_s > data.old_after_s)
+    const text = words(age_s, data)
+    const place = box.querySelector(".words")
+    if (place.textContent !== text) place.textContent = text
+  }
+  clearInterval(clock.timer)
+  clock.timer = setInterval(show, 500)
+  show()
+  return () => clearInterval(clock.timer)
+}

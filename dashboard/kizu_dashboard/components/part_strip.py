@@ -1,0 +1,38 @@
+"""A strip of small pictures, each of which opens its part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from kizu_dashboard.components.assets import read_asset
+from kizu_db.values import InspectionRow
+
+__all__ = ["draw_part_strip", "strip_data"]
+
+_mount = st.components.v2.component(
+    "kizu_part_strip", html=read_asset("part_strip.html"), css=read_asset("part_strip.css"), js=read_asset("part_strip.js")
+)
+
+
+def draw_part_strip(rows: Sequence[InspectionRow], zone: ZoneInfo, *, key: str) -> None:
+    """Mounts the strip; a click goes to the part's page."""
+    result = _mount(key=key, data={"parts": strip_data(rows, zone)}, on_opened_change=lambda: None)
+    opened = result.opened
+    if isinstance(opened, str):
+        st.switch_page("part.py", query_params={"uid": opened})
+
+
+def strip_data(rows: Sequence[InspectionRow], zone: ZoneInfo) -> list[dict[str, str | None]]:
+    """What the strip is told of each part."""
+    return [
+        {
+            "uid": row.uid,
+            "name": row.part,
+            "thumbnail": None if row.kept_image is None else f"/thumbnail/{row.uid}",
+            "about": " · ".join((row.judged_at.astimezone(zone).strftime("%H:%M"), row.target or row.verdict.value)),
+        }
+        for row in rows
+    ]

@@ -1,0 +1,45 @@
+"""How the pages draw a chart: in the house's own theme, told in words too, its marks leading to the parts behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from kizu_dashboard.charts import OPENED, PICKED
+from kizu_dashboard.filters import href_of
+from kizu_dashboard.markup import data_table
+from kizu_dashboard.periods import Query
+
+__all__ = ["draw_chart", "draw_figures", "draw_opening_chart", "draw_picking_chart"]
+
+
+def draw_chart(chart: Any, *, key: str, told: str) -> None:
+    """Draws it over the whole width; `told` is what a screen reader says instead."""
+    st.altair_chart(chart, theme=None, key=key, alt=told)
+
+
+def draw_picking_chart(chart: Any, *, key: str, told: str) -> str | None:
+    """Draws it likewise; the key of the mark that is chosen by a click, or None."""
+    event = st.altair_chart(chart, theme=None, key=key, alt=told, on_select="rerun", selection_mode=OPENED)
+    marks = event.selection.get(OPENED) or []
+    return str(marks[0][PICKED]) if marks else None
+
+
+def draw_opening_chart(chart: Any, opens: Mapping[str, Query], *, key: str, told: str) -> None:
+    """Draws it likewise; a click on a mark opens the inspections that `opens` has for its key."""
+    query = opens.get(draw_picking_chart(chart, key=key, told=told) or "")
+    if query is not None:
+        st.switch_page("inspections.py", query_params=query)
+
+
+def draw_figures(heads: list[str], rows: Mapping[str, list[str]], opens: Mapping[str, Query], *, key: str) -> None:
+    """The chart's figures as a table, by the keys of its marks, which lead to the same inspections.
+
+    It is made when it is opened: a table of 720 rows costs a browser as much as all charts together.
+    """
+    table = st.expander("As a table", icon=":material/table_rows:", key=key, on_change="rerun")
+    if table.open:
+        first = {name: (name, href_of(opens[name])) if name in opens else name for name in rows}
+        table.html(data_table(heads, [[first[name], *cells] for name, cells in rows.items()]))

@@ -1,0 +1,68 @@
+"""The periods that pages look at, and how an address names them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+__all__ = ["ALL", "LENGTHS", "OWN", "Period", "Query", "named_period", "own_period", "period_between"]
+
+ALL: Final = "All"
+OWN: Final = "From … to …"
+LENGTHS: Final[dict[str, timedelta]] = {
+    "Last hour": timedelta(hours=1),
+    "Last 8 hours": timedelta(hours=8),
+    "Last 24 hours": timedelta(days=1),
+    "Last 7 days": timedelta(days=7),
+    "Last 30 days": timedelta(days=30),
+}
+QUARTER: Final = timedelta(minutes=15)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+Query = dict[str, str | list[str]]
+"""What stands behind the question mark of an address."""
+
+
+@dataclass(frozen=True)
+class Period:
+    """From `since` (inclusive) to `until` (exclusive), aware; None leaves that end open."""
+
+    name: str
+    """One of LENGTHS, ALL or OWN."""
+    since: datetime | None
+    until: datetime | None
+
+    def in_quarters(self) -> Period:
+        """The same, made longer so that it begins and ends with a quarter of an hour, by which reviews are counted."""
+        since = None if self.since is None else self.since - (self.since - EPOCH) % QUARTER
+        until = None if self.until is None else self.until + (EPOCH - self.until) % QUARTER
+        return self if (since, until) == (self.since, self.until) else Period(OWN, since, until)
+
+    def query(self, zone: ZoneInfo) -> Query:
+        """How an address names it, in times of the plant's zone."""
+        if self.name != OWN:
+            return {"period": self.name}
+        ends = {"from": self.since, "to": self.until}
+        told = {name: end.astimezone(zone).strftime("%Y-%m-%dT%H:%M") for name, end in ends.items() if end is not None}
+        return {"period": OWN, **told}
+
+
+def named_period(name: str, now: datetime) -> Period:
+    """The last hour, day, … up to and with `now` (aware), or all."""
+    return Period(name, None if name == ALL else now - LENGTHS[name], None)
+
+
+def own_period(first: datetime | None, last: datetime | None, zone: ZoneInfo) -> Period | None:
+    """Between two times as a clock in the plant shows them, whole minutes; None where it ends before it begins."""
+    if first is not None and last is not None and first >= last:
+        return None
+    return Period(
+        OWN, None if first is None else first.replace(tzinfo=zone), None if last is None else last.replace(tzinfo=zone)
+    )
+
+
+def period_between(since: datetime, until: datetime) -> Period:
+    """A period of its own between two aware times."""
+    return Period(OWN, since, until)
