@@ -14,10 +14,11 @@ from kizu_dashboard.components.part_strip import draw_part_strip
 from kizu_dashboard.failing import AWAY_SENTENCE, failure_text
 from kizu_dashboard.markup import empty_state, quiet
 from kizu_dashboard.pages.drawing import draw_chart
-from kizu_dashboard.pages.frame import current_room
+from kizu_dashboard.pages.frame import current_room, current_user, user_now
 from kizu_dashboard.room import Room
 from kizu_dashboard.station_card import station_figures, station_head
 from kizu_dashboard.watching import LINE_MINUTES, SPANS, LineNow, StationNow, watch
+from kizu_db.permissions import Role
 from kizu_inspect.errors import RecordError
 
 EVERY_S: Final = 5
@@ -46,6 +47,8 @@ def _line(room: Room, span: str) -> None:
     kept: tuple[str, LineNow] | None = st.session_state.get(KEPT)
     failed: RecordError | None = None
     try:
+        if current_user(by_clock=True).role is Role.VIEWER:
+            user_now()  # a display in the hall, which can change nothing, does not go idle
         kept = st.session_state[KEPT] = (span, watch(room, span=span, now=now))
     except RecordError as error:
         failed = error
