@@ -61,7 +61,7 @@ def _filters(room: Room) -> tuple[Filters, Period | None]:
         part = st.text_input(
             "Part", placeholder="Begins or ends with", icon=":material/search:", key="search", bind="query-params", width=190
         )
-        period = choose_period((*LENGTHS, ALL), ALL, room.config.plant.zone)
+        period = choose_period((ALL, *LENGTHS), ALL, room.config.plant.zone)
         conflicting = st.toggle(
             "Map conflicts", key="conflicts", bind="query-params", help="Only parts whose heatmap does not explain the verdict"
         )
