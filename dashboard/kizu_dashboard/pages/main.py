@@ -10,17 +10,17 @@ from kizu_dashboard.markup import signed_in_as
 from kizu_dashboard.pages.failing import telling_failures
 from kizu_dashboard.pages.frame import current_user
 from kizu_dashboard.signing_in.gate import SIGN_OUT
+from kizu_dashboard.theme import page_style
 
 HERE = Path(__file__).parent
-ASSETS = HERE.parent / "assets"
-ICON = str(ASSETS / "icon.png")
+ICON = str(HERE.parent / "assets" / "icon.png")
 
 
 def main() -> None:
     """Draws the frame, then the page."""
     st.set_page_config(page_title="Kizu", page_icon=ICON, layout="wide")
-    st.html(ASSETS / "style.css")
-    st.logo(str(ASSETS / "logo.png"), size="large")
+    st.html(f"<style>{page_style('style.css')}</style>")
+    st.logo(ICON, size="large")  # its word stands in the style: a picture of it would not follow the theme
     page = st.navigation(
         [
             st.Page(

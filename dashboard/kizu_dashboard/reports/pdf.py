@@ -96,7 +96,7 @@ def _summary(sheet: Sheet, report: DefectReport) -> None:
     sheet.text_line(f"Inspections in the period: {total:,}", 9.5, bold=True)
     for verdict in (Verdict.PASS, Verdict.REVIEW, Verdict.REJECT, Verdict.ERROR):
         look, top = LOOKS[verdict], sheet.y
-        sheet.badge(look.word, ink=look.ink, paper=look.paper, x=sheet.l_margin + 1, y=top + 0.3)
+        sheet.badge(look, x=sheet.l_margin + 1, y=top + 0.3)
         sheet.set_xy(sheet.l_margin + 24, top)
         sheet.text_line(share_of(verdict, counts).text, 9, height=6)
         sheet.set_x(sheet.l_margin)
