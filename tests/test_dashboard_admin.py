@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from datetime import timedelta
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -178,3 +180,78 @@ def test_an_engineer_manages_no_people(plant: Plant, cookies: dict[str, str]) ->
     test = section(plant, "People")
     assert "Vera" not in words(test)
     assert not [one.key for one in test.button if one.key == "add"]
+
+
+def taken(plant: Plant, reviewer: str) -> str:
+    """The part that this reviewer gets on the screen."""
+    with plant.room.records.claims() as claims:
+        claim = claims.take(reviewer)
+    assert claim is not None
+    return claim.uid_inspection
+
+
+def part_of(plant: Plant, uid: str) -> str:
+    return escape(next(part for part, one in plant.uids.items() if one == uid))
+
+
+def holders(plant: Plant) -> list[tuple[str, str]]:
+    with plant.room.records.unit(read_only=True) as unit:
+        return [(one.uid_inspection, one.reviewer) for one in unit.queue.claims()]
+
+
+def test_an_engineer_takes_a_part_from_who_has_gone_home(plant: Plant, cookies: dict[str, str]) -> None:
+    cookies |= session_cookie(plant.config, "Eun")
+    assert "Nobody has a part on the screen" in words(section(plant, "Claims"))
+    uid, other = taken(plant, "Kim"), taken(plant, "Lee")
+    test = section(plant, "Claims")
+    assert f'<a href="/part?uid={uid}">{part_of(plant, uid)}</a></td><td>press-3</td><td>Kim</td>' in words(test)
+    assert "Choose a part" in pressed(filled(test, claim_why="gone home"), "release-claim-now")
+    test.selectbox(key="claim").set_value(uid)
+    assert "Say why" in pressed(filled(test, claim_why="  "), "release-claim-now")
+    assert holders(plant) == [(uid, "Kim"), (other, "Lee")]
+    assert "The part is free; Kim had it" in pressed(filled(test, claim_why="gone home"), "release-claim-now")
+    assert holders(plant) == [(other, "Lee")]
+    (event,) = [one for one in trail(plant, "inspection", uid) if one.action == "claim.release"]
+    assert (event.actor, event.reason) == ("Eun", "gone home")
+
+
+def test_a_claim_that_changed_hands_meanwhile_stays(plant: Plant) -> None:
+    uid = taken(plant, "Kim")
+    test = section(plant, "Claims")
+    test.selectbox(key="claim").set_value(uid)
+    with plant.room.records.claims() as claims:
+        claims.release(uid, by="Kim")
+    assert taken(plant, "Lee") == uid
+    assert "Kim has not got this part any more" in pressed(filled(test, claim_why="gone home"), "release-claim-now")
+    assert holders(plant) == [(uid, "Lee")]
+
+
+def test_who_lost_the_role_meanwhile_releases_no_claim(plant: Plant) -> None:
+    uid = taken(plant, "Kim")
+    test = section(plant, "Claims")
+    test.selectbox(key="claim").set_value(uid)
+    set_role(plant, "Ana", Role.INSPECTOR)
+    assert "Ana may not release a claim" in pressed(filled(test, claim_why="gone home"), "release-claim-now")
+    assert holders(plant) == [(uid, "Kim")]
+
+
+def test_a_file_in_quarantine_is_shown_with_its_reason_and_the_command_that_gives_it_back(plant: Plant) -> None:
+    assert "Nothing is in quarantine" in words(section(plant, "Quarantine"))
+    first, second = plant.uids["P-1010"], plant.uids["P-1001"]
+    with plant.room.records.unit() as unit:
+        unit.quarantine.add(first, "12 bytes <missing>")
+        unit.quarantine.add(second, "no picture")
+        unit.quarantine.release(second, by="Ana", reason="disk repaired", file="released/plate_0.png")
+    test = section(plant, "Quarantine")
+    text = words(test)
+    assert f'<a href="/part?uid={first}">plate_9.png</a></td><td>press-3</td>' in text
+    assert "12 bytes &lt;missing&gt;" in text
+    assert "no picture" not in text
+    drawn(test.selectbox(key="quarantined").set_value(first).run())
+    drawn(test.text_input(key="quarantine-why").set_value("disk's repaired").run())
+    command = shlex.split(test.code[0].value)
+    assert command[:4] == ["kizu", "quarantine", "release", first]
+    assert command[4:] == ["--station", "press-3", "--reason", "disk's repaired", "--by", "Ana"]
+    text = words(drawn(test.toggle(key="released").set_value(True).run()))
+    assert "no picture" in text
+    assert ", Ana</td>" in text

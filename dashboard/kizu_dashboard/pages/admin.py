@@ -8,15 +8,20 @@ from typing import Final
 import streamlit as st
 
 from kizu_dashboard.markup import empty_state
+from kizu_dashboard.pages.administration.claims import draw_claims
 from kizu_dashboard.pages.administration.people import draw_people
+from kizu_dashboard.pages.administration.quarantine import draw_quarantine
 from kizu_dashboard.pages.administration.writing import tell_what_became
 from kizu_dashboard.pages.failing import telling_failures
 from kizu_dashboard.pages.frame import current_room, current_user
 from kizu_dashboard.room import Room
 from kizu_db.permissions import Action
+from kizu_db.values import User
 
 # By name: what one must be allowed to do to see it, and what draws it. (A text in quotes would be drawn on the page.)
-SECTIONS: Final[Mapping[str, tuple[Action, Callable[[Room], None]]]] = {
+SECTIONS: Final[Mapping[str, tuple[Action, Callable[[Room, User], None]]]] = {
+    "Claims": (Action.RELEASE_CLAIM, draw_claims),
+    "Quarantine": (Action.RELEASE_FILE, draw_quarantine),
     "People": (Action.MANAGE_USERS, draw_people),
 }
 
@@ -37,7 +42,7 @@ def main() -> None:
             label_visibility="collapsed",
         )  # fmt: skip
     with telling_failures():
-        sections[section](room)
+        sections[section](room, user)
 
 
 if __name__ == "__main__":

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
 
 import streamlit as st
 
 from kizu_dashboard.markup import card_title, data_table
-from kizu_dashboard.pages.administration.writing import reason_given, write
+from kizu_dashboard.pages.administration.writing import WHY, reason_given, write
 from kizu_dashboard.people import enter, new_password
 from kizu_dashboard.room import Room
 from kizu_dashboard.wording import moment
 from kizu_db.permissions import Role
-from kizu_db.values import Person
+from kizu_db.values import Person, User
 
 __all__ = ["draw_people"]
 
-WHY: Final = "Why, for the audit trail"
 
-
-def draw_people(room: Room) -> None:
+def draw_people(room: Room, _: User) -> None:
     """Draws the section; for who may manage users."""
     with room.records.unit(read_only=True) as unit:
         people = unit.users.people(idle=timedelta(minutes=room.config.dashboard.idle_min))

@@ -12,8 +12,10 @@ from kizu_dashboard.markup import became
 from kizu_dashboard.pages.frame import user_now
 from kizu_inspect.errors import KizuError, RecordError
 
-__all__ = ["reason_given", "tell_what_became", "write"]
+__all__ = ["WHY", "chosen", "reason_given", "tell_what_became", "write"]
 
+WHY: Final = "Why, for the audit trail"
+"""The label of each field for a reason."""
 TOLD: Final = "admin-told"
 
 
@@ -43,6 +45,14 @@ def reason_given(field: str) -> str:
     if not reason:
         raise RecordError("Say why", found="no reason", expected="a few words for the audit trail")
     return reason
+
+
+def chosen(field: str, what: str) -> str:
+    """What is chosen in this field. Raises RecordError where nothing is: `what` is to be."""
+    choice = st.session_state[field]
+    if choice is None:
+        raise RecordError(f"Choose {what}", found="none")
+    return str(choice)
 
 
 def tell_what_became() -> None:
