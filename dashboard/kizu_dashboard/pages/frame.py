@@ -12,7 +12,7 @@ from kizu_dashboard.signing_in.gate import SIGN_IN
 from kizu_dashboard.signing_in.sessions import cookie_name
 from kizu_db.values import User
 
-__all__ = ["current_room", "current_user", "user_now"]
+__all__ = ["current_room", "current_user", "require_user", "user_now"]
 
 
 def current_room() -> Room:
@@ -35,7 +35,11 @@ def current_user(*, by_clock: bool = False) -> User:
 
     `by_clock` is for fragments that run by themselves. Raises RecordError where the database refuses or is away.
     """
-    user = user_now(by_clock=by_clock)
+    return require_user(user_now(by_clock=by_clock))
+
+
+def require_user(user: User | None) -> User:
+    """The same of who is known already to be signed in, or not."""
     if user is None:
         asked = urlencode([(name, value) for name in st.query_params for value in st.query_params.get_all(name)])
         back = (urlsplit(st.context.url or "").path or "/") + (f"?{asked}" if asked else "")

@@ -10,7 +10,7 @@ from kizu_db.values.inspections import (
     OutboxEvent,
     QuarantinedFile,
 )
-from kizu_db.values.plant import HeldLot, MadeReport, ModelRow, RecipeRow, SignedIn, User
+from kizu_db.values.plant import HeldLot, MadeReport, ModelRow, Person, RecipeRow, SignedIn, User
 from kizu_db.values.reviews import Claim, Decision, Disposition, Escalation, NewReview, Review, Treatment, Waiting
 from kizu_db.values.signals import NewSignal, Sent, Signal
 
@@ -35,6 +35,7 @@ __all__ = [
     "NewSignal",
     "Opinion",
     "OutboxEvent",
+    "Person",
     "QuarantinedFile",
     "RecipeRow",
     "RetentionEnds",
