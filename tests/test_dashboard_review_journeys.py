@@ -205,6 +205,9 @@ def test_the_audit_sample_shows_nothing_of_what_the_system_thinks(page: Page, pl
     expect(page.locator(".viewer .notice")).to_have_text(BLIND_SENTENCE)
     expect(page.get_by_role("button", name="Confirm")).to_have_count(0)
     expect(page.locator(".suspected")).to_have_count(0)
+    page.wait_for_selector(".stage[data-beside='ready']")
+    page.locator(".show-beside").check()
+    expect(page.locator(".beside-words")).to_contain_text("Last good part P-1011")
     words = page.locator("body").inner_text()
     for told in ("PASS", "score", "Grad-CAM", "Confirm", "%  "):
         assert told not in words

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from kizu_dashboard.beside import beside_of
 from kizu_dashboard.components.viewer import draw_viewer
 from kizu_dashboard.explaining import can_explain, explain_stored, methods_of
 from kizu_dashboard.markup import empty_state, evidence, facts, part_head, region_table
@@ -58,7 +59,7 @@ def _draw(room: Room, record: InspectionRecord, user: User) -> None:
     left, right = st.columns([1.7, 1], gap="medium")
     with left:
         method = _chosen_method(record)
-        draw_viewer(record, method)
+        draw_viewer(record, method, beside=beside_of(room, record))
         if user.role.may(Action.REVIEW):
             _explain_on_demand(room, record, method, user)
         explanation = record.explained_by(method)
