@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, help="keep the filled database here")
     parser.add_argument("--json", type=Path, help="file for the figures (default: standard output)")
     given = parser.parse_args(arguments)
-    with _folder(given.folder) as folder:
+    with folder_for(given.folder) as folder:
         config = prepare(folder, given.inspections)
         figures = {"inspections": given.inspections} | measure(config, given.decisions, given.writes)
     told = json.dumps(figures, indent=2)
@@ -121,7 +121,7 @@ def measure(config: DashboardConfig, decisions: int, writes: int) -> dict[str, A
     """All figures, with the line and without it."""
     room = open_room(config.model_dump_json())
     secret = room.sessions.begin("Kim")
-    with _served(config) as address, sync_playwright() as playwright:
+    with served(config) as address, sync_playwright() as playwright:
         program = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         browser = program.new_context(base_url=address, viewport={"width": 1280, "height": 800})
         browser.add_cookies([{"name": cookie_name(config.dashboard), "value": secret, "url": address}])
@@ -215,7 +215,7 @@ def _give_pictures(database: DatabaseSettings, store: ImageStore) -> None:
 
 
 @contextmanager
-def _served(config: DashboardConfig) -> Iterator[str]:
+def served(config: DashboardConfig) -> Iterator[str]:
     command = [sys.executable, "-c", SERVER]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
@@ -257,7 +257,7 @@ def _write(
 
 
 @contextmanager
-def _folder(given: Path | None) -> Iterator[Path]:
+def folder_for(given: Path | None) -> Iterator[Path]:
     if given is not None:
         given.mkdir(parents=True, exist_ok=True)
         yield given
