@@ -3,7 +3,7 @@
     python benchmarks/acceptance/reviewers.py [--people 4] [--parts 100] [--minutes 0] [--json FILE]
 
 Each of `people` has a browser of their own, and so many `parts` a person wait. Everybody types a comment that names them and
-the part, and presses a key: pressed twice, held, and now and then with a reload in between. With --minutes they then go through the
+the part, and presses a key: pressed twice, held, now and then with a reload in between. With --minutes they then go through the
 pages for so long, while the server's memory is watched. Prints one JSON line. Exits 1 where a part has no decision or
 two, one bears another name than its reviewer's, a comment is not whole, a part stays claimed, or the server grew by more
 than 10 MB between the second quarter of the time and the last.
