@@ -43,6 +43,7 @@ def main() -> None:
 def _line(room: Room, span: str) -> None:
     """All that changes. Where the records are away, the last figures stay, with their age, until they are back."""
     now = datetime.now(UTC)
+    alert = st.container()  # a place of its own, so that all below stays where it is when an outage comes and goes
     kept: tuple[str, LineNow] | None = st.session_state.get(KEPT)
     failed: RecordError | None = None
     try:
@@ -50,7 +51,8 @@ def _line(room: Room, span: str) -> None:
     except RecordError as error:
         failed = error
     if failed is not None:
-        show_failure(failed, f"The records cannot be read now. Tried again every {EVERY_S} s.")
+        with alert:
+            show_failure(failed, f"The records cannot be read now. Tried again every {EVERY_S} s.")
     if kept is None or (failed is not None and kept[0] != span):
         return
     line = kept[1]
