@@ -153,6 +153,7 @@ def test_in_the_browser_it_goes_on_by_itself(floor: Floor) -> None:
         # The page was drawn once, then its figures alone.
         assert runs.count("FINISHED_SUCCESSFULLY") == 1
         assert runs.count("FINISHED_FRAGMENT_RUN_SUCCESSFULLY") >= 2
+        expect(page.locator("a.part")).to_have_count(1)
         page.locator("a.part", has_text="first").click()
         page.wait_for_url(re.compile("/part"))
         expect(page.locator(".kz-name")).to_have_text("first")

@@ -131,13 +131,15 @@ def test_a_decision_is_read_from_the_address(text: str | None, means: tuple[str 
 
 
 def fill(floor: Floor) -> None:
-    """Two days: 30 an hour for 40 hours, one of them a reject, but a burst of 15 in one hour."""
+    """Two days: 30 in the middle of each of 40 hours, one of them a reject, but a burst of 15 in one hour."""
+    middle = (floor.now - floor.now.replace(minute=30, second=0)) % HOUR
     with floor.room.records.unit() as unit:
         for hour in range(40):
             for number in range(30):
                 rejected = number < (15 if hour == 8 else 1)
+                ago = (hour + 1) * HOUR + middle - timedelta(seconds=number)
                 floor.add(
-                    (hour + 1) * HOUR - number * timedelta(seconds=1), Verdict.REJECT if rejected else Verdict.PASS, unit=unit,
+                    ago, Verdict.REJECT if rejected else Verdict.PASS, unit=unit,
                     target="dent" if number % 3 == 1 else "scratch", station="press-1" if number % 2 else "press-2",
                     lot=f"L{hour // 20}", part=f"P-{hour}-{number}",
                 )  # fmt: skip
@@ -152,7 +154,8 @@ def test_figures_are_those_of_the_records(floor: Floor) -> None:
         "press-1": (600 - 7, 600), "press-2": (600 - 39 - 8, 600),
     }  # fmt: skip
     assert sum(group.rejected.n for group in quality.groups) == 1200
-    assert max(group.rejected.hits for group in quality.groups) >= 15
+    assert sorted(group.rejected.hits for group in quality.groups) == [1] * 39 + [15]
+    assert len(quality.groups) == 40
     # Recorded from the newest hour on, so that the oldest lot was recorded last.
     assert [(name, share.hits, share.n) for name, share in quality.lots] == [("L1", 580, 600), ("L0", 600 - 19 - 15, 600)]
     assert len(quality.places) == 2 * 54

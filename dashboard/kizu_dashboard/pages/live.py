@@ -44,6 +44,7 @@ def main() -> None:
 def _line(room: Room, span: str) -> None:
     """All that changes. Where the records are away, the last figures stay, with their age, until they are back."""
     now = datetime.now(UTC)
+    alert = st.container()  # a place of its own, so that all below stays where it is when an outage comes and goes
     kept: tuple[str, LineNow] | None = st.session_state.get(KEPT)
     failed: RecordError | None = None
     try:
@@ -54,7 +55,8 @@ def _line(room: Room, span: str) -> None:
         failed = error
     if failed is not None:
         failure_text(failed)
-        st.error(f"{AWAY_SENTENCE} Tried again every {EVERY_S} s.", icon=":material/cloud_off:")
+        with alert:
+            st.error(f"{AWAY_SENTENCE} Tried again every {EVERY_S} s.", icon=":material/cloud_off:")
     if kept is None or (failed is not None and kept[0] != span):
         return
     line = kept[1]
