@@ -282,7 +282,7 @@ class Served:
 
 @contextmanager
 def serving(config: DashboardConfig, *, link_for: str | None = None, errors: IO[str] | None = None) -> Iterator[Served]:
-    """The dashboard in a process of its own, which writes its errors there. Ended as a supervisor would."""
+    """The dashboard in a process of its own, all of whose words stand in `errors` at the end. Ended as a supervisor would."""
     command = [sys.executable, "-c", SERVER]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
     assert process.stdin is not None
@@ -298,6 +298,8 @@ def serving(config: DashboardConfig, *, link_for: str | None = None, errors: IO[
         finally:
             process.terminate()
             process.wait(timeout=20)
+            if errors is not None:
+                errors.write(process.stdout.read())
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -198,12 +199,14 @@ def test_passwords_and_links_stand_in_no_log(plant: Plant, tmp_path: Path) -> No
                 assert 400 <= ask(it.address, "/signin", method="POST", body=form.replace(" ", "+")).status < 500
             assert ask(it.address, "/signin", method="POST", body="name=" + "x" * 20_000).status == 413
             assert ask(it.address, it.link.removeprefix(it.address), headers=HTML).status == 303
+        errors.flush()
         errors.seek(0)
         told = errors.read()
     assert PASSWORD not in told
     assert PASSWORD.replace(" ", "+") not in told
     assert secret not in told
     assert "Traceback" not in told
+    assert told.count("sign-in refused") == told.count("address=127.0.0.1") > 0, "of guessing the log tells from where"
 
 
 def test_a_database_that_is_away_is_said_and_nobody_comes_in(tmp_path: Path) -> None:
@@ -253,6 +256,15 @@ def test_the_link_makes_the_first_admin_once(empty: DashboardConfig) -> None:
         assert (again.status, again.cookies) == (403, {})
         assert "This link has ended" in again.text
         assert "kizu user password NAME" in ask(it.address, "/signin", headers=HTML).text
+
+
+def test_of_many_who_open_the_link_at_once_one_comes_in(empty: DashboardConfig) -> None:
+    with serving(empty, link_for="operator") as it, ThreadPoolExecutor(8) as together:
+        path = it.link.removeprefix(it.address)
+        answers = list(together.map(lambda _: ask(it.address, path, headers=HTML), range(16)))
+        assert sorted(answer.status for answer in answers) == [303] + [403] * 15
+        assert sum(len(answer.cookies) for answer in answers) == 1
+        assert [user.name for user in users_of(empty)] == ["operator"]
 
 
 def test_the_link_lets_nobody_in_who_is_no_user(empty: DashboardConfig) -> None:

@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kizu_dashboard.failing import failure_text
 from kizu_db.values import User
 from kizu_inspect.errors import KizuError
 
@@ -84,7 +85,8 @@ class Gate:
             secret = asked.cookies.get(self._cookie)
             try:
                 user = await run_in_threadpool(self._whose, secret)
-            except KizuError:
+            except KizuError as error:
+                failure_text(error)
                 await _refuse(scope, receive, send, 503, "The records cannot be had now. Try again in a moment.")
                 return
             if user is not None and scope["type"] == "websocket":
