@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="file for the figures (default: standard output)")
     given = parser.parse_args(arguments)
     figures: dict[str, Any] = {"inspections": given.inspections}
-    with _folder(given.folder) as folder:
+    with folder_for(given.folder) as folder:
         for kind in given.databases:
             with _database(kind, folder, given.postgresql) as settings:
                 figures[kind] = measure(settings, given.inspections, given.rounds, given.writes, given.prune, folder)
@@ -382,7 +382,8 @@ def _uids(settings: DatabaseSettings, plant: Plant) -> list[str]:
 
 
 @contextmanager
-def _folder(given: Path | None) -> Iterator[Path]:
+def folder_for(given: Path | None) -> Iterator[Path]:
+    """The folder that was asked for, which is kept, or one for this run."""
     if given is not None:
         given.mkdir(parents=True, exist_ok=True)
         yield given

@@ -19,7 +19,6 @@ import multiprocessing.synchronize
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +26,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from playwright.sync_api import BrowserContext, Page, sync_playwright
-from records import WRITES_PER_S, write_one
+from records import WRITES_PER_S, folder_for, write_one
 from records_fill import STATIONS, fill
 from sqlalchemy import text
 
@@ -254,16 +253,6 @@ def _write(
         while not stop.wait(max(0.0, due - time.monotonic())):
             write_one(records, STATIONS[0])
             due += 1 / per_s
-
-
-@contextmanager
-def folder_for(given: Path | None) -> Iterator[Path]:
-    if given is not None:
-        given.mkdir(parents=True, exist_ok=True)
-        yield given
-        return
-    with tempfile.TemporaryDirectory(prefix="kizu-review-") as made:
-        yield Path(made)
 
 
 if __name__ == "__main__":
