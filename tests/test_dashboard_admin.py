@@ -10,20 +10,24 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html import escape
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard_world import PEOPLE, Plant, filled_plant, session_cookie
+from dashboard_world import PEOPLE, Plant, empty_plant, filled_plant, session_cookie
+from db_examples import inspection
 from kizu_dashboard import trail as trail_module
+from kizu_dashboard.room import close_rooms, open_room
 from kizu_dashboard.signing_in.passwords import matches
 from kizu_dashboard.trail import Sought, change_text, read_trail
 from kizu_db.permissions import Role
+from kizu_db.settings import RetentionSettings
 from kizu_db.values import AuditEvent
 from kizu_inspect.errors import NotAllowed, RecordError
+from kizu_inspect.results import Verdict
 from signing_world import PASSWORD
 from test_dashboard_pages import drawn, open_page, words
 
@@ -388,3 +392,69 @@ def test_a_walk_that_is_cut_off_says_so_and_leaves_nothing(plant: Plant) -> None
 def test_the_role_is_asked_again_where_the_result_is_written(plant: Plant) -> None:
     with pytest.raises(NotAllowed, match="Kim may not verify"), plant.room.records.unit() as unit:
         unit.verifications.add(by="Kim", events=1, reviews=0, head="0" * 64, findings=[])
+
+
+def held(plant: Plant) -> list[tuple[str, str, str]]:
+    with plant.room.records.unit(read_only=True) as unit:
+        return [(lot.name, lot.by, lot.reason) for lot in unit.lots.held()]
+
+
+def test_the_rules_in_force_are_told_and_what_is_over_is_counted(tmp_path: Path, cookies: dict[str, str]) -> None:
+    config = empty_plant(tmp_path)
+    config = config.model_copy(update={"retention": RetentionSettings(pass_images_days=30, records_days=3000)})
+    cookies |= session_cookie(config, "Eun")
+    room = open_room(config.model_dump_json())
+    try:
+        for days, part in ((10, "young"), (31, "old"), (3001, "oldest")):
+            at = datetime.now(UTC) - timedelta(days=days)
+            told = {"part": part, "source_key": part, "judged_at": at, "image_sha256": "ab" * 32}
+            with room.records.unit() as unit:
+                unit.inspections.add(inspection(Verdict.PASS, **told))
+        test = open_page(config, "admin.py", section="Retention")
+        for name, rule in (("Pictures of PASS parts", "30 days"), ("Other pictures", "for ever"), ("Audit trail", "always")):
+            assert f"<dt>{name}</dt><dd>{rule}</dd>" in words(test)
+        text = pressed(test, "count-due")
+        assert "<dt>Inspections that are over</dt><dd>1</dd>" in text
+        assert "<dt>Pictures of others</dt><dd>1, of these 1 of passed parts</dd>" in text
+    finally:
+        close_rooms()
+
+
+def test_a_lot_is_held_and_let_go_with_a_reason(plant: Plant) -> None:
+    test = section(plant, "Retention")
+    assert "Name the lot" in pressed(filled(test, hold_why="claim 4711"), "hold-now")
+    assert "Say why" in pressed(filled(test, hold="L7", hold_why=""), "hold-now")
+    assert "There is no such lot" in pressed(filled(test, hold="L8", hold_why="claim 4711"), "hold-now")
+    assert held(plant) == []
+    assert "The lot L7 is held" in pressed(filled(test, hold=" L7 "), "hold-now")
+    assert held(plant) == [("L7", "Ana", "claim 4711")]
+    assert "Choose a lot" in pressed(filled(test, unhold_why="settled"), "unhold-now")
+    test.selectbox(key="unhold").set_value("L7")
+    assert "The lot L7 is not held any more" in pressed(test, "unhold-now")
+    assert held(plant) == []
+    told = [(event.action, event.before, event.after, event.reason) for event in trail(plant, "lot", "L7")]
+    assert told == [
+        ("lot.hold", {"held": False}, {"held": True}, "claim 4711"),
+        ("lot.release", {"held": True}, {"held": False}, "settled"),
+    ]
+
+
+def test_an_engineer_sees_holds_and_sets_none(plant: Plant, cookies: dict[str, str]) -> None:
+    with plant.room.records.unit() as unit:
+        unit.lots.hold("L7", by="Ana", reason="claim 4711")
+    cookies |= session_cookie(plant.config, "Eun")
+    test = section(plant, "Retention")
+    assert "claim 4711" in words(test)
+    assert not {"hold-now", "unhold-now"} & {one.key for one in test.button}
+
+
+@pytest.mark.parametrize("key", ["hold-now", "unhold-now"])
+def test_who_lost_the_role_meanwhile_sets_and_ends_no_hold(plant: Plant, key: str) -> None:
+    with plant.room.records.unit() as unit:
+        unit.inspections.add(inspection(lot="L8"))
+        unit.lots.hold("L8", by="Ana", reason="claim")
+    test = filled(section(plant, "Retention"), hold="L7", hold_why="why", unhold_why="why")
+    test.selectbox(key="unhold").set_value("L8")
+    set_role(plant, "Ana", Role.ENGINEER)
+    assert "Ana may not hold a lot" in pressed(test, key)
+    assert held(plant) == [("L8", "Ana", "claim")]

@@ -11,6 +11,7 @@ from kizu_dashboard.markup import empty_state
 from kizu_dashboard.pages.administration.claims import draw_claims
 from kizu_dashboard.pages.administration.people import draw_people
 from kizu_dashboard.pages.administration.quarantine import draw_quarantine
+from kizu_dashboard.pages.administration.retention import draw_retention
 from kizu_dashboard.pages.administration.trail import draw_trail
 from kizu_dashboard.pages.administration.writing import tell_what_became
 from kizu_dashboard.pages.failing import telling_failures
@@ -24,6 +25,7 @@ SECTIONS: Final[Mapping[str, tuple[Action, Callable[[Room, User], None]]]] = {
     "Claims": (Action.RELEASE_CLAIM, draw_claims),
     "Quarantine": (Action.RELEASE_FILE, draw_quarantine),
     "Audit trail": (Action.VERIFY, draw_trail),
+    "Retention": (Action.VERIFY, draw_retention),
     "People": (Action.MANAGE_USERS, draw_people),
 }
 
