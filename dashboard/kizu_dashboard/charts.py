@@ -1,4 +1,7 @@
-"""The charts, in the dashboard's colours; each is drawn in the browser from what it is told, and loads nothing."""
+"""The charts, in the dashboard's colours; each is drawn in the browser from what it is told, and loads nothing.
+
+They are drawn as SVG, whose colours are CSS: they follow the theme without being drawn anew.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any, Final
 import altair as alt
 import pandas as pd
 
-from kizu_dashboard.theme import LOOKS
+from kizu_dashboard.theme import LOOKS, colour
 from kizu_inspect.results import Verdict
 from kizu_inspect.sums.calibration import ReliabilityBin
 from kizu_inspect.sums.control_charts import ControlChart
@@ -27,10 +30,9 @@ __all__ = [
     "yield_chart",
 ]
 
-INK: Final = "#1b2733"
-QUIET: Final = "#5c6b7a"
-GRID: Final = "#e6eaee"
-BLUE: Final = "#1f5f8b"
+QUIET: Final = colour("quiet")
+BLUE: Final = colour("main")
+AMBER: Final = LOOKS[Verdict.REVIEW].ink
 RED: Final = LOOKS[Verdict.REJECT].ink
 
 OPENED: Final = "opened"
@@ -43,9 +45,15 @@ PERCENT: Final = ".1%"
 
 def framed(chart: Any, *, height_px: int) -> Any:
     """The chart with the house's axes and without a frame."""
-    axis = {"labelColor": QUIET, "titleColor": QUIET, "gridColor": GRID, "domainColor": "#c3ccd5", "tickColor": "#c3ccd5"}
+    line = colour("mark")
+    axis = {"labelColor": QUIET, "titleColor": QUIET, "gridColor": colour("track"), "domainColor": line, "tickColor": line}
     return (
-        chart.properties(height=height_px, background="#ffffff", autosize=alt.AutoSizeParams(type="fit", contains="padding"))
+        chart.properties(
+            height=height_px,
+            background="transparent",
+            autosize=alt.AutoSizeParams(type="fit", contains="padding"),
+            usermeta={"embedOptions": {"renderer": "svg"}},
+        )
         .configure(font="Source Sans, sans-serif", padding=4)
         .configure_view(stroke=None)
         .configure_axis(**axis, labelFontSize=12, titleFontSize=12, titleFontWeight="normal")
@@ -60,7 +68,9 @@ def minutes_chart(rejects: Sequence[int]) -> Any:
     x = alt.X(
         "minute:Q",
         title=None,
-        axis=alt.Axis(grid=False, tickCount=6, labelExpr="datum.value == 0 ? 'now' : abs(datum.value) + ' min'"),
+        axis=alt.Axis(
+            grid=False, values=[-60, -45, -30, -15, 0], labelExpr="datum.value == 0 ? 'now' : abs(datum.value) + ' min'"
+        ),
     )
     y = alt.Y("rejects:Q", title=None, axis=alt.Axis(tickMinStep=1, tickCount=3), scale=alt.Scale(domain=[0, max(3, *rejects)]))
     hint = [alt.Tooltip("minute:Q", title="minute"), alt.Tooltip("rejects:Q", title="rejects")]
@@ -88,7 +98,7 @@ def pareto_chart(bars: Sequence[ParetoBar]) -> Any:
         ],
     )
     columns = base.mark_bar(color=BLUE, cursor="pointer").encode(y=alt.Y("n:Q", title="rejects", axis=alt.Axis(tickMinStep=1)))
-    line = base.mark_line(color="#7a4d00", point={"color": "#7a4d00"}, strokeWidth=1.5).encode(
+    line = base.mark_line(color=AMBER, point={"color": AMBER}, strokeWidth=1.5).encode(
         y=alt.Y("cumulative:Q", title="cumulative", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%", grid=False))
     )
     return framed(alt.layer(columns.add_params(_clicked()), line).resolve_scale(y="independent"), height_px=260)
@@ -126,7 +136,7 @@ def control_chart(labels: Sequence[str], chart: ControlChart) -> Any:
     top = 1.15 * max(*shares, median(highs) if highs else 0.0) or 1.0
     scale = alt.Scale(domain=[0, min(1.0, top)], nice=False)
     y = alt.Y("share:Q", title="rejected", axis=alt.Axis(format=PERCENT), scale=scale)
-    line = base.mark_line(color="#8a99a8", strokeWidth=1).encode(y=y)
+    line = base.mark_line(color=colour("mark"), strokeWidth=1).encode(y=y)
     kinds = ["in control", "signal"]
     points = base.mark_point(filled=True, opacity=1, cursor="pointer").encode(
         y=y,
@@ -190,16 +200,22 @@ def density_chart(counts: Mapping[tuple[int, int], int], cells: int, *, aspect: 
         for (column, row), n in counts.items()
     ]
     axis = alt.Axis(format=".0%", tickCount=4, grid=True)
-    shade = alt.Color("n:Q", title="regions", scale=alt.Scale(range=["#fbe3d6", "#a3201a"]), legend=alt.Legend(tickMinStep=1))
+    # Colours of the theme cannot be mixed by the chart: a cell of few regions lets the paper through.
+    shade = alt.Opacity(
+        "n:Q",
+        title="regions",
+        scale=alt.Scale(range=[0.2, 1]),
+        legend=alt.Legend(format=",d", values=sorted({min(counts.values()), max(counts.values())})),
+    )
     chart = (
         alt.Chart(pd.DataFrame(rows))
-        .mark_rect(cursor="pointer")
+        .mark_rect(cursor="pointer", color=RED)
         .encode(
             x=alt.X("x:Q", title="across the picture", axis=axis, scale=alt.Scale(domain=[0, 1], nice=False)),
             x2="x2:Q",
             y=alt.Y("y:Q", title="down", axis=axis, scale=alt.Scale(domain=[1, 0], nice=False)),
             y2="y2:Q",
-            color=shade,
+            opacity=shade,
             tooltip=[alt.Tooltip("n:Q", title="regions")],
         )
         .add_params(_clicked())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from kizu_dashboard.theme import LOOKS
+from kizu_dashboard.theme import LOOKS, colour
 from kizu_dashboard.thresholds import Limits, limits_of
 from kizu_dashboard.wording import check_text, class_name, size_texts
 from kizu_db.values import InspectionRecord
@@ -70,7 +70,7 @@ def part_head(part: str, verdict: Verdict | None, places: Sequence[str]) -> str:
 
 def figure_tiles(total: int, first_pass: Share, shares: Mapping[Verdict, Share]) -> str:
     """The period's figures, each with what it is a share of."""
-    tiles = [_tile("Inspections", f"{total:,}", "in this period", "#5c6b7a")]
+    tiles = [_tile("Inspections", f"{total:,}", "in this period", colour("quiet"))]
     if first_pass.value is None:
         spread = "nothing inspected"
     else:
@@ -88,10 +88,10 @@ def tile_row(entries: Sequence[tuple[str, str, str, str]]) -> str:
     return f'<div class="kz kz-tiles">{"".join(_tile(*entry) for entry in entries)}</div>'
 
 
-def _tile(label: str, value: str, note: str, colour: str) -> str:
+def _tile(label: str, value: str, note: str, ink: str) -> str:
     return (
-        f'<div class="kz-tile" style="border-left-color:{colour}">'
-        f'<div class="kz-label" style="color:{colour}">{escape(label)}</div>'
+        f'<div class="kz-tile" style="border-left-color:{ink}">'
+        f'<div class="kz-label" style="color:{ink}">{escape(label)}</div>'
         f'<div class="kz-value kz-num">{escape(value)}</div><div class="kz-quiet kz-small kz-num">{escape(note)}</div></div>'
     )
 
@@ -116,7 +116,7 @@ def score_scale(score: float, limits: Limits) -> str:
     """Where the score lies between the limits by which it was judged, on a scale of odds: each sixth is a hundredfold."""
     ends = (-_ODDS, log_odds(limits.pass_below, most=_ODDS), log_odds(limits.reject_from, most=_ODDS), _ODDS)
     zones = "".join(
-        f'<span style="width:{50 * (until - since) / _ODDS:.2f}%;background:{LOOKS[one].ink}55" title="{one.value}"></span>'
+        f'<span style="width:{50 * (until - since) / _ODDS:.2f}%;background:{LOOKS[one].ink}" title="{one.value}"></span>'
         for one, since, until in zip((Verdict.PASS, Verdict.REVIEW, Verdict.REJECT), ends, ends[1:], strict=False)
     )
     place = 50 * (log_odds(score, most=_ODDS) + _ODDS) / _ODDS

@@ -81,8 +81,8 @@ class ReportSettings(Settings):
         default=500,
         ge=1,
         le=10_000,
-        title="Longest report",
-        description="A report holds at most this many flagged inspections and says so when there were more.",
+        title="Longest PDF",
+        description="A PDF holds the newest flagged inspections, at most this many, and says when there were more. A CSV: all.",
     )
 
 

@@ -8,9 +8,8 @@ from typing import Any
 import streamlit as st
 
 from kizu_dashboard.charts import OPENED, PICKED
-from kizu_dashboard.filters import href_of
+from kizu_dashboard.filters import ListView
 from kizu_dashboard.markup import data_table
-from kizu_dashboard.periods import Query
 
 __all__ = ["draw_chart", "draw_figures", "draw_opening_chart", "draw_picking_chart"]
 
@@ -27,19 +26,21 @@ def draw_picking_chart(chart: Any, *, key: str, told: str) -> str | None:
     return str(marks[0][PICKED]) if marks else None
 
 
-def draw_opening_chart(chart: Any, opens: Mapping[str, Query], *, key: str, told: str) -> None:
+def draw_opening_chart(chart: Any, opens: Mapping[str, ListView], *, key: str, told: str) -> None:
     """Draws it likewise; a click on a mark opens the inspections that `opens` has for its key."""
-    query = opens.get(draw_picking_chart(chart, key=key, told=told) or "")
-    if query is not None:
-        st.switch_page("inspections.py", query_params=query)
+    picked = draw_picking_chart(chart, key=key, told=told)
+    if picked is not None and picked in opens:
+        # By the address and by hand: a control that the address does not name would keep what an earlier look at the list left.
+        st.session_state.update(opens[picked].controls)
+        st.switch_page("inspections.py", query_params=opens[picked].query)
 
 
-def draw_figures(heads: list[str], rows: Mapping[str, list[str]], opens: Mapping[str, Query], *, key: str) -> None:
+def draw_figures(heads: list[str], rows: Mapping[str, list[str]], opens: Mapping[str, ListView], *, key: str) -> None:
     """The chart's figures as a table, by the keys of its marks, which lead to the same inspections.
 
     It is made when it is opened: a table of 720 rows costs a browser as much as all charts together.
     """
     table = st.expander("As a table", icon=":material/table_rows:", key=key, on_change="rerun")
     if table.open:
-        first = {name: (name, href_of(opens[name])) if name in opens else name for name in rows}
+        first = {name: (name, opens[name].href) if name in opens else name for name in rows}
         table.html(data_table(heads, [[first[name], *cells] for name, cells in rows.items()]))

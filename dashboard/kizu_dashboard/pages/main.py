@@ -10,20 +10,20 @@ from kizu_dashboard.markup import signed_in_as
 from kizu_dashboard.pages.failing import telling_failures
 from kizu_dashboard.pages.frame import require_user, user_now
 from kizu_dashboard.signing_in.gate import SIGN_OUT
+from kizu_dashboard.theme import page_style
 from kizu_db.permissions import Action
 from kizu_db.values import User
 from kizu_inspect.errors import KizuError
 
 HERE = Path(__file__).parent
-ASSETS = HERE.parent / "assets"
-ICON = str(ASSETS / "icon.png")
+ICON = str(HERE.parent / "assets" / "icon.png")
 
 
 def main() -> None:
     """Draws the frame, then the page."""
     st.set_page_config(page_title="Kizu", page_icon=ICON, layout="wide")
-    st.html(ASSETS / "style.css")
-    st.logo(str(ASSETS / "logo.png"), size="large")
+    st.html(f"<style>{page_style('style.css')}</style>")
+    st.logo(ICON, size="large")  # its word stands in the style: a picture of it would not follow the theme
     user: User | None = None
     failed: KizuError | None = None
     try:

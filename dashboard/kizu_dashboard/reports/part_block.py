@@ -85,7 +85,7 @@ def _head(sheet: Sheet, record: InspectionRecord, zone: ZoneInfo, number: int) -
     sheet.set_draw_color(*FAINT)
     sheet.line(sheet.l_margin, sheet.y, sheet.w - sheet.r_margin, sheet.y)
     top = sheet.y + 2.5
-    sheet.badge(look.word, ink=look.ink, paper=look.paper, x=sheet.l_margin, y=top)
+    sheet.badge(look, x=sheet.l_margin, y=top)
     sheet.set_xy(sheet.l_margin + 22, top - 0.3)
     sheet.text_line(f"{number}. {row.part}", 12, bold=True, height=6)
     places = [row.station, *(f"{name} {value}" for name, value in (("lot", row.lot), ("view", row.view)) if value)]

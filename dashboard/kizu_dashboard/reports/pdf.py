@@ -96,7 +96,7 @@ def _summary(sheet: Sheet, report: DefectReport) -> None:
     sheet.text_line(f"Inspections in the period: {total:,}", 9.5, bold=True)
     for verdict in (Verdict.PASS, Verdict.REVIEW, Verdict.REJECT, Verdict.ERROR):
         look, top = LOOKS[verdict], sheet.y
-        sheet.badge(look.word, ink=look.ink, paper=look.paper, x=sheet.l_margin + 1, y=top + 0.3)
+        sheet.badge(look, x=sheet.l_margin + 1, y=top + 0.3)
         sheet.set_xy(sheet.l_margin + 24, top)
         sheet.text_line(share_of(verdict, counts).text, 9, height=6)
         sheet.set_x(sheet.l_margin)
@@ -111,8 +111,8 @@ def _table(sheet: Sheet, report: DefectReport) -> None:
     sheet.heading(f"Flagged parts ({report.flagged_count:,})")
     if report.left_out:
         sheet.paragraph(
-            f"This report holds the first {len(report.flagged):,} of {report.flagged_count:,}. Choose a shorter period, or "
-            "raise report.max_parts, for the others.",
+            f"This report holds the newest {len(report.flagged):,} of {report.flagged_count:,}. Choose a shorter period, or "
+            "raise report.max_parts, for the others; a CSV holds all.",
             9,
             bold=True,
         )

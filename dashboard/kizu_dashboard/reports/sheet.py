@@ -11,6 +11,7 @@ from fpdf.enums import XPos, YPos
 
 from kizu_dashboard.pictures import shrink
 from kizu_dashboard.reports.fonts import ReportFont
+from kizu_dashboard.theme import Look
 from kizu_inspect.results import ImageRGB
 
 __all__ = ["BAND", "FAINT", "GREY", "INK", "Colour", "Sheet", "colour_of"]
@@ -109,13 +110,14 @@ class Sheet(FPDF):
         self.line(self.l_margin, self.y, self.w - self.r_margin, self.y)
         self.ln(1.5)
 
-    def badge(self, text: str, *, ink: str, paper: str, x: float, y: float, width: float = 20) -> None:
-        """A coloured mark with its word."""
+    def badge(self, look: Look, *, x: float, y: float, width: float = 20) -> None:
+        """A verdict's word on its colour."""
+        ink, paper = look.printed
         self.set_fill_color(*colour_of(paper))
         self.rect(x, y, width, 5.4, style="F", round_corners=True, corner_radius=1.2)
         self.set_xy(x, y)
         self.style(8.5, bold=True, colour=colour_of(ink))
-        self.cell(width, 5.4, text, align="C")
+        self.cell(width, 5.4, look.word, align="C")
 
     def picture(self, image: ImageRGB, *, x: float, y: float, width: float, height: float) -> tuple[float, float]:
         """The picture in the given frame, as large as it fits, upper left; the width and height it took."""

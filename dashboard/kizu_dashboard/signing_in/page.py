@@ -9,10 +9,12 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
+from kizu_dashboard.theme import page_style
+
 __all__ = ["PAGE_HEADERS", "form_page", "words_page"]
 
 _ASSETS: Final = Path(__file__).parent.parent / "assets"
-_STYLE: Final = (_ASSETS / "signin.css").read_text(encoding="utf-8")
+_STYLE: Final = page_style("signin.css")
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 
 PAGE_HEADERS: Final = {
