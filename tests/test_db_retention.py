@@ -93,6 +93,8 @@ def test_pictures_of_passed_and_of_flagged_parts_have_each_their_time(
     with records.unit() as unit:
         unit.reviews.add(review(escaped))
     due = what_is_due(records, RULES, now=NOW)
+    some = what_is_due(records, RULES, now=NOW, most=3)
+    assert some.passed_images + some.flagged_images == 3, "a count that ends early says that it reached its end"
     assert all(kept(records).values()), "a dry run changes nothing"
     gone = let_go(records, store)
     assert (due.records, due.passed_images, due.flagged_images) == (0, 4, 6)

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from kizu_db.settings import DatabaseSettings, ImageStoreSettings
+from kizu_db.settings import DatabaseSettings, ImageStoreSettings, RetentionSettings
 from kizu_inspect.settings import Settings
 
 __all__ = ["DashboardConfig", "DashboardSettings", "PlantSettings", "ReportSettings"]
@@ -94,3 +94,4 @@ class DashboardConfig(Settings):
     images: ImageStoreSettings = ImageStoreSettings()
     dashboard: DashboardSettings = DashboardSettings()
     report: ReportSettings = ReportSettings()
+    retention: RetentionSettings = RetentionSettings()

@@ -69,16 +69,19 @@ class Verification:
     """The last link's hash: noted elsewhere, it also shows that nobody cut off the trail's end."""
 
 
-def verify(settings: DatabaseSettings, *, head: str | None = None) -> Verification:
+def verify(
+    settings: DatabaseSettings, *, head: str | None = None, progress: Callable[[int], None] = lambda _: None
+) -> Verification:
     """Walk the audit trail from its first event, and compare reviews, recipes and models with what it says of them.
 
     Also: the current disposition with the latest review, the rollups with a count of the rows, and, for SQLite, the file's own
     integrity. `head` is the hash that was the last event's some time ago: it must still be there, for an end that was cut off
-    leaves a chain that holds. Reads one state and holds up nobody. Raises SchemaError, RecordError where the database is away.
+    leaves a chain that holds. `progress` is told how many events were looked at, each thousand; what it raises ends the walk.
+    Reads one state and holds up nobody. Raises SchemaError, RecordError where the database is away.
     """
     require_current(settings)
     with connected(settings) as connection, _as_it_is(connection):
-        found, walk = _Found(list(_damage(connection))), _Walk(connection)
+        found, walk = _Found(list(_damage(connection))), _Walk(connection, progress)
         for step in (walk.chain, walk.without_event, walk.dispositions, walk.rollups):
             found.gather(step.__name__, step())
         if head is not None:
@@ -131,8 +134,9 @@ class _Found:
 class _Walk:
     """One walk through one state of a database."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, progress: Callable[[int], None]) -> None:
         self._connection = connection
+        self._progress = progress
         self.events = 0
         self.head = GENESIS
 
@@ -154,6 +158,7 @@ class _Walk:
                 if event["action"] == "prune.records":
                     before = _loaded(event["before"])
                     pruned.update(map(str, before.get("reviews", ()) if isinstance(before, dict) else ()))
+            self._progress(self.events)
             for kind, copies in told.items():
                 rows = self._rows(kind, copies)
                 for key, copy in copies.items():

@@ -11,6 +11,8 @@ from kizu_dashboard.markup import empty_state
 from kizu_dashboard.pages.administration.claims import draw_claims
 from kizu_dashboard.pages.administration.people import draw_people
 from kizu_dashboard.pages.administration.quarantine import draw_quarantine
+from kizu_dashboard.pages.administration.retention import draw_retention
+from kizu_dashboard.pages.administration.trail import draw_trail
 from kizu_dashboard.pages.administration.writing import tell_what_became
 from kizu_dashboard.pages.failing import telling_failures
 from kizu_dashboard.pages.frame import current_room, current_user
@@ -22,6 +24,8 @@ from kizu_db.values import User
 SECTIONS: Final[Mapping[str, tuple[Action, Callable[[Room, User], None]]]] = {
     "Claims": (Action.RELEASE_CLAIM, draw_claims),
     "Quarantine": (Action.RELEASE_FILE, draw_quarantine),
+    "Audit trail": (Action.VERIFY, draw_trail),
+    "Retention": (Action.VERIFY, draw_retention),
     "People": (Action.MANAGE_USERS, draw_people),
 }
 
