@@ -32,7 +32,7 @@ _KEPT: Mapping[str, tuple[str, tuple[str, ...]]] = {
         "SELECT review.*, uid AS inspection FROM review JOIN inspection ON inspection.id = review.inspection_id",
         (
             "id", "reviewer", "disposition", "defect_class", "decision", "treatment", "reason", "shown_ms", "nonce",
-            "supersedes", "inspection", "reviewed_at",
+            "supersedes", "inspection", "reviewed_at", "boxes",
         ),
     ),
     "recipe": ("SELECT * FROM recipe", ("id", "station", "version", "content", "model_hash", "created_at")),
@@ -233,7 +233,20 @@ class _Walk:
         found = self._connection.execute(
             text(f"{query} WHERE {kind}.{key} IN ({places})"), {f"k{n}": k for n, k in enumerate(keys)}
         )
-        return {str(row[key]): {name: _plain(name, row[name]) for name in names} for row in found.mappings()}
+        rows = {str(row[key]): {name: _plain(name, row.get(name)) for name in names} for row in found.mappings()}
+        if kind == "review":
+            self._add_boxes(rows)
+        return rows
+
+    def _add_boxes(self, reviews: Mapping[str, dict[str, Any]]) -> None:
+        """What was drawn with these reviews; nothing where nothing was, as the audit trail tells it."""
+        if not reviews:
+            return
+        places = ", ".join(f":k{n}" for n in range(len(reviews)))
+        query = f"SELECT * FROM review_box WHERE review_id IN ({places}) ORDER BY review_id, ordinal"
+        for box in self._connection.execute(text(query), {f"k{n}": int(k) for n, k in enumerate(reviews)}).mappings():
+            drawn = reviews[str(box["review_id"])]
+            drawn["boxes"] = [*(drawn["boxes"] or ()), [box[name] for name in ("x1", "y1", "x2", "y2", "defect_class")]]
 
     def _pages(self, query: str, key: str) -> Iterator[list[dict[str, Any]]]:
         after = -(2**62)
