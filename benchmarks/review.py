@@ -106,8 +106,9 @@ def prepare(folder: Path, inspections: int) -> DashboardConfig:
     config = DashboardConfig(
         database=database, images=ImageStoreSettings(path=folder / "images"), dashboard=DashboardSettings(port=0)
     )
-    if current_version(database) is None:
-        upgrade(database)
+    new = current_version(database) is None
+    upgrade(database)
+    if new:
         fill(database, inspections)
         _give_pictures(database, ImageStore(folder / "images"))
         with Records.open(database) as records, records.unit() as unit:
