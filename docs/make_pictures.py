@@ -52,12 +52,8 @@ def main(demo: str) -> None:
         page = browser.new_page()
         _shoot(page, "/", "inspections", "tbody tr img")
         _shoot(page, f"/part?uid={rejected}", "part", ".stage[data-map=drawn]", height=1100)
-        for title, there in (
-            ("live", "a.part img"),
-            ("quality", ".st-key-pareto canvas, .st-key-pareto svg"),
-            ("agreement", "h1"),
-        ):
-            _shoot(page, f"/{title}", title, there)
+        _shoot(page, "/live", "live", "a.part img")
+        _shoot(page, "/quality", "quality", ".st-key-pareto canvas, .st-key-pareto svg")
         page.goto("/review")
         page.wait_for_selector(".answers:not([data-awake=''])")
         page.keyboard.press("h")
