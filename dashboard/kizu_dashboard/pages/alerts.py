@@ -43,7 +43,7 @@ def draw_alerts(user: User) -> None:
 
 def _draw(fresh: list[Line], seen: set[tuple[str, str]], user: User) -> None:
     for number, line in enumerate(fresh[:MOST]):
-        with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"card-alert-{number}", border=True):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"alert-{number}"):
             st.html(alert_line(line), width="stretch")
             if line.live:
                 st.page_link("live.py", label="Live")
