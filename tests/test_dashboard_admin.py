@@ -333,7 +333,7 @@ def test_what_changed_is_told_in_words() -> None:
     assert change_text({"n": [1]}, None) == "n: [1]"
     assert change_text({"n": 1}, {}) == "n: 1 → –"
     assert change_text(None, None) == ""
-    assert len(change_text({"n": "x" * 5000, "m": "y" * 5000}, None)) <= 240
+    assert len(change_text({"n": "x" * 5000, "m": "y" * 5000}, None)) <= 160
 
 
 def test_the_records_are_verified_beside_the_pages_and_it_says_when(plant: Plant) -> None:

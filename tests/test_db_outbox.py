@@ -35,6 +35,8 @@ def test_each_stations_events_are_numbered_without_a_gap(records: Records) -> No
         unit.outbox.tried([first], delivered=True)
         assert [one.event_id for one in unit.outbox.waiting("press-3")] == [second]
         assert unit.outbox.backlog() == {"press-3": 1, "press-4": 1}
+        third = unit.outbox.waiting("press-3")[0].created_at
+        assert unit.outbox.waiting_since() == {"press-3": third, "press-4": unit.outbox.waiting("press-4")[0].created_at}
         with pytest.raises(RecordError, match="JSON cannot hold"):
             unit.outbox.add("press-3", "inspected", {"score": float("nan")})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from kizu_dashboard.health import Line, Word
 from kizu_dashboard.theme import LOOKS, colour
 from kizu_dashboard.thresholds import Limits, limits_of
 from kizu_dashboard.wording import check_text, class_name, size_texts
@@ -15,6 +16,7 @@ from kizu_inspect.sums.scores import log_odds, probability_text, standing_text
 
 __all__ = [
     "Cell",
+    "alert_line",
     "badge",
     "became",
     "card_title",
@@ -23,6 +25,8 @@ __all__ = [
     "evidence",
     "facts",
     "figure_tiles",
+    "health_table",
+    "health_word",
     "narrowed_to",
     "part_head",
     "probability_bars",
@@ -165,6 +169,33 @@ def data_table(heads: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
     lines = ["<tr>" + "".join(f"<td>{_cell(cell)}</td>" for cell in row) + "</tr>" for row in rows]
     titles = "".join(f"<th>{escape(head)}</th>" for head in heads)
     return f'<table class="kz-table"><thead><tr>{titles}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
+
+
+_WORDS = {Word.WELL: ("●", "well"), Word.LOOK: ("▲", "unknown"), Word.ACT: ("✕", "silent")}
+"""Each word's mark and class."""
+
+
+def health_word(word: Word) -> str:
+    """How it is, as a mark and a word on its colour."""
+    mark, kind = _WORDS[word]
+    return f'<span class="kz-state kz-{kind}">{mark} {word}</span>'
+
+
+def health_table(lines: Sequence[Line]) -> str:
+    """Each with its word and what to do."""
+    rows = "".join(
+        f"<tr><td>{health_word(one.word)}</td><td><b>{escape(one.name)}</b></td><td>{escape(one.said)}</td>"
+        f"<td>{escape(one.todo)}</td></tr>"
+        for one in lines
+    )
+    heads = "".join(f"<th>{head}</th>" for head in ("", "What", "How it is", "What to do"))
+    return f'<table class="kz-table"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def alert_line(line: Line) -> str:
+    """What every page says of it."""
+    said = f"<b>{escape(line.name)}</b>: {escape(line.said)}."
+    return f'<div class="kz" role="status">{health_word(line.word)} {said} {escape(line.todo)}</div>'
 
 
 def _cell(cell: Cell) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from kizu_dashboard.room import Room
 from kizu_db.values import AuditEvent
 
-__all__ = ["SUBJECTS", "Sought", "TrailPage", "change_text", "read_trail"]
+__all__ = ["SUBJECTS", "Sought", "TrailPage", "about_text", "change_text", "read_trail"]
 
 SUBJECTS: Final = (
     "user", "inspection", "review", "lot", "recipe", "model", "report", "export", "retention", "records",
@@ -18,7 +18,9 @@ SUBJECTS: Final = (
 """What events are about."""
 LOOKED_AT: Final = 50_000
 """Events that one page looks at: a rare actor is found by going on."""
-LONGEST: Final = 240
+LONGEST: Final = 160
+LONGEST_VALUE: Final = 40
+"""Characters: a hash or a path has no place at which a line could be broken."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,11 @@ def read_trail(room: Room, sought: Sought, *, before: int | None, limit: int) ->
     return TrailPage(tuple(events), older if older > 1 else None)
 
 
+def about_text(event: AuditEvent) -> str:
+    """What it is about; of a model's hash the beginning."""
+    return f"{event.subject} {_cut(event.subject_id, LONGEST_VALUE)}"
+
+
 def change_text(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> str:
     """What changed, as `role: inspector → engineer`; what is new or gone alone, and what stayed not at all."""
     was, is_now = before or {}, after or {}
@@ -71,7 +78,7 @@ def change_text(before: Mapping[str, Any] | None, after: Mapping[str, Any] | Non
 
 
 def _short(value: object) -> str:
-    return _cut(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), LONGEST // 3)
+    return _cut(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), LONGEST_VALUE)
 
 
 def _cut(text: str, longest: int = LONGEST) -> str:

@@ -13,7 +13,7 @@ from kizu_db.records import Unit
 from kizu_db.values import InspectionRow, Waiting
 from kizu_inspect.results import Verdict
 
-__all__ = ["LINE_MINUTES", "SPANS", "LineNow", "StationNow", "quiet_after", "span_start", "watch"]
+__all__ = ["LINE_MINUTES", "SPANS", "LineNow", "Pulse", "StationNow", "pulses_of", "quiet_after", "span_start", "watch"]
 
 LINE_MINUTES: Final = 60
 """How many whole minutes the line of rejects shows."""
@@ -25,14 +25,25 @@ _MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
 @dataclass(frozen=True)
-class StationNow:
-    """One station at one moment."""
+class Pulse:
+    """Whether a station goes on recording."""
 
     name: str
     newest: datetime
     """When the inspection that it recorded last was judged."""
     quiet_after: timedelta
     """From then on without an inspection, it has recorded nothing for longer than it should."""
+
+    def silent_for(self, now: datetime) -> timedelta | None:
+        """For how long it has recorded nothing, where that is longer than it should be; else None."""
+        silence = now - self.newest
+        return silence if silence > self.quiet_after else None
+
+
+@dataclass(frozen=True)
+class StationNow(Pulse):
+    """One station at one moment."""
+
     counts: Mapping[Verdict, int]
     """Of the span that is looked at."""
     rejects: tuple[int, ...]
@@ -41,11 +52,6 @@ class StationNow:
     """Newest first."""
     waiting: Waiting | None
     """None where nothing waits for a review."""
-
-    def silent_for(self, now: datetime) -> timedelta | None:
-        """For how long it has recorded nothing, where that is longer than it should be; else None."""
-        silence = now - self.newest
-        return silence if silence > self.quiet_after else None
 
 
 @dataclass(frozen=True)
@@ -81,30 +87,37 @@ def quiet_after(minutes: Sequence[tuple[datetime, int]], newest: datetime) -> ti
 def watch(room: Room, *, span: str, now: datetime) -> LineNow:
     """What the records say of each station; `span` is one of SPANS. Raises RecordError, RecordsAway like `Records.unit`."""
     since = span_start(span, now, room.config.plant.zone)
-    found: list[StationNow] = []
-    forgotten: list[str] = []
     with room.records.unit(read_only=True) as unit:
         counts, waiting = unit.rollups.by_station(since=since), unit.queue.by_station()
-        for name in unit.stations.names():
-            newest = next((row.judged_at for row in unit.inspections.latest(station=name, limit=1)), None)
-            if newest is None:
-                continue
-            if now - newest > FORGOTTEN_AFTER:
-                forgotten.append(name)
-                continue
-            of_station = counts.get(name, dict.fromkeys(Verdict, 0))
-            found.append(
-                StationNow(
-                    name,
-                    newest,
-                    _quiet_after(unit, name, newest),
-                    of_station,
-                    _rejects(unit, name, now),
-                    tuple(unit.inspections.latest(station=name, verdicts=[Verdict.REJECT], limit=LAST_REJECTS)),
-                    waiting.get(name),
-                )
+        pulses, forgotten = pulses_of(unit, now)
+        found = [
+            StationNow(
+                one.name,
+                one.newest,
+                one.quiet_after,
+                counts.get(one.name, dict.fromkeys(Verdict, 0)),
+                _rejects(unit, one.name, now),
+                tuple(unit.inspections.latest(station=one.name, verdicts=[Verdict.REJECT], limit=LAST_REJECTS)),
+                waiting.get(one.name),
             )
+            for one in pulses
+        ]
     return LineNow(now, tuple(found), tuple(forgotten))
+
+
+def pulses_of(unit: Unit, now: datetime) -> tuple[list[Pulse], list[str]]:
+    """The stations that recorded something within FORGOTTEN_AFTER, by name; and the names of those that did before."""
+    pulses: list[Pulse] = []
+    forgotten: list[str] = []
+    for name in unit.stations.names():
+        newest = next((row.judged_at for row in unit.inspections.latest(station=name, limit=1)), None)
+        if newest is None:
+            continue
+        if now - newest > FORGOTTEN_AFTER:
+            forgotten.append(name)
+        else:
+            pulses.append(Pulse(name, newest, _quiet_after(unit, name, newest)))
+    return pulses, forgotten
 
 
 def _quiet_after(unit: Unit, station: str, newest: datetime) -> timedelta:

@@ -18,6 +18,7 @@ from kizu_db.migrations import require_current
 from kizu_db.repositories.analysis import Analysis
 from kizu_db.repositories.audit_trail import AuditTrail
 from kizu_db.repositories.claims import Claims
+from kizu_db.repositories.database import Database
 from kizu_db.repositories.inspections import Inspections
 from kizu_db.repositories.models import Models
 from kizu_db.repositories.outbox import Outbox
@@ -60,6 +61,7 @@ class Unit:
         self.reports = Reports(session, self.trail, self.users)
         self.analysis = Analysis(session, self.rollups)
         self.retention = Retention(session, self.rollups, self.trail)
+        self.database = Database(session)
         self.verifications = Verifications(self.trail, self.users)
 
     def finish(self) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import func, select, text
 
 from kizu_db.engine import connected
 from kizu_db.migrations import require_current
+from kizu_db.repositories.database import size_in_bytes
 from kizu_db.settings import DatabaseSettings
 from kizu_db.tables import AuditEventTable, Base, InspectionTable, LotTable, OutboxTable
 
@@ -44,11 +45,6 @@ def measure(settings: DatabaseSettings) -> Stats:
         rows = {
             table.name: connection.scalar(select(func.count()).select_from(table)) or 0 for table in Base.metadata.sorted_tables
         }
-        if settings.file is None:
-            size = connection.scalar(text("SELECT pg_database_size(current_database())"))
-        else:
-            beside = [settings.file.with_name(settings.file.name + end) for end in ("", "-wal")]
-            size = sum(path.stat().st_size for path in beside if path.exists())
         judged = InspectionTable.judged_at
         first, last = connection.execute(select(func.min(judged), func.max(judged))).one()
         head = select(AuditEventTable.hash).order_by(AuditEventTable.id.desc()).limit(1)
@@ -58,7 +54,7 @@ def measure(settings: DatabaseSettings) -> Stats:
 
         return Stats(
             version=str(version),
-            size_bytes=int(size or 0),
+            size_bytes=size_in_bytes(connection),
             rows=rows,
             first_judged_at=first,
             last_judged_at=last,

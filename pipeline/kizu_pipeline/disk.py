@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from typing import Final, Self
 import structlog
 from pydantic import Field, model_validator
 
+from kizu_db.space import space_of
 from kizu_inspect.settings import Settings
 
 __all__ = ["DiskGuard", "DiskSettings", "used_percent"]
@@ -53,21 +53,9 @@ class _Level(IntEnum):
 
 
 def used_percent(path: Path) -> float | None:
-    """How full the file system of `path` is (0 to 100), as `df` tells it; None where that cannot be told.
-
-    A path that is not there yet stands for the nearest folder above it.
-    """
-    for each in (path, *path.absolute().parents):
-        try:
-            status = os.statvfs(each)
-        except FileNotFoundError:
-            continue
-        except OSError:
-            return None
-        used = status.f_blocks - status.f_bfree
-        usable = used + status.f_bavail
-        return 100 * used / usable if usable > 0 else None
-    return None
+    """How full the file system of `path` is (0 to 100); None where that cannot be told."""
+    space = space_of(path)
+    return None if space is None else space.used_percent
 
 
 class DiskGuard:

@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
 import structlog
 from pydantic import TypeAdapter
@@ -19,6 +18,7 @@ from pydantic import TypeAdapter
 from kizu_db.durable import identity_of, make_folder, sync
 from kizu_db.image_store import ImageStore
 from kizu_db.records import Records
+from kizu_db.spooled import rows_in, spool_path
 from kizu_db.values import NewInspection
 from kizu_inspect.errors import ConfigError, RecordError, RecordRefused, RecordsAway
 from kizu_pipeline.observing.state import LineState
@@ -104,7 +104,7 @@ class Spool:
         file.execute("PRAGMA synchronous = EXTRA")
         file.executescript(_TABLES)
         sync(self._path.parent)
-        self._rows = _rows_in(file)
+        self._rows = rows_in(file)
         before = file.execute("SELECT database FROM belongs").fetchone()
         if self._rows and before is not None and before[0] != self._database:
             raise ConfigError(
@@ -245,7 +245,7 @@ class Spool:
             with _transaction(self._connection):
                 self._connection.execute("DELETE FROM known WHERE batch = ?", (number,))
                 self._connection.execute("DELETE FROM batch WHERE number = ?", (number,))
-            self._rows = _rows_in(self._connection)
+            self._rows = rows_in(self._connection)
 
     def queues(self) -> dict[str, Queue]:
         """The rows that wait."""
@@ -265,7 +265,7 @@ class Spool:
 def open_spool(station: str, runtime: RuntimeSettings, image_store: ImageStore, state: LineState) -> Iterator[Spool]:
     """The station's spool, beside the pictures that its rows name. Raises as `Spool` does."""
     spool = Spool(
-        image_store.path / ".spool" / f"{quote(station, safe='')}.db",
+        spool_path(image_store.path, station),
         station=station,
         most_rows=runtime.spool_rows,
         state=state,
@@ -286,10 +286,6 @@ def _content(batch: Batch) -> str:
     except ValueError as error:  # half of a character, or what is no number
         found = error
     raise RecordRefused("Results cannot be kept", found=found, expected="text of whole characters, finite numbers")
-
-
-def _rows_in(file: sqlite3.Connection) -> int:
-    return int(file.execute("SELECT coalesce(sum(rows), 0) FROM batch").fetchone()[0])
 
 
 @contextmanager

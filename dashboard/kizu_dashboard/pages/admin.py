@@ -1,4 +1,4 @@
-"""What engineers and admins look after: people and who does what."""
+"""What engineers and admins look after: health, people, claims, quarantine, the audit trail, retention."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import streamlit as st
 
 from kizu_dashboard.markup import empty_state
 from kizu_dashboard.pages.administration.claims import draw_claims
+from kizu_dashboard.pages.administration.health import draw_health
 from kizu_dashboard.pages.administration.people import draw_people
 from kizu_dashboard.pages.administration.quarantine import draw_quarantine
 from kizu_dashboard.pages.administration.retention import draw_retention
@@ -22,6 +23,7 @@ from kizu_db.values import User
 
 # By name: what one must be allowed to do to see it, and what draws it. (A text in quotes would be drawn on the page.)
 SECTIONS: Final[Mapping[str, tuple[Action, Callable[[Room, User], None]]]] = {
+    "Health": (Action.VERIFY, draw_health),
     "Claims": (Action.RELEASE_CLAIM, draw_claims),
     "Quarantine": (Action.RELEASE_FILE, draw_quarantine),
     "Audit trail": (Action.VERIFY, draw_trail),

@@ -8,6 +8,7 @@ from typing import Final
 import streamlit as st
 
 from kizu_dashboard.markup import signed_in_as
+from kizu_dashboard.pages.alerts import draw_alerts
 from kizu_dashboard.pages.failing import telling_failures
 from kizu_dashboard.pages.frame import require_user, user_now
 from kizu_dashboard.signing_in.gate import SIGN_OUT
@@ -50,6 +51,7 @@ def main() -> None:
             raise failed
         user = require_user(user)
         st.html(signed_in_as(user.name, user.role, SIGN_OUT))
+        draw_alerts(user)
         page.run()
 
 

@@ -82,6 +82,15 @@ class Outbox:
         query = select(OutboxTable.station, func.count()).where(text("delivered_at IS NULL")).group_by(OutboxTable.station)
         return dict(self._session.execute(query).all())
 
+    def waiting_since(self) -> dict[str, datetime]:
+        """When the event was made that each station's receiver is to get next; stations without any are left out."""
+        undelivered = select(OutboxTable.station, func.min(OutboxTable.seq).label("seq")).where(text("delivered_at IS NULL"))
+        first = undelivered.group_by(OutboxTable.station).subquery()
+        same = (OutboxTable.station == first.c.station) & (OutboxTable.seq == first.c.seq)
+        return dict(
+            self._session.execute(select(OutboxTable.station, OutboxTable.created_at).join_from(first, OutboxTable, same)).all()
+        )
+
     def forget(self, station: str, *, before: datetime, limit: int) -> int:
         """Remove delivered events of the station, the first in order, at most `limit`: how many.
 

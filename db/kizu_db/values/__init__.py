@@ -1,7 +1,7 @@
 """What the records take and give back: plain frozen values, never live rows."""
 
 from kizu_db.values.analysis import DefectPlace, LotCounts, Opinion, ReviewedPart
-from kizu_db.values.care import AuditEvent, AuditStratum, DueInspection, RetentionEnds
+from kizu_db.values.care import AuditEvent, AuditStratum, DatabaseState, DueInspection, RetentionEnds
 from kizu_db.values.inspections import (
     ExplanationState,
     InspectionRecord,
@@ -30,6 +30,7 @@ __all__ = [
     "AuditEvent",
     "AuditStratum",
     "Claim",
+    "DatabaseState",
     "Decision",
     "DefectPlace",
     "Disposition",

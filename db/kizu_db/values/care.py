@@ -9,7 +9,7 @@ from typing import Any
 
 from kizu_inspect.results import Verdict
 
-__all__ = ["AuditEvent", "AuditStratum", "DueInspection", "RetentionEnds"]
+__all__ = ["AuditEvent", "AuditStratum", "DatabaseState", "DueInspection", "RetentionEnds"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,19 @@ class AuditStratum:
     """Drawn ones that a person reviewed."""
     escapes: int
     """Of these, those that are defective."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseState:
+    """What the records lie in, at one moment."""
+
+    kind: str
+    """SQLite or PostgreSQL."""
+    program_version: str
+    """Of the library or the server."""
+    version: str
+    """Of the tables."""
+    size_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from kizu_dashboard.markup import Cell, became, card_title, data_table, empty_st
 from kizu_dashboard.pages.administration.writing import write
 from kizu_dashboard.pages.frame import current_user
 from kizu_dashboard.room import Room
-from kizu_dashboard.trail import SUBJECTS, Sought, TrailPage, change_text, read_trail
+from kizu_dashboard.trail import SUBJECTS, Sought, TrailPage, about_text, change_text, read_trail
 from kizu_dashboard.wording import duration_text, moment
 from kizu_db.values import AuditEvent, User
 
@@ -62,10 +62,10 @@ def _cursors(sought: Sought) -> list[int]:
 
 
 def _row(event: AuditEvent, room: Room) -> list[Cell]:
-    about = f"{event.subject} {event.subject_id}"
+    about = about_text(event)
     return [
         f"{event.id:,}",
-        moment(event.at, room.config.plant.zone),
+        moment(event.at, room.config.plant.zone).replace(" ", "\N{NO-BREAK SPACE}"),
         event.actor,
         event.action,
         (about, f"/part?uid={event.subject_id}") if event.subject == "inspection" else about,

@@ -1,0 +1,152 @@
+"""Whether all is well: database, disks, stations, what waits; each in a word, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from kizu_dashboard.room import Room
+from kizu_dashboard.watching import Pulse, pulses_of
+from kizu_dashboard.wording import duration_text
+from kizu_db.records import Unit
+from kizu_db.space import Space, space_of
+from kizu_db.spooled import spooled_rows
+from kizu_db.values import DatabaseState, Waiting
+
+__all__ = ["Line", "Word", "look_at", "pressing"]
+
+FULL: Final = (85.0, 95.0)
+"""Percent of a disk from which to look, and to act. From there on a line warns, and keeps no passed pictures (by default)."""
+WAITS: Final = (timedelta(hours=8), timedelta(days=3))
+"""For how long a part may wait for its review."""
+UNSENT: Final = (timedelta(minutes=10), timedelta(hours=24))
+"""For how long an event may wait for its receiver."""
+
+
+class Word(StrEnum):
+    """How it is."""
+
+    WELL = "well"
+    LOOK = "look"
+    ACT = "act"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing that is looked at."""
+
+    name: str
+    word: Word
+    said: str
+    todo: str = ""
+    """A sentence; empty where all is well."""
+    state: str = ""
+    """The same until it changes, whatever the time: who was told of it need not be told again."""
+    live: bool = False
+    """The page Live tells more of it."""
+
+
+def look_at(room: Room, now: datetime) -> list[Line]:
+    """All that is looked at. Raises RecordError where the database refuses, RecordsAway within seconds where it is away."""
+    with room.records.unit(read_only=True, prompt=True) as unit:
+        database, waiting, events = unit.database.state(), unit.queue.by_station(), [*_outbox(unit, now)]
+        pulses, forgotten = pulses_of(unit, now)
+    stations = [_station(one, now) for one in pulses]
+    found = [_database(room, database), _image_store(room), *stations, *events, _waiting(waiting, now), *_spool(room)]
+    if forgotten:
+        found.append(Line("Other stations", Word.WELL, "nothing recorded for more than 7 days: " + ", ".join(forgotten)))
+    return found
+
+
+def pressing(room: Room, now: datetime) -> list[Line]:
+    """What every page tells: silent stations, a disk that is nearly full, events that nobody takes. Raises like `look_at`."""
+    with room.records.unit(read_only=True, prompt=True) as unit:
+        events = [*_outbox(unit, now)]
+        pulses, _ = pulses_of(unit, now)
+    found = [*(_station(one, now) for one in pulses), *events]
+    return [one for one in (_image_store(room), *found) if one.word is not Word.WELL]
+
+
+def _worse(value: timedelta | float, limits: tuple[timedelta, timedelta] | tuple[float, float]) -> Word:
+    look, act = limits
+    return Word.ACT if value >= act else Word.LOOK if value >= look else Word.WELL  # type: ignore[operator]  # of one kind
+
+
+def _bytes(number: int) -> str:
+    return (
+        f"{number / 1e12:,.2f} TB"
+        if number >= 1e12
+        else f"{number / 1e9:,.1f} GB"
+        if number >= 1e9
+        else f"{number / 1e6:,.1f} MB"
+    )
+
+
+def _database(room: Room, state: DatabaseState) -> Line:
+    said = f"{state.kind} {state.program_version}, {_bytes(state.size_bytes)}, tables of version {state.version}"
+    file = room.records.file
+    space = None if file is None else space_of(file)
+    if space is None:
+        return Line("Database", Word.WELL, said)
+    word, todo = _fullness(space)
+    return Line("Database", word, f"{said}; {_space(space)}", todo)
+
+
+def _image_store(room: Room) -> Line:
+    space = space_of(room.images.path)
+    if space is None:
+        return Line("Image store", Word.ACT, "its disk cannot be read", "See that it is mounted: images.path.", "unread")
+    word, todo = _fullness(space)
+    return Line("Image store", word, _space(space), todo, word)
+
+
+def _space(space: Space) -> str:
+    return f"{_bytes(space.free_bytes)} free, {space.used_percent:.0f} % used"
+
+
+def _fullness(space: Space) -> tuple[Word, str]:
+    word = _worse(space.used_percent, FULL)
+    return word, "" if word is Word.WELL else "Make space, or let go what is over: kizu db prune."
+
+
+def _station(pulse: Pulse, now: datetime) -> Line:
+    name, silence = f"Station {pulse.name}", pulse.silent_for(now)
+    if silence is None:
+        return Line(name, Word.WELL, f"recording, last part {duration_text(now - pulse.newest)} ago", live=True)
+    said = f"nothing recorded for {duration_text(silence)}; {duration_text(pulse.quiet_after)} would be usual at most"
+    todo = "Is the line at rest? Else see its source and kizu status."
+    return Line(name, Word.LOOK, said, todo, pulse.newest.isoformat(), live=True)
+
+
+def _outbox(unit: Unit, now: datetime) -> Iterator[Line]:
+    since = unit.outbox.waiting_since()
+    for station, count in sorted(unit.outbox.backlog().items()):
+        waits = now - since[station]
+        word = _worse(waits, UNSENT)
+        said = f"{count:,} wait for their receiver, the oldest for {duration_text(waits)}"
+        todo = "" if word is Word.WELL else "See that the receiver answers: kizu status tells the last error."
+        yield Line(f"Events of {station}", word, said, todo, word)
+
+
+def _waiting(by_station: dict[str, Waiting], now: datetime) -> Line:
+    if not by_station:
+        return Line("Reviews", Word.WELL, "no part waits")
+    parts = sum(one.parts for one in by_station.values())
+    waits = now - min(one.since for one in by_station.values())
+    word = _worse(waits, WAITS)
+    todo = "" if word is Word.WELL else "More reviewers, or other limits: see the page Agreement."
+    return Line("Reviews", word, f"{parts:,} parts wait, the oldest for {duration_text(waits)}", todo)
+
+
+def _spool(room: Room) -> Iterator[Line]:
+    """What lines on this machine could not record yet; on another machine with its own folder nobody here knows."""
+    for station, rows in spooled_rows(room.images.path).items():
+        name = f"Spool of {station}"
+        if rows is None:
+            yield Line(name, Word.LOOK, "cannot be read now", "Look again; it is a file in the image store.")
+        elif rows:
+            todo = "They are recorded by themselves when the database is back, or at the next kizu run."
+            yield Line(name, Word.LOOK, f"{rows:,} results wait for the database", todo)
