@@ -59,7 +59,8 @@ def _draw(room: Room, record: InspectionRecord, user: User) -> None:
     left, right = st.columns([1.7, 1], gap="medium")
     with left:
         method = _chosen_method(record)
-        draw_viewer(record, method, beside=beside_of(room, record))
+        classes = desk.classes(record) if user.role.may(Action.REVIEW) else ()
+        draw_viewer(record, method, beside=beside_of(room, record), classes=classes)
         if user.role.may(Action.REVIEW):
             _explain_on_demand(room, record, method, user)
         explanation = record.explained_by(method)
