@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from kizu_dashboard.room import Room
 from kizu_dashboard.wording import class_name
-from kizu_db.values import MOST_BOXES, Disposition, DrawnBox, InspectionRecord, NewReview, Treatment
+from kizu_db.values import MOST_BOXES, Disposition, DrawnBox, InspectionRecord, InspectionRow, NewReview, Treatment
 from kizu_inspect.errors import RecordError
 from kizu_inspect.results import Verdict
 
@@ -23,6 +23,7 @@ __all__ = [
     "Outcome",
     "Proposal",
     "decide",
+    "decision_word",
     "defect_classes",
     "opinion",
     "parse_answer",
@@ -115,6 +116,11 @@ def opinion(record: InspectionRecord) -> Proposal | None:
             return Proposal("defective", row.target or row.predicted or OTHER_DEFECT)
         case _:
             return None
+
+
+def decision_word(row: InspectionRow) -> str:
+    """What a list says of the decision: the disposition, that one is waited for, or a dash."""
+    return row.disposition or ("waits" if row.verdict in WAITING_VERDICTS else "–")
 
 
 def defect_classes(room: Room, record: InspectionRecord) -> tuple[str, ...]:
