@@ -53,7 +53,7 @@ def figures(out: Path, *options: str) -> dict[str, Any]:
 def test_the_tables_hold_what_was_asked_for(config: list[str], tmp_path: Path) -> None:
     done = run(app, ["db", "export", str(tmp_path / "all"), "--kind", "parquet", *config])
     assert done.exit_code == 0, done.output
-    assert done.output == f"{tmp_path / 'all'}: 12 inspections, 5 regions, 8 reviews\n"
+    assert done.output == f"{tmp_path / 'all'}: 12 inspections, 5 regions, 8 reviews, 0 boxes\n"
     parts = pd.read_parquet(tmp_path / "all" / "inspections.parquet")["part"].tolist()
     for number, (options, expected) in enumerate(
         (

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dashboard_world import Plant, filled_plant
 from kizu_dashboard.deciding import OTHER_DEFECT, Outcome, Proposal, decide, defect_classes, opinion, problems
-from kizu_db.values import NewReview
+from kizu_db.values import DrawnBox, NewReview
 
 ACCEPTED = NewReview(
     uid_inspection="", reviewer="Kim", disposition="defective", defect_class="scratch", decision="accept", nonce="n1"
@@ -45,6 +46,29 @@ def test_a_station_without_any_model_has_other_defect(plant: Plant) -> None:
     record = plant.record("P-1010")
     record = replace(record, row=replace(record.row, station="press-9"))
     assert defect_classes(plant.room, record) == (OTHER_DEFECT,)
+
+
+BOX = DrawnBox(x1=10, y1=20, x2=30, y2=60, defect_class="scratch")
+
+
+@pytest.mark.parametrize(
+    ("part", "changes", "said"),
+    [
+        ("P-1002", {}, []),
+        ("P-1002", {"boxes": (BOX, replace(BOX, defect_class="dent", x2=320, y2=320))}, []),
+        ("P-1002", {"boxes": (replace(BOX, x2=321),)}, ["beyond the picture"]),
+        ("P-1002", {"boxes": (replace(BOX, y2=20),)}, ["beyond the picture"]),
+        ("P-1002", {"boxes": (replace(BOX, defect_class="ufo"),)}, ["class that this part cannot have"]),
+        ("P-1002", {"boxes": (replace(BOX, defect_class="missing_hole"),)}, ["No box shows scratch"]),
+        ("P-1002", {"disposition": "good", "defect_class": None, "reason": "dust"}, ["A good part has no defects to draw"]),
+        ("P-1010", {}, ["There is no picture to draw on"]),
+    ],
+)
+def test_boxes_are_told_what_is_wrong_with_them(plant: Plant, part: str, changes: dict[str, Any], said: list[str]) -> None:
+    record = plant.record(part)
+    found = problems(record, replace(ACCEPTED, **{"boxes": (BOX,), **changes}), defect_classes(plant.room, record))
+    assert len(found) == len(said)
+    assert all(words in sentence for words, sentence in zip(said, found, strict=True))
 
 
 def test_a_repeated_decision_is_stored_once(plant: Plant) -> None:

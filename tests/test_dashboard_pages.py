@@ -15,6 +15,8 @@ from kizu_dashboard.server import SCRIPT
 from kizu_dashboard.settings import DashboardConfig
 from kizu_dashboard.wording import SIZE_SENTENCE, size_texts
 from kizu_db.permissions import Role
+from kizu_db.values import NewInspection
+from kizu_inspect.results import Judgement, Verdict
 
 
 def open_page(config: DashboardConfig, page: str | None = None, **query: str) -> AppTest:
@@ -183,6 +185,31 @@ def test_a_role_that_was_taken_meanwhile_stores_nothing(plant: Plant) -> None:
     assert not reports.download_button
     with plant.room.records.unit(read_only=True) as unit:
         assert unit.reports.latest() == []
+
+
+def test_a_part_stands_beside_its_other_inspections_and_its_lot(plant: Plant) -> None:
+    with plant.room.records.unit() as unit:
+        again = unit.inspections.add(
+            NewInspection(
+                source="camera", source_key="again", station="press-3", part="P-1002", lot="L7", view="side",
+                captured_at=datetime.now(UTC), judged_at=datetime.now(UTC), judgement=Judgement(Verdict.ERROR, "no light"),
+                image_name="frame 1",
+            )
+        )  # fmt: skip
+    plant.review("P-1005")
+    shown = part_page(plant, "P-1002")
+    (same,) = [str(one.value) for one in shown.html if again in str(one.value)]
+    assert f'href="/part?uid={again}">P-1002' in same
+    assert "<td>side</td>" in same
+    assert "<td>waits</td>" in same
+    (lot,) = [str(one.value) for one in shown.html if f'href="/part?uid={plant.uids["P-1005"]}"' in str(one.value)]
+    assert "<td>missing hole</td><td>good</td>" in lot
+    assert "P-1002" not in lot
+    assert lot.count("/part?uid=") == 10
+    assert "Lot L7" in words(shown)
+    alone = words(part_page(plant, "P-1011"))
+    assert "The same part" not in alone
+    assert "&lt;b&gt;P-1012&lt;/b&gt;</a>" in alone
 
 
 def test_a_viewer_sees_all_and_decides_nothing(plant: Plant, cookies: dict[str, str]) -> None:

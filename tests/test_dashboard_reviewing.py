@@ -155,6 +155,56 @@ def test_a_comment_is_stored_whole_or_refused_and_never_cut(desk: Desk, plant: P
     assert review.reason == "<b>가</b> =1+1\n" + "x" * 9_000
 
 
+BOX = {"x1": 10, "y1": 20, "x2": 30, "y2": 60, "defect_class": "scratch"}
+
+
+def test_boxes_are_stored_with_the_decision(desk: Desk, plant: Plant) -> None:
+    part_on(desk, plant)
+    answer(desk, "confirm", boxes=[BOX, BOX | {"x2": 320, "defect_class": "dent"}])
+    assert desk.notice is None
+    (review,) = plant.record("P-1002").reviews
+    assert [(box.x1, box.y1, box.x2, box.y2, box.defect_class) for box in review.boxes] == [
+        (10, 20, 30, 60, "scratch"), (10, 20, 320, 60, "dent"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "boxes"),
+    [
+        ("confirm", [BOX] * 51),
+        ("confirm", [BOX | {"x1": -1}]),
+        ("confirm", [BOX | {"x1": 30}]),
+        ("confirm", [BOX | {"x1": 10.5}]),
+        ("confirm", [BOX | {"x1": "10"}]),
+        ("confirm", [BOX | {"x1": True}]),
+        ("confirm", [BOX | {"x2": 321}]),
+        ("confirm", [BOX | {"x2": 10**30}]),
+        ("confirm", [BOX | {"defect_class": "good"}]),
+        ("confirm", [BOX | {"defect_class": ""}]),
+        ("confirm", [BOX | {"score": 1}]),
+        ("confirm", [{"x1": 1}]),
+        ("confirm", "boxes"),
+        ("confirm", None),
+        ("defective", [BOX]),
+        ("good", [BOX]),
+        ("unsure", [BOX]),
+        ("skip", [BOX]),
+    ],
+)
+def test_a_hand_made_answer_with_wrong_boxes_stores_nothing_and_stays(
+    desk: Desk, plant: Plant, kind: str, boxes: object
+) -> None:
+    part_on(desk, plant)
+    answer(desk, kind, defect_class="dent" if kind == "defective" else None, reason="seen", boxes=boxes)
+    assert desk.notice
+    assert part_on(desk, plant) == "P-1002"
+    assert plant.record("P-1002").reviews == ()
+    with plant.room.records.unit(read_only=True) as unit:
+        assert unit.queue.escalation(plant.uids["P-1002"]) is None
+    answer(desk, "confirm", boxes=[BOX])
+    assert len(plant.record("P-1002").reviews) == 1
+
+
 def test_what_is_skipped_comes_last_and_others_may_have_it(desk: Desk, plant: Plant) -> None:
     part_on(desk, plant)
     answer(desk, "skip")

@@ -1,4 +1,4 @@
-"""What an inspection is looked at beside, on both databases: the last good part like it."""
+"""What an inspection is looked at beside, on both databases: the last good part like it, its part, and its lot."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from db_examples import inspection, judgement, review
 from kizu_db.records import Records
+from kizu_db.values import InspectionRow
 from kizu_inspect.results import Verdict
 
 
@@ -25,7 +26,7 @@ def add(records: Records, verdict: Verdict = Verdict.PASS, *, said: str | None =
 def last_good(records: Records, uid: str) -> str | None:
     """The part, by its uid."""
     with records.unit(read_only=True) as unit:
-        found = unit.inspections.last_good(uid)
+        found = unit.neighbours.last_good(uid)
     return None if found is None else found.uid
 
 
@@ -80,3 +81,45 @@ def test_an_unknown_inspection_and_one_that_was_not_measured_have_none(records: 
     add(records)
     assert last_good(records, "01890000-0000-7000-8000-000000000000") is None
     assert last_good(records, add(records, Verdict.ERROR)) is None
+
+
+def parts(rows: list[InspectionRow]) -> list[str]:
+    """Their serials."""
+    return [row.part for row in rows]
+
+
+def test_the_other_inspections_of_the_same_part_newest_first(records: Records) -> None:
+    uids = [add(records, part="P-1", lot="L7", view=str(number)) for number in range(12)]
+    add(records, part="P-1", lot="L8")
+    add(records, part="P-2", lot="L7")
+    with records.unit(read_only=True) as unit:
+        assert [row.uid for row in unit.neighbours.of_part(uids[3])] == [*reversed(uids[4:]), uids[2], uids[1]]
+        assert [row.uid for row in unit.neighbours.of_part(uids[3], limit=2)] == [uids[11], uids[10]]
+        assert unit.neighbours.of_part("no such uid") == []
+
+
+@pytest.mark.parametrize(
+    ("at", "around"),
+    [
+        (10, [15, 14, 13, 12, 11, 9, 8, 7, 6, 5]),
+        (0, [10, 9, 8, 7, 6, 5, 4, 3, 2, 1]),
+        (2, [10, 9, 8, 7, 6, 5, 4, 3, 1, 0]),
+        (19, [18, 17, 16, 15, 14, 13, 12, 11, 10, 9]),
+        (17, [19, 18, 16, 15, 14, 13, 12, 11, 10, 9]),
+    ],
+)
+def test_of_the_lot_those_recorded_nearest_before_and_after(records: Records, at: int, around: list[int]) -> None:
+    uids = []
+    for number in range(20):
+        uids.append(add(records, part=f"{number}", lot="L7"))
+        add(records, part=f"other {number}", lot="L8")
+    add(records, part=str(at), lot="L7", view="top")  # the same part again: it stands with the part
+    with records.unit(read_only=True) as unit:
+        assert parts(unit.neighbours.of_lot(uids[at])) == [str(number) for number in around]
+
+
+def test_parts_without_a_lot_have_no_lot_in_common(records: Records) -> None:
+    first, _ = add(records), add(records)
+    with records.unit(read_only=True) as unit:
+        assert unit.neighbours.of_lot(first) == []
+        assert unit.neighbours.of_lot("no such uid") == []

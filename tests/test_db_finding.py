@@ -238,6 +238,9 @@ WALKS: dict[str, tuple[Callable[[Unit, str], object], str]] = {
     "part's end": (lambda unit, _: unit.inspections.latest(part="1234"), "ix_part_serial_reversed"),
     "part": (lambda unit, _: unit.inspections.latest(part="p-00001234"), "ix_inspection_part_id"),
     "record": (lambda unit, uid: unit.inspections.get(uid), "uq_inspection_uid|sqlite_autoindex_inspection"),
+    "last good": (lambda unit, uid: unit.neighbours.last_good(uid), "ix_inspection_reviewed"),
+    "of one part": (lambda unit, uid: unit.neighbours.of_part(uid), "ix_inspection_part_id"),
+    "around in a lot": (lambda unit, uid: unit.neighbours.of_lot(uid), "ix_part_lot"),
     "pending": (lambda unit, _: unit.inspections.pending_explanations("press-1", 16), "ix_inspection_pending"),
     "flagged records": (lambda unit, _: unit.inspections.flagged(**period(), limit=50), "ix_inspection_verdict_id"),
     "recorded before": (

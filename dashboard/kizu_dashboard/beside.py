@@ -49,7 +49,7 @@ def beside_of(room: Room, record: InspectionRecord) -> list[Beside]:
         words = "Golden picture of the model: the mean of the good pictures that it learned from"
         found.append(Beside(f"{address}?{urlencode({'with': 'golden'})}", words))
     with room.records.unit(read_only=True) as unit:
-        good = unit.inspections.last_good(record.row.uid)
+        good = unit.neighbours.last_good(record.row.uid)
     if good is not None:
         said = "reviewed good" if good.disposition == "good" else "passed, not reviewed"
         found.append(Beside(f"{address}?{urlencode({'with': good.uid})}", f"Last good part {good.part} ({said})"))

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kizu_dashboard.room import Room
-from kizu_db.values import Disposition, InspectionRecord, NewReview, Treatment
+from kizu_dashboard.wording import class_name
+from kizu_db.values import MOST_BOXES, Disposition, DrawnBox, InspectionRecord, InspectionRow, NewReview, Treatment
 from kizu_inspect.errors import RecordError
 from kizu_inspect.results import Verdict
 
@@ -22,6 +23,7 @@ __all__ = [
     "Outcome",
     "Proposal",
     "decide",
+    "decision_word",
     "defect_classes",
     "opinion",
     "parse_answer",
@@ -56,6 +58,18 @@ class Proposal:
     defect_class: str | None = None
 
 
+class AnsweredBox(BaseModel):
+    """A box that was drawn on the photo, in pixels of the original picture, x2 and y2 exclusive."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    x1: int = Field(ge=0)
+    y1: int = Field(ge=0)
+    x2: int = Field(gt=0, le=10**6)
+    y2: int = Field(gt=0, le=10**6)
+    defect_class: str = Field(min_length=1, max_length=200)
+
+
 class Answer(BaseModel):
     """What the browser sends: one answer about the part that was shown, as it stood at the moment of the key or click."""
 
@@ -68,6 +82,13 @@ class Answer(BaseModel):
     reason: str = Field(default="", max_length=LONGEST_REASON)
     treatment: Treatment | None = None
     shown_ms: int | None = Field(default=None, ge=0, le=10**9)
+    boxes: list[AnsweredBox] = Field(default=[], max_length=MOST_BOXES)
+
+    @model_validator(mode="after")
+    def _only_decisions_have_boxes(self) -> Answer:
+        if self.boxes and self.kind in ("unsure", "skip", "undo"):
+            raise ValueError(f"boxes come with a decision, and {self.kind} is none")
+        return self
 
 
 def parse_answer(told: object) -> Answer:
@@ -95,6 +116,11 @@ def opinion(record: InspectionRecord) -> Proposal | None:
             return Proposal("defective", row.target or row.predicted or OTHER_DEFECT)
         case _:
             return None
+
+
+def decision_word(row: InspectionRow) -> str:
+    """What a list says of the decision: the disposition, that one is waited for, or a dash."""
+    return row.disposition or ("waits" if row.verdict in WAITING_VERDICTS else "–")
 
 
 def defect_classes(room: Room, record: InspectionRecord) -> tuple[str, ...]:
@@ -144,6 +170,7 @@ def review_of(record: InspectionRecord, answer: Answer, *, reviewer: str, supers
         shown_ms=answer.shown_ms,
         nonce=answer.nonce,
         supersedes=supersedes,
+        boxes=tuple(DrawnBox(**box.model_dump()) for box in answer.boxes),
     )
 
 
@@ -155,9 +182,31 @@ def problems(record: InspectionRecord, review: NewReview, classes: Collection[st
     found = []
     if review.disposition == "defective" and review.defect_class not in classes:
         found.append("Choose the defect.")
+    found += _box_problems(record, review, classes)
     said = opinion(record)
     if said is not None and said.disposition != review.disposition and not blind and not review.reason:
         found.append(f"Say why the part is {review.disposition}: the verdict says {said.disposition}.")
+    return found
+
+
+def _box_problems(record: InspectionRecord, review: NewReview, classes: Collection[str]) -> list[str]:
+    """What is wrong with what was drawn, as sentences."""
+    if not review.boxes:
+        return []
+    if review.disposition == "good":
+        return ["A good part has no defects to draw: delete the boxes, or say what is defective."]
+    width, height = record.width_px, record.height_px
+    if record.row.kept_image is None or width is None or height is None:
+        return ["There is no picture to draw on: delete the boxes."]
+    found = []
+    if any(box.x1 >= box.x2 or box.y1 >= box.y2 or box.x2 > width or box.y2 > height for box in review.boxes):
+        found.append("A box lies beyond the picture or has no inside: delete it.")
+    drawn = {box.defect_class for box in review.boxes}
+    if not drawn <= set(classes):
+        found.append("A box has a class that this part cannot have: choose another.")
+    elif review.defect_class in classes and review.defect_class not in drawn:
+        told = class_name(str(review.defect_class))
+        found.append(f"No box shows {told}: give one that class, delete the boxes, or decide for what they show.")
     return found
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from math import ceil, log10
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from kizu_db.values import ExplanationState, InspectionRecord, NewReview, Signal
+from kizu_db.values import DrawnBox, ExplanationState, InspectionRecord, NewReview, Signal
 from kizu_inspect.results import Heatmap, MapStatus, Region, RegionCheck
 from kizu_inspect.sums.audit_sample import Estimate
 from kizu_inspect.sums.intervals import Share
@@ -19,6 +21,7 @@ __all__ = [
     "METHOD_NAMES",
     "SIZE_SENTENCE",
     "bound_text",
+    "boxes_text",
     "check_text",
     "class_name",
     "disposition_text",
@@ -59,6 +62,12 @@ STATUS_TEXTS: Final = {
 def class_name(name: str) -> str:
     """A class as people read it: folders and labels write blanks as underscores."""
     return name.replace("_", " ").strip() or name
+
+
+def boxes_text(boxes: Sequence[DrawnBox]) -> str:
+    """What a reviewer drew, counted by class: `2 × scratch, 1 × dent`."""
+    counted = Counter(class_name(box.defect_class) for box in boxes)
+    return ", ".join(f"{number} × {name}" for name, number in counted.items())
 
 
 def method_name(method: str) -> str:

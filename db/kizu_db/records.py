@@ -21,6 +21,7 @@ from kizu_db.repositories.claims import Claims
 from kizu_db.repositories.database import Database
 from kizu_db.repositories.inspections import Inspections
 from kizu_db.repositories.models import Models
+from kizu_db.repositories.neighbours import Neighbours
 from kizu_db.repositories.outbox import Outbox
 from kizu_db.repositories.plant import Lots
 from kizu_db.repositories.quarantine import Quarantine
@@ -50,6 +51,7 @@ class Unit:
         self.users = Users(session, self.trail)
         self.queue = ReviewQueue(session, self.trail, self.users)
         self.inspections = Inspections(session, self.rollups, self.queue)
+        self.neighbours = Neighbours(session, self.rollups)
         self.reviews = Reviews(session, self.rollups, self.queue, self.trail, self.users)
         self.models = Models(session, self.trail)
         self.recipes = Recipes(session, self.trail)

@@ -3,7 +3,7 @@
 const panels = new WeakMap()
 const KEYS = "kizu-keys"
 const DWELL_MS = 250
-const TAKEN = ["h", "r", "b", "+", "-", "0"] // the viewer's
+const TAKEN = ["h", "r", "b", "d", "+", "-", "0"] // the viewer's
 const DELIVERED = { confirm: "c", good: "g", unsure: "u", skip: "s", undo: "z", comment: "m", help: "?" }
 const WORDS = {
   confirm: "Confirm the verdict", good: "Good", unsure: "Cannot tell: a second person decides", skip: "Skip",
@@ -174,7 +174,14 @@ class Panel {
       reason,
       treatment: this.find("treatment").value || null,
       shown_ms: Math.round(performance.now() - this.since),
+      boxes: /^(confirm|good|defective)$/.test(answer.kind) ? this.drawn.boxes : [],
     })
+  }
+
+  // What the viewer has of boxes for this part. Digits are boxes' classes while somebody draws.
+  get drawn() {
+    const told = JSON.parse(document.documentElement.dataset.kizuBoxes ?? "null")
+    return told?.uid === this.data.uid ? told : { drawing: false, boxes: [] }
   }
 
   ask(answer) {
@@ -219,7 +226,7 @@ class Panel {
       if (isTyping(event)) event.composedPath()[0].blur()
       return
     }
-    if (isTyping(event)) return
+    if (isTyping(event) || this.drawn.drawing) return
     if (this.asking && /^[1-9]$/.test(key)) {
       const reason = this.data.reasons[Number(key) - 1]
       if (reason) this.reasoned(reason)
@@ -255,7 +262,7 @@ class Panel {
       row.append(name, make("td", "", WORDS[action]), end)
       return row
     })
-    const fixed = [["1 – 9", "The defect classes, in the model's order"], ["H", "Heatmap"], ["R", "Regions"], ["B", "Compare, while held"], ["+ − 0", "Zoom"], ["Esc", "Leave a field"]]
+    const fixed = [["1 – 9", "The defect classes, in the model's order"], ["H", "Heatmap"], ["R", "Regions"], ["B", "Compare, while held"], ["D", "Draw boxes; digits are then their classes"], ["+ − 0", "Zoom"], ["Esc", "Leave a field"]]
     rows.push(
       ...fixed.map(([key, words]) => {
         const row = make("tr")

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from kizu_dashboard.components.assets import read_asset
-from kizu_dashboard.deciding import WAITING_VERDICTS
+from kizu_dashboard.deciding import WAITING_VERDICTS, decision_word
 from kizu_dashboard.theme import LOOKS
 from kizu_db.values import InspectionRow
 from kizu_inspect.sums.scores import probability_text
@@ -57,7 +57,7 @@ def _row_data(row: InspectionRow, zone: ZoneInfo) -> dict[str, Any]:
         "score_text": None if row.score is None else probability_text(row.score),
         "time": captured.strftime("%H:%M:%S"),
         "date": captured.strftime("%Y-%m-%d"),
-        "decision": row.disposition or ("waits" if waits else "–"),
+        "decision": decision_word(row),
         "waits": waits,
         "audit": row.audit,
         "conflict": row.explanation_conflict,

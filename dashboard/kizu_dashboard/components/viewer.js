@@ -21,6 +21,7 @@ class Viewer {
     this.view = { zoom: 1, x: 0, y: 0 }
     this.choice = remembered()
     this.beside = new Beside(this)
+    this.drawing = new Drawing(this)
     this.ahead = new Map() // what may come next, fetched while this part is looked at
     this.listen()
   }
@@ -33,8 +34,8 @@ class Viewer {
     find("in").onclick = () => this.zoomBy(1.5)
     find("out").onclick = () => this.zoomBy(1 / 1.5)
     find("fit").onclick = () => this.fit()
-    this.stage.ondblclick = (event) => (this.view.zoom > 1 ? this.fit() : this.zoomBy(3, this.place(event)))
-    this.stage.onpointerdown = (event) => this.drag(event)
+    this.stage.ondblclick = (event) => this.drawing.on || (this.view.zoom > 1 ? this.fit() : this.zoomBy(3, this.place(event)))
+    this.stage.onpointerdown = (event) => this.drawing.begin(event) || this.drag(event)
     this.stage.onpointermove = (event) => this.read(event)
     this.stage.onpointerleave = () => (find("readout").hidden = true)
     // Passive listeners cannot keep the page from scrolling; only with Ctrl, so that scrolling past the picture works.
@@ -57,12 +58,15 @@ class Viewer {
     this.stage.removeEventListener("wheel", this.onWheel)
     this.resizing.disconnect()
     this.beside.close()
+    this.drawing.close()
   }
 
   show(data) {
     const samePart = this.data?.uid === data.uid
     const same = samePart && this.data.heatmap === data.heatmap
     this.data = data
+    this.drawing.show(data, samePart)
+    this.makeBoxes()
     if (same) return this.draw()
     this.view = { zoom: 1, x: 0, y: 0 }
     this.grey = null
@@ -73,7 +77,6 @@ class Viewer {
     this.find("empty").hidden = true
     if (data.photo_first && !samePart) Object.assign(this.choice, { showMap: false, showBoxes: false })
     this.words()
-    this.makeBoxes()
     if (!samePart) this.beside.begin(data.beside)
     if (data.photo) {
       this.photo.hidden = false
@@ -176,7 +179,7 @@ class Viewer {
   }
 
   makeBoxes() {
-    this.find("boxes").replaceChildren(...this.data.regions.map(regionBox))
+    this.find("boxes").replaceChildren(...this.data.regions.map(regionBox), ...this.data.people.map(peoplesBox))
   }
 
   choose(change) {
@@ -206,10 +209,17 @@ class Viewer {
     return { width: this.data.width ?? this.photo.naturalWidth, height: this.data.height ?? this.photo.naturalHeight }
   }
 
+  // The stage within its border, in the window: what lies on it is placed from there.
+  get room() {
+    const { left, top } = this.stage.getBoundingClientRect()
+    const { clientLeft, clientTop, clientWidth, clientHeight } = this.stage
+    return { left: left + clientLeft, top: top + clientTop, width: clientWidth, height: clientHeight }
+  }
+
   // Screen pixels for one picture pixel, and where the picture's corner lies on the stage.
   get placed() {
     const { width, height } = this.size
-    const room = this.stage.getBoundingClientRect()
+    const { room } = this
     const scale = Math.min(room.width / width, room.height / height) * this.view.zoom
     return {
       scale,
@@ -219,12 +229,12 @@ class Viewer {
   }
 
   place(event) {
-    const room = this.stage.getBoundingClientRect()
+    const { room } = this
     return { x: event.clientX - room.left, y: event.clientY - room.top }
   }
 
   zoomBy(factor, at) {
-    const room = this.stage.getBoundingClientRect()
+    const { room } = this
     at ??= { x: room.width / 2, y: room.height / 2 }
     const before = this.placed
     const zoom = Math.min(40, Math.max(1, this.view.zoom * factor))
@@ -292,7 +302,8 @@ class Viewer {
     find("show-map").disabled = find("opacity").disabled = !this.data.heatmap
     find("slide").classList.toggle("off", !this.data.heatmap)
     find("show-boxes").checked = choice.showBoxes
-    find("show-boxes").disabled = this.data.regions.length === 0
+    const boxes = [...this.data.regions, ...this.data.people]
+    find("show-boxes").disabled = boxes.length === 0
     find("opacity").value = choice.opacity
     find("opacity-value").textContent = `${choice.opacity} %`
     find("factor").textContent = `${Math.round(100 * this.view.zoom)} %`
@@ -306,7 +317,8 @@ class Viewer {
     this.world.style.transform = `translate(${left}px, ${top}px) scale(${scale})`
     this.world.classList.toggle("crisp", scale >= 6)
     find("boxes").hidden = !choice.showBoxes
-    Array.from(find("boxes").children).forEach((box, index) => layOver(box, this.data.regions[index], placed))
+    Array.from(find("boxes").children).forEach((box, index) => layOver(box, boxes[index], placed))
+    this.drawing.lay()
   }
 }
 

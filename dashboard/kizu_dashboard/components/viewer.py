@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,7 +13,7 @@ import streamlit as st
 from kizu_dashboard.beside import Beside
 from kizu_dashboard.components.assets import join_scripts, read_asset
 from kizu_dashboard.wording import BLIND_SENTENCE, class_name, map_name, map_subject, no_map_reason
-from kizu_db.values import InspectionRecord
+from kizu_db.values import MOST_BOXES, InspectionRecord
 from kizu_inspect.picture.heatmap import COLOUR_TABLE
 from kizu_inspect.results import Region
 
@@ -22,7 +23,7 @@ _mount = st.components.v2.component(
     "kizu_viewer",
     html=read_asset("viewer.html"),
     css=read_asset("viewer.css"),
-    js=join_scripts("viewer_regions.js", "viewer_beside.js", "viewer.js"),
+    js=join_scripts("viewer_regions.js", "viewer_beside.js", "viewer_drafts.js", "viewer_drawing.js", "viewer.js"),
 )
 
 
@@ -39,20 +40,35 @@ def viewer_data(
     blind: bool = False,
     ahead: Sequence[str] = (),
     beside: Sequence[Beside] = (),
+    classes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What the viewer is told: addresses, sizes and words; the pictures themselves come from their routes.
 
     `photo_first`: each part is shown without its map until that is asked for. `blind`: nothing is told of what the system
     thinks. `ahead`: inspections whose photos may be asked for next. `beside`: what the part can be compared with.
+    `classes`: of the defects that may be drawn on a picture that is kept and whose size is known; empty where nothing may be.
     """
     told = _viewer_data(record, method) | {
         "photo_first": photo_first,
         "ahead": [f"/image/{uid}" for uid in ahead],
+        "drawing": _drawing(record, classes, blind=blind),
         "beside": [{"address": one.address, "words": one.words} for one in beside],
     }
     if blind:
         told |= {"heatmap": None, "method": None, "about": None, "peak": None, "regions": [], "message": BLIND_SENTENCE}
     return told
+
+
+def _drawing(record: InspectionRecord, classes: Sequence[str], *, blind: bool) -> dict[str, Any] | None:
+    """What may be drawn, a new box first as what the model suspects, which who is blind is not told."""
+    if not classes or record.row.kept_image is None or record.width_px is None or record.height_px is None:
+        return None
+    suspected = record.row.target if not blind and record.row.verdict.flagged else None
+    return {
+        "classes": [{"name": name, "label": class_name(name)} for name in classes],
+        "first": suspected if suspected in classes else classes[0],
+        "most": MOST_BOXES,
+    }
 
 
 def _viewer_data(record: InspectionRecord, method: str) -> dict[str, Any]:
@@ -71,6 +87,10 @@ def _viewer_data(record: InspectionRecord, method: str) -> dict[str, Any]:
         "peak": None if heatmap is None else heatmap.peak,
         "message": why,
         "colours": base64.b64encode(COLOUR_TABLE.tobytes()).decode("ascii"),
+        "people": [
+            {**asdict(box), "label": class_name(box.defect_class)}
+            for box in (record.standing_review.boxes if record.standing_review is not None else ())
+        ],
         "regions": [_told(region) for region in (explanation.regions if explanation is not None else ())],
     }
 
@@ -79,5 +99,6 @@ def _told(region: Region) -> dict[str, Any]:
     """A region with its contour, [[x, y], …] in pixels; empty where the record has a box alone."""
     return {
         "x1": region.x1, "y1": region.y1, "x2": region.x2, "y2": region.y2,
-        "label": class_name(region.label), "score": region.score, "contour": [list(corner) for corner in region.contour],
+        "defect_class": region.label, "label": class_name(region.label), "score": region.score,
+        "contour": [list(corner) for corner in region.contour],
     }  # fmt: skip

@@ -28,6 +28,16 @@ function regionBox(region, index) {
   return box
 }
 
+// What the standing review's author drew: people's lines are dashed, the model's are not.
+function peoplesBox(drawn, index) {
+  const box = document.createElement("div")
+  box.className = "box people"
+  const label = document.createElement("span")
+  label.textContent = `✎ ${index + 1} · ${drawn.label}`
+  box.append(label)
+  return box
+}
+
 // Puts an element over x1, y1, x2, y2 of the picture; its label goes below where it would be cut off above.
 function layOver(element, { x1, y1, x2, y2 }, { scale, left, top }) {
   element.style.left = `${left + x1 * scale}px`

@@ -12,7 +12,7 @@ from kizu_dashboard.markup import card_title, facts
 from kizu_dashboard.pages.frame import current_room, current_user, user_now
 from kizu_dashboard.reviewing import Desk
 from kizu_dashboard.room import open_room
-from kizu_dashboard.wording import disposition_text, moment
+from kizu_dashboard.wording import boxes_text, disposition_text, moment
 from kizu_db.values import InspectionRecord
 
 __all__ = ["current_desk", "draw_decision", "draw_reviews"]
@@ -56,6 +56,8 @@ def draw_reviews(record: InspectionRecord, zone: ZoneInfo) -> None:
                 + (" (corrected)" if review.id in superseded else ""),
                 "By": f"{review.reviewer}, {moment(review.reviewed_at, zone)}",
             }
+            if review.boxes:
+                entries["Drew"] = boxes_text(review.boxes)
             if review.treatment is not None:
                 entries["Then"] = review.treatment
             if review.reason:

@@ -10,6 +10,7 @@ from kizu_dashboard.explaining import can_explain, explain_stored, methods_of
 from kizu_dashboard.markup import empty_state, evidence, facts, part_head, region_table
 from kizu_dashboard.pages.decision import current_desk, draw_decision, draw_reviews
 from kizu_dashboard.pages.frame import current_room, current_user, remembered_list
+from kizu_dashboard.pages.neighbours import draw_neighbours
 from kizu_dashboard.pictures import parse_uid
 from kizu_dashboard.room import Room
 from kizu_dashboard.wording import (
@@ -59,7 +60,8 @@ def _draw(room: Room, record: InspectionRecord, user: User) -> None:
     left, right = st.columns([1.7, 1], gap="medium")
     with left:
         method = _chosen_method(record)
-        draw_viewer(record, method, beside=beside_of(room, record))
+        classes = desk.classes(record) if user.role.may(Action.REVIEW) else ()
+        draw_viewer(record, method, beside=beside_of(room, record), classes=classes)
         if user.role.may(Action.REVIEW):
             _explain_on_demand(room, record, method, user)
         explanation = record.explained_by(method)
@@ -67,6 +69,7 @@ def _draw(room: Room, record: InspectionRecord, user: User) -> None:
             st.html(region_table(explanation.regions, mm_per_px=record.mm_per_px))
             st.caption(SIZE_SENTENCE)
         st.caption(FOOT_SENTENCE)
+        draw_neighbours(room, record, zone)
     with right:
         if user.role.may(Action.REVIEW):
             draw_decision(desk, record, follow=False)

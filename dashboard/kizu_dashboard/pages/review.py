@@ -92,7 +92,10 @@ def _draw(room: Room, desk: Desk, record: InspectionRecord) -> None:
     left, right = st.columns([1.75, 1], gap="medium")
     with left:
         st.html(part_head(row.part, None if blind else row.verdict, places))
-        draw_viewer(record, record.method, photo_first=True, blind=blind, ahead=desk.ahead(), beside=beside_of(room, record))
+        draw_viewer(
+            record, record.method, photo_first=True, blind=blind, ahead=desk.ahead(), beside=beside_of(room, record),
+            classes=desk.classes(record),
+        )  # fmt: skip
         if not blind:
             st.caption(FOOT_SENTENCE)
     with right:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from kizu_dashboard.reports.sheet import BAND, FAINT, GREY, Sheet
 from kizu_dashboard.theme import LOOKS
-from kizu_dashboard.wording import disposition_text, map_name, map_subject, moment, no_map_reason, size_texts
+from kizu_dashboard.wording import boxes_text, disposition_text, map_name, map_subject, moment, no_map_reason, size_texts
 from kizu_db.image_store import ImageStore
 from kizu_db.values import InspectionRecord, Review
 from kizu_inspect.errors import ImageError, RecordError
@@ -223,6 +223,8 @@ def _reviews(sheet: Sheet, record: InspectionRecord, zone: ZoneInfo) -> None:
 def _review_line(review: Review, zone: ZoneInfo) -> str:
     """`2026-11-24 09:03:11 KST  Kim: override, good. Reason: … (corrects review 3)`."""
     line = f"{moment(review.reviewed_at, zone)}  {review.reviewer}: {review.decision}, {disposition_text(review)}."
+    if review.boxes:
+        line += f" Drew: {boxes_text(review.boxes)}."
     if review.reason:
         line += f" Reason: {review.reason}"
     if review.supersedes is not None:
