@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from math import ceil, log10
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from kizu_db.values import ExplanationState, InspectionRecord, NewReview, Signal
-from kizu_inspect.results import Heatmap, MapStatus, Region, RegionCheck
+from kizu_db.values import ExplanationState, InspectionRecord, InspectionRow, NewReview, Signal
+from kizu_inspect.results import Heatmap, MapStatus, Region, RegionCheck, Verdict
 from kizu_inspect.sums.audit_sample import Estimate
 from kizu_inspect.sums.intervals import Share
 from kizu_inspect.sums.scores import probability_text
@@ -30,6 +31,8 @@ __all__ = [
     "method_name",
     "moment",
     "no_map_reason",
+    "reason_text",
+    "recorded_class",
     "signal_text",
     "size_texts",
 ]
@@ -59,6 +62,16 @@ STATUS_TEXTS: Final = {
 def class_name(name: str) -> str:
     """A class as people read it: folders and labels write blanks as underscores."""
     return name.replace("_", " ").strip() or name
+
+
+def recorded_class(asked: str, known: Collection[str]) -> str:
+    """The class as the records write it, by how people read it; a text that is no `known` class stays as it is."""
+    return asked if asked in known else next((name for name in known if class_name(name) == asked), asked)
+
+
+def reason_text(row: InspectionRow) -> str:
+    """Why the verdict is what it is, with classes as people read them. An error may name a file: it stays letter by letter."""
+    return row.reason if row.verdict is Verdict.ERROR else row.reason.replace("_", " ")
 
 
 def method_name(method: str) -> str:
