@@ -44,3 +44,13 @@ def window(browser: BrowserContext, address: str) -> Iterator[Page]:
     page.close()
     assert strangers == []
     assert errors == []
+
+
+def until_settled(page: Page) -> None:
+    """The page's script has run to its end, and what changes gradually, as a colour with its theme, has changed."""
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    page.evaluate(
+        """() => Promise.all(document.getAnimations()
+            .filter((one) => one.effect.getComputedTiming().iterations !== Infinity)
+            .map((one) => one.finished.catch(() => null)))"""
+    )

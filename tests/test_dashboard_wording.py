@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from db_examples import SCRATCH, explanation, inspection, model
-from kizu_dashboard.markup import region_table
-from kizu_dashboard.wording import map_name, map_subject, signal_text, size_texts
+from kizu_dashboard.markup import probability_bars, region_table
+from kizu_dashboard.wording import map_name, map_subject, reason_text, recorded_class, signal_text, size_texts
 from kizu_db.records import Records
 from kizu_db.values import Signal
-from kizu_inspect.results import MapStatus, Region
+from kizu_inspect.results import Judgement, MapStatus, Region, Verdict
 
 
 @pytest.mark.parametrize(
@@ -86,3 +86,32 @@ def test_a_signal_says_what_the_control_was_told_and_whether_it_has_it() -> None
     assert signal_text(Signal(sent="none", sent_at=None, acknowledged_at=None, late_ms=None, note="away"), zone) == (
         "nothing was sent · away"
     )
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason", "said"),
+    [
+        (Verdict.REJECT, "missing_hole: defect score 0.930", "missing hole: defect score 0.930"),
+        (Verdict.ERROR, "plate_4.png: truncated", "plate_4.png: truncated"),
+    ],
+)
+def test_a_reason_says_classes_as_people_read_them(records: Records, verdict: Verdict, reason: str, said: str) -> None:
+    with records.unit() as unit:
+        uid = unit.inspections.add(inspection(judgement=Judgement(verdict, reason)))
+        (row,) = unit.inspections.rows([uid])
+    assert reason_text(row) == said
+
+
+def test_a_class_is_found_as_it_is_read() -> None:
+    known = ["dent", "missing_hole", "other defect", "other_defect"]
+    asked = ["missing hole", "missing_hole", "other defect", "other_defect", "no such_class"]
+    assert [recorded_class(one, known) for one in asked] == ["missing_hole", *asked[1:]]
+
+
+def test_of_many_classes_the_most_probable_have_bars() -> None:
+    bars = probability_bars({f"class_{number}": number / 100 for number in range(12)})
+    assert bars.count("kz-bar") - bars.count("kz-bars") == 8
+    assert "class 11" in bars
+    assert "class 3<" not in bars
+    assert "and 4 classes below these" in bars
+    assert "below these" not in probability_bars({"good": 0.9, "dent": 0.1})

@@ -5,6 +5,7 @@ They are drawn as SVG, whose colours are CSS: they follow the theme without bein
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any, Final
@@ -13,6 +14,7 @@ import altair as alt
 import pandas as pd
 
 from kizu_dashboard.theme import LOOKS, colour
+from kizu_dashboard.wording import class_name
 from kizu_inspect.results import Verdict
 from kizu_inspect.sums.calibration import ReliabilityBin
 from kizu_inspect.sums.control_charts import ControlChart
@@ -85,13 +87,22 @@ def _clicked() -> Any:
 
 def pareto_chart(bars: Sequence[ParetoBar]) -> Any:
     """Counts by class, falling, and the cumulative share of all of them."""
+    said = {bar.name: class_name(bar.name) for bar in bars}
     rows = [
-        {PICKED: bar.name, "n": bar.share.hits, "share": bar.share.value, "cumulative": bar.cumulative.value} for bar in bars
+        {
+            PICKED: bar.name,
+            "class": said[bar.name],
+            "n": bar.share.hits,
+            "share": bar.share.value,
+            "cumulative": bar.cumulative.value,
+        }
+        for bar in bars
     ]
+    names = alt.Axis(labelAngle=-30 if len(bars) > 4 else 0, labelLimit=110, labelExpr=f"{json.dumps(said)}[datum.value]")
     base = alt.Chart(pd.DataFrame(rows)).encode(
-        x=alt.X(f"{PICKED}:N", sort=None, title=None, axis=alt.Axis(labelAngle=-30 if len(bars) > 4 else 0, labelLimit=110)),
+        x=alt.X(f"{PICKED}:N", sort=None, title=None, axis=names),
         tooltip=[
-            alt.Tooltip(f"{PICKED}:N", title="class"),
+            alt.Tooltip("class:N", title="class"),
             alt.Tooltip("n:Q", title="rejects"),
             alt.Tooltip("share:Q", title="share", format=PERCENT),
             alt.Tooltip("cumulative:Q", title="cumulative", format=PERCENT),

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from kizu_dashboard.periods import OWN, Period
 from kizu_dashboard.theme import LOOKS
+from kizu_dashboard.wording import class_name
 from kizu_db.values import Disposition
 from kizu_inspect.results import Verdict
 
@@ -35,9 +36,9 @@ class Filters:
         """In words, what it is narrowed to beside the verdicts, the part and map conflicts."""
         told = (
             self.station and f"station {self.station}",
-            self.suspected and f"suspected {self.suspected}",
+            self.suspected and f"suspected {class_name(self.suspected)}",
             self.lot and f"lot {self.lot}",
-            self.decision and f"decided {self.decision}",
+            self.decision and f"decided {class_name(self.decision)}",
         )
         return [words for words in told if words]
 

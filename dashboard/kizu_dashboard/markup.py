@@ -8,7 +8,7 @@ from html import escape
 from kizu_dashboard.health import Line, Word
 from kizu_dashboard.theme import LOOKS, colour
 from kizu_dashboard.thresholds import Limits, limits_of
-from kizu_dashboard.wording import check_text, class_name, size_texts
+from kizu_dashboard.wording import check_text, class_name, reason_text, size_texts
 from kizu_db.values import InspectionRecord
 from kizu_inspect.results import Region, Verdict
 from kizu_inspect.sums.intervals import Share
@@ -38,6 +38,12 @@ __all__ = [
     "tile_row",
 ]
 
+_BARS = 8
+"""So many classes have a bar."""
+
+_LONG = 60
+"""A part id of more characters is written smaller: the photo below it matters more."""
+
 _ODDS = 6.0
 """Where the scale of odds ends: a million to one."""
 
@@ -65,8 +71,9 @@ def card_title(text: str) -> str:
 def part_head(part: str, verdict: Verdict | None, places: Sequence[str]) -> str:
     """The headline of one part: its id, the verdict (None: it is not to be seen), where and when."""
     line = " · ".join(escape(place) for place in places)
+    name = "kz-name kz-long" if len(part) > _LONG else "kz-name"
     return (
-        f'<div class="kz"><div class="kz-head"><span class="kz-name">{escape(part)}</span>'
+        f'<div class="kz"><div class="kz-head"><span class="{name}">{escape(part)}</span>'
         f"{'' if verdict is None else badge(verdict)}</div>"
         f'<div class="kz-quiet">{line}</div></div>'
     )
@@ -101,14 +108,16 @@ def _tile(label: str, value: str, note: str, ink: str) -> str:
 
 
 def probability_bars(probabilities: Mapping[str, float]) -> str:
-    """The calibrated probabilities, the most probable class first."""
+    """The calibrated probabilities, the most probable class first; of many classes the first ones."""
     ranked = sorted(probabilities.items(), key=lambda item: -item[1])
     rows = [
         f'<span class="{"kz-top" if number == 0 else ""}">{escape(class_name(name))}</span>'
         f'<span class="kz-bar"><i style="width:{100 * p:.2f}%"></i></span><span class="kz-num">{_percent(p)}</span>'
-        for number, (name, p) in enumerate(ranked)
+        for number, (name, p) in enumerate(ranked[:_BARS])
     ]
-    return f'<div class="kz kz-bars">{"".join(rows)}</div>'
+    below = len(ranked) - _BARS
+    more = quiet(f"and {below} classes below these") if below > 0 else ""
+    return f'<div class="kz kz-bars">{"".join(rows)}</div>{more}'
 
 
 def _percent(p: float) -> str:
@@ -136,7 +145,7 @@ def score_scale(score: float, limits: Limits) -> str:
 def evidence(record: InspectionRecord) -> str:
     """Why the verdict is what it is: its reason, the score between its limits, the probabilities, and what its map is worth."""
     row, limits, explanation = record.row, limits_of(record), record.explanation
-    pieces = [card_title(f"Why {LOOKS[row.verdict].word}"), f"<p>{escape(row.reason or 'No reason recorded.')}</p>"]
+    pieces = [card_title(f"Why {LOOKS[row.verdict].word}"), f"<p>{escape(reason_text(row) or 'No reason recorded.')}</p>"]
     if record.error and record.error != row.reason:
         pieces.append(f'<p class="kz-quiet">{escape(record.error)}</p>')
     if row.score is not None and limits is not None:
@@ -161,14 +170,20 @@ def region_table(regions: Sequence[Region], *, mm_per_px: float | None) -> str:
     )
     names = ("No.", "Evidence for", "Peak", "Share of map", "Length × width", "Area", "x, px", "y, px")
     heads = "".join(f"<th>{name}</th>" for name in names)
-    return f'<table class="kz-table"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+    return _table(heads, rows)
 
 
 def data_table(heads: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
     """Rows of cells under their heads."""
     lines = ["<tr>" + "".join(f"<td>{_cell(cell)}</td>" for cell in row) + "</tr>" for row in rows]
     titles = "".join(f"<th>{escape(head)}</th>" for head in heads)
-    return f'<table class="kz-table"><thead><tr>{titles}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
+    return _table(titles, "".join(lines))
+
+
+def _table(heads: str, rows: str) -> str:
+    """The table; where it is wider than its place it is scrolled, by keys too, and not the page."""
+    table = f'<table class="kz-table"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+    return f'<div class="kz-wide" tabindex="0">{table}</div>'
 
 
 _WORDS = {Word.WELL: ("●", "well"), Word.LOOK: ("▲", "unknown"), Word.ACT: ("✕", "silent")}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from math import ceil, log10
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from kizu_db.values import DrawnBox, ExplanationState, InspectionRecord, NewReview, Signal
-from kizu_inspect.results import Heatmap, MapStatus, Region, RegionCheck
+from kizu_db.values import DrawnBox, ExplanationState, InspectionRecord, InspectionRow, NewReview, Signal
+from kizu_inspect.results import Heatmap, MapStatus, Region, RegionCheck, Verdict
 from kizu_inspect.sums.audit_sample import Estimate
 from kizu_inspect.sums.intervals import Share
 from kizu_inspect.sums.scores import probability_text
@@ -33,6 +33,8 @@ __all__ = [
     "method_name",
     "moment",
     "no_map_reason",
+    "reason_text",
+    "recorded_class",
     "signal_text",
     "size_texts",
 ]
@@ -68,6 +70,16 @@ def boxes_text(boxes: Sequence[DrawnBox]) -> str:
     """What a reviewer drew, counted by class: `2 × scratch, 1 × dent`."""
     counted = Counter(class_name(box.defect_class) for box in boxes)
     return ", ".join(f"{number} × {name}" for name, number in counted.items())
+
+
+def recorded_class(asked: str, known: Collection[str]) -> str:
+    """The class as the records write it, by how people read it; a text that is no `known` class stays as it is."""
+    return asked if asked in known else next((name for name in known if class_name(name) == asked), asked)
+
+
+def reason_text(row: InspectionRow) -> str:
+    """Why the verdict is what it is, with classes as people read them. An error may name a file: it stays letter by letter."""
+    return row.reason if row.verdict is Verdict.ERROR else row.reason.replace("_", " ")
 
 
 def method_name(method: str) -> str:

@@ -38,6 +38,7 @@ function line(row, open) {
   const tr = make("tr")
   tr.dataset.uid = row.uid
   const link = make("a", "", row.part)
+  link.title = row.part
   link.href = `/part?uid=${encodeURIComponent(row.uid)}`
   const badge = make("span", "badge", `${row.icon} ${row.word}`)
   badge.style.color = row.ink
@@ -53,9 +54,9 @@ function line(row, open) {
   }
   tr.append(
     cell("picture", thumbnail(row)),
-    cell("", link, make("small", "", row.place + (row.generated ? " · id made up" : ""))),
+    cell("part", link, make("small", "", row.place + (row.generated ? " · id made up" : ""))),
     cell("", badge, reason),
-    cell("", row.suspected ?? "–"),
+    cell("suspected", make("span", "", row.suspected ?? "–")),
     cell("score", ...score(row)),
     cell("time", row.time, make("small", "", row.date)),
     cell("", ...tags)

@@ -11,6 +11,7 @@ import streamlit as st
 from kizu_dashboard.components.assets import read_asset
 from kizu_dashboard.deciding import WAITING_VERDICTS, decision_word
 from kizu_dashboard.theme import LOOKS
+from kizu_dashboard.wording import class_name, reason_text
 from kizu_db.values import InspectionRow
 from kizu_inspect.sums.scores import probability_text
 
@@ -51,8 +52,8 @@ def _row_data(row: InspectionRow, zone: ZoneInfo) -> dict[str, Any]:
         "word": look.word,
         "ink": look.ink,
         "paper": look.paper,
-        "reason": row.reason,
-        "suspected": row.target if row.verdict.flagged else None,
+        "reason": reason_text(row),
+        "suspected": class_name(row.target) if row.target and row.verdict.flagged else None,
         "score": row.score,
         "score_text": None if row.score is None else probability_text(row.score),
         "time": captured.strftime("%H:%M:%S"),

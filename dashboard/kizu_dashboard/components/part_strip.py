@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from kizu_dashboard.components.assets import read_asset
+from kizu_dashboard.wording import class_name
 from kizu_db.values import InspectionRow
 
 __all__ = ["draw_part_strip", "strip_data"]
@@ -32,7 +33,9 @@ def strip_data(rows: Sequence[InspectionRow], zone: ZoneInfo) -> list[dict[str, 
             "uid": row.uid,
             "name": row.part,
             "thumbnail": None if row.kept_image is None else f"/thumbnail/{row.uid}",
-            "about": " · ".join((row.judged_at.astimezone(zone).strftime("%H:%M"), row.target or row.verdict.value)),
+            "about": " · ".join(
+                (row.judged_at.astimezone(zone).strftime("%H:%M"), class_name(row.target or row.verdict.value))
+            ),
         }
         for row in rows
     ]

@@ -29,7 +29,7 @@ from kizu_dashboard.quality import NO_CLASS
 from kizu_dashboard.room import Room
 from kizu_dashboard.theme import LOOKS
 from kizu_dashboard.thresholds import Limits
-from kizu_dashboard.wording import bound_text, estimate_text, interval_text
+from kizu_dashboard.wording import bound_text, class_name, estimate_text, interval_text
 from kizu_inspect.results import Verdict
 from kizu_inspect.sums.intervals import Share
 from kizu_inspect.sums.outcomes import Outcomes, outcomes
@@ -172,8 +172,8 @@ def _classes(room: Room, agreed: Agreed, station: str | None) -> None:
                 for column in decided[:MOST_CLASSES]
             ]  # fmt: skip
             right = Share(counts.get((name, name), 0), total)
-            rows.append([name, *cells, f"{right.percent} of {total:,}", interval_text(right)])
-        st.html(data_table(["Suspected", *decided[:MOST_CLASSES], "Confirmed", "95 % interval"], rows))
+            rows.append([class_name(name), *cells, f"{right.percent} of {total:,}", interval_text(right)])
+        st.html(data_table(["Suspected", *map(class_name, decided[:MOST_CLASSES]), "Confirmed", "95 % interval"], rows))
         left_out = max(0, len(suspected) - MOST_CLASSES) + max(0, len(decided) - MOST_CLASSES)
         if left_out:
             st.caption(f"{left_out} rarer classes are left out.")

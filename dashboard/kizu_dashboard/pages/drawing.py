@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit as st
@@ -35,12 +35,19 @@ def draw_opening_chart(chart: Any, opens: Mapping[str, ListView], *, key: str, t
         st.switch_page("inspections.py", query_params=opens[picked].query)
 
 
-def draw_figures(heads: list[str], rows: Mapping[str, list[str]], opens: Mapping[str, ListView], *, key: str) -> None:
-    """The chart's figures as a table, by the keys of its marks, which lead to the same inspections.
+def draw_figures(
+    heads: list[str],
+    rows: Mapping[str, list[str]],
+    opens: Mapping[str, ListView],
+    *,
+    key: str,
+    said: Callable[[str], str] = str,
+) -> None:
+    """The chart's figures as a table, by the keys of its marks, as they are `said`, which lead to the same inspections.
 
     It is made when it is opened: a table of 720 rows costs a browser as much as all charts together.
     """
     table = st.expander("As a table", icon=":material/table_rows:", key=key, on_change="rerun")
     if table.open:
-        first = {name: (name, opens[name].href) if name in opens else name for name in rows}
+        first = {name: (said(name), opens[name].href) if name in opens else said(name) for name in rows}
         table.html(data_table(heads, [[first[name], *cells] for name, cells in rows.items()]))

@@ -15,6 +15,8 @@ from kizu_dashboard.pages.frame import current_room, remember_list
 from kizu_dashboard.pages.period import choose_period
 from kizu_dashboard.periods import ALL, LENGTHS, OWN, Period
 from kizu_dashboard.room import Room
+from kizu_dashboard.wording import recorded_class
+from kizu_db.records import Unit
 from kizu_inspect.results import Verdict
 from kizu_inspect.sums.yields import first_pass_yield, share_of
 
@@ -83,9 +85,7 @@ def _further(room: Room) -> tuple[str | None, str, str, str | None]:
     with room.records.unit(read_only=True) as unit:
         stations = unit.stations.names()
     station = st.selectbox("Station", stations, index=None, placeholder="All", key="station", bind="query-params")
-    suspected = st.text_input(
-        "Suspected defect class", placeholder="As the model names it", key="suspected", bind="query-params"
-    )
+    suspected = st.text_input("Suspected defect class", placeholder="The whole name", key="suspected", bind="query-params")
     lot = st.text_input("Lot", placeholder="The whole name", key="lot", bind="query-params")
     decision = st.selectbox(
         "Decision", DECISIONS, index=None, placeholder="Any", accept_new_options=True, key="decision", bind="query-params",
@@ -104,6 +104,7 @@ def _list(room: Room, filters: Filters, period: Period, counts: Mapping[Verdict,
     cursors = _cursors(filters, period)
     disposition, decided_class = decision_of(filters.decision)
     with room.records.unit(read_only=True) as unit:
+        suspected, decided_class = (_as_recorded(unit, name) for name in (filters.suspected or None, decided_class))
         found = unit.inspections.latest(
             verdicts=filters.verdicts or None,
             station=filters.station,
@@ -111,7 +112,7 @@ def _list(room: Room, filters: Filters, period: Period, counts: Mapping[Verdict,
             since=period.since,
             until=period.until,
             conflicting=filters.conflicting,
-            suspected=filters.suspected or None,
+            suspected=suspected,
             lot=filters.lot or None,
             disposition=disposition,
             decided_class=decided_class,
@@ -133,6 +134,14 @@ def _list(room: Room, filters: Filters, period: Period, counts: Mapping[Verdict,
     if opened is not None:
         remember_list()
         st.switch_page("part.py", query_params={"uid": opened})
+
+
+def _as_recorded(unit: Unit, name: str | None) -> str | None:
+    """The class that a reader means, who writes it as the pages show it."""
+    if name is None or " " not in name:
+        return name
+    known = {one for verdict in (Verdict.REJECT, Verdict.REVIEW) for one in unit.rollups.defect_classes(verdict=verdict)}
+    return recorded_class(name, known)
 
 
 def _cursors(filters: Filters, period: Period) -> list[str]:

@@ -30,7 +30,7 @@ from kizu_dashboard.quality import (
     span_text,
 )
 from kizu_dashboard.room import Room
-from kizu_dashboard.wording import interval_text
+from kizu_dashboard.wording import class_name, interval_text
 from kizu_inspect.results import Verdict
 from kizu_inspect.sums.control_charts import ControlChart, laney_chart, p_chart
 from kizu_inspect.sums.intervals import Share
@@ -98,14 +98,18 @@ def _pareto(room: Room, quality: Quality, period: Period, station: str | None) -
         shown = f", the first {MOST_BARS} of {len(bars)} classes drawn" if len(bars) > MOST_BARS else ""
         st.caption(f"{rejects:,} rejects{shown}")
         opens = {bar.name: _rejects(room, period, station, bar.name) for bar in bars}
-        told = f"Pareto chart of {rejects:,} rejects. Most: {bars[0].name}, {bars[0].share.text}."
+        told = f"Pareto chart of {rejects:,} rejects. Most: {class_name(bars[0].name)}, {bars[0].share.text}."
         draw_opening_chart(pareto_chart(bars[:MOST_BARS]), opens, key="pareto", told=told)
         rows = {
             bar.name: [f"{bar.share.hits:,}", bar.share.percent, interval_text(bar.share), bar.cumulative.percent]
             for bar in bars
         }
         draw_figures(
-            ["Class", "Rejects", f"Share of {rejects:,}", "95 % interval", "Cumulative"], rows, opens, key="pareto-figures"
+            ["Class", "Rejects", f"Share of {rejects:,}", "95 % interval", "Cumulative"],
+            rows,
+            opens,
+            key="pareto-figures",
+            said=class_name,
         )
 
 

@@ -12,7 +12,7 @@ from kizu_dashboard.reports.fonts import USUAL_FONTS, choose_font
 from kizu_dashboard.reports.part_block import draw_part_block, part_texts
 from kizu_dashboard.reports.sheet import BAND, FAINT, GREY, Sheet
 from kizu_dashboard.theme import LOOKS
-from kizu_dashboard.wording import FOOT_SENTENCE, disposition_text, moment
+from kizu_dashboard.wording import FOOT_SENTENCE, class_name, disposition_text, moment
 from kizu_db.image_store import ImageStore
 from kizu_db.values import InspectionRecord
 from kizu_inspect.results import Verdict
@@ -142,7 +142,7 @@ def _table_row(sheet: Sheet, report: DefectReport, number: int, record: Inspecti
         row.part,
         moment(row.captured_at, report.zone),
         look.word,
-        row.target or "",
+        class_name(row.target or ""),
         "" if row.score is None else f"{row.score:.3f}",
         "open" if review is None else disposition_text(review),
     )
