@@ -168,6 +168,9 @@ def _queries(plant: Plant, uids: Sequence[str]) -> dict[str, Query]:
             verdicts=waiting, unreviewed=True, before=deep(draw), limit=2
         ),
         "record": lambda unit, draw: unit.inspections.get(deep(draw)),
+        "last_good": lambda unit, draw: unit.neighbours.last_good(deep(draw)),
+        "part_again": lambda unit, draw: unit.neighbours.of_part(deep(draw)),
+        "lot_around": lambda unit, draw: unit.neighbours.of_lot(deep(draw)),
         "counts_hour": lambda unit, draw: unit.rollups.verdicts(**period(draw, timedelta(hours=1))),
         "counts_day": lambda unit, draw: unit.rollups.verdicts(**period(draw, day)),
         "counts_week_station": lambda unit, draw: unit.rollups.verdicts(station=STATIONS[0], **period(draw, week)),

@@ -110,7 +110,9 @@ def test_boxes_drawn_in_a_zoomed_and_moved_picture_are_its_own_pixels(page: Page
 
 def test_a_box_is_moved_resized_and_never_leaves_the_picture(page: Page) -> None:
     page.keyboard.press("d")
+    stage = page.locator(".stage").bounding_box()
     drag(page, (100, 100), (139, 119))
+    assert page.locator(".stage").bounding_box() == stage, "the picture stays where it is, whatever is said above it"
     drag(page, (120, 110), (130, 90))
     assert label(page).endswith("x 110 to 150, y 80 to 100")
     corner = page.locator(".draft .handle.nw").bounding_box()

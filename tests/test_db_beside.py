@@ -9,6 +9,7 @@ import pytest
 
 from db_examples import inspection, judgement, review
 from kizu_db.records import Records
+from kizu_db.repositories import neighbours
 from kizu_db.values import InspectionRow
 from kizu_inspect.results import Verdict
 
@@ -116,6 +117,13 @@ def test_of_the_lot_those_recorded_nearest_before_and_after(records: Records, at
     add(records, part=str(at), lot="L7", view="top")  # the same part again: it stands with the part
     with records.unit(read_only=True) as unit:
         assert parts(unit.neighbours.of_lot(uids[at])) == [str(number) for number in around]
+
+
+def test_a_lot_is_looked_for_only_so_far_around(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "_AROUND", 4)
+    uids = [add(records, part=f"{number}", lot="L8" if number % 2 else "L7") for number in range(15)]
+    with records.unit(read_only=True) as unit:
+        assert parts(unit.neighbours.of_lot(uids[8])) == ["12", "10", "6", "4"]
 
 
 def test_parts_without_a_lot_have_no_lot_in_common(records: Records) -> None:

@@ -240,7 +240,7 @@ WALKS: dict[str, tuple[Callable[[Unit, str], object], str]] = {
     "record": (lambda unit, uid: unit.inspections.get(uid), "uq_inspection_uid|sqlite_autoindex_inspection"),
     "last good": (lambda unit, uid: unit.neighbours.last_good(uid), "ix_inspection_reviewed"),
     "of one part": (lambda unit, uid: unit.neighbours.of_part(uid), "ix_inspection_part_id"),
-    "around in a lot": (lambda unit, uid: unit.neighbours.of_lot(uid), "ix_part_lot"),
+    "around in a lot": (lambda unit, uid: unit.neighbours.of_lot(uid), r"PRIMARY KEY \(rowid>\? AND rowid<|pk_inspection"),
     "pending": (lambda unit, _: unit.inspections.pending_explanations("press-1", 16), "ix_inspection_pending"),
     "flagged records": (lambda unit, _: unit.inspections.flagged(**period(), limit=50), "ix_inspection_verdict_id"),
     "recorded before": (

@@ -107,7 +107,7 @@ class Viewer {
     }
     if (uid !== this.data.uid) return
     this.announce(uid)
-    this.beside.fetch()
+    this.beside.fetchSoon()
     for (const address of this.data.ahead ?? []) this.fetchAhead(address)
   }
 

@@ -1,4 +1,6 @@
 // The blink comparator: while key B is held, or its switch is on, what the part is compared with lies where the photo was.
+const BESIDE_DWELL_MS = 400 // who decides faster does not compare, and costs the server nothing
+
 class Beside {
   constructor(viewer) {
     this.viewer = viewer
@@ -6,7 +8,10 @@ class Beside {
     this.toggle = viewer.find("show-beside")
     this.offers = []
     this.held = false
-    this.toggle.onchange = () => this.draw()
+    this.toggle.onchange = () => {
+      this.fetch()
+      this.draw()
+    }
     this.picture.onload = () => this.state("ready")
     this.picture.onerror = () => this.next()
     this.onDown = (event) => {
@@ -21,6 +26,7 @@ class Beside {
   }
 
   close() {
+    clearTimeout(this.waiting)
     document.removeEventListener("keydown", this.onDown)
     document.removeEventListener("keyup", this.onUp)
     window.removeEventListener("blur", this.onBlur)
@@ -28,13 +34,19 @@ class Beside {
 
   // Another part: what belongs to the one before goes at once, and the photo comes first.
   begin(offers) {
+    clearTimeout(this.waiting)
     this.offers = [...(offers ?? [])]
     this.toggle.checked = false
     this.picture.removeAttribute("src")
     this.state(this.offers.length ? "waiting" : "none")
   }
 
-  // Ahead of the key, once the photo is there, which goes first.
+  // Ahead of the key, once the photo was looked at for a moment.
+  fetchSoon() {
+    clearTimeout(this.waiting)
+    this.waiting = setTimeout(() => this.fetch(), BESIDE_DWELL_MS)
+  }
+
   fetch() {
     if (this.offers.length && !this.picture.hasAttribute("src")) this.picture.src = this.offers[0].address
   }
@@ -54,6 +66,7 @@ class Beside {
 
   hold(held) {
     this.held = held
+    if (held) this.fetch()
     this.draw()
   }
 

@@ -257,11 +257,16 @@ class Drawing {
     find("draw-take").disabled = this.offered.length === 0 || this.drafts.full
     find("draw-new").disabled = this.drafts.full
     find("draw-delete").disabled = chosen === null
-    const count = boxes.length === 1 ? "1 box goes" : `${boxes.length} boxes go`
-    find("draw-words").textContent = this.words || (boxes.length ? `${count} with your decision` : "Draw a box around each defect")
+    find("draw-words").textContent = this.words || this.standing
     this.viewer.stage.classList.toggle("drawing", this.on)
     this.publish()
     this.lay()
+  }
+
+  get standing() {
+    const { length } = this.drafts.boxes
+    if (length) return `${length === 1 ? "1 box goes" : `${length} boxes go`} with your decision`
+    return "Draw a box around each defect; keys decide again after D"
   }
 
   lay() {

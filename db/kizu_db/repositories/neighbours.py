@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import Select, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from kizu_db.repositories.finding import Wanted, find_ids
@@ -17,6 +17,7 @@ from kizu_inspect.results import Verdict
 __all__ = ["Neighbours"]
 
 _LOOKED_THROUGH = 200
+_AROUND = 2000
 _GOOD_FIRST: tuple[Disposition | None, ...] = ("good", None)
 
 
@@ -61,18 +62,22 @@ class Neighbours:
     def of_lot(self, uid: str, *, limit: int = 10) -> list[InspectionRow]:
         """Inspections of other parts of the same lot, newest first, at most `limit`: those recorded nearest before and after.
 
-        As many of each as there are; where one side has fewer, more of the other. Empty where no lot is known.
+        As many of each as there are; where one side has fewer, more of the other. They are looked for among the 2,000
+        inspections recorded before and after, however large the lot is. Empty where no lot is known.
         """
         row = InspectionTable
         asked = select(row.id, row.part_id, PartTable.lot).join(PartTable, PartTable.id == row.part_id).where(row.uid == uid)
         found = self._session.execute(asked).one_or_none()
         if found is None or not found.lot:
             return []
-        others = select(PartTable.id).where(PartTable.lot == found.lot, PartTable.id != found.part_id)
-        by = row.id + 0
-        of_lot: Select[int] = select(row.id).where(row.part_id.in_(others))
-        before = list(self._session.scalars(of_lot.where(row.id < found.id).order_by(by.desc()).limit(limit)))
-        after = list(self._session.scalars(of_lot.where(row.id > found.id).order_by(by).limit(limit)))
+        # Hidden in a call, the lot tempts no database to gather all of it first: as a rule its next parts are the next ones.
+        lot = func.coalesce(PartTable.lot, PartTable.lot) == found.lot
+        others = (
+            select(row.id).join(PartTable, PartTable.id == row.part_id).where(lot, row.part_id != found.part_id).limit(limit)
+        )
+        earlier_ones = others.where(row.id.between(found.id - _AROUND, found.id - 1)).order_by(row.id.desc())
+        later_ones = others.where(row.id.between(found.id + 1, found.id + _AROUND)).order_by(row.id)
+        before, after = list(self._session.scalars(earlier_ones)), list(self._session.scalars(later_ones))
         earlier = max(limit // 2, limit - len(after))
         chosen = before[:earlier]
         return self._rows([*chosen, *after[: limit - len(chosen)]])
