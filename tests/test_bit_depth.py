@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,9 @@ from typer.testing import CliRunner
 from kizu_dashboard.explaining import explain_stored
 from kizu_dashboard.pictures import photo, stored_image
 from kizu_dashboard.reports.part_block import picture_of
-from kizu_dashboard.room import Room
+from kizu_dashboard.room import Room, close_rooms, open_room
 from kizu_dashboard.settings import DashboardConfig
-from kizu_db.image_store import ImageStore
+from kizu_db.settings import DatabaseSettings, ImageStoreSettings
 from kizu_inspect.bundle import Bundle
 from kizu_inspect.errors import ConfigError, DataError, ImageError
 from kizu_inspect.inspector import Inspector
@@ -135,6 +137,17 @@ def test_the_check_of_a_set_tells_it_too(deep_set: tuple[Path, Path], tmp_path: 
     assert "no such bit depth: found --bits 11; expected 8, 10, 12, 14, 16" in str(wrong.exception)
 
 
+@contextmanager
+def room_of(world: LineWorld) -> Iterator[Room]:
+    """What the dashboard shows of this line."""
+    database = DatabaseSettings(url=f"sqlite:///{world.records.file}")
+    config = DashboardConfig(database=database, images=ImageStoreSettings(path=world.images.path))
+    try:
+        yield open_room(config.model_dump_json())
+    finally:
+        close_rooms()
+
+
 def test_the_line_the_page_and_the_report_see_the_same_picture(world: LineWorld) -> None:
     world.drop("P8.png", coded(PART, ".png"))  # type: ignore[arg-type]
     world.drop("P12.png", coded(deep(PART, 12), ".png"))
@@ -143,15 +156,15 @@ def test_the_line_the_page_and_the_report_see_the_same_picture(world: LineWorld)
     assert of_12.row.part == "P12"
     assert of_12.row.score == of_8.row.score
     assert of_12.measured == of_8.measured
-    room = Room(DashboardConfig(), world.records, ImageStore(world.images.path))
-    for record in (of_12, of_8):
-        shown = stored_image(room, record)
-        assert shown is not None
-        assert np.array_equal(shown, PART)
-        served = photo(room, record)
-        assert served is not None
-        assert np.array_equal(decode_image(served.data), PART)
-        assert np.array_equal(picture_of(record, world.images), PART)
+    with room_of(world) as room:
+        for record in (of_12, of_8):
+            shown = stored_image(room, record)
+            assert shown is not None
+            assert np.array_equal(shown, PART)
+            served = photo(room, record)
+            assert served is not None
+            assert np.array_equal(decode_image(served.data), PART)
+            assert np.array_equal(picture_of(record, world.images), PART)
 
 
 def test_maps_that_are_made_later_are_the_same(world: LineWorld, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,8 +177,8 @@ def test_maps_that_are_made_later_are_the_same(world: LineWorld, monkeypatch: py
         with pytest.raises(KeyboardInterrupt):
             world.run(**ALL_REJECT, bits=12)
     assert world.run(**ALL_REJECT, bits=12).pending_made == 1
-    room = Room(DashboardConfig(), world.records, ImageStore(world.images.path))
-    explain_stored(room, world.only().row.uid, "cam", by="Kim")
+    with room_of(world) as room:
+        explain_stored(room, world.only().row.uid, "cam", by="Kim")
     judge = Inspector.load(Recipe(bundle=world.bundle, allow_no_promise=True, **ALL_REJECT), device="cpu")
     (at_once,) = judge.explain(judge.judge([PART]), [0])
     made = world.only()

@@ -17,6 +17,7 @@ from db_examples import inspection, raw
 from floor_world import Floor, empty_floor
 from kizu_dashboard import health
 from kizu_dashboard.health import Line, Word, look_at, pressing
+from kizu_dashboard.wording import moment
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
 from kizu_db.space import space_of
@@ -83,8 +84,9 @@ def test_a_station_is_silent_after_ten_of_its_usual_distances(floor: Floor) -> N
     assert found["Other stations"].said.endswith("old-9")
     silent, still = (lines(floor, later=later)["Station press-1"] for later in (5 * MINUTE, 50 * MINUTE))
     assert silent.word is Word.LOOK
-    assert silent.said == "nothing recorded for 5 min; 1 min would be usual at most"
-    assert silent.state == still.state, "who was told of it is not told again as time goes by"
+    since = moment(floor.now, floor.config.plant.zone)
+    assert silent.said == f"nothing recorded since {since}; 1 min would be usual at most"
+    assert silent == still, "who was told of it is not told again as time goes by"
     floor.add(timedelta(0) - MINUTE, station="press-1")
     assert lines(floor, later=50 * MINUTE)["Station press-1"].state != silent.state
 
@@ -97,7 +99,7 @@ def test_events_that_nobody_takes_are_told_by_the_age_of_the_first(floor: Floor)
     for later, word in ((MINUTE, Word.WELL), (11 * MINUTE, Word.LOOK), (25 * HOUR, Word.ACT)):
         found = {line.name: line for line in look_at(floor.room, now + later)}
         assert found["Events of press-1"].word is word
-        assert found["Events of press-1"].said.startswith("2 wait for their receiver, the oldest for ")
+        assert found["Events of press-1"].said.startswith("2 wait for their receiver, the oldest since ")
         assert len(pressing(floor.room, now + later)) == (0 if word is Word.WELL else 2)
 
 
@@ -133,13 +135,13 @@ def test_engineers_read_it_in_words(floor: Floor) -> None:
     assert "▲ look</span></td><td><b>Station &lt;b&gt;1&lt;/b&gt;</b>" in text_shown
 
 
-@pytest.mark.parametrize("page", [None, "review.py", "part.py", "live.py", "quality.py", "agreement.py", "reports.py"])
+@pytest.mark.parametrize("page", [None, "review.py", "part.py", "quality.py", "agreement.py", "reports.py"])
 def test_every_page_tells_of_a_silent_station_until_it_is_dismissed(
     floor: Floor, page: str | None, cookies: dict[str, str]
 ) -> None:
     cookies |= session_cookie(floor.config, "Vera")
     floor.add(2 * HOUR, station="press-1")
-    told = "<b>Station press-1</b>: nothing recorded for "
+    told = "<b>Station press-1</b>: nothing recorded since "
     test = open_page(floor.config, page)
     assert words(test).count(told) == 1
     assert told not in words(drawn(test.button(key="dismiss-Station press-1").click().run()))
@@ -147,6 +149,19 @@ def test_every_page_tells_of_a_silent_station_until_it_is_dismissed(
     floor.add(90 * MINUTE, station="press-1")
     st.cache_data.clear()  # some seconds later
     assert words(drawn(test.run())).count(told) == 1, "it recorded, and is silent again"
+
+
+def test_live_tells_of_silent_stations_itself_and_of_the_rest_as_every_page(floor: Floor) -> None:
+    floor.add(2 * HOUR, station="press-1")
+    with floor.room.records.unit() as unit:
+        unit.outbox.add("press-1", "inspection", {})
+    with raw(floor.config.database) as connection:
+        connection.execute(text("UPDATE outbox SET created_at = '2026-01-01 00:00:00.000000'"))
+    test = open_page(floor.config, "live.py")
+    assert "<b>Station press-1</b>" not in words(test)
+    assert words(test).count("<b>Events of press-1</b>: 1 wait") == 1
+    drawn(test.button(key="dismiss-Events of press-1").click().run())
+    assert "Events of press-1" not in words(test)
 
 
 def test_what_is_over_is_told_no_more_and_told_anew_where_it_comes_again(floor: Floor) -> None:
@@ -189,8 +204,8 @@ def test_two_stations_that_stop_are_two_lines_and_many_are_counted(floor: Floor)
             at = floor.now - 2 * HOUR
             unit.inspections.add(inspection(station=f"press-{number}", captured_at=at, judged_at=at))
     test = open_page(floor.config)
-    assert words(test).count("nothing recorded for ") == 3
+    assert words(test).count("nothing recorded since ") == 3
     assert "And 2 more." in words(test)
     for number in range(5):
         drawn(test.button(key=f"dismiss-Station press-{number}").click().run())
-    assert "nothing recorded for " not in words(test)
+    assert "nothing recorded since " not in words(test)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from kizu_dashboard.room import Room
 from kizu_dashboard.watching import Pulse, pulses_of
-from kizu_dashboard.wording import duration_text
+from kizu_dashboard.wording import duration_text, moment
 from kizu_db.records import Unit
 from kizu_db.space import Space, space_of
 from kizu_db.spooled import spooled_rows
@@ -51,10 +52,11 @@ class Line:
 
 def look_at(room: Room, now: datetime) -> list[Line]:
     """All that is looked at. Raises RecordError where the database refuses, RecordsAway within seconds where it is away."""
+    zone = room.config.plant.zone
     with room.records.unit(read_only=True, prompt=True) as unit:
-        database, waiting, events = unit.database.state(), unit.queue.by_station(), [*_outbox(unit, now)]
+        database, waiting, events = unit.database.state(), unit.queue.by_station(), [*_outbox(unit, now, zone)]
         pulses, forgotten = pulses_of(unit, now)
-    stations = [_station(one, now) for one in pulses]
+    stations = [_station(one, now, zone) for one in pulses]
     found = [_database(room, database), _image_store(room), *stations, *events, _waiting(waiting, now), *_spool(room)]
     if forgotten:
         found.append(Line("Other stations", Word.WELL, "nothing recorded for more than 7 days: " + ", ".join(forgotten)))
@@ -63,10 +65,11 @@ def look_at(room: Room, now: datetime) -> list[Line]:
 
 def pressing(room: Room, now: datetime) -> list[Line]:
     """What every page tells: silent stations, a disk that is nearly full, events that nobody takes. Raises like `look_at`."""
+    zone = room.config.plant.zone
     with room.records.unit(read_only=True, prompt=True) as unit:
-        events = [*_outbox(unit, now)]
+        events = [*_outbox(unit, now, zone)]
         pulses, _ = pulses_of(unit, now)
-    found = [*(_station(one, now) for one in pulses), *events]
+    found = [*(_station(one, now, zone) for one in pulses), *events]
     return [one for one in (_image_store(room), *found) if one.word is not Word.WELL]
 
 
@@ -112,21 +115,21 @@ def _fullness(space: Space) -> tuple[Word, str]:
     return word, "" if word is Word.WELL else "Make space, or let go what is over: kizu db prune."
 
 
-def _station(pulse: Pulse, now: datetime) -> Line:
-    name, silence = f"Station {pulse.name}", pulse.silent_for(now)
-    if silence is None:
+def _station(pulse: Pulse, now: datetime, zone: ZoneInfo) -> Line:
+    name = f"Station {pulse.name}"
+    if pulse.silent_for(now) is None:
         return Line(name, Word.WELL, f"recording, last part {duration_text(now - pulse.newest)} ago", live=True)
-    said = f"nothing recorded for {duration_text(silence)}; {duration_text(pulse.quiet_after)} would be usual at most"
+    # By the clock, for a page that nobody touches says it for hours.
+    said = f"nothing recorded since {moment(pulse.newest, zone)}; {duration_text(pulse.quiet_after)} would be usual at most"
     todo = "Is the line at rest? Else see its source and kizu status."
     return Line(name, Word.LOOK, said, todo, pulse.newest.isoformat(), live=True)
 
 
-def _outbox(unit: Unit, now: datetime) -> Iterator[Line]:
+def _outbox(unit: Unit, now: datetime, zone: ZoneInfo) -> Iterator[Line]:
     since = unit.outbox.waiting_since()
     for station, count in sorted(unit.outbox.backlog().items()):
-        waits = now - since[station]
-        word = _worse(waits, UNSENT)
-        said = f"{count:,} wait for their receiver, the oldest for {duration_text(waits)}"
+        word = _worse(now - since[station], UNSENT)
+        said = f"{count:,} wait for their receiver, the oldest since {moment(since[station], zone)}"
         todo = "" if word is Word.WELL else "See that the receiver answers: kizu status tells the last error."
         yield Line(f"Events of {station}", word, said, todo, word)
 

@@ -21,8 +21,10 @@ SEEN: Final = "alerts-seen"
 MOST: Final = 3
 
 
-def draw_alerts(user: User) -> None:
+def draw_alerts(user: User, *, on_live: bool = False) -> None:
     """Draws them, a line each. A display above the line, which nobody could dismiss them on, shows none.
+
+    The page Live draws them with its figures, anew every few seconds, and tells of silent stations itself.
 
     It never fails: where the records are away, the page itself says so.
     """
@@ -36,7 +38,7 @@ def draw_alerts(user: User) -> None:
     # What is over is forgotten, so that it is told where it comes again.
     seen: set[tuple[str, str]] = st.session_state.setdefault(SEEN, set())
     seen &= told
-    fresh = [one for one in lines if _told(one) not in seen]
+    fresh = [one for one in lines if _told(one) not in seen and not (on_live and one.live)]
     with st.container(gap="small", key="alerts"):  # always there: what stands below it keeps its place
         _draw(fresh, seen, user)
 

@@ -13,6 +13,7 @@ from kizu_dashboard.components.freshness import draw_freshness
 from kizu_dashboard.components.part_strip import draw_part_strip
 from kizu_dashboard.failing import AWAY_SENTENCE, failure_text
 from kizu_dashboard.markup import empty_state, quiet
+from kizu_dashboard.pages.alerts import draw_alerts
 from kizu_dashboard.pages.drawing import draw_chart
 from kizu_dashboard.pages.frame import current_room, current_user, user_now
 from kizu_dashboard.room import Room
@@ -48,8 +49,11 @@ def _line(room: Room, span: str) -> None:
     kept: tuple[str, LineNow] | None = st.session_state.get(KEPT)
     failed: RecordError | None = None
     try:
-        if current_user(by_clock=True).role is Role.VIEWER:
+        user = current_user(by_clock=True)
+        if user.role is Role.VIEWER:
             user_now()  # a display in the hall, which can change nothing, does not go idle
+        with alert:
+            draw_alerts(user, on_live=True)
         kept = st.session_state[KEPT] = (span, watch(room, span=span, now=now))
     except RecordError as error:
         failed = error

@@ -51,7 +51,8 @@ def main() -> None:
             raise failed
         user = require_user(user)
         st.html(signed_in_as(user.name, user.role, SIGN_OUT))
-        draw_alerts(user)
+        if page.url_path != "live":  # there they are drawn with its figures
+            draw_alerts(user)
         page.run()
 
 
