@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="file for the figures (default: standard output)")
     given = parser.parse_args(arguments)
     figures: dict[str, Any] = {"inspections": given.inspections}
-    with _folder(given.folder) as folder:
+    with folder_for(given.folder) as folder:
         for kind in given.databases:
             with _database(kind, folder, given.postgresql) as settings:
                 figures[kind] = measure(settings, given.inspections, given.rounds, given.writes, given.prune, folder)
@@ -159,6 +159,11 @@ def _queries(plant: Plant, uids: Sequence[str]) -> dict[str, Query]:
         "list_conflicts_errors": latest(conflicting=True, verdicts=[Verdict.ERROR]),
         "list_unreviewed": latest(unreviewed=True),
         "list_waiting": latest(unreviewed=True, verdicts=waiting),
+        "list_suspected": lambda unit, draw: unit.inspections.latest(limit=PAGE, suspected="dent", before=deep(draw)),
+        "list_escapes": latest(disposition="defective", verdicts=[Verdict.PASS]),
+        "list_lot": lambda unit, draw: unit.inspections.latest(
+            limit=PAGE, lot=f"L{draw.randrange(1, plant.inspections // 2) // 1000:05}"
+        ),
         "next_waiting": lambda unit, draw: unit.inspections.latest(
             verdicts=waiting, unreviewed=True, before=deep(draw), limit=2
         ),
@@ -172,6 +177,12 @@ def _queries(plant: Plant, uids: Sequence[str]) -> dict[str, Query]:
         "pareto_month": lambda unit, draw: unit.rollups.defect_classes(**days(draw, 30)),
         "agreement_month": lambda unit, draw: unit.rollups.reviewed(**days(draw, 30)),
         "audit_month": lambda unit, draw: unit.rollups.audit_strata(**days(draw, 30)),
+        "stations_day": lambda unit, draw: unit.rollups.by_station(**period(draw, day)),
+        "lots_month": lambda unit, draw: unit.analysis.lots(**days(draw, 30), limit=20_000),
+        "places_month": lambda unit, draw: unit.analysis.places(**days(draw, 30), limit=2_000),
+        "reviewed_month": lambda unit, draw: unit.analysis.reviewed(**days(draw, 30), limit=10_000),
+        "opinions_month": lambda unit, draw: unit.analysis.opinions(**days(draw, 30), limit=5_000),
+        "queue_stations": lambda unit, _: unit.queue.by_station(),
         "queue_waiting": lambda unit, _: unit.queue.waiting(),
         "trail_newest": lambda unit, _: unit.trail.latest(limit=PAGE),
         "trail_deep": lambda unit, draw: unit.trail.latest(limit=PAGE, before=draw.randrange(2, plant.inspections // 30)),
@@ -255,10 +266,10 @@ def _warm_up(given: tuple[dict[str, Any], str, int]) -> None:
 def _write_inspections(given: tuple[dict[str, Any], str, int]) -> list[str]:
     settings, station, count = given
     with Records.open(DatabaseSettings(**settings)) as records:
-        return [_write(records, station) for _ in range(count)]
+        return [write_one(records, station) for _ in range(count)]
 
 
-def _write(records: Records, station: str) -> str:
+def write_one(records: Records, station: str) -> str:
     """Transaction 1 of one picture."""
     new = _new_inspection(station)
     with records.unit() as unit:
@@ -305,13 +316,13 @@ def _pruning(settings: DatabaseSettings, kind: str, count: int, folder: Path) ->
     pruner = context.Process(target=_prune, args=(settings.model_dump(), store.path, kind, end, answers))
     took = []
     with Records.open(settings) as records:
-        _write(records, STATIONS[0])
+        write_one(records, STATIONS[0])
         pruner.start()
         begun = time.perf_counter()
         while pruner.is_alive():
             due = begun + len(took) / WRITES_PER_S
             time.sleep(max(0.0, due - time.perf_counter()))
-            _write(records, STATIONS[0])
+            write_one(records, STATIONS[0])
             took.append(time.perf_counter() - due)
     seconds = time.perf_counter() - begun
     pruned = answers.get(timeout=10)
@@ -371,7 +382,8 @@ def _uids(settings: DatabaseSettings, plant: Plant) -> list[str]:
 
 
 @contextmanager
-def _folder(given: Path | None) -> Iterator[Path]:
+def folder_for(given: Path | None) -> Iterator[Path]:
+    """The folder that was asked for, which is kept, or one for this run."""
     if given is not None:
         given.mkdir(parents=True, exist_ok=True)
         yield given

@@ -139,14 +139,24 @@ def filled_plant(folder: Path, *, start: datetime = START) -> Iterator[Plant]:
     )
     with room.records.unit() as unit:
         unit.models.register(model)
-        recipe_id = unit.recipes.register("press-3", {"bundle": str(model.path), "mm_per_px": 0.05}, MODEL_HASH).id
-    uids = {}
-    for number, story in enumerate(_stories()):
-        uids[story.part] = _add(room, story, recipe_id, start + timedelta(minutes=number), number)
     try:
-        yield Plant(config, room, uids)
+        yield Plant(config, room, _fill_station(room, "press-3", start))
     finally:
         close_rooms()
+
+
+def another_station(plant: Plant, station: str) -> Plant:
+    """The same room, with the same stories told of the parts of this station."""
+    return Plant(plant.config, plant.room, _fill_station(plant.room, station, START))
+
+
+def _fill_station(room: Room, station: str, start: datetime) -> dict[str, str]:
+    with room.records.unit() as unit:
+        recipe_id = unit.recipes.register(station, {"bundle": "bundle", "mm_per_px": 0.05}, MODEL_HASH).id
+    return {
+        story.part: _add(room, station, story, recipe_id, start + timedelta(minutes=number), number)
+        for number, story in enumerate(_stories())
+    }
 
 
 @dataclass(frozen=True)
@@ -191,14 +201,14 @@ def _photo(kind: str, number: int) -> tuple[DrawnPart, bytes]:
     return drawn, encode_png(drawn.image)
 
 
-def _add(room: Room, story: Story, recipe_id: int, when: datetime, number: int) -> str:
+def _add(room: Room, station: str, story: Story, recipe_id: int, when: datetime, number: int) -> str:
     drawn, png = _photo(story.kind, number)
     size = drawn.image.shape[0]
     error = story.verdict is Verdict.ERROR
     new = NewInspection(
-        source="folder incoming",
+        source=f"folder {station}",
         source_key=f"{number}.png",
-        station="press-3",
+        station=station,
         part=story.part,
         view="top",
         lot="L7",
@@ -282,7 +292,7 @@ class Served:
 
 @contextmanager
 def serving(config: DashboardConfig, *, link_for: str | None = None, errors: IO[str] | None = None) -> Iterator[Served]:
-    """The dashboard in a process of its own, which writes its errors there. Ended as a supervisor would."""
+    """The dashboard in a process of its own, all of whose words stand in `errors` at the end. Ended as a supervisor would."""
     command = [sys.executable, "-c", SERVER]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
     assert process.stdin is not None
@@ -298,6 +308,8 @@ def serving(config: DashboardConfig, *, link_for: str | None = None, errors: IO[
         finally:
             process.terminate()
             process.wait(timeout=20)
+            if errors is not None:
+                errors.write(process.stdout.read())
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from kizu_db.engine import make_engine
 from kizu_db.settings import DatabaseSettings
-from kizu_db.values import NewInspection, NewReview
+from kizu_db.values import DrawnBox, NewInspection, NewReview
 from kizu_inspect.results import (
     Explanation,
     GridGeometry,
@@ -35,6 +35,10 @@ SCRATCH = Region(
     10, 20, 30, 40, "scratch", 1.2, 0.625,
     contour=((10, 20), (29, 37), (29, 39), (27, 39)), length_px=26.375, width_px=3.1415926535, area_px=81,
 )  # fmt: skip
+
+SCRATCHED = DrawnBox(x1=12, y1=20, x2=31, y2=39, defect_class="scratch")
+DENTED = DrawnBox(x1=0, y1=0, x2=160, y2=120, defect_class="dent")
+"""As large as the picture."""
 
 
 @contextmanager

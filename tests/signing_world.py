@@ -12,8 +12,11 @@ from http.cookies import Morsel, SimpleCookie
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin, Subprotocol
 
 from publish_world import certificate
 
@@ -70,20 +73,39 @@ def sign_in(
     return ask(address, "/signin", method="POST", body=body, cookie=cookie, headers=headers)
 
 
+def pages_socket(address: str, *, cookie: str = "", origin: str | None = None) -> ClientConnection:
+    """The websocket through which pages are drawn."""
+    return connect(
+        address.replace("http://", "ws://") + "/_stcore/stream",
+        origin=None if origin is None else Origin(origin),
+        additional_headers={"Cookie": cookie} if cookie else {},
+        subprotocols=[Subprotocol("streamlit")],
+        max_size=None,
+        open_timeout=60,
+        proxy=None,
+    )
+
+
 def socket_status(address: str, *, cookie: str = "", origin: str | None = None) -> int:
     """What the handshake of the pages' websocket is answered with: 101 where it is accepted."""
     try:
-        with connect(
-            address.replace("http://", "ws://") + "/_stcore/stream",
-            origin=origin,  # type: ignore[arg-type]
-            additional_headers={"Cookie": cookie} if cookie else {},
-            subprotocols=["streamlit"],  # type: ignore[list-item]
-            open_timeout=60,
-            proxy=None,
-        ):
+        with pages_socket(address, cookie=cookie, origin=origin):
             return 101
     except InvalidStatus as error:
         return error.response.status_code
+
+
+def messages_until_finished(socket: ClientConnection, sent: bytes) -> bytes:
+    """All that comes after this message until the page is drawn, where it has one drawn."""
+    socket.send(sent)
+    told = b""
+    while BackMsg.FromString(sent).WhichOneof("type") == "rerun_script":
+        came = socket.recv(timeout=60)
+        assert isinstance(came, bytes)
+        told += came
+        if ForwardMsg.FromString(came).WhichOneof("type") == "script_finished":
+            break
+    return told
 
 
 TLS_PROXY = """

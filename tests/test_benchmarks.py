@@ -97,7 +97,16 @@ def test_the_records_are_timed_on_both_databases(tmp_path: Path) -> None:
     for database in ("sqlite", "postgresql"):
         figures = found[database]
         assert isinstance(figures, dict)
-        for query in ("list_deep", "list_part", "record", "counts_day", "p_chart_week", "report_100_parts"):
+        for query in (
+            "list_deep",
+            "list_part",
+            "list_lot",
+            "record",
+            "counts_day",
+            "p_chart_week",
+            "lots_month",
+            "report_100_parts",
+        ):
             assert 0 < figures[query]["p50_ms"] <= figures[query]["p95_ms"] <= figures[query]["max_ms"]
         assert figures["claim"]["claims"] == figures["claim"]["distinct"] > 0
         assert figures["insert_per_s"] > 0

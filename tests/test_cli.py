@@ -85,6 +85,7 @@ def test_a_folder_becomes_rows_a_report_and_the_same_answer_as_inspect(line: Pat
         made = run(app, ["report", str(tmp_path / name), "--config", str(line)])
         assert made.exit_code == 0, made.output
         assert (tmp_path / name).stat().st_size > 100
+        assert re.search(r"\d{4}-\d\d-\d\d, \d+ flagged parts$", made.output.strip().replace("\n", "")), made.output
 
 
 def test_the_dashboard_answers_at_the_address_that_it_prints(line: Path) -> None:

@@ -10,11 +10,14 @@ from urllib.parse import quote
 
 import pytest
 from sqlalchemy import text
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ClientState_pb2 import ClientState
+from websockets.exceptions import ConnectionClosedError
 
 from dashboard_world import Plant, cookie_header, enter_people, filled_plant, served
 from db_examples import raw
 from kizu_dashboard.signing_in.passwords import hash_password
-from signing_world import HTML, PASSWORD, ask, sign_in, socket_status
+from signing_world import HTML, PASSWORD, ask, messages_until_finished, pages_socket, sign_in, socket_status
 
 GUESSED = "01890000-0000-7000-8000-000000000000"
 REFUSED = [
@@ -178,3 +181,22 @@ def test_what_a_page_does_by_itself_keeps_nobody_signed_in(tmp_path: Path) -> No
         plant.room.sessions.close()  # as the server's were at its end: what was to be noted is noted
         with raw(plant.config.database) as connection:
             assert connection.scalar(text("SELECT last_seen_at FROM user_session")) == before
+
+
+def test_an_open_websocket_ends_soon_after_its_session(plant: Plant, address: str) -> None:
+    """A page of figures that renew themselves would else show them to whoever passes by."""
+    secret = plant.session()
+    draw = BackMsg(rerun_script=ClientState()).SerializeToString()
+    with pages_socket(address, cookie=cookie_header(plant.config, secret)) as socket:
+        drawn = messages_until_finished(socket, draw)
+        assert b"Werk" in drawn
+        for _ in range(3):
+            assert b"Werk" in messages_until_finished(socket, draw)
+        plant.room.sessions.end(secret)
+        last_words = messages_until_finished(socket, draw)
+        assert b"Your sign-in has ended" in last_words
+        assert b"Werk" not in last_words
+        with pytest.raises(ConnectionClosedError) as closed:
+            list(iter(lambda: messages_until_finished(socket, draw), None))
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1008

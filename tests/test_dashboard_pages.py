@@ -83,7 +83,7 @@ def test_an_empty_database_has_something_to_show(empty: DashboardConfig, page: s
     assert sentence in words(open_page(empty, page))
 
 
-@pytest.mark.parametrize("page", [None, "review.py", "quality.py", "agreement.py", "reports.py"])
+@pytest.mark.parametrize("page", [None, "part.py", "review.py", "quality.py", "agreement.py", "reports.py"])
 def test_where_the_records_are_away_the_page_says_so_and_tries_again(plant: Plant, page: str | None) -> None:
     test = open_page(plant.config, page)
     file = plant.room.records.file

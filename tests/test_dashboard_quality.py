@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 
 from dashboard_world import served, session_cookie
 from floor_world import Floor, browsing, empty_floor
-from kizu_dashboard.filters import decision_of, href_of, inspections_query
+from kizu_dashboard.filters import ListView, decision_of
 from kizu_dashboard.periods import ALL, OWN, Period, named_period, own_period, period_between
 from kizu_dashboard.quality import CELLS, cells_of, gather_quality, group_start, grouped, labels_of, most_seen
 from kizu_db.values import DefectPlace
@@ -89,12 +89,17 @@ def test_cells_cover_the_picture_with_its_edges() -> None:
 
 def test_an_address_names_period_and_filters() -> None:
     period = period_between(at("2026-03-02T06:00"), at("2026-03-02T14:00"))
-    query = inspections_query(period, BERLIN, verdicts=[Verdict.REJECT, Verdict.REVIEW], suspected="a&b", lot="L 7")
-    assert parse_qs(urlsplit(href_of(query)).query) == {
+    view = ListView(period, BERLIN, verdicts=(Verdict.REJECT, Verdict.REVIEW), suspected="a&b", lot="L 7")
+    assert parse_qs(urlsplit(view.href).query) == {
         "period": [OWN], "from": ["2026-03-01T22:00"], "to": ["2026-03-02T06:00"],
         "verdict": ["✕ REJECT", "? REVIEW"], "suspected": ["a&b"], "lot": ["L 7"],
     }  # fmt: skip
-    back = own_period(datetime(2026, 3, 1, 22), datetime(2026, 3, 2, 6), BERLIN)  # noqa: DTZ001 - as a person types it
+    since, until = datetime(2026, 3, 1, 22), datetime(2026, 3, 2, 6)  # noqa: DTZ001 - as a person types it
+    assert view.controls == {
+        "verdict": ["REJECT", "REVIEW"], "search": "", "conflicts": False, "period": OWN, "from": since, "to": until,
+        "suspected": "a&b", "lot": "L 7", "station": None, "decision": None,
+    }  # fmt: skip
+    back = own_period(since, until, BERLIN)
     assert back is not None
     assert (back.since, back.until) == (period.since, period.until)
     assert own_period(datetime(2026, 3, 2), datetime(2026, 3, 2), SEOUL) is None  # noqa: DTZ001
@@ -126,13 +131,15 @@ def test_a_decision_is_read_from_the_address(text: str | None, means: tuple[str 
 
 
 def fill(floor: Floor) -> None:
-    """Two days: 30 an hour for 40 hours, one of them a reject, but a burst of 15 in one hour."""
+    """Two days: 30 in the middle of each of 40 hours, one of them a reject, but a burst of 15 in one hour."""
+    middle = (floor.now - floor.now.replace(minute=30, second=0)) % HOUR
     with floor.room.records.unit() as unit:
         for hour in range(40):
             for number in range(30):
                 rejected = number < (15 if hour == 8 else 1)
+                ago = (hour + 1) * HOUR + middle - timedelta(seconds=number)
                 floor.add(
-                    (hour + 1) * HOUR - number * timedelta(seconds=1), Verdict.REJECT if rejected else Verdict.PASS, unit=unit,
+                    ago, Verdict.REJECT if rejected else Verdict.PASS, unit=unit,
                     target="dent" if number % 3 == 1 else "scratch", station="press-1" if number % 2 else "press-2",
                     lot=f"L{hour // 20}", part=f"P-{hour}-{number}",
                 )  # fmt: skip
@@ -147,7 +154,8 @@ def test_figures_are_those_of_the_records(floor: Floor) -> None:
         "press-1": (600 - 7, 600), "press-2": (600 - 39 - 8, 600),
     }  # fmt: skip
     assert sum(group.rejected.n for group in quality.groups) == 1200
-    assert max(group.rejected.hits for group in quality.groups) >= 15
+    assert sorted(group.rejected.hits for group in quality.groups) == [1] * 39 + [15]
+    assert len(quality.groups) == 40
     # Recorded from the newest hour on, so that the oldest lot was recorded last.
     assert [(name, share.hits, share.n) for name, share in quality.lots] == [("L1", 580, 600), ("L0", 600 - 19 - 15, 600)]
     assert len(quality.places) == 2 * 54
@@ -186,8 +194,9 @@ def test_periods_without_anything_say_so(floor: Floor) -> None:
 
 def test_a_link_narrows_the_list_and_says_to_what(floor: Floor) -> None:
     fill(floor)
-    query = inspections_query(named_period("Last 7 days", floor.now), SEOUL, verdicts=[Verdict.REJECT], suspected="dent")
-    test = open_page(floor.config, **query)  # type: ignore[arg-type]
+    view = ListView(named_period("Last 7 days", floor.now), SEOUL, verdicts=(Verdict.REJECT,), suspected="dent")
+    query = {name: values[0] for name, values in parse_qs(urlsplit(view.href).query).items()}
+    test = open_page(floor.config, **query)
     assert "Only <b>suspected dent</b>" in words(test)
     assert "1 to 5, newest first" in words(test)
     (again,) = [button for button in test.button if button.label == "Show all again"]
@@ -199,9 +208,14 @@ def test_a_link_narrows_the_list_and_says_to_what(floor: Floor) -> None:
 def test_a_bar_and_a_table_open_the_parts_behind_them(floor: Floor) -> None:
     fill(floor)
     with served(floor.config) as address, browsing(floor.config, address) as page:
-        page.goto("/quality")
+        page.goto("/?verdict=%3F+REVIEW&period=Last+hour&lot=L9")  # a list that was narrowed otherwise before
+        expect(page.get_by_text("No inspection matches")).to_be_visible()
+        page.get_by_role("link", name="Quality").click()
         page.locator(".st-key-pareto .mark-rect path[aria-label*=scratch]").click()
         page.wait_for_url(re.compile(r"suspected=scratch"))
+        expect(page.get_by_text("Only suspected scratch")).to_be_visible()
+        expect(page.locator("tr[data-uid]")).to_have_count(49)
+        page.reload()  # the address alone says it too
         expect(page.get_by_text("Only suspected scratch")).to_be_visible()
         expect(page.locator("tr[data-uid]")).to_have_count(49)
         page.goto("/quality")
@@ -212,3 +226,15 @@ def test_a_bar_and_a_table_open_the_parts_behind_them(floor: Floor) -> None:
         page.goto("/quality")
         page.locator("a.part").first.click()
         page.wait_for_url(re.compile(r"/part\?uid="))
+
+
+def test_names_from_outside_stay_text_and_open_nothing_by_themselves(floor: Floor) -> None:
+    image, script = "![x](http://stranger/x.png)", "<script>alert(1)</script>"
+    floor.add(HOUR, Verdict.REJECT, station=image, lot=script, view=image, target=script)
+    floor.add(HOUR, Verdict.REJECT, station="", lot=None, view=None, target=None)
+    for page in ("quality.py", "live.py", "agreement.py"):
+        test = open_page(floor.config, page, by="nonsense", at="nowhere")
+        assert [title.value for title in test.title] == [page.removesuffix(".py").capitalize()]
+        markdown = [str(element.value) for kind in (test.caption, test.markdown, test.warning) for element in kind]
+        assert not any("stranger" in text or "script" in text for text in markdown)
+        assert script not in words(test)

@@ -87,6 +87,18 @@ def test_a_thumbnail_is_small(plant: Plant, address: str, cookie: str) -> None:
     assert Image.open(io.BytesIO(body)).size == (160, 160)
 
 
+def test_what_a_part_is_compared_with_is_for_who_is_signed_in_and_kept_for_minutes(
+    plant: Plant, address: str, cookie: str
+) -> None:
+    path = f"/beside/{plant.uids['P-1002']}?with={plant.uids['P-1001']}"
+    status, headers, body = get(address, path, cookie=cookie)
+    assert (status, headers["content-type"], headers["cache-control"]) == (200, "image/jpeg", "private, max-age=600")
+    assert Image.open(io.BytesIO(body)).size == (320, 320)
+    assert get(address, path)[0] in (303, 401)
+    for wanted in ("golden", "reference", "../kizu.db", plant.uids["P-1010"]):
+        assert get(address, f"/beside/{plant.uids['P-1002']}?with={wanted}", cookie=cookie)[0] == 404
+
+
 @pytest.mark.parametrize("kind", ["image", "thumbnail", "heatmap"])
 def test_the_browser_keeps_pictures_and_proxies_do_not(plant: Plant, address: str, kind: str, cookie: str) -> None:
     _, headers, _ = get(address, f"/{kind}/{plant.uids['P-1002']}", cookie=cookie)
@@ -133,6 +145,19 @@ def test_a_picture_lost_from_the_store_is_said_without_its_path(plant: Plant, ad
     plant.room.images.path_of(sha256).unlink()
     status, _, body = get(address, f"/image/{plant.uids['P-1011']}", cookie=cookie)
     assert (status, body) == (404, b"the picture is missing from the image store or cannot be read")
+
+
+def test_a_database_that_is_away_is_told_and_the_picture_comes_back(plant: Plant, address: str, cookie: str) -> None:
+    file = plant.room.records.file
+    assert file is not None
+    away = file.rename(file.with_name("away.db"))
+    try:
+        status, headers, body = get(address, f"/image/{plant.uids['P-1001']}", cookie=cookie)
+    finally:
+        away.rename(file)
+    assert (status, headers["cache-control"]) == (503, "no-store")
+    assert body == b"The records cannot be had now. Try again in a moment."
+    assert get(address, f"/image/{plant.uids['P-1001']}", cookie=cookie)[0] == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/image/{uid}", "/_stcore/health"])

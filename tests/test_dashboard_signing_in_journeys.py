@@ -9,17 +9,16 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, WebSocket, expect
-from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from websockets.sync.client import connect
+from sqlalchemy import text
 
 from browser_world import WAIT_MS, chromium
 from dashboard_world import Plant, come_in, cookie_header, empty_plant, enter_people, filled_plant, served, serving
+from db_examples import raw
 from kizu_dashboard.room import close_rooms, open_room
 from kizu_dashboard.settings import DashboardSettings
 from kizu_dashboard.signing_in.passwords import hash_password
 from kizu_db.permissions import Role
-from signing_world import PASSWORD, tls_before
+from signing_world import PASSWORD, messages_until_finished, pages_socket, tls_before
 
 TEXTS = "h1, header p, label, input:not([type=hidden]), button, .alert, .help p, code"
 CONTRASTS = """(nodes) => {
@@ -122,7 +121,7 @@ def test_with_the_keyboard_alone_from_the_address_to_the_part_and_out_again(brow
 def test_a_page_left_open_says_that_its_sign_in_ended_and_leads_back(
     browser: BrowserContext, plant: Plant, address: str
 ) -> None:
-    come_in(browser, plant, address, "Kim")
+    come_in(browser, plant.config, address, "Kim")
     left, page = browser.new_page(), browser.new_page()
     left.goto(part_path(plant, "P-1005"))
     shown(left, plant, "P-1005")
@@ -144,11 +143,11 @@ def test_a_page_left_open_says_that_its_sign_in_ended_and_leads_back(
 
 def test_the_next_person_at_the_browser_decides_under_the_own_name(browser: BrowserContext, plant: Plant, address: str) -> None:
     """A tab of the one before is still there, with a form that was filled in."""
-    come_in(browser, plant, address, "Lee")
+    come_in(browser, plant.config, address, "Lee")
     page = browser.new_page()
     page.goto(part_path(plant, "P-1008"))
     shown(page, plant, "P-1008")
-    come_in(browser, plant, address, "Kim")
+    come_in(browser, plant.config, address, "Kim")
     page.reload()
     expect(page.locator(".kz-who")).to_contain_text("Kim")
     press_confirm(page, plant, "P-1008", "defective, scratch")
@@ -157,7 +156,7 @@ def test_the_next_person_at_the_browser_decides_under_the_own_name(browser: Brow
 
 
 def test_who_is_let_out_at_work_sees_it_at_the_next_step(browser: BrowserContext, plant: Plant, address: str) -> None:
-    come_in(browser, plant, address, "Eun")
+    come_in(browser, plant.config, address, "Eun")
     page = browser.new_page()
     page.goto("/")
     expect(page.locator("tbody tr")).to_have_count(12)
@@ -170,8 +169,45 @@ def test_who_is_let_out_at_work_sees_it_at_the_next_step(browser: BrowserContext
     signed_out(page)
 
 
+def last_seen(plant: Plant) -> set[datetime]:
+    with raw(plant.config.database) as connection:
+        return set(connection.scalars(text("SELECT last_seen_at FROM user_session")))
+
+
+def test_live_ends_with_the_session_and_keeps_only_a_viewers(browser: BrowserContext, plant: Plant, address: str) -> None:
+    page = browser.new_page()
+    sockets: list[WebSocket] = []
+    page.on("websocket", lambda socket: sockets.append(socket))
+    for name in ("Kim", "Vera"):
+        with raw(plant.config.database) as connection:
+            connection.execute(text("DELETE FROM user_session"))
+        come_in(browser, plant.config, address, name)
+        page.goto("/live")
+        expect(page.locator(".kz-who")).to_contain_text(name)
+        expect(page.get_by_text("press-3").first).to_be_visible()
+        with raw(plant.config.database) as connection:
+            connection.execute(text("UPDATE user_session SET last_seen_at = datetime(last_seen_at, '-10 minutes')"))
+        before = last_seen(plant)
+        with sockets[-1].expect_event("framesent"):
+            pass  # the page draws itself anew
+        if name == "Kim":
+            with sockets[-1].expect_event("framesent"):
+                pass  # once more: what the first would have noted is noted
+            assert last_seen(plant) == before
+        else:
+            for _ in range(600):
+                if last_seen(plant) != before:
+                    break
+                page.wait_for_timeout(50)
+            assert last_seen(plant) != before
+    with raw(plant.config.database) as connection:
+        connection.execute(text("DELETE FROM user_session"))
+    expect(page.get_by_text(ENDED)).to_be_visible()
+    expect(page.get_by_text("press-3")).to_have_count(0)
+
+
 def test_a_viewer_looks_and_decides_nothing(browser: BrowserContext, plant: Plant, address: str) -> None:
-    come_in(browser, plant, address, "Vera")
+    come_in(browser, plant.config, address, "Vera")
     page = browser.new_page()
     page.goto(part_path(plant, "P-1002"))
     shown(page, plant, "P-1002")
@@ -197,21 +233,14 @@ NONCE = re.compile(rb"nonce[^\w]{1,8}([\w-]{22})\W")
 
 def by_hand(address: str, cookie: str, frames: list[bytes], *, before_answer: Callable[[], None] = lambda: None) -> None:
     """Sends what a browser sent, as a program with this cookie does: its answer with the nonce that this program was told."""
-    server, told = address.replace("http://", "ws://") + "/_stcore/stream", b""
-    sent = {"origin": address, "additional_headers": {"Cookie": cookie}, "subprotocols": ["streamlit"]}
-    with connect(server, max_size=None, proxy=None, **sent) as socket:
+    told = b""
+    with pages_socket(address, cookie=cookie, origin=address) as socket:
         for frame in frames:
             answer, nonce = NONCE.search(frame), NONCE.search(told)
             if answer is not None:
                 before_answer()
                 frame = frame if nonce is None else frame.replace(answer[1], nonce[1])
-            socket.send(frame)
-            while BackMsg.FromString(frame).WhichOneof("type") == "rerun_script":
-                came = socket.recv(timeout=60)
-                assert isinstance(came, bytes)
-                told += came
-                if ForwardMsg.FromString(came).WhichOneof("type") == "script_finished":
-                    break
+            told += messages_until_finished(socket, frame)
 
 
 def test_a_hand_made_answer_is_stored_only_for_who_may_decide(browser: BrowserContext, plant: Plant, address: str) -> None:
@@ -221,7 +250,7 @@ def test_a_hand_made_answer_is_stored_only_for_who_may_decide(browser: BrowserCo
         with plant.room.records.unit() as unit:
             unit.users.change(name, by="Ana", role=role)
 
-    come_in(browser, plant, address, "Kim")
+    come_in(browser, plant.config, address, "Kim")
     page = browser.new_page()
     recorded: list[list[bytes]] = []
     page.on("websocket", lambda socket: recorded.append(sent_by(socket)))

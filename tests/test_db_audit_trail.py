@@ -23,6 +23,7 @@ from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
 from kizu_db.values import AuditEvent
 from kizu_db.verifying import Finding, verify
+from kizu_inspect.errors import NotAllowed
 
 
 @pytest.fixture
@@ -63,6 +64,47 @@ def test_every_change_is_told_with_who_when_before_after_and_why(told: list[Audi
     with records.unit(read_only=True) as unit:
         assert unit.trail.of("recipe", told[2].subject_id) == [told[2]]
         assert unit.trail.latest(limit=2, before=4) == [told[2], told[1]]
+
+
+def test_the_trail_is_narrowed_by_who_what_about_what_and_where(told: list[AuditEvent], records: Records) -> None:
+    with records.unit(read_only=True) as unit:
+        find = unit.trail.latest
+        assert [event.id for event in find(actor="Mina")] == [7, 6, 5, 4, 3]
+        assert [event.id for event in find(action="re")] == [7, 5, 4, 3, 2]
+        assert find(action="%") == []
+        assert [event.id for event in find(action="review.", actor="Mina", limit=1, before=5)] == [4]
+        assert find(subject="lot", subject_id="L7") == [told[5]]
+        assert [event.id for event in find(since=3, before=6)] == [5, 4, 3]
+        assert find(actor="Mina", since=8) == []
+
+
+def test_a_walk_tells_how_far_it_is_and_ends_where_it_is_told_to(told: list[AuditEvent], database: DatabaseSettings) -> None:
+    seen: list[int] = []
+    verify(database, progress=seen.append)
+    assert seen == [len(told)]
+
+    def stop(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        verify(database, progress=stop)
+    assert verify(database).findings == ()
+
+
+def test_a_verification_is_told_with_what_it_found_by_who_may(told: list[AuditEvent], records: Records) -> None:
+    del told
+    with records.unit() as unit:
+        unit.users.add("Kim", Role.INSPECTOR, by="Mina")
+        assert unit.verifications.last() is None
+        findings = [f"review {number}: changed" for number in range(30)]
+        unit.verifications.add(by="Mina", events=9, reviews=2, head="ab" * 32, findings=findings)
+        last = unit.verifications.last()
+    assert last is not None
+    assert last.after == {"events": 9, "reviews": 2, "head": "ab" * 32, "findings": 30, "first": findings[:20]}
+    with pytest.raises(NotAllowed, match="Kim may not verify the records"), records.unit() as unit:
+        unit.verifications.add(by="Kim", events=9, reviews=2, head="ab" * 32, findings=[])
+    with records.unit(read_only=True) as unit:
+        assert unit.verifications.last() == last
 
 
 def test_the_chain_is_that_of_its_description(told: list[AuditEvent], database: DatabaseSettings) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dashboard_world import drawn_explanation
-from db_examples import NOON, explanation, inspection, judgement, model, review
+from db_examples import DENTED, NOON, SCRATCHED, explanation, inspection, judgement, model, review
 from kizu_db.exports.class_folders import export_class_folders
 from kizu_db.exports.coco import export_coco
 from kizu_db.exports.pages import each_record
@@ -116,6 +116,30 @@ def test_a_coco_file_says_what_other_programs_ask(line: Line, store: ImageStore,
     assert datetime.fromisoformat(content["images"][0]["date_captured"]) == NOON
     assert datetime.fromisoformat(content["info"]["date_created"]) <= datetime.now(UTC)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["annotations.json", "images"]
+
+
+def test_boxes_that_people_drew_go_before_the_models_regions_each_in_its_class(
+    line: Line, store: ImageStore, tmp_path: Path
+) -> None:
+    dented = replace(DENTED, x2=SIZE, y2=SIZE)
+    drawn = line.add("scratch", 1, reviewed={"boxes": (SCRATCHED, dented)})
+    mapless = line.add("scratch", 2, explained=False, reviewed={"boxes": (SCRATCHED,)})
+    several = (Region(1, 1, 5, 5, "scratch", 1, 0.5), Region(9, 9, 12, 12, "dent", 1, 0.5))
+    line.add("scratch", 3, explained=replace(explanation(), regions=several), reviewed={"boxes": (SCRATCHED,)})
+    line.add("scratch", 4)
+    done = export_coco(line.records(), store, tmp_path / "out")
+    assert (done.written["images"], done.left_out) == (4, {})
+    content = json.loads((tmp_path / "out" / "annotations.json").read_text(encoding="utf-8"))
+    assert [image["drawn"] for image in content["images"]] == [True, True, True, False]
+    read = {sample.path.stem: sample for sample in read_samples(tmp_path / "out", group_pattern=None, report=refuse).samples}
+    assert list(read[drawn].boxes) == [(12, 20, 31, 39, "scratch"), (0, 0, SIZE, SIZE, "dent")]
+    assert list(read[mapless].boxes) == [(12, 20, 31, 39, "scratch")]
+
+
+def test_a_drawn_class_that_would_be_read_as_something_else_is_refused(line: Line, store: ImageStore, tmp_path: Path) -> None:
+    line.add("scratch", 1, reviewed={"boxes": (replace(SCRATCHED, defect_class="Good"),)})
+    with pytest.raises(DataError, match="found 'Good'"):
+        export_coco(line.records(), store, tmp_path / "out")
 
 
 def test_what_nobody_told_never_becomes_truth(line: Line, store: ImageStore, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from db_examples import NOON, explanation, inspection, model, review
+from db_examples import DENTED, NOON, SCRATCHED, explanation, inspection, model, review
 from kizu_db.cells import safe_cell
 from kizu_db.exports import pages, tables
 from kizu_db.exports.columns import SCHEMAS
@@ -48,12 +48,14 @@ def told(records: Records) -> list[InspectionRecord]:
         uids = [unit.inspections.add(full)]
         unit.inspections.store_explanation(uids[0], explanation("cam"))
         unit.inspections.store_explanation(uids[0], replace(explanation(), check=RegionCheck(0.5, 0.25, conflict=True)))
-        first = unit.reviews.add(review(uids[0], reason="a, \"b\"\nand\r\n'c' – 부품", shown_ms=None))
+        first = unit.reviews.add(
+            review(uids[0], reason="a, \"b\"\nand\r\n'c' – 부품", shown_ms=None, boxes=(SCRATCHED, DENTED))
+        )
         unit.reviews.add(review(uids[0], disposition="good", defect_class=None, decision="override", supersedes=first.id))
         uids.append(unit.inspections.add(inspection(Verdict.ERROR, error="\tcannot identify", image_name="+frame")))
         uids.append(unit.inspections.add(inspection(Verdict.PASS)))
         unit.inspections.fail_explanation(uids[2], "out of memory")
-        unit.reviews.add(review(uids[2], reviewer="@kim"))
+        unit.reviews.add(review(uids[2], reviewer="@kim", boxes=(replace(SCRATCHED, defect_class="=1+1"),)))
         unit.signals.add(
             [NewSignal(uid=uids[0], sent="NG", sent_at=NOON, acknowledged_at=None, late_ms=0.1 + 0.2, note="=late")]
         )
@@ -105,9 +107,14 @@ def expected_rows(found: list[InspectionRecord]) -> dict[str, list[dict[str, Any
             for i, region in enumerate(each.regions)
         ]
         rows["reviews"] += [
-            {name: value for name, value in vars(each).items() if name not in ("uid_inspection", "nonce")}
+            {name: value for name, value in vars(each).items() if name not in ("uid_inspection", "nonce", "boxes")}
             | {"uid": row.uid, "standing": each is record.reviews[-1]}
             for each in record.reviews
+        ]
+        rows["boxes"] += [
+            {"review_id": each.id, "uid": row.uid, "standing": each is record.reviews[-1], "ordinal": i} | vars(box)
+            for each in record.reviews
+            for i, box in enumerate(each.boxes)
         ]
     return rows
 
@@ -117,7 +124,7 @@ def test_every_value_comes_back_from_parquet(
 ) -> None:
     monkeypatch.setattr(tables, "ROW_GROUP", 2)
     done = export_parquet(told, tmp_path / "out")
-    assert done.written == {"inspections": 3, "regions": 4, "reviews": 3}
+    assert done.written == {"inspections": 3, "regions": 4, "reviews": 3, "boxes": 3}
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{name}.parquet" for name in sorted(SCHEMAS)]
     for name, rows in expected_rows(told).items():
         file = pq.ParquetFile(tmp_path / "out" / f"{name}.parquet")
@@ -166,7 +173,9 @@ def test_every_value_comes_back_from_csv(told: list[InspectionRecord], tmp_path:
                 for field in SCHEMAS[name]
             }
             assert not [cell for cell in line.values() if cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))]
-    assert back[2]["reviewer"] == "'@kim"
+        if name == "reviews":
+            assert back[2]["reviewer"] == "'@kim"
+    assert [box["defect_class"] for box in back] == ["scratch", "dent", "'=1+1"]
     assert pd.read_csv(tmp_path / "out" / "inspections.csv")["score"].isna().tolist() == [False, True, False]
 
 
@@ -246,7 +255,7 @@ def test_an_empty_folder_is_taken_and_another_is_not(tmp_path: Path) -> None:
     export_csv([], tmp_path / "empty")
     with pytest.raises(ConfigError, match=r"would mix with what is there: found .*empty; expected a new or empty folder"):
         export_parquet([], tmp_path / "empty")
-    assert len(list((tmp_path / "empty").iterdir())) == 3
+    assert len(list((tmp_path / "empty").iterdir())) == len(SCHEMAS)
     file = tmp_path / "file"
     file.write_text("mine", encoding="utf-8")
     with pytest.raises(ConfigError, match="would mix"):

@@ -233,7 +233,7 @@ WALKS: dict[str, tuple[Callable[[Unit, str], object], str]] = {
         lambda unit, _: unit.inspections.latest(disposition="defective", verdicts=[Verdict.PASS], limit=51),
         "ix_inspection_reviewed",
     ),
-    "lot": (lambda unit, _: unit.inspections.latest(lot="lot 3", limit=51), "ix_part_lot"),
+    "lot": (lambda unit, _: unit.inspections.latest(lot="L00003", limit=51), "ix_part_lot"),
     "part's beginning": (lambda unit, _: unit.inspections.latest(part="p-000012"), "ix_part_serial_folded"),
     "part's end": (lambda unit, _: unit.inspections.latest(part="1234"), "ix_part_serial_reversed"),
     "part": (lambda unit, _: unit.inspections.latest(part="p-00001234"), "ix_inspection_part_id"),

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from db_examples import inspection
+from db_examples import inspection, raw
 from kizu_db import engine
 from kizu_db.migrations import upgrade
 from kizu_db.records import Records, Unit
@@ -123,6 +123,15 @@ def test_what_is_slow_and_answers_is_waited_for(records: Records) -> None:
         rows = connection.exec_driver_sql("SELECT repeat('x', 10000), pg_sleep(0.25) FROM generate_series(1, 8)").all()
     assert len(rows) == 8
     assert time.monotonic() - begun > engine.PROMPT_ANSWER_S
+
+
+def test_nobody_who_opens_them_waits_for_ever(new_postgresql: Callable[[], DatabaseSettings]) -> None:
+    settings = new_postgresql()
+    upgrade(settings)
+    with raw(settings) as other:
+        other.exec_driver_sql("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(RecordsAway, match="no answer"):
+            Records.open(settings)
 
 
 def test_work_of_hours_is_not_cut_off(new_postgresql: Callable[[], DatabaseSettings]) -> None:

@@ -21,7 +21,7 @@ from sqlalchemy import DateTime, LargeBinary, bindparam, text
 from sqlalchemy import inspect as look_into
 from sqlalchemy.exc import DBAPIError
 
-from db_examples import SCRATCH, explanation, inspection, model, raw, review
+from db_examples import SCRATCH, SCRATCHED, explanation, inspection, model, raw, review
 from kizu_db.migrations import current_version, downgrade, head_version, upgrade
 from kizu_db.permissions import Role
 from kizu_db.records import Records
@@ -52,7 +52,7 @@ def fill(settings: DatabaseSettings) -> str:
         new = inspection(model_hash=model().hash, recipe_id=recipe.id, view="top", lot="L7")
         uid = unit.inspections.add(new)
         unit.inspections.store_explanation(uid, explanation())
-        unit.reviews.add(review(uid))
+        unit.reviews.add(review(uid, boxes=(SCRATCHED,)))
         unit.inspections.add(inspection(Verdict.REVIEW))
         unit.quarantine.add(unit.inspections.add(inspection(Verdict.ERROR)), "no picture")
         told = {"sent_at": datetime.now(UTC), "acknowledged_at": None, "late_ms": 1.5, "note": "late"}
@@ -192,6 +192,19 @@ def test_boxes_outlive_a_step_back_from_contours(database: DatabaseSettings) -> 
     assert verify(database).findings == ()
 
 
+def test_drawn_boxes_outlive_a_step_back_from_them(database: DatabaseSettings) -> None:
+    upgrade(database)
+    uid = fill(database)
+    downgrade(database, "0006")
+    assert "review_box" not in tables(database)
+    upgrade(database)
+    with Records.open(database) as records, records.unit(read_only=True) as unit:
+        assert [one.boxes for one in unit.reviews.of(uid)] == [(SCRATCHED,)]
+    with raw(database) as connection, pytest.raises(DBAPIError, match="append-only"), connection.begin_nested():
+        connection.execute(text("DELETE FROM review_box"))
+    assert verify(database).findings == ()
+
+
 @pytest.mark.parametrize("filled", [False, True], ids=["empty", "filled"])
 def test_up_down_and_up_again(database: DatabaseSettings, filled: bool) -> None:
     assert current_version(database) is None
@@ -220,7 +233,7 @@ def test_a_failed_migration_leaves_nothing(database: DatabaseSettings) -> None:
     if database.file is not None:
         database.file.parent.mkdir()
     with raw(database) as connection:
-        connection.execute(text("CREATE TABLE report (id INTEGER)"))  # the last that the migrations make
+        connection.execute(text("CREATE TABLE report (id INTEGER)"))  # one of the last that the migrations make
     with pytest.raises(RecordError, match=r"report.*already exists"):
         upgrade(database)
     assert tables(database) == {"report"}

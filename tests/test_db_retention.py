@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from db_examples import explanation, inspection, raw, review
+from db_examples import DENTED, SCRATCHED, explanation, inspection, raw, review
 from kizu_db.exports.pages import each_record
 from kizu_db.image_store import ImageStore
 from kizu_db.permissions import Role
@@ -38,6 +38,7 @@ COUNTED = (
     "heatmap",
     "region",
     "review",
+    "review_box",
     "review_queue",
     "rollup_minute",
     "rollup_hour",
@@ -93,6 +94,8 @@ def test_pictures_of_passed_and_of_flagged_parts_have_each_their_time(
     with records.unit() as unit:
         unit.reviews.add(review(escaped))
     due = what_is_due(records, RULES, now=NOW)
+    some = what_is_due(records, RULES, now=NOW, most=3)
+    assert some.passed_images + some.flagged_images == 3, "a count that ends early says that it reached its end"
     assert all(kept(records).values()), "a dry run changes nothing"
     gone = let_go(records, store)
     assert (due.records, due.passed_images, due.flagged_images) == (0, 4, 6)
@@ -111,7 +114,7 @@ def test_records_go_with_all_that_hangs_on_them(records: Records, store: ImageSt
     before = rows(database)
     old = [add(records, store, f"old {n}", 91 + n, Verdict.REJECT, part="old", view=str(n)) for n in range(3)]
     with records.unit() as unit:
-        first = unit.reviews.add(review(old[0]))
+        first = unit.reviews.add(review(old[0], boxes=(SCRATCHED, DENTED)))
         second = unit.reviews.add(review(old[0], disposition="good", defect_class=None, supersedes=first.id))
         for uid in old:
             unit.inspections.store_explanation(uid, explanation())

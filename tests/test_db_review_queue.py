@@ -11,6 +11,7 @@ import pytest
 from db_examples import inspection, judgement, review
 from kizu_db.permissions import Role
 from kizu_db.records import Records
+from kizu_db.repositories.audit_trail import canonical_time
 from kizu_db.turns import Turns
 from kizu_db.values import Escalation
 from kizu_inspect.errors import NotAllowed, RecordError
@@ -79,24 +80,44 @@ def test_a_lease_ends_and_can_be_renewed(records: Records) -> None:
     assert claim(records, "Mina") is None
 
 
-def test_a_part_is_given_back_by_who_has_it_or_who_may(records: Records) -> None:
+def test_a_part_is_given_back_by_who_has_it_alone(records: Records) -> None:
     uid = add(records, 0.5)
-    with records.unit() as unit:
-        unit.users.add("Ana", Role.ADMIN, by="root")
-        unit.users.add("Kim", Role.INSPECTOR, by="Ana")
     assert claim(records, "Mina") == uid
-    said = "Kim may not release a claim: found role inspector; expected the role engineer"
-    with records.claims() as claims, pytest.raises(NotAllowed, match=said):
+    with records.claims() as claims:
         claims.release(uid, by="Kim")
     assert holders(records) == [(uid, "Mina")]
     with records.claims() as claims:
         claims.release(uid, by="Mina")
-        claims.release(uid, by="Kim")  # nobody's: nothing to do
+        claims.release(uid, by="Mina")  # nobody's: nothing to do
     assert holders(records) == []
-    assert claim(records, "Kim") == uid
-    with records.claims() as claims:
-        claims.release(uid, by="Ana")
+
+
+def test_a_part_is_taken_from_its_reviewer_by_who_may_and_the_trail_says_why(records: Records) -> None:
+    uid = add(records, 0.5)
+    with records.unit() as unit:
+        unit.users.add("Ana", Role.ADMIN, by="root")
+        for name, role in (("Kim", Role.INSPECTOR), ("Mina", Role.INSPECTOR), ("Eun", Role.ENGINEER)):
+            unit.users.add(name, role, by="Ana")
     assert claim(records, "Mina") == uid
+    for told, error, said in (
+        ({"of": "Mina", "by": "Kim", "reason": "hers"}, NotAllowed, "Kim may not release a claim: found role inspector"),
+        ({"of": "Mina", "by": "Eun", "reason": " "}, RecordError, "needs a reason"),
+        ({"of": "Kim", "by": "Eun", "reason": "gone home"}, RecordError, "Kim has not got this part any more"),
+    ):
+        with pytest.raises(error, match=said), records.unit() as unit:
+            unit.queue.free(uid, **told)
+    assert holders(records) == [(uid, "Mina")]
+    with records.unit() as unit:
+        (held,) = unit.queue.claims()
+        unit.queue.free(uid, of="Mina", by="Eun", reason="gone home")
+    assert holders(records) == []
+    with records.unit(read_only=True) as unit:
+        (event,) = unit.trail.of("inspection", uid)
+        assert (event.actor, event.action, event.reason) == ("Eun", "claim.release", "gone home")
+        assert event.before == {"claimed_by": "Mina", "claim_expires_at": canonical_time(held.expires_at)}
+    assert claim(records, "Kim", lease=ENDED) == uid
+    with pytest.raises(RecordError, match="Kim has not got this part any more"), records.unit() as unit:
+        unit.queue.free(uid, of="Kim", by="Eun", reason="gone home")
 
 
 def test_a_review_takes_the_part_out(records: Records) -> None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from threading import Barrier, Thread
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from db_examples import inspection, model, raw, review
+from db_examples import DENTED, SCRATCHED, inspection, model, raw, review
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
 from kizu_db.values import Review
 from kizu_db.verifying import verify
 from kizu_inspect.errors import RecordError
+from kizu_inspect.results import Verdict
 
 
 @pytest.fixture
@@ -113,9 +115,82 @@ def test_reviews_that_make_no_sense_are_refused(records: Records, uid: str) -> N
         unit.reviews.add(review(uid, disposition="perhaps"))
 
 
+def test_boxes_come_back_in_their_order_with_each_review(records: Records, uid: str, database: DatabaseSettings) -> None:
+    with records.unit() as unit:
+        first = unit.reviews.add(review(uid, boxes=(SCRATCHED, DENTED)))
+        second = unit.reviews.add(review(uid, boxes=(DENTED,), supersedes=first.id))
+        third = unit.reviews.add(review(uid, supersedes=second.id))
+    with records.unit(read_only=True) as unit:
+        record = unit.inspections.get(uid)
+        assert record is not None
+        assert [one.boxes for one in record.reviews] == [(SCRATCHED, DENTED), (DENTED,), ()]
+        assert list(record.reviews) == unit.reviews.of(uid) == [first, second, third]
+        told = [event.after or {} for event in unit.trail.latest() if event.action == "review.add"]
+    assert [one.get("boxes") for one in reversed(told)] == [
+        [[12, 20, 31, 39, "scratch"], [0, 0, 160, 120, "dent"]],
+        [[0, 0, 160, 120, "dent"]],
+        None,
+    ]
+    assert verify(database).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"boxes": (replace(DENTED, x2=161),)}, "does not lie within the picture: found x 0 to 161"),
+        ({"boxes": (replace(DENTED, y2=121),)}, "expected pixels of 160 × 120"),
+        ({"boxes": (replace(DENTED, x1=-1),)}, "within the picture"),
+        ({"boxes": (SCRATCHED, replace(SCRATCHED, x2=12))}, "within the picture"),
+        ({"boxes": (replace(SCRATCHED, y1=39),)}, "within the picture"),
+        ({"boxes": (replace(SCRATCHED, defect_class=" "),)}, "needs a defect class"),
+        ({"boxes": (SCRATCHED,) * 51}, "too many boxes: found 51; expected at most 50"),
+        ({"boxes": (SCRATCHED,), "disposition": "good", "defect_class": None}, "good part has no boxes"),
+    ],
+)
+def test_boxes_that_make_no_sense_store_nothing(records: Records, uid: str, changes: dict[str, Any], message: str) -> None:
+    with records.unit() as unit, pytest.raises(RecordError, match=message):
+        unit.reviews.add(review(uid, **changes))
+    with records.unit() as unit:
+        assert unit.reviews.of(uid) == []
+        assert len(unit.reviews.add(review(uid, boxes=(SCRATCHED,) * 50)).boxes) == 50
+
+
+def test_a_picture_that_nobody_could_measure_takes_no_box(records: Records) -> None:
+    with records.unit() as unit:
+        broken = unit.inspections.add(inspection(Verdict.ERROR))
+        with pytest.raises(RecordError, match="expected a picture whose size is known"):
+            unit.reviews.add(review(broken, boxes=(SCRATCHED,)))
+
+
+def test_a_box_that_was_changed_added_or_taken_is_found(records: Records, uid: str, database: DatabaseSettings) -> None:
+    with records.unit() as unit:
+        stored = unit.reviews.add(review(uid, boxes=(SCRATCHED, DENTED)))
+        bare = unit.reviews.add(review(uid, supersedes=stored.id))
+    with raw(database) as connection:
+        connection.execute(text(f"INSERT INTO review_box VALUES ({bare.id}, 0, 1, 1, 5, 5, 'dent')"))
+    changed = "changed since it was written: boxes"
+    assert [str(one) for one in verify(database).findings] == [f"review {bare.id}: {changed}"]
+    for change in ("UPDATE review_box SET x2 = 32 WHERE ordinal = 0", "DELETE FROM review_box WHERE ordinal = 1"):
+        with raw(database) as connection:
+            unguard(connection)
+            connection.execute(text(change))
+        assert f"review {stored.id}: {changed}" in [str(one) for one in verify(database).findings]
+
+
+def unguard(connection: Connection) -> None:
+    """Who may change the database's rules may change its rows: that is what the audit trail is for."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET session_replication_role = replica"))
+    else:
+        for name in ("no_update", "no_delete"):
+            connection.execute(text(f"DROP TRIGGER IF EXISTS review_box_{name}"))
+
+
 APPEND_ONLY = {
     "update-review": "UPDATE review SET disposition = 'good'",
     "delete-review": "DELETE FROM review",
+    "update-box": "UPDATE review_box SET x1 = 0",
+    "delete-box": "DELETE FROM review_box",
     "update-recipe": "UPDATE recipe SET version = 7",
     "delete-recipe": "DELETE FROM recipe",
 }
@@ -126,7 +201,7 @@ def test_the_database_refuses_to_change_what_was_decided(
     records: Records, database: DatabaseSettings, uid: str, statement: str
 ) -> None:
     with records.unit() as unit:
-        stored = unit.reviews.add(review(uid))
+        stored = unit.reviews.add(review(uid, boxes=(SCRATCHED,)))
         recipe = unit.recipes.register("press-3", {"audit_share": 0.01}, None)
     with raw(database) as connection, pytest.raises(DBAPIError, match="rows are append-only"), connection.begin_nested():
         connection.execute(text(statement))
@@ -137,17 +212,21 @@ def test_the_database_refuses_to_change_what_was_decided(
 
 def test_no_other_way_leads_around_append_only(records: Records, database: DatabaseSettings, uid: str) -> None:
     with records.unit() as unit:
-        stored = unit.reviews.add(review(uid))
+        stored = unit.reviews.add(review(uid, boxes=(SCRATCHED,)))
     columns = "inspection_id, reviewer, disposition, decision, reason, nonce, reviewed_at"
     around = {
-        "sqlite": f"INSERT OR REPLACE INTO review ({columns}) SELECT {columns} FROM review",
-        "postgresql": "TRUNCATE review",
+        "sqlite": [
+            f"INSERT OR REPLACE INTO review ({columns}) SELECT {columns} FROM review",
+            "INSERT OR REPLACE INTO review_box SELECT review_id, ordinal, 0, 0, 9, 9, 'dent' FROM review_box",
+        ],
+        "postgresql": ["TRUNCATE review CASCADE", "TRUNCATE review_box"],
     }
     with raw(database) as connection:
         if connection.dialect.name == "sqlite":
             connection.execute(text("PRAGMA recursive_triggers = OFF"))  # as in a program that knows nothing of Kizu
-        with pytest.raises(DBAPIError, match="rows are append-only"), connection.begin_nested():
-            connection.execute(text(around[connection.dialect.name]))
+        for way in around[connection.dialect.name]:
+            with pytest.raises(DBAPIError, match="rows are append-only"), connection.begin_nested():
+                connection.execute(text(way))
     with records.unit() as unit:
         assert unit.reviews.of(uid) == [stored]
 

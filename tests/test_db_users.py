@@ -19,7 +19,7 @@ HOUR = timedelta(hours=1)
 MAY = {
     Role.VIEWER: set(),
     Role.INSPECTOR: {Action.REPORT, Action.REVIEW},
-    Role.ENGINEER: {Action.REPORT, Action.REVIEW, Action.RELEASE_CLAIM, Action.RELEASE_FILE},
+    Role.ENGINEER: {Action.REPORT, Action.REVIEW, Action.RELEASE_CLAIM, Action.RELEASE_FILE, Action.VERIFY},
     Role.ADMIN: set(Action),
 }
 
@@ -79,6 +79,60 @@ def test_somebody_can_always_manage_the_others(records: Records) -> None:
         assert [(user.name, user.role, user.active) for user in unit.users.list()] == [
             ("Ana", Role.VIEWER, True), ("Bo", Role.ADMIN, True),
         ]  # fmt: skip
+
+
+def test_two_admins_cannot_take_the_role_from_each_other_at_once(records: Records) -> None:
+    with records.unit() as unit:
+        unit.users.add("Ana", Role.ADMIN, by="root")
+        unit.users.add("Bo", Role.ADMIN, by="Ana")
+    both = threading.Barrier(2)
+    failed: list[Exception] = []
+
+    def demote(name: str, by: str) -> None:
+        both.wait(60)
+        try:
+            with records.unit() as unit:
+                unit.users.change(name, by=by, role=Role.VIEWER)
+        except (RecordError, NotAllowed) as error:  # the last admin, or no admin any more
+            failed.append(error)
+
+    threads = [threading.Thread(target=demote, args=names) for names in (("Ana", "Bo"), ("Bo", "Ana"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(failed) == 1
+    with records.unit(read_only=True) as unit:
+        assert sorted(user.role for user in unit.users.list()) == [Role.ADMIN, Role.VIEWER]
+
+
+def test_who_manages_the_others_sees_who_is_signed_in_and_ends_it(records: Records) -> None:
+    with records.unit() as unit:
+        unit.users.add("Ana", Role.ADMIN, by="root", password_hash="hash")
+        unit.users.add("Mina", Role.ENGINEER, by="Ana")
+        secrets = [unit.users.sign_in(name, lasting=HOUR) for name in ("Ana", "Mina", "Mina")]
+        over = unit.users.sign_in("Mina", lasting=-HOUR)
+    with records.unit(read_only=True) as unit:
+        ana, mina = unit.users.people(idle=HOUR)
+        assert [(one.user.name, one.has_password, one.sign_ins) for one in (ana, mina)] == [
+            ("Ana", True, 1),
+            ("Mina", False, 2),
+        ]
+        assert mina.last_seen_at is not None
+        assert [(one.sign_ins, one.last_seen_at) for one in unit.users.people(idle=-HOUR)] == [(0, None)] * 2
+    with pytest.raises(NotAllowed), records.unit() as unit:
+        unit.users.end_sign_ins("Ana", by="Mina")
+    with pytest.raises(RecordError, match="no such user"), records.unit() as unit:
+        unit.users.end_sign_ins("Nobody", by="Ana")
+    with records.unit() as unit:
+        assert unit.users.end_sign_ins("mina", by="Ana", reason="lost phone") == 3, "one was over, and not yet removed"
+        told = unit.trail.of("user", "Mina")[-1]
+        assert (told.action, told.before, told.after, told.reason) == (
+            "user.sign_out", {"sign_ins": 3}, {"sign_ins": 0}, "lost phone",
+        )  # fmt: skip
+    with records.unit(read_only=True) as unit:
+        signed_in = [unit.users.signed_in(secret, idle=HOUR) for secret in (*secrets, over)]
+    assert [one is not None for one in signed_in] == [True, False, False, False]
 
 
 def test_names_are_taken_in_upper_and_lower_case(records: Records) -> None:

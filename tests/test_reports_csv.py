@@ -79,6 +79,11 @@ def test_the_period_ends_before_its_end(plant: Plant) -> None:
     assert [record.row.part for record in report.flagged] == ["P-1002"]
 
 
+def test_a_station_that_is_mistyped_gives_no_empty_report(plant: Plant) -> None:
+    with pytest.raises(ConfigError, match="there is no such station: found press-33; expected one of press-3"):
+        gather_report(plant.room.records, plant.config, since=START, until=START + timedelta(days=1), station="press-33")
+
+
 @pytest.mark.parametrize(
     ("since", "until", "message"),
     [(START, START, "the period is empty"), (START.replace(tzinfo=None), START, "the period needs a time zone")],

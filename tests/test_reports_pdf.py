@@ -16,7 +16,6 @@ from dashboard_world import MODEL_HASH, START, Plant, filled_plant
 from kizu_dashboard.reports.content import DefectReport, gather_report
 from kizu_dashboard.reports.fonts import USUAL_FONTS, choose_font
 from kizu_dashboard.reports.pdf import pdf_report
-from kizu_dashboard.settings import ReportSettings
 from kizu_dashboard.wording import FOOT_SENTENCE, size_texts
 from kizu_inspect.errors import ConfigError
 
@@ -133,11 +132,11 @@ def test_a_picture_lost_from_the_store_does_not_lose_the_report(tmp_path: Path) 
 
 
 def test_a_cut_report_says_how_many_are_left_out(plant: Plant) -> None:
-    config = plant.config.model_copy(update={"report": ReportSettings(max_parts=2)})
-    report = gather_report(plant.room.records, config, since=START, until=START + DAY)
+    report = gather_report(plant.room.records, plant.config, since=START, until=START + DAY, most=2)
     assert (len(report.flagged), report.left_out) == (2, 7)
+    assert [record.row.part for record in report.flagged] == ["P-1010", "<b>P-1012</b>"], "the newest, oldest first"
     text = PdfReader(io.BytesIO(pdf_report(report, plant.room.images))).pages[0].extract_text()
-    assert "This report holds the first 2 of 9." in text
+    assert "This report holds the newest 2 of 9." in text
 
 
 def test_a_period_without_flagged_parts_is_a_report_too(plant: Plant) -> None:

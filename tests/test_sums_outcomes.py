@@ -38,7 +38,10 @@ def test_figures_by_hand() -> None:
     assert (found.overkill.value, found.overkill.audited) == (20, 50)
     assert found.overkill.upper == pytest.approx(100 * clopper_pearson_upper(10, 50))
     assert found.overkill_rate.value == 20 / (20 + 990 + 30)
-    assert found.review_rate.value == 50 / 1150
+    assert found.review_rate.value == found.review_rate.upper == 50 / 1150
+    nobody_looked = outcomes([flagged(REVIEW, 50, 0, 0), flagged(REJECT, 100, 1, 1)])
+    assert nobody_looked.review_rate.value == 50 / 150
+    assert nobody_looked.overkill_rate.value is None  # how many of the 50 are good is not known
 
 
 def test_escapes_are_those_of_the_audit_sample() -> None:

@@ -6,6 +6,7 @@ Run it as root: the disks are real file systems (tmpfs) of 16 MB, filled to the 
 
     sqlite-locked      another program holds BEGIN EXCLUSIVE
     postgresql-stopped the server is stopped, and started again
+    postgresql-hung    its processes are stopped: what is sent to it is taken, and not answered
     store-full         the disk of the image store is full
     database-full      the disk of the SQLite file is full
     done-full          the disk of the folder `done` is full
@@ -28,10 +29,11 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from freezing import freeze, thaw
 from kill_nine import untrained_bundle
 from line_process import PART_PX, Line, concluded, eventually
 from sqlalchemy.engine import make_url
@@ -195,8 +197,8 @@ def sqlite_locked(work: Path, bundle: Path) -> Iterator[Fault]:
 
 
 @contextmanager
-def postgresql_stopped(work: Path, bundle: Path) -> Iterator[Fault]:
-    """The server goes and comes back."""
+def postgresql(work: Path, bundle: Path, *, hung: bool) -> Iterator[Fault]:
+    """The server goes and comes back, or hangs and wakes."""
     with warnings.catch_warnings():
         # At import it remarks that XDG_RUNTIME_DIR is not set, as for every root in a container.
         warnings.simplefilter("ignore")
@@ -206,7 +208,14 @@ def postgresql_stopped(work: Path, bundle: Path) -> Iterator[Fault]:
     server = get_server(folder, cleanup_mode="stop")
     try:
         url = make_url(server.get_uri()).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
-        yield Line(work, bundle, database=DatabaseSettings(url=url)), server.stop, server.ensure_postgres_running
+        line = Line(work, bundle, database=DatabaseSettings(url=url))
+        if not hung:
+            yield line, server.stop, server.ensure_postgres_running
+            return
+        postmaster = server.get_pid()
+        assert postmaster is not None
+        with ExitStack() as hanging:
+            yield line, lambda: hanging.callback(thaw, freeze(postmaster)), hanging.close
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
@@ -230,7 +239,8 @@ def full(work: Path, bundle: Path, what: str) -> Iterator[Fault]:
 
 CASES = {
     "sqlite-locked": sqlite_locked,
-    "postgresql-stopped": postgresql_stopped,
+    "postgresql-stopped": lambda work, bundle: postgresql(work, bundle, hung=False),
+    "postgresql-hung": lambda work, bundle: postgresql(work, bundle, hung=True),
     "store-full": lambda work, bundle: full(work, bundle, "images"),
     "database-full": lambda work, bundle: full(work, bundle, "database"),
     "done-full": lambda work, bundle: full(work, bundle, "done"),

@@ -10,7 +10,6 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from kizu_dashboard.settings import DashboardConfig
-from kizu_db.settings import RetentionSettings
 from kizu_inspect.errors import ConfigError
 from kizu_inspect.settings import describe_invalid, read_yaml
 from kizu_pipeline.broker_settings import BrokerSettings
@@ -30,7 +29,6 @@ class KizuConfig(DashboardConfig):
         default=(), title="Stations", description="Several stations, instead of one; `kizu run` has a process for each."
     )
     runtime: RuntimeSettings = RuntimeSettings()
-    retention: RetentionSettings = RetentionSettings()
 
     @model_validator(mode="after")
     def _nothing_is_written_into_the_watched_folder(self) -> Self:

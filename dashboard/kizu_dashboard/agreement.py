@@ -30,7 +30,7 @@ __all__ = [
     "pairs_of",
 ]
 
-MOST_REVIEWED: Final = 10_000
+MOST_REVIEWED: Final = 5_000
 MOST_OPINIONS: Final = 5_000
 GOOD: Final = "good"
 _FLAGGED: Final = (Verdict.REVIEW, Verdict.REJECT)

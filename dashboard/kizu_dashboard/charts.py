@@ -70,7 +70,9 @@ def minutes_chart(rejects: Sequence[int]) -> Any:
     x = alt.X(
         "minute:Q",
         title=None,
-        axis=alt.Axis(grid=False, tickCount=6, labelExpr="datum.value == 0 ? 'now' : abs(datum.value) + ' min'"),
+        axis=alt.Axis(
+            grid=False, values=[-60, -45, -30, -15, 0], labelExpr="datum.value == 0 ? 'now' : abs(datum.value) + ' min'"
+        ),
     )
     y = alt.Y("rejects:Q", title=None, axis=alt.Axis(tickMinStep=1, tickCount=3), scale=alt.Scale(domain=[0, max(3, *rejects)]))
     hint = [alt.Tooltip("minute:Q", title="minute"), alt.Tooltip("rejects:Q", title="rejects")]

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from kizu_dashboard.periods import Period, Query
+from kizu_dashboard.periods import OWN, Period
 from kizu_dashboard.theme import LOOKS
 from kizu_dashboard.wording import class_name
 from kizu_db.values import Disposition
 from kizu_inspect.results import Verdict
 
-__all__ = ["DECISIONS", "Filters", "decision_of", "href_of", "inspections_query", "verdict_label"]
+__all__ = ["DECISIONS", "Filters", "ListView", "decision_of", "verdict_label"]
 
 DECISIONS: Final = ("good", "defective")
 """As an address says it; `defective: dent` is a decision too."""
@@ -66,24 +65,47 @@ def decision_of(text: str | None) -> tuple[Disposition | None, str | None]:
     return None, text
 
 
-def inspections_query(
-    period: Period,
-    zone: ZoneInfo,
-    *,
-    verdicts: Sequence[Verdict] = (),
-    suspected: str | None = None,
-    station: str | None = None,
-    lot: str | None = None,
-    decision: str | None = None,
-) -> Query:
-    """The list of the inspections behind a figure; what is None is left open."""
-    query = period.query(zone)
-    if verdicts:
-        query["verdict"] = [verdict_label(verdict) for verdict in verdicts]
-    filters = {"suspected": suspected, "station": station, "lot": lot, "decision": decision}
-    return query | {name: value for name, value in filters.items() if value is not None}
+@dataclass(frozen=True)
+class ListView:
+    """The list of the inspections behind a figure; None leaves a thing open."""
 
+    period: Period
+    zone: ZoneInfo
+    verdicts: tuple[Verdict, ...] = ()
+    suspected: str | None = None
+    station: str | None = None
+    lot: str | None = None
+    decision: str | None = None
 
-def href_of(query: Query) -> str:
-    """The address of the list."""
-    return "/?" + urlencode(query, doseq=True)
+    @property
+    def query(self) -> dict[str, str | list[str]]:
+        """What stands behind the question mark of its address."""
+        query: dict[str, str | list[str]] = {"period": self.period.name}
+        if self.period.name == OWN:
+            ends = zip(("from", "to"), self.period.by_the_clock(self.zone), strict=True)
+            query |= {name: end.strftime("%Y-%m-%dT%H:%M") for name, end in ends if end is not None}
+        if self.verdicts:
+            query["verdict"] = [verdict_label(verdict) for verdict in self.verdicts]
+        words = {"suspected": self.suspected, "station": self.station, "lot": self.lot, "decision": self.decision}
+        return query | {name: value for name, value in words.items() if value is not None}
+
+    @property
+    def href(self) -> str:
+        """Its address."""
+        return "/?" + urlencode(self.query, doseq=True)
+
+    @property
+    def controls(self) -> dict[str, object]:
+        """What every control of the list then holds, by its key: one that was left as it was would narrow the list further."""
+        since, until = self.period.by_the_clock(self.zone) if self.period.name == OWN else (None, None)
+        words = {"suspected": self.suspected or "", "lot": self.lot or "", "station": self.station, "decision": self.decision}
+        verdicts = [verdict.value for verdict in self.verdicts]
+        return {
+            "verdict": verdicts,
+            "search": "",
+            "conflicts": False,
+            "period": self.period.name,
+            "from": since,
+            "to": until,
+            **words,
+        }

@@ -16,6 +16,7 @@ from kizu_inspect.sums.scores import log_odds, probability_text, standing_text
 __all__ = [
     "Cell",
     "badge",
+    "became",
     "card_title",
     "data_table",
     "empty_state",
@@ -50,6 +51,12 @@ def badge(verdict: Verdict) -> str:
     """The verdict as mark and word on its colour."""
     look = LOOKS[verdict]
     return f'<span class="kz-badge" style="color:{look.ink};background:{look.paper}">{look.icon} {look.word}</span>'
+
+
+def became(said: str, *, well: bool) -> str:
+    """What became of a step, in a sentence that a screen reader says by itself."""
+    role, kind, mark = ("status", "well", "✓") if well else ("alert", "silent", "▲")
+    return f'<div class="kz" role="{role}"><div class="kz-state kz-{kind}">{mark} {escape(said)}</div></div>'
 
 
 def card_title(text: str) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-__all__ = ["ALL", "LENGTHS", "OWN", "Period", "Query", "named_period", "own_period", "period_between"]
+__all__ = ["ALL", "LENGTHS", "OWN", "Period", "named_period", "own_period", "period_between"]
 
 ALL: Final = "All"
 OWN: Final = "From … to …"
@@ -20,9 +20,6 @@ LENGTHS: Final[dict[str, timedelta]] = {
 }
 QUARTER: Final = timedelta(minutes=15)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-Query = dict[str, str | list[str]]
-"""What stands behind the question mark of an address."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +37,13 @@ class Period:
         until = None if self.until is None else self.until + (EPOCH - self.until) % QUARTER
         return self if (since, until) == (self.since, self.until) else Period(OWN, since, until)
 
-    def query(self, zone: ZoneInfo) -> Query:
-        """How an address names it, in times of the plant's zone."""
-        if self.name != OWN:
-            return {"period": self.name}
-        ends = {"from": self.since, "to": self.until}
-        told = {name: end.astimezone(zone).strftime("%Y-%m-%dT%H:%M") for name, end in ends.items() if end is not None}
-        return {"period": OWN, **told}
+    def by_the_clock(self, zone: ZoneInfo) -> tuple[datetime | None, datetime | None]:
+        """Its ends as a clock in the plant shows them, in whole minutes and without a zone: what a person would type."""
+        since, until = (
+            None if end is None else end.astimezone(zone).replace(tzinfo=None, second=0, microsecond=0)
+            for end in (self.since, self.until)
+        )
+        return since, until
 
 
 def named_period(name: str, now: datetime) -> Period:

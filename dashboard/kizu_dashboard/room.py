@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kizu_dashboard.settings import DashboardConfig
 from kizu_dashboard.signing_in.sessions import Sessions
+from kizu_dashboard.verifying import Verifying
 from kizu_db.image_store import ImageStore
 from kizu_db.records import Records
 
@@ -24,6 +25,7 @@ class Room:
     records: Records
     images: ImageStore
     sessions: Sessions
+    verifying: Verifying
 
 
 def open_room(config: str) -> Room:
@@ -36,7 +38,13 @@ def open_room(config: str) -> Room:
         if room is None:
             settings = DashboardConfig.model_validate_json(config)
             records = Records.open(settings.database)
-            room = Room(settings, records, ImageStore(settings.images.path), Sessions(records, settings.dashboard))
+            room = Room(
+                settings,
+                records,
+                ImageStore(settings.images.path),
+                Sessions(records, settings.dashboard),
+                Verifying(records, settings.database),
+            )
             _opened[config] = room
         return room
 
@@ -46,5 +54,6 @@ def close_rooms() -> None:
     with _lock:
         for room in _opened.values():
             room.sessions.close()
+            room.verifying.close()
             room.records.close()
         _opened.clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from kizu_dashboard.beside import beside_picture
 from kizu_dashboard.pictures import Picture, heatmap_png, parse_uid, photo, thumbnail
 from kizu_dashboard.room import Room, close_rooms, open_room
 from kizu_dashboard.settings import DashboardConfig
@@ -29,7 +30,7 @@ from kizu_dashboard.signing_in.routes import SigningIn
 from kizu_dashboard.signing_in.sessions import cookie_name
 from kizu_dashboard.theme import THEME
 from kizu_db.values import InspectionRecord
-from kizu_inspect.errors import ConfigError, ImageError, RecordError
+from kizu_inspect.errors import BundleError, ConfigError, ImageError, RecordError, RecordsAway
 
 __all__ = ["build_app", "serve", "streamlit_options"]
 
@@ -40,6 +41,11 @@ PICTURE_HEADERS: Final = {
     "Cache-Control": "private, max-age=31536000, immutable",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Content-Security-Policy": "default-src 'none'",
+}
+
+BESIDE_HEADERS: Final = PICTURE_HEADERS | {
+    # A recipe's reference is a file that people may replace.
+    "Cache-Control": "private, max-age=600",
 }
 
 
@@ -124,6 +130,7 @@ def build_app(
             Route("/image/{uid:path}", _route(text, lambda room, record, _: photo(room, record)), name="image"),
             Route("/thumbnail/{uid:path}", _route(text, lambda room, record, _: thumbnail(room, record)), name="thumbnail"),
             Route("/heatmap/{uid:path}", _route(text, _heatmap), name="heatmap"),
+            Route("/beside/{uid:path}", _route(text, beside_picture, headers=BESIDE_HEADERS), name="beside"),
             *signing_in.routes(),
         ],
         middleware=[
@@ -156,24 +163,32 @@ def _heatmap(_: Room, record: InspectionRecord, asked: QueryParams) -> Picture |
     return heatmap_png(record, asked.get("method"))
 
 
-def _route(config: str, make: Callable[[Room, InspectionRecord, QueryParams], Picture | None]) -> Callable[[Request], Any]:
+def _route(
+    config: str,
+    make: Callable[[Room, InspectionRecord, QueryParams], Picture | None],
+    *,
+    headers: Mapping[str, str] = PICTURE_HEADERS,
+) -> Callable[[Request], Any]:
     """A route that answers with the picture `make` gives for an inspection, or says in one line why there is none."""
 
     def answer(uid: str | None, asked: QueryParams) -> Response:
         if uid is None:
             return _missing("no such inspection")
         room = open_room(config)
-        with room.records.unit(read_only=True) as unit:  # a picture must not wait for the line, nor the line for it
-            record = unit.inspections.get(uid)
+        try:
+            with room.records.unit(read_only=True) as unit:  # a picture must not wait for the line, nor the line for it
+                record = unit.inspections.get(uid)
+        except RecordsAway:
+            return _missing("the records do not answer; ask again later", status=503)
         if record is None:
             return _missing("no such inspection")
         try:
             picture = make(room, record, asked)
-        except (RecordError, ImageError):
+        except (RecordError, ImageError, BundleError, ConfigError):
             return _missing("the picture is missing from the image store or cannot be read")
         if picture is None:
             return _missing("this inspection has no such picture")
-        return Response(picture.data, media_type=picture.media_type, headers=PICTURE_HEADERS)
+        return Response(picture.data, media_type=picture.media_type, headers=headers)
 
     async def endpoint(request: Request) -> Response:
         return await run_in_threadpool(answer, parse_uid(request.path_params["uid"]), request.query_params)
@@ -181,8 +196,8 @@ def _route(config: str, make: Callable[[Room, InspectionRecord, QueryParams], Pi
     return endpoint
 
 
-def _missing(why: str) -> Response:
-    return PlainTextResponse(why, status_code=404, headers={"Cache-Control": "no-store"})
+def _missing(why: str, *, status: int = 404) -> Response:
+    return PlainTextResponse(why, status_code=status, headers={"Cache-Control": "no-store"})
 
 
 def _free_port(host: str, port: int) -> int:

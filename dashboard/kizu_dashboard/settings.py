@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from kizu_db.settings import DatabaseSettings, ImageStoreSettings
+from kizu_db.settings import DatabaseSettings, ImageStoreSettings, RetentionSettings
 from kizu_inspect.settings import Settings
 
 __all__ = ["DashboardConfig", "DashboardSettings", "PlantSettings", "ReportSettings"]
@@ -81,8 +81,8 @@ class ReportSettings(Settings):
         default=500,
         ge=1,
         le=10_000,
-        title="Longest report",
-        description="A report holds at most this many flagged inspections and says so when there were more.",
+        title="Longest PDF",
+        description="A PDF holds the newest flagged inspections, at most this many, and says when there were more. A CSV: all.",
     )
 
 
@@ -94,3 +94,4 @@ class DashboardConfig(Settings):
     images: ImageStoreSettings = ImageStoreSettings()
     dashboard: DashboardSettings = DashboardSettings()
     report: ReportSettings = ReportSettings()
+    retention: RetentionSettings = RetentionSettings()

@@ -14,10 +14,12 @@ from kizu_inspect.sums.yields import first_pass_yield, share_of
 __all__ = ["station_figures", "station_head"]
 
 
-def station_head(station: StationNow, now: datetime) -> str:
-    """Its name, and in words whether it records what it should."""
+def station_head(station: StationNow, now: datetime, *, known: bool = True) -> str:
+    """Its name, and in words whether it records what it should; not `known`: the records cannot be read now."""
     silence = station.silent_for(now)
-    if silence is None:
+    if not known:
+        mark, kind = "? not known now: these figures stand still", "unknown"
+    elif silence is None:
         mark, kind = f"● recording · last part {duration_text(now - station.newest)} ago", "well"
     else:
         usual = duration_text(station.quiet_after)

@@ -104,12 +104,12 @@ def make_engine(settings: DatabaseSettings, use: Use = "write", *, foreign_keys:
 
 
 @contextmanager
-def connected(settings: DatabaseSettings, use: Use = "read") -> Iterator[Connection]:
+def connected(settings: DatabaseSettings, use: Use = "read", *, gives_up: bool = False) -> Iterator[Connection]:
     """A connection outside of the repositories; what it reads is one state, whatever is written meanwhile.
 
-    Raises RecordError where the database refuses or is away.
+    `gives_up` is that of `make_engine`. Raises RecordError where the database refuses or is away.
     """
-    engine = make_engine(settings, use)
+    engine = make_engine(settings, use, gives_up=gives_up)
     try:
         with engine.connect() as connection:
             yield connection

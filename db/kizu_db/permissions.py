@@ -18,6 +18,8 @@ class Action(StrEnum):
     """Take a part from the reviewer who has it."""
     RELEASE_FILE = "release a file from quarantine"
     """Have a file judged anew that could not be read."""
+    VERIFY = "verify the records"
+    """Walk through all of them, and have on record what was found."""
     HOLD = "hold a lot"
     """Set or end a lot's legal hold."""
     PRUNE = "prune"
@@ -49,6 +51,7 @@ _LEAST = {
     Action.REVIEW: Role.INSPECTOR,
     Action.RELEASE_CLAIM: Role.ENGINEER,
     Action.RELEASE_FILE: Role.ENGINEER,
+    Action.VERIFY: Role.ENGINEER,
     Action.HOLD: Role.ADMIN,
     Action.PRUNE: Role.ADMIN,
     Action.MANAGE_USERS: Role.ADMIN,

@@ -32,6 +32,7 @@ from kizu_db.repositories.rollups import Rollups
 from kizu_db.repositories.signals import Signals
 from kizu_db.repositories.stations import Stations
 from kizu_db.repositories.users import Users
+from kizu_db.repositories.verifications import Verifications
 from kizu_db.settings import DatabaseSettings
 from kizu_db.turns import Turns
 from kizu_inspect.errors import RecordError, RecordsAway
@@ -59,6 +60,7 @@ class Unit:
         self.reports = Reports(session, self.trail, self.users)
         self.analysis = Analysis(session, self.rollups)
         self.retention = Retention(session, self.rollups, self.trail)
+        self.verifications = Verifications(self.trail, self.users)
 
     def finish(self) -> None:
         """Write what waits for the unit's end. Rows that many programs want come last, always in this order."""

@@ -40,15 +40,25 @@ class Pruned:
     freed_bytes: int = 0
 
 
-def what_is_due(records: Records, settings: RetentionSettings, *, now: datetime | None = None) -> Pruned:
-    """What `prune` would let go at this moment (default: now); changes nothing. Files are not counted."""
+def what_is_due(
+    records: Records, settings: RetentionSettings, *, now: datetime | None = None, most: int | None = None
+) -> Pruned:
+    """What `prune` would let go at this moment (default: now); changes nothing. Files are not counted.
+
+    With `most` the count of records ends once it is reached, and so does that of pictures: there may be more.
+    """
     found, ends = Pruned(), settings.ends(now or datetime.now(UTC))
+    at_once = _LISTED_AT_ONCE if most is None else min(_LISTED_AT_ONCE, most)
     gone: set[int] = set()
-    for due in _listed(records, lambda unit, after: unit.retention.due_records(ends, after=after, limit=_LISTED_AT_ONCE)):
+    for due in _listed(records, lambda unit, after: unit.retention.due_records(ends, after=after, limit=at_once)):
         found.records += len(due)
         gone.update(one.number for one in due)
-    for due in _listed(records, lambda unit, after: unit.retention.due_images(ends, after=after, limit=_LISTED_AT_ONCE)):
+        if most is not None and found.records >= most:
+            break
+    for due in _listed(records, lambda unit, after: unit.retention.due_images(ends, after=after, limit=at_once)):
         _count_images(found, [one for one in due if one.number not in gone])
+        if most is not None and found.passed_images + found.flagged_images >= most:
+            break
     return found
 
 

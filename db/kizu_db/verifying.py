@@ -32,7 +32,7 @@ _KEPT: Mapping[str, tuple[str, tuple[str, ...]]] = {
         "SELECT review.*, uid AS inspection FROM review JOIN inspection ON inspection.id = review.inspection_id",
         (
             "id", "reviewer", "disposition", "defect_class", "decision", "treatment", "reason", "shown_ms", "nonce",
-            "supersedes", "inspection", "reviewed_at",
+            "supersedes", "inspection", "reviewed_at", "boxes",
         ),
     ),
     "recipe": ("SELECT * FROM recipe", ("id", "station", "version", "content", "model_hash", "created_at")),
@@ -69,16 +69,19 @@ class Verification:
     """The last link's hash: noted elsewhere, it also shows that nobody cut off the trail's end."""
 
 
-def verify(settings: DatabaseSettings, *, head: str | None = None) -> Verification:
+def verify(
+    settings: DatabaseSettings, *, head: str | None = None, progress: Callable[[int], None] = lambda _: None
+) -> Verification:
     """Walk the audit trail from its first event, and compare reviews, recipes and models with what it says of them.
 
     Also: the current disposition with the latest review, the rollups with a count of the rows, and, for SQLite, the file's own
     integrity. `head` is the hash that was the last event's some time ago: it must still be there, for an end that was cut off
-    leaves a chain that holds. Reads one state and holds up nobody. Raises SchemaError, RecordError where the database is away.
+    leaves a chain that holds. `progress` is told how many events were looked at, each thousand; what it raises ends the walk.
+    Reads one state and holds up nobody. Raises SchemaError, RecordError where the database is away.
     """
     require_current(settings)
     with connected(settings) as connection, _as_it_is(connection):
-        found, walk = _Found(list(_damage(connection))), _Walk(connection)
+        found, walk = _Found(list(_damage(connection))), _Walk(connection, progress)
         for step in (walk.chain, walk.without_event, walk.dispositions, walk.rollups):
             found.gather(step.__name__, step())
         if head is not None:
@@ -131,8 +134,9 @@ class _Found:
 class _Walk:
     """One walk through one state of a database."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, progress: Callable[[int], None]) -> None:
         self._connection = connection
+        self._progress = progress
         self.events = 0
         self.head = GENESIS
 
@@ -154,6 +158,7 @@ class _Walk:
                 if event["action"] == "prune.records":
                     before = _loaded(event["before"])
                     pruned.update(map(str, before.get("reviews", ()) if isinstance(before, dict) else ()))
+            self._progress(self.events)
             for kind, copies in told.items():
                 rows = self._rows(kind, copies)
                 for key, copy in copies.items():
@@ -228,7 +233,20 @@ class _Walk:
         found = self._connection.execute(
             text(f"{query} WHERE {kind}.{key} IN ({places})"), {f"k{n}": k for n, k in enumerate(keys)}
         )
-        return {str(row[key]): {name: _plain(name, row[name]) for name in names} for row in found.mappings()}
+        rows = {str(row[key]): {name: _plain(name, row.get(name)) for name in names} for row in found.mappings()}
+        if kind == "review":
+            self._add_boxes(rows)
+        return rows
+
+    def _add_boxes(self, reviews: Mapping[str, dict[str, Any]]) -> None:
+        """What was drawn with these reviews; nothing where nothing was, as the audit trail tells it."""
+        if not reviews:
+            return
+        places = ", ".join(f":k{n}" for n in range(len(reviews)))
+        query = f"SELECT * FROM review_box WHERE review_id IN ({places}) ORDER BY review_id, ordinal"
+        for box in self._connection.execute(text(query), {f"k{n}": int(k) for n, k in enumerate(reviews)}).mappings():
+            drawn = reviews[str(box["review_id"])]
+            drawn["boxes"] = [*(drawn["boxes"] or ()), [box[name] for name in ("x1", "y1", "x2", "y2", "defect_class")]]
 
     def _pages(self, query: str, key: str) -> Iterator[list[dict[str, Any]]]:
         after = -(2**62)

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from kizu_inspect.errors import BundleError
 from kizu_inspect.network.model import Architecture, Classifier, build_classifier
 from kizu_inspect.network.novelty import Novelty
+from kizu_inspect.picture.golden import WEIGHTS_FILE
 from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.recipe import ExplanationSettings, Refine
 from kizu_inspect.results import ModelInfo
@@ -34,7 +35,6 @@ __all__ = [
 ]
 
 SPEC_FILE = "bundle.yaml"
-WEIGHTS_FILE = "weights.safetensors"
 
 
 class PictureCalibration(Settings):

@@ -38,7 +38,10 @@ class Kind(StrEnum):
 def export_command(
     out: Annotated[Path, typer.Argument(help="New or empty folder.")],
     kind: Annotated[
-        Kind, typer.Option(help="Tables of inspections, regions and reviews, or reviewed pictures as COCO or in class folders.")
+        Kind,
+        typer.Option(
+            help="Tables of inspections, regions, reviews and boxes, or reviewed pictures as COCO or in class folders."
+        ),
     ],
     since: Annotated[str | None, typer.Option(help="First day of judging, YYYY-MM-DD in the plant's zone.")] = None,
     until: Annotated[str | None, typer.Option(help="Last day, YYYY-MM-DD, included.")] = None,

@@ -123,7 +123,9 @@ def tell_address(address: str, link: str | None) -> None:
 def report_command(
     out: Annotated[Path, typer.Argument(help="File to write, ending in .csv or .pdf.")],
     config: ConfigOption = DEFAULT_CONFIG,
-    since: Annotated[str | None, typer.Option(help="First day, YYYY-MM-DD in the plant's zone (default: a week ago).")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="First day, YYYY-MM-DD in the plant's zone (default: six days ago).")
+    ] = None,
     until: Annotated[str | None, typer.Option(help="Last day, YYYY-MM-DD, included (default: today).")] = None,
     station: Annotated[str | None, typer.Option(help="Only this station.")] = None,
     made_by: Annotated[str, typer.Option(help="Who makes it.")] = "",
@@ -142,17 +144,18 @@ def report_command(
     settings = load_config(config)
     zone = settings.plant.zone
     today = datetime.now(UTC).astimezone(zone).date()
-    first = parse_day(since, "--since") if since else today - timedelta(days=7)
+    first = parse_day(since, "--since") if since else today - timedelta(days=6)
     last = parse_day(until, "--until") if until else today
     kind = out.suffix.lower().removeprefix(".")
     store = ImageStore(settings.images.path)
     with Records.open(settings.database) as records:
         report = gather_report(
             records, settings, since=first_moment(first, zone), until=moment_after(last, zone),
-            station=station, made_by=made_by,
+            station=station, most=None if kind == "csv" else settings.report.max_parts, made_by=made_by,
         )  # fmt: skip
         data = csv_report(report) if kind == "csv" else pdf_report(report, store, font=settings.report.font)
         write_bytes(out, data)
         with records.unit() as unit:
             unit.reports.add(kind, data, report.told, by=name_of(made_by), software=report.software)
-    screen.print(f"{out}: {first} to {last}")
+    cut = f", the newest of {report.flagged_count:,}: report.max_parts ends it there" if report.left_out else ""
+    screen.print(f"{out}: {first} to {last}, {len(report.flagged):,} flagged parts{cut}", markup=False)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["read_asset"]
+__all__ = ["join_scripts", "read_asset"]
 
 
 def read_asset(name: str) -> str:
     """The text of a file in this package."""
     return (Path(__file__).parent / name).read_text(encoding="utf-8")
+
+
+def join_scripts(*names: str) -> str:
+    """One script of several files of this package, in this order: what stands in one is known in all."""
+    return "\n".join(read_asset(name) for name in names)

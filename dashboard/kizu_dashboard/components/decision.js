@@ -3,7 +3,7 @@
 const panels = new WeakMap()
 const KEYS = "kizu-keys"
 const DWELL_MS = 250
-const TAKEN = ["h", "r", "+", "-", "0"] // the viewer's
+const TAKEN = ["h", "r", "b", "+", "-", "0"] // the viewer's
 const DELIVERED = { confirm: "c", good: "g", unsure: "u", skip: "s", undo: "z", comment: "m", help: "?" }
 const WORDS = {
   confirm: "Confirm the verdict", good: "Good", unsure: "Cannot tell: a second person decides", skip: "Skip",
@@ -19,7 +19,8 @@ function make(tag, className, text) {
 
 function ownKeys() {
   try {
-    return { ...DELIVERED, ...JSON.parse(localStorage.getItem(KEYS) ?? "{}") }
+    const own = Object.entries(JSON.parse(localStorage.getItem(KEYS) ?? "{}"))
+    return { ...DELIVERED, ...Object.fromEntries(own.filter(([, key]) => !TAKEN.includes(key))) } // some were taken since
   } catch {
     return { ...DELIVERED }
   }
@@ -254,7 +255,7 @@ class Panel {
       row.append(name, make("td", "", WORDS[action]), end)
       return row
     })
-    const fixed = [["1 – 9", "The defect classes, in the model's order"], ["H", "Heatmap"], ["R", "Regions"], ["+ − 0", "Zoom"], ["Esc", "Leave a field"]]
+    const fixed = [["1 – 9", "The defect classes, in the model's order"], ["H", "Heatmap"], ["R", "Regions"], ["B", "Compare, while held"], ["+ − 0", "Zoom"], ["Esc", "Leave a field"]]
     rows.push(
       ...fixed.map(([key, words]) => {
         const row = make("tr")

@@ -31,7 +31,7 @@ function score(row) {
   const filled = make("i")
   filled.style.width = `${100 * row.score}%`
   track.append(filled)
-  return [make("span", "", row.score.toFixed(3)), track]
+  return [make("span", "", row.score_text), track]
 }
 
 function line(row, open) {

@@ -13,6 +13,7 @@ from kizu_dashboard.deciding import WAITING_VERDICTS
 from kizu_dashboard.theme import LOOKS
 from kizu_dashboard.wording import class_name, reason_text
 from kizu_db.values import InspectionRow
+from kizu_inspect.sums.scores import probability_text
 
 __all__ = ["draw_inspection_list", "list_data"]
 
@@ -54,6 +55,7 @@ def _row_data(row: InspectionRow, zone: ZoneInfo) -> dict[str, Any]:
         "reason": reason_text(row),
         "suspected": class_name(row.target) if row.target and row.verdict.flagged else None,
         "score": row.score,
+        "score_text": None if row.score is None else probability_text(row.score),
         "time": captured.strftime("%H:%M:%S"),
         "date": captured.strftime("%Y-%m-%d"),
         "decision": row.disposition or ("waits" if waits else "–"),

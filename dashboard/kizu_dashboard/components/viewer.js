@@ -1,21 +1,6 @@
 // The viewer keeps its own state between reruns: opacity and switches stay from part to part, zoom starts anew.
 const viewers = new WeakMap()
 const REMEMBERED = "kizu-viewer"
-const SVG = "http://www.w3.org/2000/svg"
-
-// The region's contour in the pixels of its box, which stretches it to the screen. A contour passes through centres of pixels.
-function outline(region) {
-  const svg = document.createElementNS(SVG, "svg")
-  svg.setAttribute("viewBox", `${region.x1} ${region.y1} ${region.x2 - region.x1} ${region.y2 - region.y1}`)
-  svg.setAttribute("preserveAspectRatio", "none")
-  for (const name of ["rim", "line"]) {
-    const polygon = document.createElementNS(SVG, "polygon")
-    polygon.setAttribute("points", region.contour.map(([x, y]) => `${x + 0.5},${y + 0.5}`).join(" "))
-    polygon.setAttribute("class", name)
-    svg.append(polygon)
-  }
-  return svg
-}
 
 function remembered() {
   try {
@@ -35,6 +20,7 @@ class Viewer {
     this.grey = null
     this.view = { zoom: 1, x: 0, y: 0 }
     this.choice = remembered()
+    this.beside = new Beside(this)
     this.ahead = new Map() // what may come next, fetched while this part is looked at
     this.listen()
   }
@@ -70,6 +56,7 @@ class Viewer {
     document.removeEventListener("keydown", this.onKey)
     this.stage.removeEventListener("wheel", this.onWheel)
     this.resizing.disconnect()
+    this.beside.close()
   }
 
   show(data) {
@@ -87,6 +74,7 @@ class Viewer {
     if (data.photo_first && !samePart) Object.assign(this.choice, { showMap: false, showBoxes: false })
     this.words()
     this.makeBoxes()
+    if (!samePart) this.beside.begin(data.beside)
     if (data.photo) {
       this.photo.hidden = false
       this.photo.alt = `Photo of part ${data.part}`
@@ -114,7 +102,9 @@ class Viewer {
     } catch {
       return // another picture was asked for meanwhile, or this one is broken, which onerror tells
     }
-    if (uid === this.data.uid) this.announce(uid)
+    if (uid !== this.data.uid) return
+    this.announce(uid)
+    this.beside.fetch()
     for (const address of this.data.ahead ?? []) this.fetchAhead(address)
   }
 
@@ -130,6 +120,7 @@ class Viewer {
     this.photo.hidden = true
     this.find("empty").textContent = why
     this.find("empty").hidden = false
+    this.beside.begin([])
     this.announce(this.data.uid)
   }
 
@@ -185,20 +176,7 @@ class Viewer {
   }
 
   makeBoxes() {
-    this.find("boxes").replaceChildren(
-      ...this.data.regions.map((region, index) => {
-        const box = document.createElement("div")
-        box.className = "box"
-        if (region.contour.length) {
-          box.classList.add("outlined")
-          box.append(outline(region))
-        }
-        const label = document.createElement("span")
-        label.textContent = `${index + 1} · ${region.label} · ${region.score.toFixed(2)}`
-        box.append(label)
-        return box
-      })
-    )
+    this.find("boxes").replaceChildren(...this.data.regions.map(regionBox))
   }
 
   choose(change) {
@@ -212,11 +190,7 @@ class Viewer {
   }
 
   key(event) {
-    const at = event.composedPath()[0]
-    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return
-    if (at instanceof HTMLElement && (at.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName))) {
-      if (!/^(checkbox|range|radio)$/.test(at.type ?? "")) return
-    }
+    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || typesText(event)) return
     const actions = {
       h: () => this.choose({ showMap: !this.choice.showMap }),
       r: () => this.choose({ showBoxes: !this.choice.showBoxes }),
@@ -322,23 +296,17 @@ class Viewer {
     find("opacity").value = choice.opacity
     find("opacity-value").textContent = `${choice.opacity} %`
     find("factor").textContent = `${Math.round(100 * this.view.zoom)} %`
-    this.map.style.opacity = choice.showMap ? choice.opacity / 100 : 0
+    this.map.style.opacity = choice.showMap && !this.beside.shows ? choice.opacity / 100 : 0
     const { width, height } = this.size
     if (!width || !height) return
-    const { scale, left, top } = this.placed
+    const { placed } = this
+    const { scale, left, top } = placed
     this.world.style.width = `${width}px`
     this.world.style.height = `${height}px`
     this.world.style.transform = `translate(${left}px, ${top}px) scale(${scale})`
     this.world.classList.toggle("crisp", scale >= 6)
     find("boxes").hidden = !choice.showBoxes
-    Array.from(find("boxes").children).forEach((box, index) => {
-      const region = this.data.regions[index]
-      box.style.left = `${left + region.x1 * scale}px`
-      box.style.top = `${top + region.y1 * scale}px`
-      box.style.width = `${(region.x2 - region.x1) * scale}px`
-      box.style.height = `${(region.y2 - region.y1) * scale}px`
-      box.classList.toggle("low", top + region.y1 * scale < 24)
-    })
+    Array.from(find("boxes").children).forEach((box, index) => layOver(box, this.data.regions[index], placed))
   }
 }
 

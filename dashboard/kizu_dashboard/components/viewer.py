@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from kizu_dashboard.components.assets import read_asset
+from kizu_dashboard.beside import Beside
+from kizu_dashboard.components.assets import join_scripts, read_asset
 from kizu_dashboard.wording import BLIND_SENTENCE, class_name, map_name, map_subject, no_map_reason
 from kizu_db.values import InspectionRecord
 from kizu_inspect.picture.heatmap import COLOUR_TABLE
@@ -18,7 +19,10 @@ from kizu_inspect.results import Region
 __all__ = ["draw_viewer", "viewer_data"]
 
 _mount = st.components.v2.component(
-    "kizu_viewer", html=read_asset("viewer.html"), css=read_asset("viewer.css"), js=read_asset("viewer.js")
+    "kizu_viewer",
+    html=read_asset("viewer.html"),
+    css=read_asset("viewer.css"),
+    js=join_scripts("viewer_regions.js", "viewer_beside.js", "viewer.js"),
 )
 
 
@@ -28,14 +32,24 @@ def draw_viewer(record: InspectionRecord, method: str, **how: Any) -> None:
 
 
 def viewer_data(
-    record: InspectionRecord, method: str, *, photo_first: bool = False, blind: bool = False, ahead: Sequence[str] = ()
+    record: InspectionRecord,
+    method: str,
+    *,
+    photo_first: bool = False,
+    blind: bool = False,
+    ahead: Sequence[str] = (),
+    beside: Sequence[Beside] = (),
 ) -> dict[str, Any]:
     """What the viewer is told: addresses, sizes and words; the pictures themselves come from their routes.
 
     `photo_first`: each part is shown without its map until that is asked for. `blind`: nothing is told of what the system
-    thinks. `ahead`: inspections whose photos may be asked for next.
+    thinks. `ahead`: inspections whose photos may be asked for next. `beside`: what the part can be compared with.
     """
-    told = _viewer_data(record, method) | {"photo_first": photo_first, "ahead": [f"/image/{uid}" for uid in ahead]}
+    told = _viewer_data(record, method) | {
+        "photo_first": photo_first,
+        "ahead": [f"/image/{uid}" for uid in ahead],
+        "beside": [{"address": one.address, "words": one.words} for one in beside],
+    }
     if blind:
         told |= {"heatmap": None, "method": None, "about": None, "peak": None, "regions": [], "message": BLIND_SENTENCE}
     return told

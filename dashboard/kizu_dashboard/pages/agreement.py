@@ -18,7 +18,7 @@ from kizu_dashboard.agreement import (
     pairs_of,
 )
 from kizu_dashboard.charts import reliability_chart
-from kizu_dashboard.filters import href_of, inspections_query
+from kizu_dashboard.filters import ListView
 from kizu_dashboard.markup import Cell, card_title, data_table, empty_state, tile_row
 from kizu_dashboard.pages.drawing import draw_chart, draw_figures
 from kizu_dashboard.pages.failing import telling_failures
@@ -127,7 +127,7 @@ def _verdicts(room: Room, agreed: Agreed, station: str | None) -> None:
         for verdict in (*RULES, Verdict.ERROR):
             counts = {one: agreed.reviewed.get((verdict, one), 0) for one in ("good", "defective")}
             total = Share(counts["defective"], sum(counts.values()))
-            cells = [_count(room, agreed, n, station, verdicts=[verdict], decision=one) for one, n in counts.items()]
+            cells = [_count(room, agreed, n, station, verdicts=(verdict,), decision=one) for one, n in counts.items()]
             look = LOOKS[verdict]
             rows.append([f"{look.icon} {look.word}", *cells, total.percent, interval_text(total)])
         st.html(data_table(["Verdict", "Good", "Defective", "Defective share", "95 % interval"], rows))
@@ -139,15 +139,15 @@ def _count(
     n: int,
     station: str | None,
     *,
-    verdicts: list[Verdict],
+    verdicts: tuple[Verdict, ...],
     decision: str,
     suspected: str | None = None,
 ) -> Cell:
     """A count that opens its inspections; a plain nought."""
-    query = inspections_query(
+    view = ListView(
         agreed.period, room.config.plant.zone, verdicts=verdicts, decision=decision, suspected=suspected, station=station
     )
-    return (f"{n:,}", href_of(query)) if n else "0"
+    return (f"{n:,}", view.href) if n else "0"
 
 
 def _classes(room: Room, agreed: Agreed, station: str | None) -> None:
@@ -166,7 +166,7 @@ def _classes(room: Room, agreed: Agreed, station: str | None) -> None:
             total = sum(n for (row, _), n in counts.items() if row == name)
             cells = [
                 _count(
-                    room, agreed, counts.get((name, column), 0), station, verdicts=[Verdict.REJECT, Verdict.REVIEW],
+                    room, agreed, counts.get((name, column), 0), station, verdicts=(Verdict.REJECT, Verdict.REVIEW),
                     decision=_decision(column), suspected=name if name != NO_CLASS else None,
                 )
                 for column in decided[:MOST_CLASSES]

@@ -8,9 +8,8 @@ from typing import Any
 import streamlit as st
 
 from kizu_dashboard.charts import OPENED, PICKED
-from kizu_dashboard.filters import href_of
+from kizu_dashboard.filters import ListView
 from kizu_dashboard.markup import data_table
-from kizu_dashboard.periods import Query
 
 __all__ = ["draw_chart", "draw_figures", "draw_opening_chart", "draw_picking_chart"]
 
@@ -27,15 +26,22 @@ def draw_picking_chart(chart: Any, *, key: str, told: str) -> str | None:
     return str(marks[0][PICKED]) if marks else None
 
 
-def draw_opening_chart(chart: Any, opens: Mapping[str, Query], *, key: str, told: str) -> None:
+def draw_opening_chart(chart: Any, opens: Mapping[str, ListView], *, key: str, told: str) -> None:
     """Draws it likewise; a click on a mark opens the inspections that `opens` has for its key."""
-    query = opens.get(draw_picking_chart(chart, key=key, told=told) or "")
-    if query is not None:
-        st.switch_page("inspections.py", query_params=query)
+    picked = draw_picking_chart(chart, key=key, told=told)
+    if picked is not None and picked in opens:
+        # By the address and by hand: a control that the address does not name would keep what an earlier look at the list left.
+        st.session_state.update(opens[picked].controls)
+        st.switch_page("inspections.py", query_params=opens[picked].query)
 
 
 def draw_figures(
-    heads: list[str], rows: Mapping[str, list[str]], opens: Mapping[str, Query], *, key: str, said: Callable[[str], str] = str
+    heads: list[str],
+    rows: Mapping[str, list[str]],
+    opens: Mapping[str, ListView],
+    *,
+    key: str,
+    said: Callable[[str], str] = str,
 ) -> None:
     """The chart's figures as a table, by the keys of its marks, as they are `said`, which lead to the same inspections.
 
@@ -43,5 +49,5 @@ def draw_figures(
     """
     table = st.expander("As a table", icon=":material/table_rows:", key=key, on_change="rerun")
     if table.open:
-        first = {name: (said(name), href_of(opens[name])) if name in opens else said(name) for name in rows}
+        first = {name: (said(name), opens[name].href) if name in opens else said(name) for name in rows}
         table.html(data_table(heads, [[first[name], *cells] for name, cells in rows.items()]))

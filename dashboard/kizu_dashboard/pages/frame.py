@@ -12,7 +12,7 @@ from kizu_dashboard.signing_in.gate import SIGN_IN
 from kizu_dashboard.signing_in.sessions import cookie_name
 from kizu_db.values import User
 
-__all__ = ["current_room", "current_user", "user_now"]
+__all__ = ["current_room", "current_user", "remember_list", "remembered_list", "require_user", "user_now"]
 
 
 def current_room() -> Room:
@@ -35,10 +35,25 @@ def current_user(*, by_clock: bool = False) -> User:
 
     `by_clock` is for fragments that run by themselves. Raises RecordError where the database refuses or is away.
     """
-    user = user_now(by_clock=by_clock)
+    return require_user(user_now(by_clock=by_clock))
+
+
+def require_user(user: User | None) -> User:
+    """The same of who is known already to be signed in, or not."""
     if user is None:
         asked = urlencode([(name, value) for name in st.query_params for value in st.query_params.get_all(name)])
         back = (urlsplit(st.context.url or "").path or "/") + (f"?{asked}" if asked else "")
         st.html(session_over(f"{SIGN_IN}?{urlencode({'next': back})}"))
         st.stop()
     return user
+
+
+def remember_list() -> None:
+    """What the list of inspections is narrowed to now, for the way back to it."""
+    st.session_state["list-query"] = {name: st.query_params.get_all(name) for name in st.query_params}
+
+
+def remembered_list() -> dict[str, list[str]]:
+    """What the list of inspections was narrowed to when it was left."""
+    found: dict[str, list[str]] = st.session_state.get("list-query", {})
+    return found

@@ -11,7 +11,7 @@ from kizu_dashboard.components.inspection_list import draw_inspection_list
 from kizu_dashboard.filters import DECISIONS, Filters, decision_of, verdict_label
 from kizu_dashboard.markup import empty_state, figure_tiles, narrowed_to
 from kizu_dashboard.pages.failing import telling_failures
-from kizu_dashboard.pages.frame import current_room
+from kizu_dashboard.pages.frame import current_room, remember_list
 from kizu_dashboard.pages.period import choose_period
 from kizu_dashboard.periods import ALL, LENGTHS, OWN, Period
 from kizu_dashboard.room import Room
@@ -63,7 +63,7 @@ def _filters(room: Room) -> tuple[Filters, Period | None]:
         part = st.text_input(
             "Part", placeholder="Begins or ends with", icon=":material/search:", key="search", bind="query-params", width=190
         )
-        period = choose_period((*LENGTHS, ALL), ALL, room.config.plant.zone)
+        period = choose_period((ALL, *LENGTHS), ALL, room.config.plant.zone)
         conflicting = st.toggle(
             "Map conflicts", key="conflicts", bind="query-params", help="Only parts whose heatmap does not explain the verdict"
         )
@@ -132,6 +132,7 @@ def _list(room: Room, filters: Filters, period: Period, counts: Mapping[Verdict,
         older = len(found) > PAGE_ROWS
         st.button("Older", icon=":material/chevron_right:", disabled=not older, on_click=cursors.append, args=(rows[-1].uid,))
     if opened is not None:
+        remember_list()
         st.switch_page("part.py", query_params={"uid": opened})
 
 

@@ -14,10 +14,11 @@ from kizu_dashboard.components.part_strip import draw_part_strip
 from kizu_dashboard.failing import AWAY_SENTENCE, failure_text
 from kizu_dashboard.markup import empty_state, quiet
 from kizu_dashboard.pages.drawing import draw_chart
-from kizu_dashboard.pages.frame import current_room
+from kizu_dashboard.pages.frame import current_room, current_user, user_now
 from kizu_dashboard.room import Room
 from kizu_dashboard.station_card import station_figures, station_head
 from kizu_dashboard.watching import LINE_MINUTES, SPANS, LineNow, StationNow, watch
+from kizu_db.permissions import Role
 from kizu_inspect.errors import RecordError
 
 EVERY_S: Final = 5
@@ -43,15 +44,19 @@ def main() -> None:
 def _line(room: Room, span: str) -> None:
     """All that changes. Where the records are away, the last figures stay, with their age, until they are back."""
     now = datetime.now(UTC)
+    alert = st.container()  # a place of its own, so that all below stays where it is when an outage comes and goes
     kept: tuple[str, LineNow] | None = st.session_state.get(KEPT)
     failed: RecordError | None = None
     try:
+        if current_user(by_clock=True).role is Role.VIEWER:
+            user_now()  # a display in the hall, which can change nothing, does not go idle
         kept = st.session_state[KEPT] = (span, watch(room, span=span, now=now))
     except RecordError as error:
         failed = error
     if failed is not None:
         failure_text(failed)
-        st.error(f"{AWAY_SENTENCE} Tried again every {EVERY_S} s.", icon=":material/cloud_off:")
+        with alert:
+            st.error(f"{AWAY_SENTENCE} Tried again every {EVERY_S} s.", icon=":material/cloud_off:")
     if kept is None or (failed is not None and kept[0] != span):
         return
     line = kept[1]
@@ -72,14 +77,14 @@ def _line(room: Room, span: str) -> None:
         columns = st.columns(across, gap="medium")
         for column, station in zip(columns, line.stations[first : first + across], strict=False):
             with column:
-                _station(station, now, room)
+                _station(station, line.read_at, room, known=failed is None)
     if line.forgotten:
         st.html(quiet("Nothing recorded for more than 7 days: " + ", ".join(line.forgotten)))
 
 
-def _station(station: StationNow, now: datetime, room: Room) -> None:
+def _station(station: StationNow, now: datetime, room: Room, *, known: bool) -> None:
     with st.container(border=True, key=f"card-live-{station.name}"):
-        st.html(station_head(station, now))
+        st.html(station_head(station, now, known=known))
         st.html(station_figures(station, now))
         most = max(station.rejects)
         said = f"Rejects a minute, last {LINE_MINUTES} min: {sum(station.rejects):,} in all, {most:,} in the worst minute"

@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import streamlit as st
 
 from kizu_dashboard.markup import signed_in_as
 from kizu_dashboard.pages.failing import telling_failures
-from kizu_dashboard.pages.frame import current_user
+from kizu_dashboard.pages.frame import require_user, user_now
 from kizu_dashboard.signing_in.gate import SIGN_OUT
 from kizu_dashboard.theme import page_style
+from kizu_db.permissions import Action
+from kizu_db.values import User
+from kizu_inspect.errors import KizuError
 
 HERE = Path(__file__).parent
 ICON = str(HERE.parent / "assets" / "icon.png")
+
+
+_PAGES: Final = (
+    ("inspections", "list", "The latest inspections with their verdicts."),
+    ("review", "rule", "What waits for a decision, one part after the other."),
+    ("live", "monitor_heart", "What each station records now."),
+    ("part", "center_focus_strong", "One inspection with its evidence and the decisions about it."),
+    ("quality", "bar_chart", "Which defects, when, at which station and where on the part."),
+    ("agreement", "handshake", "The model against reviewers, reviewers against each other, misses and overkill."),
+    ("reports", "description", "The flagged parts of a period as CSV and PDF."),
+    ("admin", "admin_panel_settings", "Health, people, claims, quarantine, the audit trail and retention."),
+)
+# Name, icon and what it is for, in the order of the navigation; the first one is the start.
 
 
 def main() -> None:
@@ -21,65 +38,36 @@ def main() -> None:
     st.set_page_config(page_title="Kizu", page_icon=ICON, layout="wide")
     st.html(f"<style>{page_style('style.css')}</style>")
     st.logo(ICON, size="large")  # its word stands in the style: a picture of it would not follow the theme
-    page = st.navigation(
-        [
-            st.Page(
-                HERE / "inspections.py",
-                title="Inspections",
-                icon=":material/list:",
-                default=True,
-                help="The latest inspections with their verdicts.",
-            ),
-            st.Page(
-                HERE / "review.py",
-                title="Review",
-                icon=":material/rule:",
-                url_path="review",
-                help="What waits for a decision, one part after the other.",
-            ),
-            st.Page(
-                HERE / "live.py",
-                title="Live",
-                icon=":material/monitor_heart:",
-                url_path="live",
-                help="What each station records now.",
-            ),
-            st.Page(
-                HERE / "part.py",
-                title="Part",
-                icon=":material/center_focus_strong:",
-                url_path="part",
-                visibility="hidden",
-                help="One inspection with its evidence and the decisions about it.",
-            ),
-            st.Page(
-                HERE / "quality.py",
-                title="Quality",
-                icon=":material/bar_chart:",
-                url_path="quality",
-                help="Which defects, when, at which station and where on the part.",
-            ),
-            st.Page(
-                HERE / "agreement.py",
-                title="Agreement",
-                icon=":material/handshake:",
-                url_path="agreement",
-                help="The model against reviewers, reviewers against each other, misses and overkill.",
-            ),
-            st.Page(
-                HERE / "reports.py",
-                title="Reports",
-                icon=":material/description:",
-                url_path="reports",
-                help="The flagged parts of a period as CSV and PDF.",
-            ),
-        ],
-        position="top",
-    )
+    user: User | None = None
+    failed: KizuError | None = None
+    try:
+        user = user_now()
+    except KizuError as error:  # told below the navigation, which stands whatever happens
+        failed = error
+    page = st.navigation(_pages(user), position="top")
     with telling_failures():
-        user = current_user()
+        if failed is not None:
+            raise failed
+        user = require_user(user)
         st.html(signed_in_as(user.name, user.role, SIGN_OUT))
         page.run()
+
+
+def _pages(user: User | None) -> list[st.Page]:
+    """All pages; who may not work on one does not see it in the navigation, nor what is opened from others."""
+    hidden = {"part"} if user is not None and user.role.may(Action.RELEASE_CLAIM) else {"part", "admin"}
+    return [
+        st.Page(
+            HERE / f"{name}.py",
+            title=name.capitalize(),
+            icon=f":material/{icon}:",
+            url_path=None if number == 0 else name,
+            default=number == 0,
+            visibility="hidden" if name in hidden else "visible",
+            help=told,
+        )
+        for number, (name, icon, told) in enumerate(_PAGES)
+    ]
 
 
 if __name__ == "__main__":

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
+from kizu_dashboard.beside import beside_of
 from kizu_dashboard.components.viewer import draw_viewer
 from kizu_dashboard.explaining import can_explain, explain_stored, methods_of
 from kizu_dashboard.markup import empty_state, evidence, facts, part_head, region_table
 from kizu_dashboard.pages.decision import current_desk, draw_decision, draw_reviews
-from kizu_dashboard.pages.frame import current_room, current_user
+from kizu_dashboard.pages.frame import current_room, current_user, remembered_list
 from kizu_dashboard.pictures import parse_uid
 from kizu_dashboard.room import Room
 from kizu_dashboard.wording import (
@@ -28,7 +29,7 @@ def main() -> None:
     """Draws the page."""
     room, user = current_room(), current_user()
     asked = st.query_params.get("uid")
-    st.page_link("inspections.py", label="All inspections", icon=":material/arrow_back:")
+    st.page_link("inspections.py", label="All inspections", icon=":material/arrow_back:", query_params=remembered_list())
     if asked is None:
         st.html(empty_state("No part is chosen", "Choose one from the list, or decide what waits on the Review page."))
         return
@@ -58,7 +59,7 @@ def _draw(room: Room, record: InspectionRecord, user: User) -> None:
     left, right = st.columns([1.7, 1], gap="medium")
     with left:
         method = _chosen_method(record)
-        draw_viewer(record, method)
+        draw_viewer(record, method, beside=beside_of(room, record))
         if user.role.may(Action.REVIEW):
             _explain_on_demand(room, record, method, user)
         explanation = record.explained_by(method)

@@ -9,13 +9,13 @@ import streamlit as st
 
 from kizu_dashboard.charts import control_chart, density_chart, pareto_chart, yield_chart
 from kizu_dashboard.components.part_strip import draw_part_strip
-from kizu_dashboard.filters import inspections_query
+from kizu_dashboard.filters import ListView
 from kizu_dashboard.markup import card_title, empty_state, figure_tiles, quiet
 from kizu_dashboard.pages.drawing import draw_figures, draw_opening_chart, draw_picking_chart
 from kizu_dashboard.pages.failing import telling_failures
 from kizu_dashboard.pages.frame import current_room
 from kizu_dashboard.pages.period import ANALYSIS, choose_period
-from kizu_dashboard.periods import LENGTHS, Period, Query, period_between
+from kizu_dashboard.periods import LENGTHS, Period, period_between
 from kizu_dashboard.quality import (
     CELLS,
     GROUPINGS,
@@ -113,10 +113,10 @@ def _pareto(room: Room, quality: Quality, period: Period, station: str | None) -
         )
 
 
-def _rejects(room: Room, period: Period, station: str | None, name: str) -> Query:
+def _rejects(room: Room, period: Period, station: str | None, name: str) -> ListView:
     """Those of one class; where the model named none, all."""
     suspected = None if name == NO_CLASS else name
-    return inspections_query(period, room.config.plant.zone, verdicts=[Verdict.REJECT], suspected=suspected, station=station)
+    return ListView(period, room.config.plant.zone, verdicts=(Verdict.REJECT,), suspected=suspected, station=station)
 
 
 def _stations(room: Room, quality: Quality, period: Period) -> None:
@@ -124,7 +124,7 @@ def _stations(room: Room, quality: Quality, period: Period) -> None:
         st.html(card_title("First-pass yield by station"))
         drawn = f"; the first {MOST_STATIONS} of {len(quality.stations)} drawn" if len(quality.stations) > MOST_STATIONS else ""
         st.caption(f"Passed of all inspections, with the 95 % interval (Wilson){drawn}")
-        opens = {name: inspections_query(period, room.config.plant.zone, station=name) for name in quality.stations}
+        opens = {name: ListView(period, room.config.plant.zone, station=name) for name in quality.stations}
         _yields(list(quality.stations.items()), opens, "Station", key="stations", drawn=MOST_STATIONS)
 
 
@@ -134,15 +134,11 @@ def _lots(room: Room, quality: Quality, period: Period, station: str | None) -> 
         lots = [(name or "no lot", share) for name, share in quality.lots]
         drawn = f"; the newest {MOST_LOTS} of {len(lots)} drawn" if len(lots) > MOST_LOTS else ""
         st.caption(f"Of the period's newest {quality.of_lots:,} inspections; newest lot first{drawn}")
-        opens = {
-            name: inspections_query(period, room.config.plant.zone, lot=name, station=station)
-            for name, _ in quality.lots
-            if name
-        }
+        opens = {name: ListView(period, room.config.plant.zone, lot=name, station=station) for name, _ in quality.lots if name}
         _yields(lots, opens, "Lot", key="lots", drawn=MOST_LOTS)
 
 
-def _yields(shares: list[tuple[str, Share]], opens: dict[str, Query], head: str, *, key: str, drawn: int) -> None:
+def _yields(shares: list[tuple[str, Share]], opens: dict[str, ListView], head: str, *, key: str, drawn: int) -> None:
     told = "; ".join(f"{name}: {share.text}" for name, share in shares[:drawn])
     draw_opening_chart(yield_chart(shares[:drawn], "passed"), opens, key=key, told=told)
     rows = {name: [f"{share.n:,}", f"{share.hits:,}", share.percent, interval_text(share)] for name, share in shares}
@@ -161,7 +157,7 @@ def _control(room: Room, quality: Quality, station: str | None, grouping: Groupi
         st.caption(f"Centre {chart.centre.text}. {_limits_text(chart)}")
         labels = labels_of(groups, grouping)
         opens = {
-            label: inspections_query(period_between(group.start, group.end), zone, verdicts=[Verdict.REJECT], station=station)
+            label: ListView(period_between(group.start, group.end), zone, verdicts=(Verdict.REJECT,), station=station)
             for label, group in zip(labels, groups, strict=True)
         }
         signals = [f"{signal.rule.value}: {span_text(labels, signal.indices)}" for signal in chart.signals]

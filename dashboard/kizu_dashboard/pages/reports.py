@@ -49,7 +49,8 @@ def main() -> None:
         )
     elif flagged > room.config.report.max_parts:
         st.info(
-            f"{flagged:,} parts are flagged; a report holds the first {room.config.report.max_parts:,}.", icon=":material/info:"
+            f"{flagged:,} parts are flagged; a PDF holds the newest {room.config.report.max_parts:,}, a CSV all.",
+            icon=":material/info:",
         )
 
     if not user.role.may(Action.REPORT):
@@ -59,7 +60,8 @@ def main() -> None:
     def make(kind: str) -> bytes:
         with room.records.unit(read_only=True) as unit:
             unit.users.require(user.name, Action.REPORT)  # before the work, and again where it is recorded
-        report = gather_report(room.records, room.config, since=since, until=until, made_by=user.name)
+        most = None if kind == "csv" else room.config.report.max_parts
+        report = gather_report(room.records, room.config, since=since, until=until, most=most, made_by=user.name)
         data = csv_report(report) if kind == "csv" else pdf_report(report, room.images, font=room.config.report.font)
         with room.records.unit() as unit:
             unit.reports.add(kind, data, report.told, by=user.name, software=report.software)

@@ -6,6 +6,7 @@ from typing import Final, cast
 
 import streamlit as st
 
+from kizu_dashboard.beside import beside_of
 from kizu_dashboard.components.viewer import draw_viewer
 from kizu_dashboard.markup import empty_state, evidence, part_head
 from kizu_dashboard.pages.decision import current_desk, draw_decision, draw_reviews
@@ -91,7 +92,7 @@ def _draw(room: Room, desk: Desk, record: InspectionRecord) -> None:
     left, right = st.columns([1.75, 1], gap="medium")
     with left:
         st.html(part_head(row.part, None if blind else row.verdict, places))
-        draw_viewer(record, record.method, photo_first=True, blind=blind, ahead=desk.ahead())
+        draw_viewer(record, record.method, photo_first=True, blind=blind, ahead=desk.ahead(), beside=beside_of(room, record))
         if not blind:
             st.caption(FOOT_SENTENCE)
     with right:

@@ -79,20 +79,23 @@ def gather_report(
     since: datetime,
     until: datetime,
     station: str | None = None,
+    most: int | None = None,
     made_by: str = "",
     made_at: datetime | None = None,
 ) -> DefectReport:
-    """The report of the inspections judged in [since, until), both aware.
+    """The report of the inspections judged in [since, until), both aware: the newest `most` flagged ones (None: all).
 
-    Raises ConfigError where the period is empty or has no time zone.
+    Raises ConfigError where the period is empty or has no time zone, and for a station that never recorded anything.
     """
     if since.tzinfo is None or until.tzinfo is None:
         raise ConfigError("the period needs a time zone", found=f"{since} to {until}")
     if since >= until:
         raise ConfigError("the period is empty", found=f"{since} to {until}", expected="an end after the start")
     with records.unit(read_only=True) as unit:
+        if station is not None and station not in (known := unit.stations.names()):
+            raise ConfigError("there is no such station", found=station, expected=f"one of {', '.join(known) or 'none yet'}")
         counts = unit.rollups.verdicts(since=since, until=until, station=station)
-        flagged = unit.inspections.flagged(since=since, until=until, station=station, limit=config.report.max_parts)
+        flagged = unit.inspections.flagged(since=since, until=until, station=station, limit=most)
     return DefectReport(
         plant=config.plant.name,
         station=station,

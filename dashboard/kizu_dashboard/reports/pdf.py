@@ -111,8 +111,8 @@ def _table(sheet: Sheet, report: DefectReport) -> None:
     sheet.heading(f"Flagged parts ({report.flagged_count:,})")
     if report.left_out:
         sheet.paragraph(
-            f"This report holds the first {len(report.flagged):,} of {report.flagged_count:,}. Choose a shorter period, or "
-            "raise report.max_parts, for the others.",
+            f"This report holds the newest {len(report.flagged):,} of {report.flagged_count:,}. Choose a shorter period, or "
+            "raise report.max_parts, for the others; a CSV holds all.",
             9,
             bold=True,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Final
 from urllib.parse import quote, urlencode, urlsplit
@@ -12,6 +13,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kizu_dashboard.failing import failure_text
 from kizu_db.values import User
 from kizu_inspect.errors import KizuError
 
@@ -30,6 +32,8 @@ _LOOKING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _FRAMES: Final = "frame-ancestors 'none'"
 _POLICY_VIOLATED: Final = 1008
 _TRY_AGAIN_LATER: Final = 1013
+_LAST_WORDS_S: Final = 3.0
+"""For so long after a session has ended its websocket stays: for the page to say so."""
 
 
 class SecurityHeaders:
@@ -78,12 +82,16 @@ class Gate:
         elif (scope.get("method"), scope["path"]) in _OPEN:
             await self._app(scope, receive, send)
         else:
+            secret = asked.cookies.get(self._cookie)
             try:
-                user = await run_in_threadpool(self._whose, asked.cookies.get(self._cookie))
-            except KizuError:
+                user = await run_in_threadpool(self._whose, secret)
+            except KizuError as error:
+                failure_text(error)
                 await _refuse(scope, receive, send, 503, "The records cannot be had now. Try again in a moment.")
                 return
-            if user is not None:
+            if user is not None and scope["type"] == "websocket":
+                await self._while_signed_in(secret, scope, receive, send)
+            elif user is not None:
                 await self._app(scope, receive, send)
             elif scope["type"] == "http" and scope["method"] == "GET" and "text/html" in asked.headers.get("accept", ""):
                 back = quote(scope["path"]) + (f"?{asked.url.query}" if asked.url.query else "")
@@ -91,6 +99,36 @@ class Gate:
                 await to_sign_in(scope, receive, send)
             else:
                 await _refuse(scope, receive, send, 401, "Sign in first.")
+
+    async def _while_signed_in(self, secret: str | None, scope: Scope, receive: Receive, send: Send) -> None:
+        """A websocket lives long: each message asks again. What a page shows by itself ends with the session, too."""
+        ended_at: float | None = None
+        closed = False
+
+        async def receive_if_signed_in() -> Message:
+            nonlocal ended_at, closed
+            message = await receive()
+            if message["type"] != "websocket.receive":
+                return message
+            try:
+                user = await run_in_threadpool(self._whose, secret)
+            except KizuError:
+                return message  # the page says that the records are away
+            if user is not None:
+                return message
+            now = time.monotonic()
+            ended_at = ended_at or now
+            if now - ended_at < _LAST_WORDS_S:
+                return message
+            closed = True
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATED})
+            return {"type": "websocket.disconnect", "code": _POLICY_VIOLATED}
+
+        async def send_until_closed(message: Message) -> None:
+            if not closed:
+                await send(message)
+
+        await self._app(scope, receive_if_signed_in, send_until_closed)
 
 
 def _is_foreign(asked: HTTPConnection) -> bool:

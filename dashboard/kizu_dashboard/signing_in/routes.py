@@ -8,6 +8,7 @@ from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
+import structlog
 from anyio import CapacityLimiter, to_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
@@ -15,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from kizu_dashboard.failing import failure_text
 from kizu_dashboard.room import Room
 from kizu_dashboard.signing_in.attempts import Attempts
 from kizu_dashboard.signing_in.gate import SIGN_IN, SIGN_OUT
@@ -34,6 +36,8 @@ AT_ONCE: Final = 2
 """Passwords that are checked at the same time: each takes 64 MiB, and a processor for a moment."""
 WRONG: Final = "Name and password do not fit each other, or this person may not sign in."
 """One answer for all: nobody learns from it who is entered here."""
+
+_log = structlog.get_logger("kizu.dashboard")
 
 
 class SigningIn:
@@ -71,7 +75,8 @@ class SigningIn:
         """The answer; where the database cannot be had a page that says so."""
         try:
             return answer(request)
-        except KizuError:
+        except KizuError as error:
+            failure_text(error)
             return self._words("The records cannot be had now", ["Try again in a moment."], status=503)
 
     def _shown(self, request: Request) -> Response:
@@ -111,6 +116,8 @@ class SigningIn:
         with room.records.unit(read_only=True) as unit_of_work:
             kept = unit_of_work.users.password_hash(name)
         if not matches(password, kept):
+            # Without the name: people type their password there by mistake.
+            _log.warning("sign-in refused", address=address)
             return self._form(back=back, name=name, wrong=WRONG, status=401)
         try:
             return self._let_in(request, name, back, password_hash=kept)

@@ -1,4 +1,4 @@
-"""The columns of the three tables, and a record's rows in them."""
+"""The columns of the four tables, and a record's rows in them."""
 
 from __future__ import annotations
 
@@ -52,6 +52,9 @@ SCHEMAS: Final[Mapping[str, pa.Schema]] = {
         id="int", uid="text", standing="yes", reviewer="text", disposition="text", defect_class="text?", decision="text",
         treatment="text?", reason="text", shown_ms="int?", supersedes="int?", reviewed_at="time",
     ),
+    "boxes": _schema(
+        review_id="int", uid="text", standing="yes", ordinal="int", x1="int", y1="int", x2="int", y2="int", defect_class="text",
+    ),
 }  # fmt: skip
 """By table. `uid` names the inspection in each of them.
 
@@ -64,6 +67,8 @@ regions: of every map, in pixels of the original picture, x2 and y2 exclusive; `
 `score` is the region's peak on the fixed scale, `share` its share of the map's sum; `contour` is JSON, [[x, y], …]; contour and
 sizes are null for regions of before they were recorded, sizes in mm also where the recipe has no `mm_per_px`.
 reviews: all, also those that were corrected; `standing` marks the latest of an inspection.
+boxes: those that reviewers drew, in pixels of the original picture, x2 and y2 exclusive; `standing` marks those of the latest
+review.
 """
 
 
@@ -73,6 +78,7 @@ def table_rows(record: InspectionRecord) -> dict[str, list[dict[str, Any]]]:
         "inspections": [_inspection(record)],
         "regions": list(_regions(record)),
         "reviews": list(_reviews(record)),
+        "boxes": list(_boxes(record)),
     }
 
 
@@ -131,3 +137,10 @@ def _reviews(record: InspectionRecord) -> Iterator[dict[str, Any]]:
             "decision": review.decision, "treatment": review.treatment, "reason": review.reason, "shown_ms": review.shown_ms,
             "supersedes": review.supersedes, "reviewed_at": review.reviewed_at,
         }  # fmt: skip
+
+
+def _boxes(record: InspectionRecord) -> Iterator[dict[str, Any]]:
+    for review in record.reviews:
+        of_review = {"review_id": review.id, "uid": record.row.uid, "standing": review is record.standing_review}
+        for ordinal, box in enumerate(review.boxes):
+            yield of_review | {"ordinal": ordinal} | asdict(box)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kizu_db.exports.told import LeftOut, Told
 from kizu_db.image_store import ImageStore
-from kizu_db.values import InspectionRecord
+from kizu_db.values import DrawnBox, InspectionRecord
 from kizu_inspect.errors import DataError, RecordError
 from kizu_inspect.labelled.samples import GOOD_NAMES, PICTURES
 
@@ -26,6 +26,8 @@ class Reviewed:
     height_px: int
     defect: str | None
     """The defect class; None where the part is good."""
+    boxes: tuple[DrawnBox, ...] = ()
+    """What the reviewer drew; empty where nothing was drawn."""
 
     def copy_picture(self, store: ImageStore, folder: Path, told: Told) -> Path | None:
         """The picture's copy in this folder, named by the inspection; None, and counted, where the store's is not sound.
@@ -72,11 +74,12 @@ def _reviewed(record: InspectionRecord) -> Reviewed | LeftOut:
     defect = (review.defect_class or "").strip()
     if not defect:
         return LeftOut.NO_CLASS
-    if defect.lower() in GOOD_NAMES or "|" in defect:
-        raise DataError(
-            f"the review of inspection {record.row.uid} names a defect that training would read as something else",
-            found=repr(defect),
-            expected=f"a name without |, and none of {', '.join(GOOD_NAMES)}",
-            next_step="Review it again with another class.",
-        )
-    return Reviewed(record, sha256, record.width_px, record.height_px, defect)
+    for name in (defect, *(box.defect_class.strip() for box in review.boxes)):
+        if name.lower() in GOOD_NAMES or "|" in name:
+            raise DataError(
+                f"the review of inspection {record.row.uid} names a defect that training would read as something else",
+                found=repr(name),
+                expected=f"a name without |, and none of {', '.join(GOOD_NAMES)}",
+                next_step="Review it again with another class.",
+            )
+    return Reviewed(record, sha256, record.width_px, record.height_px, defect, review.boxes)

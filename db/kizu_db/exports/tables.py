@@ -1,4 +1,4 @@
-"""Inspections, regions and reviews as Parquet or CSV: three files, written as the records come."""
+"""Inspections, regions, reviews and boxes as Parquet or CSV: four files, written as the records come."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Write = Callable[[Sequence[Mapping[str, Any]]], None]
 
 
 def export_parquet(records: Iterable[InspectionRecord], out: Path) -> Told:
-    """Writes inspections.parquet, regions.parquet and reviews.parquet into the new folder `out`, with the columns of `SCHEMAS`.
+    """Writes a file for each table of `SCHEMAS`, such as inspections.parquet, with its columns into the new folder `out`.
 
     A row group holds `ROW_GROUP` rows or slightly more, and no more are in memory. Raises ConfigError, RecordError.
     """
@@ -39,7 +39,7 @@ def export_parquet(records: Iterable[InspectionRecord], out: Path) -> Told:
 
 
 def export_csv(records: Iterable[InspectionRecord], out: Path) -> Told:
-    """Writes inspections.csv, regions.csv and reviews.csv into the new folder `out`, with the columns of `SCHEMAS`.
+    """Writes a file for each table of `SCHEMAS`, such as inspections.csv, with its columns into the new folder `out`.
 
     UTF-8 with a byte-order mark, by which Excel knows the encoding; lines end in CR LF. Times are ISO 8601 in UTC, maps JSON
     objects, what is null an empty cell; text that would start a formula has an apostrophe before it. Raises ConfigError,

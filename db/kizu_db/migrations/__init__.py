@@ -60,7 +60,7 @@ def current_version(settings: DatabaseSettings) -> str | None:
     """
     if settings.file is not None and not settings.file.is_file():
         return None
-    with connected(settings) as connection:
+    with connected(settings, gives_up=True) as connection:
         return MigrationContext.configure(connection).get_current_revision()
 
 

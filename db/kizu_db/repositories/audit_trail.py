@@ -68,13 +68,32 @@ class AuditTrail:
         )
         self._new.append(new)
 
-    def latest(self, *, limit: int = 100, before: int | None = None) -> list[AuditEvent]:
-        """The newest events, newest first, at most `limit`; `before` is the id of the last one of the page before."""
+    def latest(
+        self,
+        *,
+        limit: int = 100,
+        before: int | None = None,
+        since: int | None = None,
+        actor: str | None = None,
+        action: str | None = None,
+        subject: str | None = None,
+        subject_id: str | None = None,
+    ) -> list[AuditEvent]:
+        """The newest events, newest first, at most `limit`; `before` is the id of the last one of the page before.
+
+        Of this actor, about this subject, of actions that begin so ("user." for all about users), as far as they are given.
+        What is rare is searched for through all events: `since` (an id) bounds that, for ids are without a gap.
+        """
         self.flush()
-        query = select(AuditEventTable).order_by(AuditEventTable.id.desc()).limit(limit)
-        return [
-            _value(row) for row in self._session.scalars(query if before is None else query.where(AuditEventTable.id < before))
-        ]
+        row = AuditEventTable
+        query = select(row).order_by(row.id.desc()).limit(limit)
+        bounds = ((before, row.id.__lt__), (since, row.id.__ge__))
+        query = query.where(*(bounded_by(number) for number, bounded_by in bounds if number is not None))
+        same = ((row.actor, actor), (row.subject, subject), (row.subject_id, subject_id))
+        query = query.where(*(column == text for column, text in same if text is not None))
+        if action is not None:
+            query = query.where(row.action.startswith(action, autoescape=True))
+        return [_value(found) for found in self._session.scalars(query)]
 
     def since(self, subject: str, at: datetime) -> Iterator[AuditEvent]:
         """The events about any subject of this kind since that moment, newest first."""

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, update
 from sqlalchemy.orm import Session
 
-from kizu_db.permissions import Action
-from kizu_db.repositories.audit_trail import AuditTrail
 from kizu_db.repositories.common import inspection_id
 from kizu_db.repositories.queue_order import Order, asked_for, take_next
-from kizu_db.repositories.users import Users
 from kizu_db.tables import QueueTable
 from kizu_db.values import Claim
 from kizu_inspect.errors import RecordError
@@ -67,16 +64,8 @@ class Claims:
         return Claim(uid_inspection=uid, reviewer=reviewer, expires_at=until)
 
     def release(self, uid: str, *, by: str) -> None:
-        """Give the part back; nothing happens where it is nobody's. Raises NotAllowed: of another, without the role for it."""
-        here = _QUEUE.c.inspection_id == self._number(uid)
-        holder = self._connection.scalar(select(_QUEUE.c.claimed_by).where(here))
-        if holder is None:
-            return
-        if holder != by:
-            with Session(self._connection) as session:
-                Users(session, AuditTrail(session)).require(by, Action.RELEASE_CLAIM)
-        # Only that claim: its lease may have ended meanwhile, and another reviewer have the part.
-        change = update(_QUEUE).where(here, _QUEUE.c.claimed_by == holder)
+        """Give the part back; nothing happens where it is not this reviewer's. Another's is freed by `ReviewQueue.free`."""
+        change = update(_QUEUE).where(_QUEUE.c.inspection_id == self._number(uid), _QUEUE.c.claimed_by == by)
         self._connection.execute(change.values(claimed_by=None, claim_expires_at=None))
 
     def _number(self, uid: str) -> int:

@@ -27,6 +27,9 @@ __all__ = ["Inspections"]
 _TO_REPORT = (Verdict.REVIEW, Verdict.REJECT, Verdict.ERROR)
 _PLAIN = {"synchronize_session": False}
 _AT_ONCE = 500
+_LOOKED_THROUGH = 200
+_GOOD_FIRST: tuple[Disposition | None, ...] = ("good", None)
+_ALIKE = (InspectionTable.station, InspectionTable.view, InspectionTable.width_px, InspectionTable.height_px)
 
 # Transaction 2 of each flagged picture; built once, see `insert_unless_there`.
 _inspection, _heatmap, _region = (InspectionTable.metadata.tables[name] for name in ("inspection", "heatmap", "region"))
@@ -208,6 +211,28 @@ class Inspections:
         found = self._session.execute(records_query().where(InspectionTable.uid == uid)).one_or_none()
         return None if found is None else record_value(found)
 
+    def last_good(self, uid: str) -> InspectionRow | None:
+        """The newest other part of the same station, view and picture's size that passed, and whose picture is kept.
+
+        One that people called good goes before those that nobody reviewed; one that they called defective is never it. It is
+        looked for among the station's newest 200 of each. None where there is none, or no such uid.
+        """
+        same = self._session.execute(select(*_ALIKE, InspectionTable.id).where(InspectionTable.uid == uid)).one_or_none()
+        if same is None:
+            return None
+        station, view, width_px, height_px, number = same
+        alike = [InspectionTable.view.is_not_distinct_from(view), InspectionTable.id != number]
+        alike += [InspectionTable.width_px == width_px, InspectionTable.height_px == height_px]
+        kept = (InspectionTable.image_sha256.is_not(None), InspectionTable.image_pruned_at.is_(None))
+        for disposition in _GOOD_FIRST:
+            wanted = Wanted(verdicts=[Verdict.PASS], station=station, disposition=disposition, unreviewed=disposition is None)
+            ids = find_ids(self._session, self._rollups, wanted, limit=_LOOKED_THROUGH, newest=True)
+            query = rows_query().where(InspectionTable.id.in_(ids), *alike, *kept)
+            found = self._session.execute(query.order_by(InspectionTable.id.desc()).limit(1)).one_or_none()
+            if found is not None:
+                return row_value(found)
+        return None
+
     def pending_explanations(self, station: str, limit: int) -> list[InspectionRow]:
         """The station's inspections whose map is promised and not made, oldest first, at most `limit`."""
         pending = (text("explanation_state = 'pending'"), InspectionTable.station == station)
@@ -244,9 +269,9 @@ class Inspections:
         station: str | None = None,
         limit: int | None = None,
     ) -> list[InspectionRecord]:
-        """The REVIEW, REJECT and ERROR inspections of the period, oldest first, at most `limit` (None: all)."""
+        """The REVIEW, REJECT and ERROR inspections of the period, oldest first; the newest `limit` of them (None: all)."""
         wanted = Wanted(verdicts=_TO_REPORT, since=since, until=until, station=station)
-        return self._records(find_ids(self._session, self._rollups, wanted, limit=limit, newest=False))
+        return self._records(sorted(find_ids(self._session, self._rollups, wanted, limit=limit, newest=True)))
 
     def records_after(
         self,

@@ -88,13 +88,17 @@ class Lots:
         self._require(by, reason)
         now = datetime.now(UTC)
         self._change(lot, True, {"held_by": by, "held_at": now, "held_reason": reason})
-        self._trail.add("lot.hold", actor=by, subject="lot", subject_id=lot, after={"held": True}, reason=reason)
+        self._trail.add(
+            "lot.hold", actor=by, subject="lot", subject_id=lot, before={"held": False}, after={"held": True}, reason=reason
+        )
 
     def release(self, lot: str, *, by: str, reason: str) -> None:
         """End the lot's legal hold. Raises RecordError: an unknown lot, one that is not held, no reason; NotAllowed."""
         self._require(by, reason)
         self._change(lot, False, {"held_by": None, "held_at": None, "held_reason": None})
-        self._trail.add("lot.release", actor=by, subject="lot", subject_id=lot, after={"held": False}, reason=reason)
+        self._trail.add(
+            "lot.release", actor=by, subject="lot", subject_id=lot, before={"held": True}, after={"held": False}, reason=reason
+        )
 
     def held(self) -> list[HeldLot]:
         """The lots under legal hold, by name."""

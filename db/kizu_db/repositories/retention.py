@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from kizu_db.repositories.audit_trail import AuditTrail
 from kizu_db.repositories.rollups import Counted, Rollups
-from kizu_db.tables import HeatmapTable, InspectionTable, LotTable, PartTable, PrunePermitTable, ReviewTable
+from kizu_db.tables import HeatmapTable, InspectionTable, LotTable, PartTable, PrunePermitTable, ReviewBoxTable, ReviewTable
 from kizu_db.values import DueInspection, ExplanationState, RetentionEnds
 from kizu_inspect.results import Verdict
 
@@ -71,11 +71,13 @@ class Retention:
         parts = {row.part_id for row in rows}
         self._session.execute(insert(PrunePermitTable), [{"inspection_id": number} for number in numbers])
         for table, column in (
+            (ReviewBoxTable, ReviewBoxTable.review_id),
             (ReviewTable, ReviewTable.inspection_id),
             (HeatmapTable, HeatmapTable.inspection_id),  # its regions with it, and with the inspection the rest
             (InspectionTable, InspectionTable.id),
         ):
-            self._session.execute(delete(table).where(column.in_(numbers)), execution_options=_PLAIN)
+            of = reviews if table is ReviewBoxTable else numbers
+            self._session.execute(delete(table).where(column.in_(of)), execution_options=_PLAIN)
         # In the order in which a line looks parts up; who sees one of them again waits here, or is waited for.
         them = select(PartTable.id).where(PartTable.id.in_(parts)).order_by(PartTable.lot, PartTable.serial)
         self._session.execute(them.with_for_update())

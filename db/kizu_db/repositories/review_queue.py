@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from kizu_db.permissions import Action
-from kizu_db.repositories.audit_trail import AuditTrail
+from kizu_db.repositories.audit_trail import AuditTrail, canonical_time
 from kizu_db.repositories.common import insert_unless_there, inspection_id
 from kizu_db.repositories.queue_order import Order, asked_for, look_ahead
 from kizu_db.repositories.users import Users
@@ -81,6 +81,29 @@ class ReviewQueue:
         query = query.where(QueueTable.claimed_by.is_not(None), QueueTable.claim_expires_at > datetime.now(UTC))
         found = self._session.execute(query.order_by(QueueTable.claim_expires_at))
         return [Claim(uid_inspection=uid, reviewer=by, expires_at=end) for uid, by, end in found if by and end]
+
+    def free(self, uid: str, *, of: str, by: str, reason: str) -> None:
+        """Take a part from the reviewer `of`, who has it on the screen: anybody may have it from now on.
+
+        Raises RecordError where that reviewer has not got it (any more) and without a reason, NotAllowed where `by` may not.
+        """
+        self._users.require(by, Action.RELEASE_CLAIM)
+        if not reason.strip():
+            raise RecordError("The release of a claim needs a reason", found=repr(reason))
+        number = inspection_id(self._session, uid)
+        claimed = select(QueueTable.claim_expires_at).where(
+            QueueTable.inspection_id == number, QueueTable.claimed_by == of, QueueTable.claim_expires_at > datetime.now(UTC)
+        )
+        until = self._session.scalar(claimed.with_for_update())
+        if until is None:
+            raise RecordError(f"{of} has not got this part any more", found=f"inspection {uid}", expected=f"a claim of {of}")
+        change = update(QueueTable).where(QueueTable.inspection_id == number)
+        self._session.execute(change.values(claimed_by=None, claim_expires_at=None), execution_options=_PLAIN)
+        before = {"claimed_by": of, "claim_expires_at": canonical_time(until)}
+        self._trail.add(
+            "claim.release", actor=by, subject="inspection", subject_id=uid, before=before, after={"claimed_by": None},
+            reason=reason,
+        )  # fmt: skip
 
     def next_up(
         self,

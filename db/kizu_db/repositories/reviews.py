@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import bindparam, select
-from sqlalchemy.orm import Session
+from sqlalchemy import bindparam, insert, select
+from sqlalchemy.orm import Session, selectinload
 
 from kizu_db.permissions import Action
 from kizu_db.repositories.audit_trail import AuditTrail, canonical_time
@@ -15,14 +16,17 @@ from kizu_db.repositories.common import insert_unless_there, inspection_id
 from kizu_db.repositories.review_queue import ReviewQueue
 from kizu_db.repositories.rollups import Counted, Rollups
 from kizu_db.repositories.users import Users
-from kizu_db.tables import InspectionTable, ReviewTable
-from kizu_db.values import Decision, Disposition, NewReview, Review, Treatment
+from kizu_db.tables import InspectionTable, ReviewBoxTable, ReviewTable
+from kizu_db.values import MOST_BOXES, Decision, Disposition, DrawnBox, NewReview, Review, Treatment
 from kizu_inspect.errors import RecordError
 
 __all__ = ["Reviews", "review_content", "review_value"]
 
 # Before the new row, whose foreign key would else hold the inspection for two reviews at once: each would wait for the other.
+_WITH_BOXES = selectinload(ReviewTable.boxes)
 _HOLD = select(InspectionTable.id).where(InspectionTable.uid == bindparam("uid")).with_for_update(key_share=True)
+
+_BOX = tuple(field.name for field in fields(DrawnBox))
 
 
 class Reviews:
@@ -40,9 +44,9 @@ class Reviews:
 
         It becomes the inspection's current disposition, takes it from the queue, and is told in the audit trail.
 
-        Raises RecordError for an unknown inspection, a review without a reviewer, a good part with a defect class, and a
-        correction of a review that is not there, belongs to another inspection or was corrected before; NotAllowed for a
-        reviewer who may not review.
+        Raises RecordError for an unknown inspection, a review without a reviewer, a good part with a defect class or a box,
+        boxes that are too many, have no class or lie beyond the picture, and a correction of a review that is not there,
+        belongs to another inspection or was corrected before; NotAllowed for a reviewer who may not review.
         """
         first = self._by_nonce(review.nonce)
         if first is not None:
@@ -53,7 +57,8 @@ class Reviews:
         first = self._by_nonce(review.nonce)  # the same form may have been stored while this one waited
         if first is not None:
             return first
-        values = {name: value for name, value in asdict(review).items() if name != "uid_inspection"}
+        self._require_inside(review.boxes, number)
+        values = {name: value for name, value in asdict(review).items() if name not in ("uid_inspection", "boxes")}
         values |= {
             "inspection_id": number,
             "reviewed_at": datetime.now(UTC),
@@ -62,7 +67,10 @@ class Reviews:
             self._require_correctable(review.supersedes, values["inspection_id"])
         new_id = insert_unless_there(self._session, ReviewTable, values)
         if new_id is not None:
-            stored = self._session.get_one(ReviewTable, new_id)
+            boxes = [{"review_id": new_id, "ordinal": n, **asdict(box)} for n, box in enumerate(review.boxes)]
+            if boxes:
+                self._session.execute(insert(ReviewBoxTable), boxes)
+            stored = self._session.get_one(ReviewTable, new_id, options=[_WITH_BOXES])
             self._settle(stored, review.uid_inspection)
             return review_value(stored, review.uid_inspection)
         # Another connection was faster: with the same form, or with another correction of the same review.
@@ -83,6 +91,7 @@ class Reviews:
             .join(InspectionTable, InspectionTable.id == ReviewTable.inspection_id)
             .where(InspectionTable.uid == uid)
             .order_by(ReviewTable.id)
+            .options(_WITH_BOXES)
         )
         return [review_value(review, uid) for review in found]
 
@@ -116,6 +125,7 @@ class Reviews:
             select(ReviewTable, InspectionTable.uid)
             .join(InspectionTable, InspectionTable.id == ReviewTable.inspection_id)
             .where(ReviewTable.nonce == nonce)
+            .options(_WITH_BOXES)
         ).one_or_none()
         return None if found is None else review_value(found[0], found[1])
 
@@ -126,6 +136,25 @@ class Reviews:
             raise RecordError("A review needs a nonce", found="an empty one", expected="text unique to one form")
         if review.disposition == "good" and review.defect_class is not None:
             raise RecordError("A good part has no defect class", found=repr(review.defect_class), expected="None")
+        if review.disposition == "good" and review.boxes:
+            raise RecordError("A good part has no boxes", found=len(review.boxes), expected="none")
+        if len(review.boxes) > MOST_BOXES:
+            raise RecordError("A review has too many boxes", found=len(review.boxes), expected=f"at most {MOST_BOXES}")
+        if not all(box.defect_class.strip() for box in review.boxes):
+            raise RecordError("A box needs a defect class", found="an empty one", expected="a name")
+
+    def _require_inside(self, boxes: Sequence[DrawnBox], number: int) -> None:
+        """That they lie within the picture of the inspection with this number."""
+        if not boxes:
+            return
+        size = select(InspectionTable.width_px, InspectionTable.height_px).where(InspectionTable.id == number)
+        width, height = self._session.execute(size).one()
+        for box in boxes:
+            if width is None or height is None or not (0 <= box.x1 < box.x2 <= width and 0 <= box.y1 < box.y2 <= height):
+                raise RecordError(
+                    "A box does not lie within the picture", found=f"x {box.x1} to {box.x2}, y {box.y1} to {box.y2}",
+                    expected="a picture whose size is known" if width is None else f"pixels of {width} × {height}",
+                )  # fmt: skip
 
     def _require_correctable(self, review_id: int, of_inspection: int) -> None:
         former = self._session.get(ReviewTable, review_id)
@@ -160,6 +189,8 @@ def review_content(review: ReviewTable, uid: str) -> dict[str, Any]:
         "supersedes",
     )
     told = {name: getattr(review, name) for name in names}
+    if review.boxes:  # what is told of a review without any stays what it was before there were boxes
+        told["boxes"] = [[getattr(box, name) for name in _BOX] for box in review.boxes]
     return told | {"inspection": uid, "reviewed_at": canonical_time(review.reviewed_at)}
 
 
@@ -178,4 +209,5 @@ def review_value(review: ReviewTable, uid: str) -> Review:
         nonce=review.nonce,
         supersedes=review.supersedes,
         reviewed_at=review.reviewed_at,
+        boxes=tuple(DrawnBox(**{name: getattr(box, name) for name in _BOX}) for box in review.boxes),
     )

@@ -11,7 +11,7 @@ from kizu_db.repositories.heatmaps import explanation_value
 from kizu_db.repositories.models import model_row
 from kizu_db.repositories.recipes import recipe_row
 from kizu_db.repositories.reviews import review_value
-from kizu_db.tables import HeatmapTable, InspectionTable, SignalTable
+from kizu_db.tables import HeatmapTable, InspectionTable, ReviewTable, SignalTable
 from kizu_db.values import Disposition, InspectionRecord, InspectionRow, Sent, Signal
 
 __all__ = ["record_value", "records_query", "row_value", "rows_query"]
@@ -32,7 +32,7 @@ def records_query() -> Select[InspectionTable, bool]:
         joinedload(InspectionTable.recipe),
         joinedload(InspectionTable.signal),
         selectinload(InspectionTable.heatmaps).selectinload(HeatmapTable.regions),
-        selectinload(InspectionTable.reviews),
+        selectinload(InspectionTable.reviews).selectinload(ReviewTable.boxes),
     )
 
 

@@ -7,14 +7,14 @@ import secrets
 import unicodedata
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import case, delete, select, update
+from sqlalchemy import ColumnElement, case, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from kizu_db.permissions import Action, Role
 from kizu_db.repositories.audit_trail import AuditTrail
 from kizu_db.repositories.common import insert_unless_there
 from kizu_db.tables import SessionTable, UserTable
-from kizu_db.values import SignedIn, User
+from kizu_db.values import Person, SignedIn, User
 from kizu_inspect.errors import NotAllowed, RecordError
 
 __all__ = ["Users", "folded"]
@@ -29,7 +29,7 @@ class Users:
         self._session = session
         self._trail = trail
 
-    def add(self, name: str, role: Role, *, by: str, password_hash: str | None = None) -> User:
+    def add(self, name: str, role: Role, *, by: str, password_hash: str | None = None, reason: str = "") -> User:
         """Enter a person. Raises RecordError for an empty or taken name, NotAllowed where `by` may not.
 
         The first one must be an admin: with nobody to manage the others, nobody could work any more.
@@ -53,10 +53,10 @@ class Users:
         }
         if taken or insert_unless_there(self._session, UserTable, values) is None:
             raise RecordError("That name is taken", found=name, expected="another one, in upper or lower case")
-        self._tell("user.add", name, by, None, {"role": role, "active": True})
+        self._tell("user.add", name, by, None, {"role": role, "active": True}, reason)
         return User(name, role, active=True)
 
-    def change(self, name: str, *, by: str, role: Role | None = None, active: bool | None = None) -> User:
+    def change(self, name: str, *, by: str, role: Role | None = None, active: bool | None = None, reason: str = "") -> User:
         """Give a person another role, or let them in or out; whoever is let out is signed out.
 
         Raises RecordError for an unknown name and for the last active admin, NotAllowed where `by` may not.
@@ -74,12 +74,12 @@ class Users:
             raise RecordError(f"{found.name} is the last admin", next_step="Make somebody else an admin first.")
         self._session.execute(update(UserTable).where(UserTable.id == found.id).values(**is_now), execution_options=_PLAIN)
         if not is_now["active"]:
-            self._session.execute(delete(SessionTable).where(SessionTable.user_id == found.id), execution_options=_PLAIN)
-        self._tell("user.change", found.name, by, was, is_now)
+            self._end(SessionTable.user_id == found.id)
+        self._tell("user.change", found.name, by, was, is_now, reason)
         self._session.refresh(found)
         return User(found.name, found.role, active=found.active)
 
-    def set_password(self, name: str, password_hash: str, *, by: str) -> User:
+    def set_password(self, name: str, password_hash: str, *, by: str, reason: str = "") -> User:
         """Give a person another password, told without its hash; whoever was signed in by the old one is signed out.
 
         Raises RecordError for an unknown name, NotAllowed where `by` is somebody else and may not.
@@ -91,9 +91,19 @@ class Users:
             raise RecordError("There is no such user", found=repr(name), next_step="Enter one with `kizu user add`.")
         found.password_hash = password_hash
         self._session.flush()
-        self._session.execute(delete(SessionTable).where(SessionTable.user_id == found.id), execution_options=_PLAIN)
-        self._tell("user.password", found.name, by, None, None)
+        self._end(SessionTable.user_id == found.id)
+        self._tell("user.password", found.name, by, None, None, reason)
         return User(found.name, found.role, active=found.active)
+
+    def end_sign_ins(self, name: str, *, by: str, reason: str = "") -> int:
+        """Sign a person out everywhere; from how many places. Raises RecordError for an unknown name, NotAllowed."""
+        self.require(by, Action.MANAGE_USERS)
+        found = self._find(name)
+        if found is None:
+            raise RecordError("There is no such user", found=repr(name))
+        ended = self._end(SessionTable.user_id == found.id)
+        self._tell("user.sign_out", found.name, by, {"sign_ins": ended}, {"sign_ins": 0}, reason)
+        return ended
 
     def password_hash(self, name: str) -> str | None:
         """What this person's password is checked by; None where there is no such active person, or no password."""
@@ -103,6 +113,18 @@ class Users:
     def nobody(self) -> bool:
         """Whether no person at all is entered."""
         return self._session.scalar(select(UserTable.id).limit(1)) is None
+
+    def people(self, *, idle: timedelta) -> list[Person]:
+        """All users, by name, with their sign-ins: those that were used within `idle`."""
+        now, row = datetime.now(UTC), SessionTable
+        alive = (row.expires_at > now, row.last_seen_at > now - idle)
+        query = select(row.user_id, func.count(), func.max(row.last_seen_at)).where(*alive).group_by(row.user_id)
+        sign_ins = {user: (count, seen) for user, count, seen in self._session.execute(query)}
+        found = self._session.scalars(select(UserTable).order_by(UserTable.name_folded))
+        return [
+            Person(User(one.name, one.role, active=one.active), one.password_hash is not None, *sign_ins.get(one.id, (0, None)))
+            for one in found
+        ]
 
     def list(self) -> list[User]:
         """All users, by name."""
@@ -132,14 +154,13 @@ class Users:
         if found is None or not found.active or (password_hash is not None and password_hash != found.password_hash):
             raise NotAllowed(f"{name} may not sign in", expected="an active user")
         secret, now = secrets.token_urlsafe(32), datetime.now(UTC)
-        over = delete(SessionTable).where(SessionTable.expires_at <= now)
-        self._session.execute(over, execution_options=_PLAIN)
+        self._end(SessionTable.expires_at <= now)
         row = SessionTable(
             token_sha256=_hash(secret), user_id=found.id, created_at=now, last_seen_at=now, expires_at=now + lasting
         )  # fmt: skip
         self._session.add(row)
         self._session.flush()
-        self._tell("user.sign_in", found.name, found.name, None, None)
+        self._tell("user.sign_in", found.name, found.name, None, None, "")
         return secret
 
     def signed_in(self, secret: str, *, idle: timedelta) -> SignedIn | None:
@@ -164,8 +185,12 @@ class Users:
 
     def sign_out(self, secret: str) -> None:
         """End what the secret stands for; nothing happens where it ended before."""
-        ended = delete(SessionTable).where(SessionTable.token_sha256 == _hash(secret))
-        self._session.execute(ended, execution_options=_PLAIN)
+        self._end(SessionTable.token_sha256 == _hash(secret))
+
+    def _end(self, *which: ColumnElement[bool]) -> int:
+        """End these sign-ins; how many."""
+        ended = delete(SessionTable).where(*which).returning(SessionTable.token_sha256)
+        return len(self._session.scalars(ended, execution_options=_PLAIN).all())
 
     def _find(self, name: str, *, hold: bool = False) -> UserTable | None:
         # Who was entered before names were folded whole is still found by the name as it was entered.
@@ -174,8 +199,16 @@ class Users:
         query = query.order_by(case((UserTable.name_folded == same, 0), else_=1)).limit(1)
         return self._session.scalar(query.with_for_update(read=True) if hold else query)
 
-    def _tell(self, action: str, name: str, by: str, before: dict[str, object] | None, after: dict[str, object] | None) -> None:
-        self._trail.add(action, actor=by, subject="user", subject_id=name, before=before, after=after)
+    def _tell(
+        self,
+        action: str,
+        name: str,
+        by: str,
+        before: dict[str, object] | None,
+        after: dict[str, object] | None,
+        reason: str,
+    ) -> None:
+        self._trail.add(action, actor=by, subject="user", subject_id=name, before=before, after=after, reason=reason)
 
 
 def folded(name: str) -> str:

@@ -7,7 +7,7 @@ from kizu_db.tables.inspections import HeatmapTable, InspectionTable, Quarantine
 from kizu_db.tables.outbox import OutboxTable
 from kizu_db.tables.plant import LotTable, ModelTable, PartTable, RecipeTable, StationTable, ViewTable
 from kizu_db.tables.reports import ReportTable
-from kizu_db.tables.reviews import QueueTable, ReviewTable
+from kizu_db.tables.reviews import QueueTable, ReviewBoxTable, ReviewTable
 from kizu_db.tables.rollups import HourTable, MinuteTable, ReviewedTable
 from kizu_db.tables.signals import SignalTable
 
@@ -29,6 +29,7 @@ __all__ = [
     "RecipeTable",
     "RegionTable",
     "ReportTable",
+    "ReviewBoxTable",
     "ReviewTable",
     "ReviewedTable",
     "SessionTable",

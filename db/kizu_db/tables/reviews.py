@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from kizu_db.tables.base import Base, row_id, words
 from kizu_inspect.results import Verdict
 
-__all__ = ["FREE", "TAKEN", "QueueTable", "ReviewTable"]
+__all__ = ["FREE", "TAKEN", "QueueTable", "ReviewBoxTable", "ReviewTable"]
 
 FREE = text("claimed_by IS NULL")
 TAKEN = text("claimed_by IS NOT NULL")
@@ -43,6 +43,23 @@ class ReviewTable(Base):
     nonce: Mapped[str]
     supersedes: Mapped[int | None] = mapped_column(row_id, ForeignKey("review.id"))
     reviewed_at: Mapped[datetime]
+
+    boxes: Mapped[list[ReviewBoxTable]] = relationship(lazy="raise", order_by="ReviewBoxTable.ordinal", viewonly=True)
+
+
+class ReviewBoxTable(Base):
+    """A defect that a reviewer drew, in pixels of the original picture, x2 and y2 exclusive; kept as the reviews are."""
+
+    __tablename__ = "review_box"
+    __table_args__ = (CheckConstraint("x1 >= 0 AND x1 < x2 AND y1 >= 0 AND y1 < y2", name="inside"),)
+
+    review_id: Mapped[int] = mapped_column(row_id, ForeignKey("review.id"), primary_key=True, autoincrement=False)
+    ordinal: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    x1: Mapped[int]
+    y1: Mapped[int]
+    x2: Mapped[int]
+    y2: Mapped[int]
+    defect_class: Mapped[str]
 
 
 class QueueTable(Base):

@@ -10,17 +10,30 @@ from kizu_db.values.inspections import (
     OutboxEvent,
     QuarantinedFile,
 )
-from kizu_db.values.plant import HeldLot, MadeReport, ModelRow, RecipeRow, SignedIn, User
-from kizu_db.values.reviews import Claim, Decision, Disposition, Escalation, NewReview, Review, Treatment, Waiting
+from kizu_db.values.plant import HeldLot, MadeReport, ModelRow, Person, RecipeRow, SignedIn, User
+from kizu_db.values.reviews import (
+    MOST_BOXES,
+    Claim,
+    Decision,
+    Disposition,
+    DrawnBox,
+    Escalation,
+    NewReview,
+    Review,
+    Treatment,
+    Waiting,
+)
 from kizu_db.values.signals import NewSignal, Sent, Signal
 
 __all__ = [
+    "MOST_BOXES",
     "AuditEvent",
     "AuditStratum",
     "Claim",
     "Decision",
     "DefectPlace",
     "Disposition",
+    "DrawnBox",
     "DueInspection",
     "Escalation",
     "ExplanationState",
@@ -35,6 +48,7 @@ __all__ = [
     "NewSignal",
     "Opinion",
     "OutboxEvent",
+    "Person",
     "QuarantinedFile",
     "RecipeRow",
     "RetentionEnds",

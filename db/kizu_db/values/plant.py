@@ -10,7 +10,7 @@ from typing import Any
 
 from kizu_db.permissions import Role
 
-__all__ = ["HeldLot", "MadeReport", "ModelRow", "RecipeRow", "SignedIn", "User"]
+__all__ = ["HeldLot", "MadeReport", "ModelRow", "Person", "RecipeRow", "SignedIn", "User"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +58,18 @@ class User:
     name: str
     role: Role
     active: bool
+
+
+@dataclass(frozen=True)
+class Person:
+    """A user, as who manages the others sees them."""
+
+    user: User
+    has_password: bool
+    sign_ins: int
+    """Those that have not ended."""
+    last_seen_at: datetime | None
+    """When one of these was last used; None where there is none."""
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
-__all__ = ["Claim", "Decision", "Disposition", "Escalation", "NewReview", "Review", "Treatment", "Waiting"]
+__all__ = [
+    "MOST_BOXES",
+    "Claim",
+    "Decision",
+    "Disposition",
+    "DrawnBox",
+    "Escalation",
+    "NewReview",
+    "Review",
+    "Treatment",
+    "Waiting",
+]
 
 Disposition = Literal["good", "defective"]
 """What a person decided about the part."""
@@ -16,6 +27,21 @@ Decision = Literal["accept", "override"]
 
 Treatment = Literal["accept", "rework", "scrap"]
 """What becomes of the part."""
+
+
+MOST_BOXES: Final = 50
+"""Of one review."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnBox:
+    """A defect that a person drew, in pixels of the original picture: 0 ≤ x1 < x2 ≤ width, y likewise."""
+
+    x1: int
+    y1: int
+    x2: int
+    y2: int
+    defect_class: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +61,8 @@ class NewReview:
     """Unique to one filled-in form, so that a double click or a repeated request stores one review."""
     supersedes: int | None = None
     """The id of the review that this one corrects."""
+    boxes: tuple[DrawnBox, ...] = ()
+    """Where the defects lie, as the reviewer drew them, at most MOST_BOXES; empty where nothing was drawn."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from kizu_inspect.picture.decoding import decode_image
 from kizu_inspect.recipe import AlignmentSettings, Bits, ReferenceSettings
 from kizu_inspect.results import ImageRGB
 
-__all__ = ["Aligned", "Grey", "References", "align", "grey_of"]
+__all__ = ["Aligned", "Grey", "References", "align", "grey_of", "lay_over"]
 
 _MATCHING_S = 0.2
 
@@ -79,6 +79,11 @@ class References:
         """
         return align(picture, self._one if self._one is not None else self._read(self._path_of(name)), self._alignment)
 
+    def laid_over(self, picture: ImageRGB, name: str | None) -> ImageRGB:
+        """The reference of the picture (H, W, 3) called `name` as `lay_over` shows it, for eyes. Raises ImageError."""
+        path = self._settings.path if self._pattern is None else self._path_of(name)
+        return lay_over(picture, self._decoded(path), self._alignment)
+
     def _path_of(self, name: str | None) -> Path:
         assert self._pattern is not None
         try:
@@ -103,8 +108,11 @@ class References:
             ) from None  # fmt: skip
 
     def _read(self, path: Path) -> Grey:
+        return grey_of(self._decoded(path))
+
+    def _decoded(self, path: Path) -> ImageRGB:
         try:
-            return grey_of(decode_image(path.read_bytes(), max_megapixels=self._max_megapixels, bits=self._bits))
+            return decode_image(path.read_bytes(), max_megapixels=self._max_megapixels, bits=self._bits)
         except OSError as error:
             raise ImageError("reference cannot be opened", found=f"{path}: {error.strerror}", expected="a picture") from None
         except ImageError as error:
@@ -125,16 +133,7 @@ def align(picture: ImageRGB, reference: Grey, alignment: AlignmentSettings) -> A
     Raises ImageError: another size, or a correlation below `alignment.least_correlation`.
     """
     grey = grey_of(picture)
-    if reference.shape != grey.shape:
-        raise ImageError(
-            "reference is of another size than the picture", found=f"{reference.shape[1]} × {reference.shape[0]} px",
-            expected=f"{grey.shape[1]} × {grey.shape[0]} px", next_step="Take the reference with the same camera and settings.",
-        )  # fmt: skip
-    onto = np.eye(3)
-    if alignment.kind == "translation":
-        onto = _shift(grey, reference, fine=True)
-    elif alignment.kind == "homography":
-        onto = _homography(grey, reference, _shift(grey, reference, fine=False))
+    onto = _onto(grey, reference, alignment)
     moved, covered = _moved(reference, onto)
     correlation = _fit(grey, reference, onto)
     if not correlation >= alignment.least_correlation:
@@ -147,6 +146,32 @@ def align(picture: ImageRGB, reference: Grey, alignment: AlignmentSettings) -> A
     gain = float(here.std()) / float(there.std()) if there.std() >= FLAT else 1.0
     matched = (moved.astype(np.float32) - there.mean()) * gain + here.mean()
     return Aligned(np.where(covered, np.clip(np.rint(matched), 0, 255).astype(np.uint8), grey), correlation)
+
+
+def lay_over(picture: ImageRGB, reference: ImageRGB, alignment: AlignmentSettings) -> ImageRGB:
+    """`reference` (H, W, 3) moved onto `picture` (H, W, 3) as `align` moves it, in its own colours and light, for eyes.
+
+    Where it does not reach it is the picture. How well it fits is left to who looks. Raises ImageError for another size.
+    """
+    grey = grey_of(reference)
+    onto = _onto(grey_of(picture), grey, alignment)
+    _, covered = _moved(grey, onto)
+    moved = cv2.warpPerspective(reference, onto, grey.shape[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.where(covered[:, :, None], np.asarray(moved, np.uint8), picture)
+
+
+def _onto(grey: Grey, reference: Grey, alignment: AlignmentSettings) -> npt.NDArray[np.float64]:
+    """The homography (3, 3) that takes reference pixels to picture pixels. Raises ImageError for another size."""
+    if reference.shape != grey.shape:
+        raise ImageError(
+            "reference is of another size than the picture", found=f"{reference.shape[1]} × {reference.shape[0]} px",
+            expected=f"{grey.shape[1]} × {grey.shape[0]} px", next_step="Take the reference with the same camera and settings.",
+        )  # fmt: skip
+    if alignment.kind == "translation":
+        return _shift(grey, reference, fine=True)
+    if alignment.kind == "homography":
+        return _homography(grey, reference, _shift(grey, reference, fine=False))
+    return np.eye(3)
 
 
 def _shrunk(grey: Grey) -> tuple[npt.NDArray[np.float32], float]:

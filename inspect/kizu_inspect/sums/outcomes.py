@@ -91,16 +91,16 @@ def _estimated(strata: Sequence[Drawn], hit: Callable[[Verdict, bool], bool]) ->
 
 
 def _estimate(one: Drawn, hit: Callable[[Verdict, bool], bool]) -> float | None:
-    if one.verdict is None or not hit(one.verdict, False):
-        return _stratum(one, hit).estimate
-    if hit(one.verdict, True):
-        return float(one.total)
-    # Good ones of a known number: what is left of it is surer than a weighted count of its own.
-    defective = _stratum(one, lambda _, bad: bad).estimate
-    return None if defective is None else one.total - defective
+    if one.verdict is not None and hit(one.verdict, False) and not hit(one.verdict, True):
+        # Good ones of a known number: what is left of it is surer than a weighted count of its own.
+        defective = _stratum(one, lambda _, bad: bad).estimate
+        return None if defective is None else one.total - defective
+    return _stratum(one, hit).estimate
 
 
 def _stratum(one: Drawn, hit: Callable[[Verdict, bool], bool]) -> Stratum:
+    if one.verdict is not None and hit(one.verdict, True) and hit(one.verdict, False):
+        return Stratum(one.total, 1.0, one.total, one.total)  # whatever they are: known without a review
     hits = sum(n for (verdict, bad), n in one.reviewed.items() if hit(verdict, bad))
     return Stratum(one.total, one.probability, one.known, hits, one.drawn)
 

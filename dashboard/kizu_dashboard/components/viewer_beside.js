@@ -1,0 +1,80 @@
+// The blink comparator: while key B is held, or its switch is on, what the part is compared with lies where the photo was.
+class Beside {
+  constructor(viewer) {
+    this.viewer = viewer
+    this.picture = viewer.find("beside-picture")
+    this.toggle = viewer.find("show-beside")
+    this.offers = []
+    this.held = false
+    this.toggle.onchange = () => this.draw()
+    this.picture.onload = () => this.state("ready")
+    this.picture.onerror = () => this.next()
+    this.onDown = (event) => {
+      if (event.key.toLowerCase() !== "b" || event.ctrlKey || event.metaKey || event.altKey || typesText(event)) return
+      this.hold(true)
+    }
+    this.onUp = (event) => event.key.toLowerCase() === "b" && this.hold(false)
+    this.onBlur = () => this.hold(false) // the key comes up in another window
+    document.addEventListener("keydown", this.onDown)
+    document.addEventListener("keyup", this.onUp)
+    window.addEventListener("blur", this.onBlur)
+  }
+
+  close() {
+    document.removeEventListener("keydown", this.onDown)
+    document.removeEventListener("keyup", this.onUp)
+    window.removeEventListener("blur", this.onBlur)
+  }
+
+  // Another part: what belongs to the one before goes at once, and the photo comes first.
+  begin(offers) {
+    this.offers = [...(offers ?? [])]
+    this.toggle.checked = false
+    this.picture.removeAttribute("src")
+    this.state(this.offers.length ? "waiting" : "none")
+  }
+
+  // Ahead of the key, once the photo is there, which goes first.
+  fetch() {
+    if (this.offers.length && !this.picture.hasAttribute("src")) this.picture.src = this.offers[0].address
+  }
+
+  next() {
+    if (!this.picture.hasAttribute("src")) return
+    this.offers.shift()
+    this.picture.removeAttribute("src")
+    this.state(this.offers.length ? "waiting" : "none")
+    this.fetch()
+  }
+
+  state(name) {
+    this.viewer.stage.dataset.beside = name
+    this.draw()
+  }
+
+  hold(held) {
+    this.held = held
+    this.draw()
+  }
+
+  get ready() {
+    return this.viewer.stage.dataset.beside === "ready"
+  }
+
+  get shows() {
+    return this.ready && (this.held || this.toggle.checked)
+  }
+
+  draw() {
+    const none = this.viewer.stage.dataset.beside === "none"
+    this.toggle.disabled = none
+    this.toggle.parentElement.title = none
+      ? "Nothing to compare with: no reference, and no good part of this view with a kept picture"
+      : "Show what the part is compared with in the photo's place (hold key B)"
+    this.picture.hidden = !this.shows
+    const words = this.viewer.find("beside-words")
+    words.hidden = !(this.held || this.toggle.checked)
+    words.textContent = this.ready ? this.offers[0].words : none ? "Nothing to compare with" : "Loading…"
+    this.viewer.draw()
+  }
+}

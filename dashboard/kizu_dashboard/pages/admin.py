@@ -1,0 +1,53 @@
+"""What engineers and admins look after: people and who does what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import streamlit as st
+
+from kizu_dashboard.markup import empty_state
+from kizu_dashboard.pages.administration.claims import draw_claims
+from kizu_dashboard.pages.administration.people import draw_people
+from kizu_dashboard.pages.administration.quarantine import draw_quarantine
+from kizu_dashboard.pages.administration.retention import draw_retention
+from kizu_dashboard.pages.administration.trail import draw_trail
+from kizu_dashboard.pages.administration.writing import tell_what_became
+from kizu_dashboard.pages.failing import telling_failures
+from kizu_dashboard.pages.frame import current_room, current_user
+from kizu_dashboard.room import Room
+from kizu_db.permissions import Action
+from kizu_db.values import User
+
+# By name: what one must be allowed to do to see it, and what draws it. (A text in quotes would be drawn on the page.)
+SECTIONS: Final[Mapping[str, tuple[Action, Callable[[Room, User], None]]]] = {
+    "Claims": (Action.RELEASE_CLAIM, draw_claims),
+    "Quarantine": (Action.RELEASE_FILE, draw_quarantine),
+    "Audit trail": (Action.VERIFY, draw_trail),
+    "Retention": (Action.VERIFY, draw_retention),
+    "People": (Action.MANAGE_USERS, draw_people),
+}
+
+
+def main() -> None:
+    """Draws the page."""
+    room, user = current_room(), current_user()
+    tell_what_became()
+    sections = {name: draw for name, (needed, draw) in SECTIONS.items() if user.role.may(needed)}
+    if not sections:
+        least = Action.RELEASE_CLAIM.least
+        st.html(empty_state("This page is not for your role", f"It needs the role {least} or one above; you are {user.role}."))
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.title("Admin", anchor=False, width="stretch")
+        section = st.segmented_control(
+            "Section", list(sections), default=next(iter(sections)), key="section", bind="query-params", required=True,
+            label_visibility="collapsed",
+        )  # fmt: skip
+    with telling_failures():
+        sections[section](room, user)
+
+
+if __name__ == "__main__":
+    main()

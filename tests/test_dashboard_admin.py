@@ -1,0 +1,460 @@
+"""The page Admin: who sees what there, and what is stored of what they do."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sqlite3
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from html import escape
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard_world import PEOPLE, Plant, empty_plant, filled_plant, session_cookie
+from db_examples import inspection
+from kizu_dashboard import trail as trail_module
+from kizu_dashboard.room import close_rooms, open_room
+from kizu_dashboard.signing_in.passwords import matches
+from kizu_dashboard.trail import Sought, change_text, read_trail
+from kizu_db.permissions import Role
+from kizu_db.settings import RetentionSettings
+from kizu_db.values import AuditEvent
+from kizu_inspect.errors import NotAllowed, RecordError
+from kizu_inspect.results import Verdict
+from signing_world import PASSWORD
+from test_dashboard_pages import drawn, open_page, words
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def plant(tmp_path: Path, cookies: dict[str, str]) -> Iterator[Plant]:
+    """Ana, the admin, looks at it."""
+    with filled_plant(tmp_path) as plant:
+        cookies |= session_cookie(plant.config, "Ana")
+        yield plant
+
+
+def section(plant: Plant, name: str) -> AppTest:
+    return open_page(plant.config, "admin.py", section=name)
+
+
+def filled(test: AppTest, **fields: str) -> AppTest:
+    """With this text in these fields; blanks in keys for underscores."""
+    for key, value in fields.items():
+        test.text_input(key=key.replace("_", "-")).set_value(value)
+    return test
+
+
+def pressed(test: AppTest, key: str) -> str:
+    """What the page then says."""
+    return words(drawn(test.button(key=key).click().run()))
+
+
+def of_person(plant: Plant, name: str) -> AppTest:
+    return drawn(section(plant, "People").selectbox(key="person").select(name).run())
+
+
+def trail(plant: Plant, subject: str, subject_id: str) -> list[AuditEvent]:
+    with plant.room.records.unit(read_only=True) as unit:
+        return unit.trail.of(subject, subject_id)
+
+
+def roles(plant: Plant) -> dict[str, Role]:
+    with plant.room.records.unit(read_only=True) as unit:
+        return {user.name: user.role for user in unit.users.list()}
+
+
+def set_role(plant: Plant, name: str, role: Role) -> None:
+    with plant.room.records.unit() as unit:
+        if name == "Ana":
+            unit.users.change("Eun", by="Ana", role=Role.ADMIN)  # somebody must be
+        unit.users.change(name, by="Ana", role=role)
+
+
+@pytest.mark.parametrize("name", ["Vera", "Kim"])
+def test_viewers_and_inspectors_see_nothing_of_it(plant: Plant, cookies: dict[str, str], name: str) -> None:
+    cookies |= session_cookie(plant.config, name)
+    test = open_page(plant.config, "admin.py")
+    text = words(test)
+    assert f"It needs the role engineer or one above; you are {PEOPLE[name]}." in text
+    assert "Ana" not in text
+    assert not [one for one in (*test.button, *test.text_input, *test.selectbox) if one.key]
+
+
+def test_people_are_listed_with_what_they_may_and_whether_they_are_signed_in(plant: Plant) -> None:
+    text = words(section(plant, "People"))
+    assert "<td>Eun</td><td>engineer</td><td></td><td>none</td><td>–</td>" in text
+    assert "<td>Ana</td><td>admin</td><td></td><td>none</td><td>1</td>" in text
+
+
+def test_who_is_added_signs_in_by_the_password_and_the_trail_says_why(plant: Plant) -> None:
+    test = filled(section(plant, "People"), new_name=" Bo  Li ", new_password=PASSWORD, new_password_again=PASSWORD)
+    test.selectbox(key="new-role").select(Role.ENGINEER)
+    assert "Say why" in pressed(test, "add")
+    assert roles(plant) == PEOPLE
+    assert test.text_input(key="new-name").value == " Bo  Li "
+    assert test.text_input(key="new-password").value == "", "a password is never kept in the page"
+    filled(test, new_password=PASSWORD, new_password_again=PASSWORD, new_why="second shift")
+    assert "✓ Bo Li is engineer" in pressed(test, "add")
+    assert [test.text_input(key=key).value for key in ("new-name", "new-password", "new-why")] == ["", "", ""]
+    with plant.room.records.unit(read_only=True) as unit:
+        assert matches(PASSWORD, unit.users.password_hash("bo li"))
+    (event,) = trail(plant, "user", "Bo Li")
+    assert (event.actor, event.action, event.before, event.after, event.reason) == (
+        "Ana", "user.add", None, {"role": "engineer", "active": True}, "second shift",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("typed", "again", "said"),
+    [("correct horse 7", "correct horse 8", "The two passwords differ"), ("short", "short", "The password cannot be taken")],
+)
+def test_a_password_that_cannot_be_taken_enters_nobody(plant: Plant, typed: str, again: str, said: str) -> None:
+    test = filled(section(plant, "People"), new_name="Bo", new_password=typed, new_password_again=again, new_why="new")
+    assert said in pressed(test, "add")
+    assert roles(plant) == PEOPLE
+
+
+def test_who_is_entered_without_a_password_cannot_sign_in(plant: Plant) -> None:
+    test = filled(section(plant, "People"), new_name="Bo", new_why="only in commands")
+    assert "Bo is inspector, without a password" in pressed(test, "add")
+    with plant.room.records.unit(read_only=True) as unit:
+        assert unit.users.password_hash("Bo") is None
+
+
+def test_a_role_is_given_and_a_person_let_out_and_in_again(plant: Plant) -> None:
+    secret = plant.session("Kim")
+    test = of_person(plant, "Kim")
+    test.selectbox(key="role-Kim").select(Role.ENGINEER)
+    assert "Kim is engineer" in pressed(filled(test, why_Kim="trained"), "give-role-Kim")
+    assert roles(plant)["Kim"] is Role.ENGINEER
+    assert plant.room.sessions.whose(secret) is not None
+    assert "Kim is let out" in pressed(filled(test, why_Kim="left the plant"), "let-Kim")
+    assert plant.room.sessions.whose(secret) is None
+    assert "Kim may sign in again" in pressed(filled(test, why_Kim="came back"), "let-Kim")
+    told = [(event.before, event.after, event.reason) for event in trail(plant, "user", "Kim") if event.action == "user.change"]
+    engineer_in, engineer_out = ({"role": "engineer", "active": active} for active in (True, False))
+    assert told == [
+        ({"role": "inspector", "active": True}, engineer_in, "trained"),
+        (engineer_in, engineer_out, "left the plant"),
+        (engineer_out, engineer_in, "came back"),
+    ]
+
+
+def test_another_password_and_the_end_of_sign_ins_sign_a_person_out(plant: Plant) -> None:
+    first, test = plant.session("Kim"), of_person(plant, "Kim")
+    fields = {"change_Kim_password": PASSWORD, "change_Kim_password_again": PASSWORD, "why_password_Kim": "forgotten"}
+    assert "Kim has another password" in pressed(filled(test, **fields), "set-password-Kim")
+    assert plant.room.sessions.whose(first) is None
+    with plant.room.records.unit(read_only=True) as unit:
+        assert matches(PASSWORD, unit.users.password_hash("Kim"))
+    second = plant.session("Kim")
+    drawn(test.run())
+    assert "Kim is signed out everywhere: 1 sign-in ended" in pressed(filled(test, why_Kim="lost phone"), "end-Kim")
+    assert plant.room.sessions.whose(second) is None
+    assert [event.reason for event in trail(plant, "user", "Kim") if event.reason] == ["forgotten", "lost phone"]
+
+
+def test_the_last_admin_stays(plant: Plant) -> None:
+    test = of_person(plant, "Ana")
+    test.selectbox(key="role-Ana").select(Role.VIEWER)
+    assert "Ana is the last admin" in pressed(filled(test, why_Ana="holidays"), "give-role-Ana")
+    assert "Ana is the last admin" in pressed(filled(test, why_Ana="holidays"), "let-Ana")
+    assert roles(plant) == PEOPLE
+
+
+@pytest.mark.parametrize("key", ["add", "give-role-Kim", "let-Kim", "end-Kim", "set-password-Kim"])
+def test_who_lost_the_role_meanwhile_changes_no_person(plant: Plant, key: str) -> None:
+    secret, test = plant.session("Kim"), of_person(plant, "Kim")
+    test.selectbox(key="role-Kim").select(Role.ADMIN)
+    filled(test, new_name="Bo", new_why="why", why_Kim="why", why_password_Kim="why")
+    filled(test, new_password=PASSWORD, new_password_again=PASSWORD)
+    filled(test, change_Kim_password=PASSWORD, change_Kim_password_again=PASSWORD)
+    set_role(plant, "Ana", Role.ENGINEER)
+    before, events = roles(plant), len(trail(plant, "user", "Kim"))
+    assert "Ana may not manage users" in pressed(test, key)
+    assert roles(plant) == before
+    assert len(trail(plant, "user", "Kim")) == events
+    assert plant.room.sessions.whose(secret) is not None
+    with plant.room.records.unit(read_only=True) as unit:
+        assert unit.users.password_hash("Kim") is None
+
+
+def test_an_engineer_manages_no_people(plant: Plant, cookies: dict[str, str]) -> None:
+    cookies |= session_cookie(plant.config, "Eun")
+    test = section(plant, "People")
+    assert "Vera" not in words(test)
+    assert not [one.key for one in test.button if one.key == "add"]
+
+
+def taken(plant: Plant, reviewer: str) -> str:
+    """The part that this reviewer gets on the screen."""
+    with plant.room.records.claims() as claims:
+        claim = claims.take(reviewer)
+    assert claim is not None
+    return claim.uid_inspection
+
+
+def part_of(plant: Plant, uid: str) -> str:
+    return escape(next(part for part, one in plant.uids.items() if one == uid))
+
+
+def holders(plant: Plant) -> list[tuple[str, str]]:
+    with plant.room.records.unit(read_only=True) as unit:
+        return [(one.uid_inspection, one.reviewer) for one in unit.queue.claims()]
+
+
+def test_an_engineer_takes_a_part_from_who_has_gone_home(plant: Plant, cookies: dict[str, str]) -> None:
+    cookies |= session_cookie(plant.config, "Eun")
+    assert "Nobody has a part on the screen" in words(section(plant, "Claims"))
+    uid, other = taken(plant, "Kim"), taken(plant, "Lee")
+    test = section(plant, "Claims")
+    assert f'<a href="/part?uid={uid}">{part_of(plant, uid)}</a></td><td>press-3</td><td>Kim</td>' in words(test)
+    assert "Choose a part" in pressed(filled(test, claim_why="gone home"), "release-claim-now")
+    test.selectbox(key="claim").set_value(uid)
+    assert "Say why" in pressed(filled(test, claim_why="  "), "release-claim-now")
+    assert holders(plant) == [(uid, "Kim"), (other, "Lee")]
+    assert "The part is free; Kim had it" in pressed(filled(test, claim_why="gone home"), "release-claim-now")
+    assert holders(plant) == [(other, "Lee")]
+    (event,) = [one for one in trail(plant, "inspection", uid) if one.action == "claim.release"]
+    assert (event.actor, event.reason) == ("Eun", "gone home")
+
+
+def test_a_claim_that_changed_hands_meanwhile_stays(plant: Plant) -> None:
+    uid = taken(plant, "Kim")
+    test = section(plant, "Claims")
+    test.selectbox(key="claim").set_value(uid)
+    with plant.room.records.claims() as claims:
+        claims.release(uid, by="Kim")
+    assert taken(plant, "Lee") == uid
+    assert "Kim has not got this part any more" in pressed(filled(test, claim_why="gone home"), "release-claim-now")
+    assert holders(plant) == [(uid, "Lee")]
+
+
+def test_who_lost_the_role_meanwhile_releases_no_claim(plant: Plant) -> None:
+    uid = taken(plant, "Kim")
+    test = section(plant, "Claims")
+    test.selectbox(key="claim").set_value(uid)
+    set_role(plant, "Ana", Role.INSPECTOR)
+    assert "Ana may not release a claim" in pressed(filled(test, claim_why="gone home"), "release-claim-now")
+    assert holders(plant) == [(uid, "Kim")]
+
+
+def test_a_file_in_quarantine_is_shown_with_its_reason_and_the_command_that_gives_it_back(plant: Plant) -> None:
+    assert "Nothing is in quarantine" in words(section(plant, "Quarantine"))
+    first, second = plant.uids["P-1010"], plant.uids["P-1001"]
+    with plant.room.records.unit() as unit:
+        unit.quarantine.add(first, "12 bytes <missing>")
+        unit.quarantine.add(second, "no picture")
+        unit.quarantine.release(second, by="Ana", reason="disk repaired", file="released/plate_0.png")
+    test = section(plant, "Quarantine")
+    text = words(test)
+    assert f'<a href="/part?uid={first}">plate_9.png</a></td><td>press-3</td>' in text
+    assert "12 bytes &lt;missing&gt;" in text
+    assert "no picture" not in text
+    drawn(test.selectbox(key="quarantined").set_value(first).run())
+    drawn(test.text_input(key="quarantine-why").set_value("disk's repaired").run())
+    command = shlex.split(test.code[0].value)
+    assert command[:4] == ["kizu", "quarantine", "release", first]
+    assert command[4:] == ["--station", "press-3", "--reason", "disk's repaired", "--by", "Ana"]
+    text = words(drawn(test.toggle(key="released").set_value(True).run()))
+    assert "no picture" in text
+    assert ", Ana</td>" in text
+
+
+def rows_of(test: AppTest) -> list[str]:
+    """The numbers of the events that stand in the table."""
+    return re.findall(r"<tr><td>([\d,]+)</td>", words(test))
+
+
+def test_the_trail_is_turned_page_by_page_and_told_with_before_after_and_why(plant: Plant) -> None:
+    with plant.room.records.unit() as unit:
+        for _ in range(35):
+            unit.users.change("Kim", by="Ana", role=Role.VIEWER, reason="<night> shift")
+            unit.users.change("Kim", by="Ana", role=Role.INSPECTOR)
+        newest = unit.trail.latest(limit=1)[0].id
+    test = section(plant, "Audit trail")
+    seen = [int(number) for number in rows_of(test)]
+    assert "role: inspector → viewer" in words(test)
+    assert "&lt;night&gt; shift" in words(test)
+
+    def turned(label: str) -> list[int]:
+        found = next(one for one in test.button if one.label == label)
+        return [int(number) for number in rows_of(drawn(found.click().run()))]
+
+    while not next(one for one in test.button if one.label == "Older").disabled:
+        seen += turned("Older")
+    assert seen == list(range(newest, 0, -1)), "each event once, to the first one"
+    assert turned("Newest")[0] == newest
+    drawn(test.selectbox(key="event").set_value(newest - 1).run())
+    assert json.loads(test.json[0].value)["after"] == {"role": "viewer", "active": True}
+
+
+def test_the_trail_is_narrowed_by_who_what_and_about(plant: Plant) -> None:
+    uid = plant.uids["P-1002"]
+    plant.review("P-1002")
+    with plant.room.records.unit() as unit:
+        unit.queue.escalate(plant.uids["P-1005"], by="Lee", why="too dark")
+    escalated = "review.escalate"
+    for query, action, count in (
+        ({"who": "Lee"}, escalated, 1),
+        ({"what": "user.sign"}, "user.sign_in", 1),
+        ({"about": "review"}, "review.add", 1),
+        ({"about": "inspection", "which": plant.uids["P-1005"]}, escalated, 1),
+        ({"about": "inspection", "which": uid}, "", 0),
+    ):
+        test = open_page(plant.config, "admin.py", section="Audit trail", **query)
+        assert len(rows_of(test)) == count, query
+        assert action in words(test) if count else "No such event" in words(test)
+
+
+def test_a_rare_event_is_found_by_going_on(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trail_module, "LOOKED_AT", 5)
+    page = read_trail(plant.room, Sought(action="model.register"), before=None, limit=10)
+    looks = 1
+    while not page.events:
+        assert page.older is not None
+        page = read_trail(plant.room, Sought(action="model.register"), before=page.older, limit=10)
+        looks += 1
+    assert (page.events[0].id, page.older, looks > 1) == (1, None, True)
+
+
+def test_what_changed_is_told_in_words() -> None:
+    assert change_text({"role": "viewer", "active": True}, {"role": "admin", "active": True}) == "role: viewer → admin"
+    assert change_text(None, {"n": 1}) == "n: 1"
+    assert change_text({"n": [1]}, None) == "n: [1]"
+    assert change_text({"n": 1}, {}) == "n: 1 → –"
+    assert change_text(None, None) == ""
+    assert len(change_text({"n": "x" * 5000, "m": "y" * 5000}, None)) <= 240
+
+
+def test_the_records_are_verified_beside_the_pages_and_it_says_when(plant: Plant) -> None:
+    plant.review("P-1002")
+    test = section(plant, "Audit trail")
+    assert "They were never verified here." in words(test)
+    pressed(test, "verify")
+    assert plant.room.verifying.wait(60)
+    text = words(drawn(test.run()))
+    assert "✓ All as written" in text
+    assert ", by Ana" in text
+    (event,) = trail(plant, "records", "all")
+    assert (event.actor, event.action) == ("Ana", "records.verify")
+    file = plant.room.records.file
+    assert file is not None
+    with closing(sqlite3.connect(file)) as connection:
+        connection.executescript("DROP TRIGGER review_no_update; UPDATE review SET reason = 'nothing' WHERE id = 1")
+    pressed(test, "verify")
+    assert plant.room.verifying.wait(60)
+    text = words(drawn(test.run()))
+    assert "▲ 1 finding in" in text
+    assert "review 1: changed since it was written: reason" in text
+
+
+def test_one_walk_at_a_time_and_only_for_who_may(plant: Plant) -> None:
+    test = section(plant, "Audit trail")
+    set_role(plant, "Ana", Role.INSPECTOR)
+    assert "Ana may not verify the records" in pressed(test, "verify")
+    assert plant.room.verifying.walk is None
+    file = plant.room.records.file
+    assert file is not None
+    with ThreadPoolExecutor(8) as threads:
+        both = threading.Barrier(8)
+
+        def begin(_: int) -> bool:
+            both.wait(60)
+            try:
+                plant.room.verifying.begin(by="Eun")
+            except RecordError:
+                return False
+            return True
+
+        begun = sum(threads.map(begin, range(8)))
+    assert plant.room.verifying.wait(60)
+    assert begun == len(trail(plant, "records", "all"))
+
+
+def test_a_walk_that_is_cut_off_says_so_and_leaves_nothing(plant: Plant) -> None:
+    plant.room.verifying.close()
+    plant.room.verifying.begin(by="Ana")
+    assert plant.room.verifying.wait(60)
+    assert trail(plant, "records", "all") == []
+    assert "The dashboard was ended meanwhile." in words(section(plant, "Audit trail"))
+
+
+def test_the_role_is_asked_again_where_the_result_is_written(plant: Plant) -> None:
+    with pytest.raises(NotAllowed, match="Kim may not verify"), plant.room.records.unit() as unit:
+        unit.verifications.add(by="Kim", events=1, reviews=0, head="0" * 64, findings=[])
+
+
+def held(plant: Plant) -> list[tuple[str, str, str]]:
+    with plant.room.records.unit(read_only=True) as unit:
+        return [(lot.name, lot.by, lot.reason) for lot in unit.lots.held()]
+
+
+def test_the_rules_in_force_are_told_and_what_is_over_is_counted(tmp_path: Path, cookies: dict[str, str]) -> None:
+    config = empty_plant(tmp_path)
+    config = config.model_copy(update={"retention": RetentionSettings(pass_images_days=30, records_days=3000)})
+    cookies |= session_cookie(config, "Eun")
+    room = open_room(config.model_dump_json())
+    try:
+        for days, part in ((10, "young"), (31, "old"), (3001, "oldest")):
+            at = datetime.now(UTC) - timedelta(days=days)
+            told = {"part": part, "source_key": part, "judged_at": at, "image_sha256": "ab" * 32}
+            with room.records.unit() as unit:
+                unit.inspections.add(inspection(Verdict.PASS, **told))
+        test = open_page(config, "admin.py", section="Retention")
+        for name, rule in (("Pictures of PASS parts", "30 days"), ("Other pictures", "for ever"), ("Audit trail", "always")):
+            assert f"<dt>{name}</dt><dd>{rule}</dd>" in words(test)
+        text = pressed(test, "count-due")
+        assert "<dt>Inspections that are over</dt><dd>1</dd>" in text
+        assert "<dt>Pictures of others</dt><dd>1, of these 1 of passed parts</dd>" in text
+    finally:
+        close_rooms()
+
+
+def test_a_lot_is_held_and_let_go_with_a_reason(plant: Plant) -> None:
+    test = section(plant, "Retention")
+    assert "Name the lot" in pressed(filled(test, hold_why="claim 4711"), "hold-now")
+    assert "Say why" in pressed(filled(test, hold="L7", hold_why=""), "hold-now")
+    assert "There is no such lot" in pressed(filled(test, hold="L8", hold_why="claim 4711"), "hold-now")
+    assert held(plant) == []
+    assert "The lot L7 is held" in pressed(filled(test, hold=" L7 "), "hold-now")
+    assert held(plant) == [("L7", "Ana", "claim 4711")]
+    assert "Choose a lot" in pressed(filled(test, unhold_why="settled"), "unhold-now")
+    test.selectbox(key="unhold").set_value("L7")
+    assert "The lot L7 is not held any more" in pressed(test, "unhold-now")
+    assert held(plant) == []
+    told = [(event.action, event.before, event.after, event.reason) for event in trail(plant, "lot", "L7")]
+    assert told == [
+        ("lot.hold", {"held": False}, {"held": True}, "claim 4711"),
+        ("lot.release", {"held": True}, {"held": False}, "settled"),
+    ]
+
+
+def test_an_engineer_sees_holds_and_sets_none(plant: Plant, cookies: dict[str, str]) -> None:
+    with plant.room.records.unit() as unit:
+        unit.lots.hold("L7", by="Ana", reason="claim 4711")
+    cookies |= session_cookie(plant.config, "Eun")
+    test = section(plant, "Retention")
+    assert "claim 4711" in words(test)
+    assert not {"hold-now", "unhold-now"} & {one.key for one in test.button}
+
+
+@pytest.mark.parametrize("key", ["hold-now", "unhold-now"])
+def test_who_lost_the_role_meanwhile_sets_and_ends_no_hold(plant: Plant, key: str) -> None:
+    with plant.room.records.unit() as unit:
+        unit.inspections.add(inspection(lot="L8"))
+        unit.lots.hold("L8", by="Ana", reason="claim")
+    test = filled(section(plant, "Retention"), hold="L7", hold_why="why", unhold_why="why")
+    test.selectbox(key="unhold").set_value("L8")
+    set_role(plant, "Ana", Role.ENGINEER)
+    assert "Ana may not hold a lot" in pressed(test, key)
+    assert held(plant) == [("L8", "Ana", "claim")]
