@@ -23,8 +23,8 @@ LIGHT: Final[dict[str, str]] = {
     "veil": "#00000066", "rim": "#00000033", "stage": "#22272d", "on-stage": "#d5dbe1", "bright": "#ffffff", "dark": "#111111",
     "plate": "#111111dd", "signal": "#ffe08a",
 }  # fmt: skip
-"""Text keeps 4.5:1 and marks 3:1 on what they lie on. `stage`, `bright`, `dark`, `plate` and `signal` lie around and over photos,
-which are the same in both themes."""
+"""Text keeps 4.5:1 and marks 3:1 on what they lie on. The last two lines but `veil` and `rim` lie around and over photos, which
+are the same in both themes."""
 
 DARK: Final[dict[str, str]] = LIGHT | {
     "paper": "#12181f", "card": "#1b232c", "sunk": "#202a34", "hover": "#23303c",
