@@ -21,6 +21,7 @@ TEXTS = [
     ("on-main", "main"),
     ("quiet", "track"),
     ("on-stage", "stage"),
+    ("dark", "signal"),
 ]
 MARKS = [*product(("mark", "main", *VERDICTS), GROUNDS), ("main", "track"), ("bright", "dark"), ("mark", "track")]
 

@@ -21,9 +21,9 @@ LIGHT: Final[dict[str, str]] = {
     "pass": "#116149", "pass-paper": "#e3f4ec", "review": "#7a4d00", "review-paper": "#fdf1d7",
     "error": "#533f8c", "error-paper": "#ece8f8", "reject": "#a3201a", "reject-paper": "#fde8e6",
     "veil": "#00000066", "rim": "#00000033", "stage": "#22272d", "on-stage": "#d5dbe1", "bright": "#ffffff", "dark": "#111111",
-    "plate": "#111111dd",
+    "plate": "#111111dd", "signal": "#ffe08a",
 }  # fmt: skip
-"""Text keeps 4.5:1 and marks 3:1 on what they lie on. `stage`, `bright`, `dark` and `plate` lie around and over photos, which
+"""Text keeps 4.5:1 and marks 3:1 on what they lie on. The last two lines but `veil` and `rim` lie around and over photos, which
 are the same in both themes."""
 
 DARK: Final[dict[str, str]] = LIGHT | {
