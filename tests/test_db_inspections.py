@@ -326,7 +326,7 @@ def test_flagged_is_what_a_report_shows(records: Records) -> None:
         assert [record.row.uid for record in flagged] == [uids[0], uids[2], uids[3]]
         assert flagged[0].explanation is not None
         assert flagged[0].reviews[0].reviewer == "Mina"
-        assert [record.row.uid for record in unit.inspections.flagged(limit=1)] == [uids[0]]
+        assert [record.row.uid for record in unit.inspections.flagged(limit=2)] == [uids[2], uids[3]]
         since = NOON + timedelta(minutes=1)
         later = unit.inspections.flagged(since=since, until=NOON + timedelta(minutes=3), station="press-3")
         assert [record.row.uid for record in later] == [uids[2]]
