@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from browser_world import browser_of, chromium, window
 from dashboard_world import Plant, another_station, filled_plant, served
@@ -157,6 +158,95 @@ def test_a_comment_that_is_too_long_is_said_and_nothing_of_it_lost(page: Page, p
     page.get_by_role("button", name="Confirm: defective, scratch").dblclick()
     (review,) = until_reviewed(page, plant, "P-1002")
     assert review.reason == "y" * 9_999
+
+
+def test_a_usual_reason_takes_the_comment_with_it(page: Page, plant: Plant) -> None:
+    until_shown(page, plant, "P-1002")
+    page.locator(".comment").fill("see photo 3")
+    page.locator(".comment").blur()
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("g")
+    (review,) = until_reviewed(page, plant, "P-1002")
+    assert (review.disposition, review.reason) == ("good", "see photo 3")
+    until_shown(page, plant, "=HYPERLINK(1)")
+    page.keyboard.press("g")
+    page.locator(".comment").fill("at the edge")
+    page.get_by_role("button", name="dust or fibre").click()
+    (review,) = until_reviewed(page, plant, "=HYPERLINK(1)")
+    assert review.reason == "dust or fibre\nat the edge"
+
+
+def test_what_was_typed_outlives_a_reload_and_a_step_back(page: Page, plant: Plant) -> None:
+    until_shown(page, plant, "P-1002")
+    page.keyboard.press("c")
+    until_shown(page, plant, "=HYPERLINK(1)")
+    page.locator(".comment").fill("half a thought")
+    page.reload()
+    until_shown(page, plant, "=HYPERLINK(1)")
+    expect(page.locator(".comment")).to_have_value("half a thought")
+    page.keyboard.press("c")
+    (review,) = until_reviewed(page, plant, "=HYPERLINK(1)")
+    assert review.reason == "half a thought"
+    until_shown(page, plant, "부품-1004")
+    page.locator(".comment").fill("and another")
+    page.get_by_role("button", name="Undo").click()
+    until_shown(page, plant, "=HYPERLINK(1)")
+    expect(page.locator(".comment")).to_have_value("")
+    page.keyboard.press("1")
+    until_shown(page, plant, "부품-1004")
+    expect(page.locator(".comment")).to_have_value("and another")
+
+
+def test_no_ones_message_empties_the_desks_of_others(page: Page, plant: Plant, program: Browser, address: str) -> None:
+    """A hand-made message that clears Streamlit's caches, from a viewer's own page."""
+    until_shown(page, plant, "P-1002")
+    page.locator(".comment").fill("mine")
+    vera = browser_of(program, plant.config, address, "Vera")
+    with window(vera, address) as other:
+        other.add_init_script(
+            """const open = window.WebSocket
+            window.WebSocket = class extends open {
+                constructor(...given) { super(...given); window.socket = this }
+            }"""
+        )
+        other.goto("/live")
+        other.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+        other.evaluate("data => window.socket.send(new Uint8Array(data))", list(BackMsg(clear_cache=True).SerializeToString()))
+        other.reload()
+        other.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    vera.close()
+    with plant.room.records.unit(read_only=True) as unit:
+        assert plant.uids["P-1002"] in {claim.uid_inspection for claim in unit.queue.claims()}
+    page.get_by_role("button", name="Confirm").click()
+    (review,) = until_reviewed(page, plant, "P-1002")
+    assert review.reason == "mine"
+
+
+def test_a_connection_that_is_lost_costs_neither_part_nor_words(page: Page, plant: Plant, review: str) -> None:
+    """Cut as a sleeping laptop or a pulled plug does: the page finds its way back by itself, and says what did not arrive."""
+    page.add_init_script(
+        """const open = window.WebSocket
+        window.WebSocket = class extends open {
+            constructor(...given) { super(...given); window.socket = this }
+        }"""
+    )
+    page.goto(review)
+    until_shown(page, plant, "P-1002")
+    page.keyboard.press("s")
+    until_shown(page, plant, "=HYPERLINK(1)")
+    page.locator(".comment").fill("seen twice")
+    page.evaluate("document.activeElement.blur()")
+    page.evaluate("window.before = window.socket; window.socket.send = () => {}")  # what is sent from now on is lost
+    page.keyboard.press("c")
+    page.evaluate("window.socket.close()")
+    page.wait_for_function("window.socket !== window.before && window.socket.readyState === 1")
+    expect(page.locator(".refused")).to_contain_text("nothing was stored")
+    until_shown(page, plant, "=HYPERLINK(1)")
+    expect(page.locator(".comment")).to_have_value("seen twice")
+    assert reviews(plant) == {}
+    page.keyboard.press("c")
+    (stored,) = until_reviewed(page, plant, "=HYPERLINK(1)")
+    assert stored.reason == "seen twice"
 
 
 def test_who_contradicts_the_verdict_is_asked_why(page: Page, plant: Plant) -> None:

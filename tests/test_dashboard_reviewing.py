@@ -200,7 +200,7 @@ def test_a_hand_made_answer_with_wrong_boxes_stores_nothing_and_stays(
     assert part_on(desk, plant) == "P-1002"
     assert plant.record("P-1002").reviews == ()
     with plant.room.records.unit(read_only=True) as unit:
-        assert unit.queue.escalation(plant.uids["P-1002"]) is None
+        assert unit.queue.escalations(plant.uids["P-1002"]) == ()
     answer(desk, "confirm", boxes=[BOX])
     assert len(plant.record("P-1002").reviews) == 1
 
@@ -260,6 +260,50 @@ def test_a_reload_finds_the_same_part_unless_another_has_it_by_now(desk: Desk, p
     stranger = Desk(plant.room, "Lee").begin(Wanted(), uid=uid)
     assert stranger is not None
     assert stranger.uid != uid
+
+
+def test_a_lost_connection_brings_back_the_same_part_or_says_that_another_has_it(desk: Desk, plant: Plant) -> None:
+    answer_of = part_on(desk, plant)
+    answer(desk, "skip")
+    assert (answer_of, part_on(desk, plant)) == ("P-1002", "=HYPERLINK(1)")
+    before = desk.shown
+    desk.leave()
+    assert held(plant) == []
+    answer(desk, "confirm")  # what arrives before the page is drawn again decides nothing
+    assert plant.record("=HYPERLINK(1)").reviews == ()
+    assert part_on(desk, plant) == "=HYPERLINK(1)"
+    assert desk.shown == before, "what was typed for it stays"
+    desk.leave()
+    assert part_on(Desk(plant.room, "Lee"), plant) == "P-1002"
+    with plant.room.records.claims() as claims:
+        assert claims.hold(plant.uids["=HYPERLINK(1)"], "Lee")
+    assert part_on(desk, plant) == "부품-1004"
+    assert desk.told == "The connection was lost, and somebody else has that part by now: this is another one"
+
+
+def test_undo_chains_lose_no_decision(desk: Desk, plant: Plant) -> None:
+    for _ in range(2):
+        part_on(desk, plant)
+        answer(desk, "confirm")
+    for part in ("=HYPERLINK(1)", "P-1002"):
+        answer(desk, "undo")
+        assert part_on(desk, plant) == part
+    answer(desk, "defective", defect_class="stain")
+    assert part_on(desk, plant) == "부품-1004"
+    for part in ("P-1002", "=HYPERLINK(1)"):
+        answer(desk, "undo")
+        assert part_on(desk, plant) == part
+
+
+def test_a_blind_decision_is_corrected_blind(desk: Desk, plant: Plant) -> None:
+    while part_on(desk, plant) != "P-1006":
+        answer(desk, "skip")
+    answer(desk, "good")
+    answer(desk, "undo")
+    assert part_on(desk, plant) == "P-1006"
+    assert desk.is_blind(plant.record("P-1006"))
+    answer(desk, "defective", defect_class="dent")
+    assert [review.disposition for review in plant.record("P-1006").reviews] == ["good", "defective"]
 
 
 def test_a_closed_window_gives_back_what_lay_on_the_desk(desk: Desk, plant: Plant) -> None:

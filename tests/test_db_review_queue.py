@@ -192,17 +192,47 @@ def test_what_one_cannot_tell_waits_for_a_second_person(records: Records) -> Non
     assert holders(records) == []
     assert [claim(records, "Mina"), claim(records, "Mina")] == [other, None]
     with records.unit(read_only=True) as unit:
-        assert unit.queue.escalation(uid) == Escalation(by="Mina", why="too dark")
-        assert unit.queue.escalation(other) is None
+        assert unit.queue.escalations(uid) == (Escalation(by="Mina", why="too dark"),)
+        assert unit.queue.escalations(other) == ()
         assert unit.queue.waiting() == 2
         (told,) = [event for event in unit.trail.latest() if event.action == "review.escalate"]
         assert (told.actor, told.subject_id, told.reason) == ("Mina", uid, "too dark")
     assert claim(records, "Kim") == uid
     with records.unit() as unit:
         unit.reviews.add(review(uid))
-        assert unit.queue.escalation(uid) is None
+        assert unit.queue.escalations(uid) == ()
         with pytest.raises(RecordError, match="does not wait for a decision"):
             unit.queue.escalate(uid, by="Kim")
+
+
+def test_what_nobody_can_tell_goes_to_each_once_and_takes_it_from_nobody(records: Records) -> None:
+    uid = add(records, 0.5)
+    for name, why in (("Kim", "too dark"), ("Kim Min", ""), ("Lee", "blurred\x1eand cut")):
+        assert claim(records, name) == uid
+        with records.unit() as unit:
+            unit.queue.escalate(uid, by=name, why=why)
+    assert [claim(records, name) for name in ("Kim", "Kim Min", "Lee")] == [None] * 3
+    assert claim(records, "Kim M") == uid
+    with records.unit() as unit:
+        unit.queue.escalate(uid, by="Mina", why="over a shoulder")  # who does not have it
+        assert [(one.by, one.why) for one in unit.queue.escalations(uid)] == [
+            ("Kim", "too dark"), ("Kim Min", ""), ("Lee", "blurred and cut"), ("Mina", "over a shoulder"),
+        ]  # fmt: skip
+    assert holders(records) == [(uid, "Kim M")]
+
+
+def test_one_part_can_be_had_by_who_had_it_before_if_nobody_else_has_it(records: Records) -> None:
+    uid = add(records, 0.5)
+    with records.claims() as claims:
+        assert claims.hold(uid, "Mina")
+        assert claims.hold(uid, "Mina")
+        assert not claims.hold(uid, "Kim")
+        claims.renew(uid, "Mina", lease=ENDED)
+        assert claims.hold(uid, "Kim")
+    with records.unit() as unit:
+        unit.reviews.add(review(uid))
+    with records.claims() as claims:
+        assert not claims.hold(uid, "Kim")
 
 
 def test_nobody_escalates_who_may_not_review(records: Records) -> None:

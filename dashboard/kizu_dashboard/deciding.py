@@ -78,7 +78,7 @@ class Answer(BaseModel):
     uid: str = Field(max_length=64)
     nonce: str = Field(max_length=64)
     kind: Literal["confirm", "good", "defective", "unsure", "skip", "undo"]
-    defect_class: str | None = Field(default=None, max_length=200)
+    defect_class: str | None = Field(default=None, max_length=10_000)
     reason: str = Field(default="", max_length=LONGEST_REASON)
     treatment: Treatment | None = None
     shown_ms: int | None = Field(default=None, ge=0, le=10**9)

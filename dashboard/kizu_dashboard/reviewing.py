@@ -15,7 +15,7 @@ from kizu_dashboard.room import Room
 from kizu_dashboard.wording import disposition_text
 from kizu_db.repositories.queue_order import Order
 from kizu_db.values import InspectionRecord
-from kizu_inspect.errors import KizuError, RecordError
+from kizu_inspect.errors import KizuError, RecordError, RecordsAway
 from kizu_inspect.results import Verdict
 
 __all__ = ["Desk", "Shown", "Wanted"]
@@ -46,6 +46,8 @@ class Shown:
     """The review that stood when it was shown: the one that an answer corrects."""
     taken_back: bool = False
     """Whether it was decided here before."""
+    blind: bool = False
+    """Whether it was decided blind here, which a correction then is too."""
 
 
 class Desk:
@@ -65,9 +67,11 @@ class Desk:
         """Counts the answers that were looked at: the browser may answer again when it has changed."""
         self._wanted = Wanted()
         self._passed_over: deque[str] = deque(maxlen=_REMEMBERED)
-        self._made: deque[str] = deque(maxlen=_REMEMBERED)
+        self._made: deque[Shown] = deque(maxlen=_REMEMBERED)
         self._aside: Shown | None = None
         """What was before the reviewer when they took a decision back."""
+        self._left = False
+        """Whether what lies here was given back."""
         self._lock = threading.RLock()
 
     def begin(self, wanted: Wanted, *, uid: str | None = None) -> Shown | None:
@@ -77,11 +81,12 @@ class Desk:
         database refuses or is away.
         """
         with self._lock:
+            self._come_back()
             if wanted != self._wanted:
                 self._wanted = wanted
                 self._passed_over.clear()
                 self._give_back()
-            if self.shown is None and uid is not None and self._is_mine(uid):
+            if self.shown is None and uid is not None and self._has(uid):
                 self.shown = Shown(uid)
             if self.shown is None:
                 self._take()
@@ -90,6 +95,7 @@ class Desk:
     def look_at(self, uid: str) -> Shown:
         """The part that was opened by its address, without a claim."""
         with self._lock:
+            self._left = False
             if self.shown is None or self.shown.uid != uid:
                 self.shown = Shown(uid, claimed=False)
                 self.notice = self.told = None
@@ -119,9 +125,18 @@ class Desk:
                     claims.renew(self.shown.uid, self.reviewer)
 
     def leave(self) -> None:
-        """Give back what is on the screen: the window was closed."""
+        """Give back what is on the screen: the window was closed, or has lost its connection and may come back."""
         with self._lock, suppress(RecordError):  # the lease ends by itself
-            self._leave()
+            self._left = True
+            for shown in (self.shown, self._aside):
+                if shown is not None and shown.claimed:
+                    self._release(shown)
+
+    def refuse(self, why: str) -> None:
+        """Say why an answer was not even looked at."""
+        with self._lock:
+            self.turn += 1
+            self.told, self.notice = None, f"Not stored: {why}"
 
     def answer(self, told: object, *, follow: bool = True) -> None:
         """Do what the browser sent, once, and have the next part shown if it is to `follow`.
@@ -139,13 +154,16 @@ class Desk:
     def _answer(self, told: object, *, follow: bool) -> None:
         answer = parse_answer(told)
         shown = self.shown
-        if shown is None or (answer.uid, answer.nonce) != (shown.uid, shown.nonce):
+        if shown is None or self._left or (answer.uid, answer.nonce) != (shown.uid, shown.nonce):
             return  # a key that was pressed for another part, or twice: what is shown now was not answered
         if answer.kind == "undo":
             self._take_back()
             return
         if answer.kind == "skip":
-            (self._made if shown.taken_back else self._passed_over).append(shown.uid)
+            if shown.taken_back:
+                self._made.append(shown)
+            else:
+                self._passed_over.append(shown.uid)
             self._give_back()
             self._go_on(follow=follow)
             return
@@ -166,7 +184,7 @@ class Desk:
         outcome = decide(self._room, review)
         if outcome is Outcome.STORED:
             self.decided += 1
-            self._made.append(shown.uid)
+            self._made.append(replace(shown, blind=self.is_blind(record)))
             self.told = f"{record.row.part}: recorded as {disposition_text(review)}"
         elif outcome is Outcome.OVERTAKEN:
             self.told = f"{record.row.part}: somebody else decided meanwhile; nothing was stored"
@@ -175,8 +193,10 @@ class Desk:
     def is_blind(self, record: InspectionRecord) -> bool:
         """Whether the reviewer must not see what the system thinks: in the audit sample, until it is decided."""
         shown = self.shown
+        if shown is None or shown.uid != record.row.uid:
+            return False
         audit = record.row.audit and record.row.verdict is Verdict.PASS and record.standing_review is None
-        return audit and shown is not None and shown.claimed
+        return shown.blind or (audit and shown.claimed)
 
     def classes(self, record: InspectionRecord) -> tuple[str, ...]:
         """The defects that the part may be said to have."""
@@ -191,9 +211,12 @@ class Desk:
         if not self._made:
             self.notice = "There is no decision to take back."
             return
-        if self._aside is None and self.shown is not None and self.shown.claimed:
-            self._aside = self.shown
-        self.shown = Shown(self._made.pop(), claimed=False, taken_back=True)
+        back, shown = self._made.pop(), self.shown
+        if shown is not None and shown.taken_back:
+            self._made.append(shown)
+        elif shown is not None and shown.claimed and self._aside is None:
+            self._aside = shown
+        self.shown = Shown(back.uid, claimed=False, taken_back=True, blind=back.blind)
         self.told = "decide again: the new decision replaces the old one, which stays on record"
 
     def _go_on(self, *, follow: bool) -> None:
@@ -203,8 +226,8 @@ class Desk:
             return
         self.shown = None
         aside, self._aside = self._aside, None
-        if aside is not None and self._is_mine(aside.uid):
-            self.shown = Shown(aside.uid)
+        if aside is not None and self._has(aside.uid):
+            self.shown = aside
             return
         with suppress(RecordError):  # the answer is stored; the page, which is drawn next, takes the part or says why not
             self._take()
@@ -222,24 +245,30 @@ class Desk:
                     return
                 self._passed_over.clear()
 
-    def _is_mine(self, uid: str) -> bool:
-        try:
-            with self._room.records.claims() as claims:
-                claims.renew(uid, self.reviewer)
-        except RecordError:
-            return False
-        return True
+    def _come_back(self) -> None:
+        """After a lost connection: the same part, with what was typed, unless somebody else has it by now."""
+        if not self._left:
+            return
+        shown = self.shown
+        if shown is not None and shown.claimed and not self._has(shown.uid):
+            self.shown = None
+            self.told = "The connection was lost, and somebody else has that part by now: this is another one"
+        self._left = False
+
+    def _has(self, uid: str) -> bool:
+        """Have this very part, if it waits and nobody else has it."""
+        with self._room.records.claims() as claims:
+            try:
+                return claims.hold(uid, self.reviewer)
+            except RecordsAway:
+                raise
+            except RecordError:  # there is no such inspection
+                return False
 
     def _give_back(self) -> None:
         shown, self.shown = self.shown, None
         if shown is not None and shown.claimed:
             self._release(shown)
-
-    def _leave(self) -> None:
-        for shown in (self.shown, self._aside):
-            if shown is not None and shown.claimed:
-                self._release(shown)
-        self.shown = self._aside = None
 
     def _release(self, shown: Shown) -> None:
         with self._room.records.claims() as claims:

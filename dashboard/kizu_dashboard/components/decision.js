@@ -2,6 +2,9 @@
 // and after an answer until the server has looked at it.
 const panels = new WeakMap()
 const KEYS = "kizu-keys"
+const DRAFTS = "kizu-drafts"
+const SILENT_MS = 8000
+let pending = null // the answer that the server has not told of yet; it outlives a panel whose connection was lost
 const DWELL_MS = 250
 const TAKEN = ["h", "r", "b", "d", "+", "-", "0"] // the viewer's
 const DELIVERED = { confirm: "c", good: "g", unsure: "u", skip: "s", undo: "z", comment: "m", help: "?" }
@@ -33,6 +36,31 @@ function isTyping(event) {
   return at.tagName === "INPUT" && !/^(checkbox|range|radio|button)$/.test(at.type)
 }
 
+// What was typed for a part stays until it is decided, whatever comes between: another part, a reload, a lost connection.
+const drafts = {
+  read() {
+    try {
+      return JSON.parse(sessionStorage.getItem(DRAFTS) ?? "{}")
+    } catch {
+      return {}
+    }
+  },
+  of(uid) {
+    return this.read()[uid] ?? ""
+  },
+  keep(uid, text) {
+    const all = this.read()
+    delete all[uid]
+    if (text) all[uid] = text
+    const newest = Object.entries(all).slice(-20)
+    try {
+      sessionStorage.setItem(DRAFTS, JSON.stringify(Object.fromEntries(newest)))
+    } catch {
+      // A browser that keeps nothing has it as long as the part is shown.
+    }
+  },
+}
+
 class Panel {
   constructor(root) {
     this.find = (name) => root.querySelector("." + name)
@@ -50,7 +78,10 @@ class Panel {
       this.reasoned(this.find("why-text").value)
     }
     this.find("cancel").onclick = () => this.ask(null)
-    this.find("comment").oninput = () => this.measure()
+    this.find("comment").oninput = () => {
+      drafts.keep(this.data.uid, this.find("comment").value)
+      this.measure()
+    }
     this.find("done").onclick = () => this.find("help").close()
     this.find("reset").onclick = () => this.setKeys({ ...DELIVERED })
     this.find("help").onclose = () => (this.changing = null)
@@ -60,6 +91,7 @@ class Panel {
     document.removeEventListener("kizu-picture", this.onPicture)
     document.removeEventListener("keydown", this.onKey)
     clearTimeout(this.waking)
+    clearTimeout(this.silent)
   }
 
   show(data, send) {
@@ -69,14 +101,33 @@ class Panel {
     if (!before || before.uid !== data.uid || before.nonce !== data.nonce) {
       this.since = null
       this.asking = null
-      this.find("comment").value = ""
+      this.find("comment").value = drafts.of(data.uid)
       this.find("treatment").value = ""
       this.find("why-text").value = ""
     }
-    if (!before || before.nonce !== data.nonce || before.turn !== data.turn) this.sent = false
+    const lost = this.answered(data)
     this.words()
+    if (lost) this.refuse("The connection was lost before your answer arrived: nothing was stored. Decide again.")
     this.measure()
     this.picture(document.documentElement.dataset.kizuPicture)
+  }
+
+  // Whether the page was drawn anew without a word of the answer that was sent: it never arrived.
+  answered(data) {
+    clearTimeout(this.silent)
+    this.sent = false
+    if (!pending) return false
+    const looked = pending.nonce !== data.nonce || pending.turn !== data.turn
+    if (looked && !data.notice && pending.decides) drafts.keep(pending.uid, "")
+    if (looked && !data.notice && pending.decides && pending.uid === data.uid) this.find("comment").value = ""
+    pending = null
+    return !looked
+  }
+
+  refuse(text) {
+    this.find("refused").hidden = false
+    this.find("refused").textContent = text
+    this.find("told").textContent = ""
   }
 
   picture(uid) {
@@ -166,6 +217,10 @@ class Panel {
     this.sent = true
     this.ask(null)
     this.wake()
+    this.find("told").textContent = ""
+    const { uid, nonce, turn } = this.data
+    pending = { uid, nonce, turn, decides: !["undo", "skip"].includes(answer.kind) }
+    this.silent = setTimeout(() => this.refuse("No word from the server yet: it is not known to be stored. It is told here when it is."), SILENT_MS)
     this.send({
       uid: this.data.uid,
       nonce: this.data.nonce,
@@ -202,7 +257,8 @@ class Panel {
   }
 
   reasoned(reason) {
-    if (this.asking && reason.trim()) this.answer(this.asking, reason)
+    const comment = this.find("comment").value.trim()
+    if (this.asking && reason.trim()) this.answer(this.asking, comment ? `${reason}\n${comment}` : reason)
   }
 
   tooLong(text) {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import streamlit as st
@@ -28,10 +28,10 @@ _mount = st.components.v2.component(
 )
 
 
-def draw_panel(desk: Desk, record: InspectionRecord, escalation: Escalation | None, on_answer: Callable[[], None]) -> None:
+def draw_panel(desk: Desk, record: InspectionRecord, escalations: Sequence[Escalation], on_answer: Callable[[], None]) -> None:
     """Mounts the panel for the part on the desk; `on_answer` is called when one came, which `sent_answer` then gives."""
     desk.present(record)
-    _mount(key=_KEY, data=panel_data(desk, record, escalation), on_answered_change=on_answer)
+    _mount(key=_KEY, data=panel_data(desk, record, escalations), on_answered_change=on_answer)
 
 
 def sent_answer() -> object:
@@ -40,7 +40,7 @@ def sent_answer() -> object:
     return None if state is None else state.get("answered")
 
 
-def panel_data(desk: Desk, record: InspectionRecord, escalation: Escalation | None) -> dict[str, Any]:
+def panel_data(desk: Desk, record: InspectionRecord, escalations: Sequence[Escalation]) -> dict[str, Any]:
     """What the panel is told. To who is blind to the verdict it says nothing of it."""
     shown = desk.shown
     blind, standing, said = desk.is_blind(record), record.standing_review, opinion(record)
@@ -63,7 +63,7 @@ def panel_data(desk: Desk, record: InspectionRecord, escalation: Escalation | No
         "can_undo": desk.can_undo,
         "standing": None if standing is None
         else f"Decided: {disposition_text(standing)} by {standing.reviewer}. A correction is kept beside it.",
-        "escalated": None if escalation is None else _left_over(escalation),
+        "escalated": " · ".join(_left_over(one) for one in escalations) or None,
         "notice": desk.notice,
         "told": desk.told,
     }  # fmt: skip

@@ -8,20 +8,27 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from kizu_dashboard.components.decision import draw_panel, sent_answer
+from kizu_dashboard.failing import failure_text
 from kizu_dashboard.markup import card_title, facts
 from kizu_dashboard.pages.frame import current_room, current_user, user_now
 from kizu_dashboard.reviewing import Desk
 from kizu_dashboard.room import open_room
 from kizu_dashboard.wording import boxes_text, disposition_text, moment
+from kizu_db.permissions import Action
 from kizu_db.values import InspectionRecord
+from kizu_inspect.errors import KizuError
 
 __all__ = ["current_desk", "draw_decision", "draw_reviews"]
 
 
 @st.cache_resource(scope="session", show_spinner=False, on_release=Desk.leave)
-def _desk(config: str, reviewer: str, _of: str) -> Desk:
-    """One for each person and page in a browser window; when that is closed, what lay on it is given back."""
-    return Desk(open_room(config), reviewer)
+def _desk(config: str, reviewer: str, of: str) -> Desk:
+    """One for each person and page in a browser window; when that is closed, what lay on it is given back.
+
+    The window may only have lost its connection: its session has the desk still when it is back, and the part, if it is free.
+    """
+    desk: Desk = st.session_state.setdefault(f"desk {of} {reviewer}", Desk(open_room(config), reviewer))
+    return desk
 
 
 def current_desk(of: Literal["review", "part"], *, by_clock: bool = False) -> Desk:
@@ -32,15 +39,24 @@ def current_desk(of: Literal["review", "part"], *, by_clock: bool = False) -> De
 def draw_decision(desk: Desk, record: InspectionRecord, *, follow: bool) -> None:
     """The panel in which a person decides; with `follow` the next part is shown after it."""
     with current_room().records.unit(read_only=True) as unit:
-        escalation = unit.queue.escalation(record.row.uid)
-    draw_panel(desk, record, escalation, lambda: _answered(desk, follow=follow))
+        escalations = unit.queue.escalations(record.row.uid)
+    draw_panel(desk, record, escalations, lambda: _answered(desk, follow=follow))
 
 
 def _answered(desk: Desk, *, follow: bool) -> None:
     """Take the answer as it is now, from who is signed in now: nothing here is left from the run before."""
-    user = user_now()
-    if user is not None and user.name == desk.reviewer:
-        desk.answer(sent_answer(), follow=follow)
+    try:
+        user = user_now()
+    except KizuError as error:
+        desk.refuse(failure_text(error))
+        return
+    if user is None or user.name != desk.reviewer:
+        return  # the page, which is drawn next, says that the sign-in has ended
+    if not user.role.may(Action.REVIEW):
+        desk.leave()
+        desk.refuse(f"You are {user.role} now, and may look alone.")
+        return
+    desk.answer(sent_answer(), follow=follow)
 
 
 def draw_reviews(record: InspectionRecord, zone: ZoneInfo) -> None:

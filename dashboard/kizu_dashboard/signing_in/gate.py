@@ -7,11 +7,13 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import quote, urlencode, urlsplit
 
+from google.protobuf.message import DecodeError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from kizu_dashboard.failing import failure_text
 from kizu_db.values import User
@@ -108,6 +110,8 @@ class Gate:
         async def receive_if_signed_in() -> Message:
             nonlocal ended_at, closed
             message = await receive()
+            while message["type"] == "websocket.receive" and _is_for_all(message.get("bytes")):
+                message = await receive()
             if message["type"] != "websocket.receive":
                 return message
             try:
@@ -129,6 +133,16 @@ class Gate:
                 await send(message)
 
         await self._app(scope, receive_if_signed_in, send_until_closed)
+
+
+def _is_for_all(data: bytes | None) -> bool:
+    """Whether a browser's message would change the pages of others: emptying the caches takes everybody's parts from them."""
+    if not data:
+        return False
+    try:
+        return bool(BackMsg.FromString(data).WhichOneof("type") == "clear_cache")
+    except DecodeError:
+        return False  # Streamlit says what is wrong with it
 
 
 def _is_foreign(asked: HTTPConnection) -> bool:

@@ -63,6 +63,13 @@ class Claims:
             )  # fmt: skip
         return Claim(uid_inspection=uid, reviewer=reviewer, expires_at=until)
 
+    def hold(self, uid: str, reviewer: str, *, lease: timedelta = LEASE) -> bool:
+        """Have this very part, if it waits and nobody else has it; False where somebody has, or it is decided."""
+        now = datetime.now(UTC)
+        free = _QUEUE.c.claimed_by.is_(None) | (_QUEUE.c.claimed_by == reviewer) | (_QUEUE.c.claim_expires_at <= now)
+        change = update(_QUEUE).where(_QUEUE.c.inspection_id == self._number(uid), free)
+        return bool(self._connection.execute(change.values(claimed_by=reviewer, claim_expires_at=now + lease)).rowcount)
+
     def release(self, uid: str, *, by: str) -> None:
         """Give the part back; nothing happens where it is not this reviewer's. Another's is freed by `ReviewQueue.free`."""
         change = update(_QUEUE).where(_QUEUE.c.inspection_id == self._number(uid), _QUEUE.c.claimed_by == by)

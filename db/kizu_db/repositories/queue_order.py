@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Executable, ScalarSelect, TextClause, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Executable, ScalarSelect, Text, TextClause, bindparam, func, literal, select, update
 
 from kizu_db.tables import QueueTable
 from kizu_db.tables.reviews import FREE, TAKEN
@@ -35,9 +35,10 @@ class Asked:
     @property
     def conditions(self) -> list[ColumnElement[bool]]:
         """Which parts may be taken."""
-        conditions: list[ColumnElement[bool]] = [
-            _queue.c.escalated_by.is_(None) | (_queue.c.escalated_by != bindparam("reviewer"))
-        ]
+        # Each name there ends with a line: without this reviewer's it would be the same.
+        others = literal("\n").concat(_queue.c.escalated_by)
+        own = literal("\n").concat(bindparam("reviewer", type_=Text)).concat("\n")
+        conditions: list[ColumnElement[bool]] = [_queue.c.escalated_by.is_(None) | (func.replace(others, own, "") == others)]
         if self.by_station:
             conditions.append(_queue.c.station == bindparam("of_station"))
         if self.by_class:

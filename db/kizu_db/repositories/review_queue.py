@@ -20,6 +20,7 @@ from kizu_inspect.errors import RecordError
 __all__ = ["ReviewQueue"]
 
 _PLAIN = {"synchronize_session": False}
+_BETWEEN = "\x1e"  # what several people wrote is kept in one text
 _KINDS = (QueueTable.station.expression, QueueTable.defect_class.expression)
 
 
@@ -49,29 +50,39 @@ class ReviewQueue:
         self._session.execute(settled, execution_options=_PLAIN)
 
     def escalate(self, uid: str, *, by: str, why: str = "") -> None:
-        """Leave a part that `by` cannot tell to a second person: it waits on, and `by` is not offered it again.
+        """Leave a part that `by` cannot tell to another person: it waits on, and `by` is not offered it again.
 
-        Raises RecordError where it does not wait, NotAllowed where `by` may not review.
+        Who has it on the screen by now keeps it. Raises RecordError where it does not wait, NotAllowed where `by` may
+        not review.
         """
         self._users.require(by, Action.REVIEW)
-        number = inspection_id(self._session, uid)
-        free = {"claimed_by": None, "claim_expires_at": None}
-        change = update(QueueTable).where(QueueTable.inspection_id == number)
-        told = change.values(escalated_by=by, escalated_why=why, **free).returning(QueueTable.inspection_id)
-        if self._session.scalar(told, execution_options=_PLAIN) is None:
+        here = QueueTable.inspection_id == inspection_id(self._session, uid)
+        waiting = self._session.scalar(select(QueueTable).where(here).with_for_update())
+        if waiting is None:
             raise RecordError(
                 "The part does not wait for a decision", found=f"inspection {uid}", expected="one that nobody decided yet",
                 next_step="Take the next one.",
             )  # fmt: skip
+        before = [] if waiting.escalated_by is None else [waiting.escalated_why or ""]
+        told = {
+            "escalated_by": f"{waiting.escalated_by or ''}{by}\n",
+            "escalated_why": _BETWEEN.join([*before, why.replace(_BETWEEN, " ")]),
+        }
+        free = {"claimed_by": None, "claim_expires_at": None} if waiting.claimed_by == by else {}
+        self._session.execute(update(QueueTable).where(here).values(**told, **free), execution_options=_PLAIN)
+        self._session.expire(waiting)
         self._trail.add("review.escalate", actor=by, subject="inspection", subject_id=uid, before=None, after=None, reason=why)
 
-    def escalation(self, uid: str) -> Escalation | None:
-        """Who could not tell this part; None where nobody said so, or it was decided since."""
+    def escalations(self, uid: str) -> tuple[Escalation, ...]:
+        """Who could not tell this part, in that order; empty where nobody said so, or it was decided since."""
         query = select(QueueTable.escalated_by, QueueTable.escalated_why).join(
             InspectionTable, InspectionTable.id == QueueTable.inspection_id
         )
         found = self._session.execute(query.where(InspectionTable.uid == uid)).one_or_none()
-        return None if found is None or found[0] is None else Escalation(by=found[0], why=found[1] or "")
+        if found is None or found[0] is None:
+            return ()
+        names, reasons = found[0].splitlines(), (found[1] or "").split(_BETWEEN)
+        return tuple(Escalation(by=by, why=why) for by, why in zip(names, reasons, strict=True))
 
     def claims(self) -> list[Claim]:
         """All parts that somebody has, by the end of the lease; expired ones are nobody's."""

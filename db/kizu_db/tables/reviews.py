@@ -91,5 +91,6 @@ class QueueTable(Base):
     claimed_by: Mapped[str | None]
     claim_expires_at: Mapped[datetime | None]
     escalated_by: Mapped[str | None]
-    """Who could not tell, and left it to a second person."""
+    """Who could not tell, and left it to others: each name with a line's end."""
     escalated_why: Mapped[str | None]
+    """What they wrote, in that order, between record separators (U+001E)."""
