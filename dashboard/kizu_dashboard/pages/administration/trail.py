@@ -63,9 +63,10 @@ def _cursors(sought: Sought) -> list[int]:
 
 def _row(event: AuditEvent, room: Room) -> list[Cell]:
     about = about_text(event)
+    day, _, clock = moment(event.at, room.config.plant.zone).partition(" ")
     return [
         f"{event.id:,}",
-        moment(event.at, room.config.plant.zone).replace(" ", "\N{NO-BREAK SPACE}"),
+        f"{day} {clock.replace(' ', chr(0xA0))}",  # where it breaks, it breaks here
         event.actor,
         event.action,
         (about, f"/part?uid={event.subject_id}") if event.subject == "inspection" else about,
