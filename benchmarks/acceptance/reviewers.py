@@ -168,7 +168,10 @@ def _review(address: str, name: str) -> None:
             page.wait_for_selector(f".answers:not([data-awake='']):not([data-awake='{last}']), .kz-empty")
             if page.locator(".kz-empty").count():
                 return
-            last = page.locator(".answers").get_attribute("data-awake") or ""
+            now = page.locator(".answers").get_attribute("data-awake")
+            if not now or now == last:  # drawn anew in between
+                continue
+            last = now
             page.locator(".comment").fill(f"{name} saw {last}\n<b>=1+1</b>")
             if draw.random() < 0.05:
                 page.reload()  # what was typed is gone, and nothing was decided

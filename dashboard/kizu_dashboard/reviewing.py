@@ -153,8 +153,9 @@ class Desk:
 
     def _answer(self, told: object, *, follow: bool) -> None:
         answer = parse_answer(told)
+        self._come_back()
         shown = self.shown
-        if shown is None or self._left or (answer.uid, answer.nonce) != (shown.uid, shown.nonce):
+        if shown is None or (answer.uid, answer.nonce) != (shown.uid, shown.nonce):
             return  # a key that was pressed for another part, or twice: what is shown now was not answered
         if answer.kind == "undo":
             self._take_back()

@@ -124,6 +124,13 @@ class Panel {
     return !looked
   }
 
+  // The same answer again counts once, whichever of the two arrives.
+  speakUp() {
+    this.sent = false
+    this.refuse("No word from the server: your answer may not be stored. Answer again; it counts once.")
+    this.wake()
+  }
+
   refuse(text) {
     this.find("refused").hidden = false
     this.find("refused").textContent = text
@@ -220,7 +227,7 @@ class Panel {
     this.find("told").textContent = ""
     const { uid, nonce, turn } = this.data
     pending = { uid, nonce, turn, decides: !["undo", "skip"].includes(answer.kind) }
-    this.silent = setTimeout(() => this.refuse("No word from the server yet: it is not known to be stored. It is told here when it is."), SILENT_MS)
+    this.silent = setTimeout(() => this.speakUp(), SILENT_MS)
     this.send({
       uid: this.data.uid,
       nonce: this.data.nonce,
