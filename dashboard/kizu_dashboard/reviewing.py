@@ -65,7 +65,7 @@ class Desk:
         """What became of the last answer, in a few words, to be said once."""
         self.turn = 0
         """Counts the answers that were looked at: the browser may answer again when it has changed."""
-        self._wanted = Wanted()
+        self._wanted: Wanted | None = None
         self._passed_over: deque[str] = deque(maxlen=_REMEMBERED)
         self._made: deque[Shown] = deque(maxlen=_REMEMBERED)
         self._aside: Shown | None = None
@@ -82,10 +82,11 @@ class Desk:
         """
         with self._lock:
             self._come_back()
-            if wanted != self._wanted:
-                self._wanted = wanted
+            if self._wanted is not None and wanted != self._wanted:
                 self._passed_over.clear()
                 self._give_back()
+                uid = None
+            self._wanted = wanted
             if self.shown is None and uid is not None and self._has(uid):
                 self.shown = Shown(uid)
             if self.shown is None:
@@ -110,7 +111,7 @@ class Desk:
 
     def ahead(self) -> list[str]:
         """The uids of the parts that are likely to come next, so that their pictures can be fetched."""
-        wanted = self._wanted
+        wanted = self._wanted or Wanted()
         with self._room.records.unit(read_only=True) as unit:
             return unit.queue.next_up(
                 self.reviewer, order=wanted.order, station=wanted.station, defect_class=wanted.defect_class,
@@ -234,7 +235,7 @@ class Desk:
             self._take()
 
     def _take(self) -> None:
-        wanted = self._wanted
+        wanted = self._wanted or Wanted()
         with self._room.records.claims() as claims:
             for passing_over in dict.fromkeys((tuple(self._passed_over), ())):  # what was skipped comes last
                 claim = claims.take(

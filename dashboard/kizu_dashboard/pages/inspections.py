@@ -11,7 +11,7 @@ from kizu_dashboard.components.inspection_list import draw_inspection_list
 from kizu_dashboard.filters import DECISIONS, Filters, decision_of, verdict_label
 from kizu_dashboard.markup import empty_state, figure_tiles, narrowed_to
 from kizu_dashboard.pages.failing import telling_failures
-from kizu_dashboard.pages.frame import current_room, remember_list
+from kizu_dashboard.pages.frame import current_room, remember_list, remembered_list
 from kizu_dashboard.pages.period import choose_period
 from kizu_dashboard.periods import ALL, LENGTHS, OWN, Period
 from kizu_dashboard.room import Room
@@ -27,6 +27,9 @@ FURTHER: Final = ("station", "suspected", "lot", "decision")
 
 def main() -> None:
     """Draws the page."""
+    if "uid" in st.query_params:  # Streamlit leaves such an address on the way to a part, where the browser's Back ends
+        st.query_params.from_dict(remembered_list())
+        st.rerun()
     room = current_room()
     st.title("Inspections", anchor=False)
     plant = room.config.plant
