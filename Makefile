@@ -51,4 +51,4 @@ test: system-packages .venv/installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	KIZU_TEST_PRECISION=bfloat16 $(BIN)/pytest -n 2 --dist loadfile $(TRAINED)
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 3 --dist loadfile

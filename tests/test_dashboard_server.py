@@ -182,7 +182,6 @@ def test_settings_are_the_safe_ones() -> None:
         "client.toolbarMode": "minimal",
         "client.disableDataExport": True,
         "server.allowedHosts": ["127.0.0.1", "localhost"],
-        "theme.base": "light",
     }
     assert wanted.items() <= options.items()
 
