@@ -15,7 +15,6 @@ from kizu_dashboard.pages.administration.quarantine import draw_quarantine
 from kizu_dashboard.pages.administration.retention import draw_retention
 from kizu_dashboard.pages.administration.trail import draw_trail
 from kizu_dashboard.pages.administration.writing import tell_what_became
-from kizu_dashboard.pages.failing import telling_failures
 from kizu_dashboard.pages.frame import current_room, current_user
 from kizu_dashboard.room import Room
 from kizu_db.permissions import Action
@@ -47,8 +46,7 @@ def main() -> None:
             "Section", list(sections), default=next(iter(sections)), key="section", bind="query-params", required=True,
             label_visibility="collapsed",
         )  # fmt: skip
-    with telling_failures():
-        sections[section](room, user)
+    sections[section](room, user)
 
 
 if __name__ == "__main__":

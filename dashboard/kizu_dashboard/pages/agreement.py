@@ -21,10 +21,8 @@ from kizu_dashboard.charts import reliability_chart
 from kizu_dashboard.filters import ListView
 from kizu_dashboard.markup import Cell, card_title, data_table, empty_state, tile_row
 from kizu_dashboard.pages.drawing import draw_chart, draw_figures
-from kizu_dashboard.pages.failing import telling_failures
 from kizu_dashboard.pages.frame import current_room
-from kizu_dashboard.pages.period import ANALYSIS, choose_period
-from kizu_dashboard.periods import LENGTHS
+from kizu_dashboard.pages.period import choose_analysed
 from kizu_dashboard.quality import NO_CLASS
 from kizu_dashboard.room import Room
 from kizu_dashboard.theme import LOOKS
@@ -62,14 +60,9 @@ def main() -> None:
     _page(room)
 
 
-@telling_failures()
 def _page(room: Room) -> None:
-    zone = room.config.plant.zone
-    with room.records.unit(read_only=True) as unit:
-        stations = unit.stations.names()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        period = choose_period(tuple(LENGTHS), "Last 7 days", zone, prefix=ANALYSIS)
-        station = st.selectbox("Station", stations, index=None, placeholder="All", key="at", bind="query-params", width=200)
+        period, station = choose_analysed(room)
     if period is None:
         st.warning("The period ends before it starts.", icon=":material/event_busy:")
         return
@@ -77,7 +70,7 @@ def _page(room: Room) -> None:
     if not agreed.reviewed:
         inspected = sum(agreed.verdicts.values())
         headline = "Nothing was reviewed in this period" if inspected else "No inspections in this period"
-        st.html(empty_state(headline, "Review flagged parts on the page Part, or choose a longer period."))
+        st.html(empty_state(headline, "Decide what waits on the page Review, or choose a longer period."))
         return
     _tiles(agreed, outcomes(as_judged(agreed)))
     left, right = st.columns([1, 1.25], gap="medium")

@@ -10,7 +10,6 @@ import streamlit as st
 from kizu_dashboard.components.inspection_list import draw_inspection_list
 from kizu_dashboard.filters import DECISIONS, Filters, decision_of, verdict_label
 from kizu_dashboard.markup import empty_state, figure_tiles, narrowed_to
-from kizu_dashboard.pages.failing import telling_failures
 from kizu_dashboard.pages.frame import current_room, remember_list, remembered_list
 from kizu_dashboard.pages.period import choose_period
 from kizu_dashboard.periods import ALL, LENGTHS, OWN, Period
@@ -37,7 +36,6 @@ def main() -> None:
     _page(room)
 
 
-@telling_failures()
 def _page(room: Room) -> None:
     tiles = st.container()
     filters, period = _filters(room)

@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from kizu_dashboard.periods import ALL, OWN, Period, named_period, own_period
+from kizu_dashboard.periods import ALL, LENGTHS, OWN, Period, named_period, own_period
+from kizu_dashboard.room import Room
 
-__all__ = ["ANALYSIS", "choose_period"]
+__all__ = ["choose_analysed", "choose_period"]
 
-ANALYSIS: Final = "analysis-"
-"""The prefix of the pages that analyse a period, which share it."""
+_ANALYSIS: Final = "analysis-"
 
 
 def choose_period(names: Sequence[str], default: str, zone: ZoneInfo, *, prefix: str = "") -> Period | None:
@@ -31,3 +31,12 @@ def choose_period(names: Sequence[str], default: str, zone: ZoneInfo, *, prefix:
         for label, key in (("From", "from"), ("To, excluded", "to"))
     )
     return own_period(first, last, zone)
+
+
+def choose_analysed(room: Room) -> tuple[Period | None, str | None]:
+    """Draws into a row of controls what the pages that analyse a period share: the period, and one station or all (None)."""
+    period = choose_period(tuple(LENGTHS), "Last 7 days", room.config.plant.zone, prefix=_ANALYSIS)
+    with room.records.unit(read_only=True) as unit:
+        stations = unit.stations.names()
+    station = st.selectbox("Station", stations, index=None, placeholder="All", key="at", bind="query-params", width=200)
+    return period, station

@@ -12,10 +12,9 @@ from kizu_dashboard.components.part_strip import draw_part_strip
 from kizu_dashboard.filters import ListView
 from kizu_dashboard.markup import card_title, empty_state, figure_tiles, quiet
 from kizu_dashboard.pages.drawing import draw_figures, draw_opening_chart, draw_picking_chart
-from kizu_dashboard.pages.failing import telling_failures
 from kizu_dashboard.pages.frame import current_room
-from kizu_dashboard.pages.period import ANALYSIS, choose_period
-from kizu_dashboard.periods import LENGTHS, Period, period_between
+from kizu_dashboard.pages.period import choose_analysed
+from kizu_dashboard.periods import Period, period_between
 from kizu_dashboard.quality import (
     CELLS,
     GROUPINGS,
@@ -51,14 +50,9 @@ def main() -> None:
     _page(room)
 
 
-@telling_failures()
 def _page(room: Room) -> None:
-    zone = room.config.plant.zone
-    with room.records.unit(read_only=True) as unit:
-        stations = unit.stations.names()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        period = choose_period(tuple(LENGTHS), "Last 7 days", zone, prefix=ANALYSIS)
-        station = st.selectbox("Station", stations, index=None, placeholder="All", key="at", bind="query-params", width=200)
+        period, station = choose_analysed(room)
         grouping = st.segmented_control(
             "Control chart by", list(GROUPINGS), default="hour", key="by", bind="query-params", required=True
         )
@@ -146,9 +140,9 @@ def _yields(shares: list[tuple[str, Share]], opens: dict[str, ListView], head: s
 
 
 def _control(room: Room, quality: Quality, station: str | None, grouping: Grouping, kind: str) -> None:
+    zone = room.config.plant.zone
     groups = quality.groups
     chart = KINDS[kind]([group.rejected for group in groups])
-    zone = room.config.plant.zone
     with st.container(border=True, key="card-control"):
         st.html(card_title(f"{kind} chart: rejected by {grouping}"))
         if not groups:
