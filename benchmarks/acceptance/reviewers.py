@@ -1,6 +1,6 @@
 """Puts people at browsers: a real `kizu dashboard`, each signed in by password, all reviewing at once until nothing waits.
 
-    python benchmarks/acceptance/reviewers.py [--people 4] [--parts 100] [--minutes 0] [--json FILE]
+    python benchmarks/acceptance/reviewers.py [--people 4] [--parts 100] [--minutes 0] [--pause 2] [--json FILE]
 
 Each of `people` has a browser of their own, and so many `parts` a person wait. Everybody types a comment that names them and
 the part, and presses a key: pressed twice, held, now and then with a reload in between. With --minutes they then go through the
@@ -54,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--people", type=int, default=4)
     parser.add_argument("--parts", type=int, default=100, help="parts that wait, for each of the people")
     parser.add_argument("--minutes", type=float, default=0, help="how long they then go through the pages")
+    parser.add_argument("--pause", type=float, default=2, help="the longest that they look at a page, in seconds")
     parser.add_argument("--json", type=Path, help="file for the figures (default: standard output)")
     given = parser.parse_args(arguments)
     names = [f"Reviewer {number}" for number in range(1, given.people + 1)]
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if given.minutes:
                 with watched(process, given.minutes) as megabytes:
                     until = time.monotonic() + 60 * given.minutes
-                    at_once(names, lambda name: _wander(address, name, until))
+                    at_once(names, lambda name: _wander(address, name, until, given.pause))
                 found |= {"minutes": given.minutes, "grew_mb": _growth(megabytes), "most_mb": round(max(megabytes))}
     wrong = found["undecided"] or found["decided_twice"] or found["wrong_names"] or found["comments_lost"] or found["claimed"]
     found["passed"] = not wrong and found.get("grew_mb", 0) <= GROWS_MOST_MB
@@ -184,14 +185,14 @@ def _review(address: str, name: str) -> None:
             page.keyboard.press("c")
 
 
-def _wander(address: str, name: str, until: float) -> None:
+def _wander(address: str, name: str, until: float, pause_s: float) -> None:
     """From page to page, as people do who look for something."""
     draw = random.Random(name)
     with _at_browser(address, name) as page:
         while time.monotonic() < until:
             page.goto(draw.choice(PAGES))
             page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-            page.wait_for_timeout(draw.uniform(200, 2000))
+            page.wait_for_timeout(draw.uniform(100, 1000) * pause_s)
 
 
 def judged(records: Records) -> dict[str, Any]:
