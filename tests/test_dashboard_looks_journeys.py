@@ -21,7 +21,7 @@ LONG_NAME = "S/N-" + "0123456789" * 20
 LONG_REASON = "the gasket of the upper housing was moved by the operator " * 6
 MANY = ("good", *(f"very_long_defect_class_name_number_{number}" for number in range(40)))
 PAGES = ["/", "/review", "/live", "/live?embed=true", "/quality", "/agreement", "/reports"]
-SECTIONS = ["Health", "Claims", "Quarantine", "Audit trail", "Retention", "People"]
+SECTIONS = ["Health", "Claims", "Quarantine", "Audit trail", "Retention", "People", "Terminals"]
 PAGES += [f"/admin?section={section}" for section in SECTIONS]
 SEEN = {
     "/": "tbody tr", "/review": AWAKE, "/live": ".vega-embed svg", "/live?embed=true": ".vega-embed svg",

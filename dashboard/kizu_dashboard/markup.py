@@ -35,6 +35,7 @@ __all__ = [
     "score_scale",
     "session_over",
     "signed_in_as",
+    "terminal_form",
     "tile_row",
 ]
 
@@ -257,9 +258,23 @@ def session_over(sign_in: str) -> str:
     )
 
 
-def signed_in_as(name: str, role: str, sign_out: str) -> str:
-    """Who is signed in, and the way out: a form, so that no link or picture can sign anybody out."""
+def terminal_form(action: str, why: str) -> str:
+    """A form that makes this browser a known terminal: sent to a route, for no script may set its cookie. `why` is a label."""
+    return (
+        f'<form class="kz kz-form" method="post" action="{escape(action)}">'
+        '<label>Where it stands<input name="name" required maxlength="200" autocomplete="off"></label>'
+        f'<label>{escape(why)}<input name="reason" required maxlength="500" autocomplete="off"></label>'
+        '<button type="submit">Make it a known terminal</button></form>'
+    )
+
+
+def signed_in_as(name: str, role: str, sign_out: str, *, shared: bool = False) -> str:
+    """Who is signed in, and the way out: a form, so that no link or picture can sign anybody out.
+
+    At a terminal that is shared, the way out is the way in of the next person.
+    """
+    press = "Change person" if shared else "Sign out"
     return (
         f'<div class="kz kz-who"><span><b>{escape(name)}</b> <span class="kz-quiet">{escape(role)}</span></span>'
-        f'<form method="post" action="{escape(sign_out)}"><button type="submit">Sign out</button></form></div>'
+        f'<form method="post" action="{escape(sign_out)}"><button type="submit">{press}</button></form></div>'
     )
