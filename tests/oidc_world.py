@@ -65,7 +65,7 @@ class Liar:
     """A service in this process: everybody who comes is signed in at once, by tokens that are changed as a test wants it."""
 
     issuer: str = ""
-    claims: dict[str, Any] = field(default_factory=lambda: {"sub": "1", "preferred_username": "kim"})
+    claims: dict[str, Any] = field(default_factory=lambda: {"sub": "kim-1", "preferred_username": "kim"})
     """Of who signs in, over what a token would say; None leaves a claim out."""
     userinfo: dict[str, Any] = field(default_factory=dict)
     key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "one"}, private=True))

@@ -79,7 +79,7 @@ def make_known(address: str, cookie: str, *, headers: dict[str, str] | None = No
 
 def test_an_admin_makes_the_browser_a_terminal_by_a_cookie_that_no_script_reads(plant: Plant, address: str) -> None:
     anas = cookie_header(plant.config, plant.session("Ana"))
-    answer = make_known(address, anas, name="Press shop", reason="one screen for all")
+    answer = make_known(address, anas, terminal="Press shop", reason="one screen for all")
     assert (answer.status, answer.headers["location"]) == (303, "/admin?section=Terminals")
     (cookie,) = answer.cookies.values()
     assert (cookie.key, cookie["httponly"], cookie["samesite"], cookie["path"]) == ("kizu-terminal", True, "lax", "/")
@@ -90,19 +90,19 @@ def test_an_admin_makes_the_browser_a_terminal_by_a_cookie_that_no_script_reads(
     page = ask(address, "/signin", cookie=f"kizu-terminal={cookie.value}", headers=HTML).text
     assert "Scan your badge" in page
     assert "Werk Süd · Press shop" in page
-    again = make_known(address, f"{anas}; kizu-terminal={cookie.value}", name="Other", reason="why")
+    again = make_known(address, f"{anas}; kizu-terminal={cookie.value}", terminal="Other", reason="why")
     assert (again.status, "This browser is the terminal Press shop" in again.text) == (409, True)
 
 
 @pytest.mark.parametrize(
     ("name", "fields", "headers", "status"),
     [
-        ("", {"name": "x", "reason": "y"}, {}, 401),
-        ("Eun", {"name": "x", "reason": "y"}, {}, 403),
-        ("Ana", {"name": "x", "reason": "y"}, {"Origin": "http://evil.example"}, 403),
-        ("Ana", {"name": "x", "reason": " "}, {}, 400),
-        ("Ana", {"name": " ", "reason": "y"}, {}, 400),
-        ("Ana", {"name": "x" * 20_000, "reason": "y"}, {}, 413),
+        ("", {"terminal": "x", "reason": "y"}, {}, 401),
+        ("Eun", {"terminal": "x", "reason": "y"}, {}, 403),
+        ("Ana", {"terminal": "x", "reason": "y"}, {"Origin": "http://evil.example"}, 403),
+        ("Ana", {"terminal": "x", "reason": " "}, {}, 400),
+        ("Ana", {"terminal": " ", "reason": "y"}, {}, 400),
+        ("Ana", {"terminal": "x" * 20_000, "reason": "y"}, {}, 413),
     ],
     ids=["nobody", "no admin", "another site", "no reason", "no name", "long"],
 )
@@ -133,7 +133,7 @@ def test_at_a_terminal_pin_and_badge_let_in_for_an_inspectors_work_alone(plant: 
         assert ask(address, f"/image/{plant.uids['P-1002']}", cookie=cookie).status == 200
         assert socket_status(address, cookie=cookie) == 101
         # An admin by the records; the route that makes terminals known asks how she came in.
-        mine = make_known(address, cookie_header(plant.config, secret), name=f"Mine {number}", reason="why")
+        mine = make_known(address, cookie_header(plant.config, secret), terminal=f"Mine {number}", reason="why")
         assert (mine.status, mine.cookies) == (403, {})
 
 

@@ -259,10 +259,13 @@ def session_over(sign_in: str) -> str:
 
 
 def terminal_form(action: str, why: str) -> str:
-    """A form that makes this browser a known terminal: sent to a route, for no script may set its cookie. `why` is a label."""
+    """A form that makes this browser a known terminal: sent to a route, for no script may set its cookie. `why` is a label.
+
+    (A field that is called `name` loses its name where Streamlit cleans HTML.)
+    """
     return (
         f'<form class="kz kz-form" method="post" action="{escape(action)}">'
-        '<label>Where it stands<input name="name" required maxlength="200" autocomplete="off"></label>'
+        '<label>Where it stands<input name="terminal" required maxlength="200" autocomplete="off"></label>'
         f'<label>{escape(why)}<input name="reason" required maxlength="500" autocomplete="off"></label>'
         '<button type="submit">Make it a known terminal</button></form>'
     )

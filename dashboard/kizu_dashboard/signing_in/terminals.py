@@ -40,7 +40,7 @@ class TerminalRoutes:
 
     def _made(self, request: Request, form: FormData) -> Response:
         room = self._answers.room()
-        name, reason = (text_of(form, field).strip()[:LONGEST] for field in ("name", "reason"))
+        name, reason = (text_of(form, field).strip()[:LONGEST] for field in ("terminal", "reason"))
         user = room.sessions.whose(self._answers.secret(request))
         here = self._answers.terminal(request)
         if user is None:

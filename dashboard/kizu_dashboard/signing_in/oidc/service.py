@@ -27,6 +27,8 @@ __all__ = ["AccountRefused", "ServiceAway", "SignInService"]
 
 ALGORITHMS: Final = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 """By which only the holder of a private key signs: never `none`, and never by a secret that this client has too."""
+ENDPOINTS: Final = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+MORE_CLAIMS: Final = "userinfo_endpoint"
 CONNECT_S: Final = 5.0
 READ_S: Final = 10.0
 LARGEST: Final = 1024 * 1024
@@ -129,9 +131,9 @@ class SignInService:
 
     def _more(self, claims: Mapping[str, Any], wanted: list[str], access: str) -> Mapping[str, Any]:
         """With claims that some services tell only where they are asked for them."""
-        if "userinfo_endpoint" not in self._description():
+        if MORE_CLAIMS not in self._description():
             return claims
-        told = self._ask("GET", self._endpoint("userinfo_endpoint"), headers={"Authorization": f"Bearer {access}"})
+        told = self._ask("GET", self._endpoint(MORE_CLAIMS), headers={"Authorization": f"Bearer {access}"})
         if told.get("sub") != claims["sub"]:
             raise AccountRefused("The service speaks of two people", found="sub")
         return dict(claims) | {name: told[name] for name in wanted if name in told}
@@ -152,10 +154,7 @@ class SignInService:
         return {}
 
     def _endpoint(self, name: str) -> str:
-        address = self._description().get(name)
-        if not isinstance(address, str) or not is_safe_address(address):
-            raise ServiceAway("The sign-in service tells no safe address", found=name)
-        return address
+        return str(self._description()[name])
 
     def _description(self) -> dict[str, Any]:
         """What the service says of itself."""
@@ -166,6 +165,9 @@ class SignInService:
         told = self._ask("GET", f"{self.settings.issuer.rstrip('/')}/.well-known/openid-configuration")
         if told.get("issuer") != self.settings.issuer:
             raise ServiceAway("The sign-in service names itself otherwise", expected="the issuer of dashboard.oidc")
+        for name in (*ENDPOINTS, *({MORE_CLAIMS} & told.keys())):
+            if not isinstance(told.get(name), str) or not is_safe_address(told[name]):
+                raise ServiceAway("The sign-in service tells no safe address", found=name)
         with self._lock:
             self._described = (self._clock(), told)
         return told
