@@ -20,6 +20,7 @@ from kizu_db.repositories.audit_trail import AuditTrail
 from kizu_db.repositories.claims import Claims
 from kizu_db.repositories.database import Database
 from kizu_db.repositories.inspections import Inspections
+from kizu_db.repositories.limits import StationLimits
 from kizu_db.repositories.models import Models
 from kizu_db.repositories.neighbours import Neighbours
 from kizu_db.repositories.outbox import Outbox
@@ -55,6 +56,7 @@ class Unit:
         self.reviews = Reviews(session, self.rollups, self.queue, self.trail, self.users)
         self.models = Models(session, self.trail)
         self.recipes = Recipes(session, self.trail)
+        self.limits = StationLimits(session, self.recipes, self.trail, self.users)
         self.stations = Stations(session)
         self.lots = Lots(session, self.trail, self.users)
         self.quarantine = Quarantine(session, self.trail, self.users)

@@ -51,6 +51,8 @@ class ReviewedPart:
     suspected: str | None
     disposition: Disposition
     decided_class: str | None
+    model_hash: str | None
+    """Whose score it is; None where nothing was judged."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from kizu_db.permissions import Role
 
-__all__ = ["HeldLot", "MadeReport", "ModelRow", "Person", "RecipeRow", "SignedIn", "User"]
+__all__ = ["ChosenLimits", "HeldLot", "MadeReport", "ModelRow", "Person", "RecipeRow", "SignedIn", "User"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,18 @@ class ModelRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChosenLimits:
+    """Who chose the limits of a recipe version, and by what."""
+
+    version: int
+    """By which they were chosen; a later version that changes something else carries them on."""
+    by: str
+    reason: str
+    seen: Mapping[str, Any]
+    """The figures by which they were chosen, with what these rest on."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecipeRow:
     """One version of a station's settings."""
 
@@ -38,6 +50,18 @@ class RecipeRow:
     content: Mapping[str, Any]
     model_hash: str | None
     created_at: datetime
+    chosen: ChosenLimits | None = None
+    """None where its limits are those of kizu.yaml, or where that sets none the model's own."""
+
+    @property
+    def limits(self) -> tuple[float | None, float | None]:
+        """Its own PASS and REJECT limit; None stands for the model's."""
+        return self.content.get("pass_below"), self.content.get("reject_from")
+
+    @property
+    def set_by_file(self) -> bool:
+        """Whether kizu.yaml sets a limit itself."""
+        return self.chosen is None and self.limits != (None, None)
 
 
 @dataclass(frozen=True)
