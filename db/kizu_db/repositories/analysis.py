@@ -94,7 +94,7 @@ class Analysis:
     ) -> list[ReviewedPart]:
         """The period's newest reviewed inspections, newest first."""
         row, found = InspectionTable, {}
-        columns = (row.verdict, row.audit, row.audit_probability, row.score, row.target, row.defect_class, row.model_hash)
+        columns = (row.verdict, row.audit, row.audit_probability, row.score, row.target, row.defect_class)
         for disposition in get_args(Disposition):
             wanted = Wanted(disposition=disposition, since=since, until=until, station=station)
             ids = ids_query(self._session, self._rollups, wanted, limit=limit, newest=True)
@@ -102,10 +102,10 @@ class Analysis:
                 continue
             walked = ids.subquery()
             query = select(row.id, *columns).join_from(walked, row, row.id == walked.c.id)
-            for number, verdict, audit, chance, score, target, name, model in self._session.execute(query):
+            for number, verdict, audit, chance, score, target, name in self._session.execute(query):
                 found[number] = ReviewedPart(
                     verdict=verdict, audit=audit, audit_probability=chance or 0.0, score=score, suspected=target,
-                    disposition=disposition, decided_class=name, model_hash=model,
+                    disposition=disposition, decided_class=name,
                 )  # fmt: skip
         return [found[number] for number in sorted(found, reverse=True)[:limit]]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from kizu_db.repositories.audit_trail import AuditTrail, canonical_time
@@ -104,6 +104,21 @@ class Recipes:
         found = select(RecipeTable).where(RecipeTable.station == station, RecipeTable.version == version)
         row = self._session.scalars(found).one_or_none()
         return None if row is None else recipe_row(row)
+
+    def model_since(self, station: str) -> datetime | None:
+        """Since when the station has the model of its newest version; None where it never had another one."""
+        latest = self.latest(station)
+        if latest is None:
+            return None
+        of_station = RecipeTable.station == station
+        other = select(func.max(RecipeTable.version)).where(
+            of_station, RecipeTable.model_hash.is_distinct_from(latest.model_hash)
+        )
+        last_other = self._session.scalar(other)
+        if last_other is None:
+            return None
+        after = select(RecipeTable.created_at).where(of_station, RecipeTable.version > last_other)
+        return self._session.scalar(after.order_by(RecipeTable.version).limit(1))
 
     def chosen_last(self, station: str, model_hash: str | None) -> RecipeRow | None:
         """The newest version by which somebody chose limits for this station with this model; None where nobody did."""

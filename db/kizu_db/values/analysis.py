@@ -51,8 +51,6 @@ class ReviewedPart:
     suspected: str | None
     disposition: Disposition
     decided_class: str | None
-    model_hash: str | None
-    """Whose score it is; None where nothing was judged."""
 
 
 @dataclass(frozen=True, kw_only=True)

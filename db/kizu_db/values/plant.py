@@ -26,6 +26,25 @@ class ModelRow:
     promise: Mapping[str, Any] | None
     registered_at: datetime
 
+    @property
+    def limits(self) -> tuple[float | None, float | None]:
+        """The PASS and REJECT limit that it was calibrated with; None where they are not on record."""
+        told = self.spec.get("thresholds")
+        known: Mapping[str, Any] = told if isinstance(told, Mapping) else {}
+        values = (known.get("pass_below"), known.get("reject_from"))
+        low, high = (float(value) if isinstance(value, int | float) else None for value in values)
+        return low, high
+
+    def keeps_promise(self, pass_below: float | None) -> bool | None:
+        """Whether its miss rate holds with this PASS limit (None: its own); None where it promises none.
+
+        With a lower limit fewer parts pass, and no more are missed; what a higher one misses was not calibrated.
+        """
+        if self.promise is None:
+            return None
+        own = self.limits[0]
+        return pass_below is None or (own is not None and pass_below <= own)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ChosenLimits:
