@@ -244,19 +244,21 @@ def test_what_is_no_limit_is_not_taken_and_the_line_goes_on(
     world: LineWorld, database: DatabaseSettings, limits: tuple[object, object], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watching, "LOOK_S", 0.02)
-    refused, stop, judged = threading.Event(), threading.Event(), threading.Event()
+    started, refused, stop, judged = (threading.Event() for _ in range(4))
 
     def heard(_logger: object, _name: str, event: dict[str, Any]) -> dict[str, Any]:
+        if event["event"] == "started":
+            started.set()
         if event["event"] == "chosen limits are not taken":
             assert said in event["error"]
             refused.set()
         raise structlog.DropEvent
 
     structlog.configure(processors=[heard])
-    world.run()
     line = threading.Thread(target=lambda: world.run(once=False, stop=stop, progress=lambda _: judged.set()))
     line.start()
     try:
+        assert started.wait(60)
         forge(world, database, *limits)
         assert refused.wait(60)
         world.drop("P1.png")
