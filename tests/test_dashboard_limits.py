@@ -75,10 +75,12 @@ def saved(test: AppTest, reason: str) -> AppTest:
 
 
 def test_saved_limits_are_a_version_with_the_figures_that_were_seen(floor: Floor) -> None:
+    text = words(agreement(floor))
+    assert "press-3 is to judge by version 1 of its recipe, limits of the model: PASS below 0.200, REJECT from 0.600." in text
     test = typed(agreement(floor), 0.1, 0.85)
-    assert "Now" not in words(test)
     said = words(saved(test, "the lamp is new"))
     assert "Saved as version 2 of the recipe of press-3: PASS below 0.100, REJECT from 0.850." in said
+    assert "version 2 of its recipe, limits of Eun: PASS below 0.100, REJECT from 0.850. No part of it is on record yet" in said
     recipe = latest(floor)
     assert (recipe.version, recipe.limits) == (2, (0.1, 0.85))
     assert recipe.chosen is not None
@@ -90,6 +92,8 @@ def test_saved_limits_are_a_version_with_the_figures_that_were_seen(floor: Floor
     assert told == {name: value for name, value in seen_by(agreed, found).items() if name != "since"}
     assert (told["inspections"], told["reviewed"], told["audited"]) == (130, 46, 20)
     assert told["miss_rate"]["upper"] > told["miss_rate"]["value"]
+    floor.add(-HOUR, recipe_id=recipe.id)
+    assert "No part of it is on record yet" not in words(agreement(floor))
 
 
 def test_the_slider_and_the_fields_tell_the_same(floor: Floor) -> None:
@@ -102,7 +106,7 @@ def test_the_slider_and_the_fields_tell_the_same(floor: Floor) -> None:
 
 
 def test_a_higher_pass_limit_says_that_the_promise_is_lost_and_a_lower_one_keeps_it(floor: Floor) -> None:
-    lost = "at most 2.0% of the defective parts missed, does not hold here: it was calibrated with PASS below 0.200"
+    lost = "at most 2.0 % of the defective parts missed, does not hold here: it was calibrated with PASS below 0.200"
     test = typed(agreement(floor), 0.3, 0.6)
     assert lost in words(drawn(test.button(key="save-limits").click().run()))
     test = typed(agreement(floor), 0.1, 0.6)

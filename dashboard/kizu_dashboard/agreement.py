@@ -55,6 +55,8 @@ class Agreed:
     """By which the newest inspection was judged; None where they are not on record."""
     standing: Standing | None
     """Of the station that is looked at, or the only one there is; None of several, and of one without a recipe."""
+    newest_recipe: int | None
+    """By which version the newest inspection was judged; None where that is not on record."""
 
 
 def gather_agreement(room: Room, period: Period, *, station: str | None) -> Agreed:
@@ -72,7 +74,10 @@ def gather_agreement(room: Room, period: Period, *, station: str | None) -> Agre
         stations = unit.stations.names() if station is None else [station]
         standing = read_standing(unit, stations[0]) if len(stations) == 1 else None
     limits = None if record is None else limits_of(record)
-    return Agreed(whole, verdicts, reviewed, tuple(strata), waiting, tuple(parts), tuple(opinions), limits, standing)
+    newest_recipe = None if record is None or record.recipe is None else record.recipe.id
+    return Agreed(
+        whole, verdicts, reviewed, tuple(strata), waiting, tuple(parts), tuple(opinions), limits, standing, newest_recipe
+    )
 
 
 def as_judged(agreed: Agreed) -> list[Drawn]:

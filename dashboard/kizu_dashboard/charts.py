@@ -224,7 +224,7 @@ def density_chart(counts: Mapping[tuple[int, int], int], cells: int, *, aspect: 
         "n:Q",
         title="regions",
         scale=alt.Scale(range=[0.35 if under else 0.2, 1]),
-        legend=alt.Legend(format=",d", values=sorted({min(counts.values()), max(counts.values())})),
+        legend=alt.Legend(orient="top", format=",d", values=sorted({min(counts.values()), max(counts.values())})),
     )
     # Over a photo, dark or light in both themes, a bright cell with a dark rim.
     marks = {"color": colour("signal"), "stroke": colour("dark"), "strokeWidth": 1} if under else {"color": RED}

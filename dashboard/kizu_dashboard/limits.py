@@ -11,12 +11,17 @@ from kizu_dashboard.room import Room
 from kizu_dashboard.thresholds import Limits, Standing
 from kizu_dashboard.wording import moment
 from kizu_db.repositories.limits import ChosenBy
+from kizu_db.values import RecipeRow
 from kizu_inspect.sums.audit_sample import Estimate
 from kizu_inspect.sums.outcomes import Outcomes, outcomes
 from kizu_inspect.sums.scores import probability_text
 
-__all__ = ["choose_limits", "hindrance", "limits_text", "recipe_lines", "seen_by", "seen_text"]
+__all__ = [
+    "choose_limits", "chosen_by", "hindrance", "limits_text", "recipe_lines", "seen_by", "seen_text", "standing_text",
+]  # fmt: skip
 
+FILE: Final = "kizu.yaml"
+OWN: Final = "the model"
 LIMITS: Final = "PASS below {low}, REJECT from {high}"
 SEVERAL: Final = "Choose a station above to save limits for it."
 NO_RECIPE: Final = "There are no limits to change: no line has run here with a recipe."
@@ -29,6 +34,8 @@ OTHER_MODEL: Final = (
     "{station} has another model since {since}: the scores of parts before that say nothing of it. Choose a period that begins "
     "then or later to save limits."
 )
+STANDS: Final = "{station} is to judge by version {version} of its recipe, limits of {who}: {limits}."
+UNTAKEN: Final = "No part of it is on record yet that was judged by this version."
 SEEN: Final = (
     "Miss rate {miss}, overkill {overkill}, sent to review {review}; of {inspections:,} inspections, by {reviewed:,} reviewed "
     "ones, {audited:,} of the audit sample"
@@ -52,6 +59,23 @@ def hindrance(agreed: Agreed, zone: ZoneInfo) -> str | None:
     if standing.model_since is not None and (since is None or since < standing.model_since):
         return OTHER_MODEL.format(station=station, since=moment(standing.model_since, zone))
     return None
+
+
+def standing_text(agreed: Agreed) -> str:
+    """By what the station judges, or will once its line takes it; empty where that is not on record."""
+    standing = agreed.standing
+    if standing is None or standing.limits is None:
+        return ""
+    recipe = standing.recipe
+    said = STANDS.format(
+        station=recipe.station, version=recipe.version, who=chosen_by(recipe), limits=limits_text(standing.limits)
+    )
+    return said if agreed.newest_recipe == recipe.id else f"{said} {UNTAKEN}"
+
+
+def chosen_by(recipe: RecipeRow) -> str:
+    """Whose the limits of this version are."""
+    return recipe.chosen.by if recipe.chosen is not None else FILE if recipe.set_by_file else OWN
 
 
 def limits_text(limits: Limits | None) -> str:

@@ -57,7 +57,7 @@ METHOD_NAMES: Final = {
 NO_PROMISE: Final = "This model promises no miss rate: its validation set was too small for one."
 
 LOST_PROMISE: Final = (
-    "The promise of this model, at most {rate:.1%} of the defective parts missed, does not hold here: it was calibrated with "
+    "The promise of this model, at most {rate:.1f} % of the defective parts missed, does not hold here: it was calibrated with "
     "PASS below {own}, and this is PASS below {used}."
 )
 
@@ -200,7 +200,7 @@ def promise_text(model: ModelRow | None, pass_below: float | None) -> str | None
     own = model.limits[0]
     if kept is None or model.promise is None or pass_below is None or own is None:
         return NO_PROMISE
-    rate = float(model.promise["miss_rate"])
+    rate = 100 * float(model.promise["miss_rate"])
     return LOST_PROMISE.format(rate=rate, own=probability_text(own), used=probability_text(pass_below))
 
 

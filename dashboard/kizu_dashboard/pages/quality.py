@@ -42,8 +42,8 @@ MOST_BARS: Final = 12
 MOST_LOTS: Final = 12
 MOST_STATIONS: Final = 20
 MOST_SHOWN: Final = 12
+# The part of the address that names the cell whose parts are shown. (A text in quotes would be drawn on the page.)
 CELL: Final = "cell"
-"""The part of the address that names the cell whose parts are shown."""
 DRAWN_OVER: Final = "Drawn over: {picture}."
 KINDS: Final = {"p′ (Laney)": laney_chart, "p": p_chart}
 

@@ -8,8 +8,8 @@ from typing import Final
 import streamlit as st
 
 from kizu_dashboard.agreement import Agreed, at_limits
-from kizu_dashboard.limits import choose_limits, hindrance, limits_text, recipe_lines
-from kizu_dashboard.markup import card_title, data_table, tile_row
+from kizu_dashboard.limits import choose_limits, hindrance, limits_text, recipe_lines, standing_text
+from kizu_dashboard.markup import card_title, data_table, quiet, tile_row
 from kizu_dashboard.pages.administration.writing import WHY, reason_given, tell_what_became, write
 from kizu_dashboard.pages.frame import current_user
 from kizu_dashboard.room import Room
@@ -27,6 +27,10 @@ RULES: Final = (Verdict.REJECT, Verdict.REVIEW, Verdict.PASS)
 UNUSUAL: Final = Limits(0.2, 0.6)
 SLIDER, LOW, HIGH, OF = "limits", "pass-below", "reject-from", "limits-of"
 REASON, SAVED = "limits-why", "limits-saved"
+RESTS_ON: Final = (
+    "Of {inspections:,} inspections, by the scores of {reviewed:,} reviewed ones. Gates and novelty, which also send parts to "
+    "REVIEW, are left out."
+)
 CROSSED: Final = "The PASS limit lies above the REJECT limit."
 ROLE: Final = "Limits are saved by people with the role {role} or one above."
 HEADS: Final = ("", "Limits", "Miss rate", "Overkill of good parts", "Sent to review")
@@ -53,17 +57,18 @@ def draw_what_if(room: Room, agreed: Agreed) -> None:
                 ]
             )
         )  # fmt: skip
-        source = "starts at the newest inspection's limits" if agreed.limits is not None else "its own limits are not on record"
-        st.caption(
-            f"Of {found.parts:,} inspections, by the scores of {len(agreed.parts):,} reviewed ones; {source}. "
-            "Gates and novelty, which also send parts to REVIEW, are left out."
-        )
+        st.caption(_rests_on(agreed, found))
+        st.html(quiet(standing_text(agreed)))
         _saving(room, agreed, limits, user)
+
+
+def _rests_on(agreed: Agreed, found: Outcomes) -> str:
+    return RESTS_ON.format(inspections=found.parts, reviewed=len(agreed.parts))
 
 
 def _chosen_limits(agreed: Agreed) -> Limits | None:
     """Moved by the slider, or typed to the last digit; None where they are out of order."""
-    then = agreed.limits or UNUSUAL
+    then = (agreed.standing and agreed.standing.limits) or agreed.limits or UNUSUAL
     state, of = st.session_state, (agreed.standing and agreed.standing.recipe.id, then)
     if state.get(OF) != of:  # another station, or other limits since: they begin anew
         state.update({OF: of, SLIDER: (then.pass_below, then.reject_from), LOW: then.pass_below, HIGH: then.reject_from})
@@ -112,6 +117,7 @@ def _dialog(room: Room, agreed: Agreed, standing: Standing, limits: Limits) -> N
     tell_what_became()
     rows = [_row(agreed, name, one) for name, one in (("Now", standing.limits), ("New", limits)) if one is not None]
     st.html(data_table(HEADS, rows))
+    st.caption(_rests_on(agreed, outcomes(at_limits(agreed, limits))))
     lacking = promise_text(standing.model, limits.pass_below)
     if lacking is not None:
         st.warning(lacking, icon=":material/gpp_bad:")

@@ -6,7 +6,7 @@ from typing import Final
 
 import streamlit as st
 
-from kizu_dashboard.limits import seen_text
+from kizu_dashboard.limits import chosen_by, seen_text
 from kizu_dashboard.markup import card_title, data_table, empty_state
 from kizu_dashboard.pages.administration.writing import WHY, chosen, reason_given, write
 from kizu_dashboard.room import Room
@@ -22,8 +22,6 @@ MOST: Final = 30
 MOST_COUNTED: Final = 100_000
 WHICH, REASON = "limits-version", "limits-again-why"
 HEADS: Final = ("Version", "Since", "By", "PASS below", "REJECT from", "Parts judged", "Why", "Seen", "Promise")
-FILE: Final = "kizu.yaml"
-OWN: Final = "the model"
 AGAIN: Final = (
     "Saved as version {version} of the recipe of {station}, with the limits of version {earlier}. A running line takes it "
     "within a minute."
@@ -61,7 +59,7 @@ def _row(version: RecipeRow, model: ModelRow | None, judged: int, room: Room) ->
     return [
         f"{version.version}",
         moment(version.created_at, room.config.plant.zone),
-        who.by if who is not None else FILE if version.set_by_file else OWN,
+        chosen_by(version),
         low,
         high,
         f"more than {MOST_COUNTED - 1:,}" if judged == MOST_COUNTED else f"{judged:,}",
