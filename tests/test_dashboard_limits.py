@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
+from pypdf import PdfReader
 from streamlit.testing.v1 import AppTest
 
 from browser_world import browser_of, chromium, window
@@ -17,6 +21,9 @@ from floor_world import Floor, empty_floor
 from kizu_dashboard.agreement import at_limits, gather_agreement
 from kizu_dashboard.limits import seen_by, seen_text
 from kizu_dashboard.periods import named_period
+from kizu_dashboard.reports.content import gather_report
+from kizu_dashboard.reports.csv import csv_report
+from kizu_dashboard.reports.pdf import pdf_report
 from kizu_dashboard.thresholds import Limits
 from kizu_dashboard.wording import promise_text
 from kizu_db.permissions import Role
@@ -114,11 +121,13 @@ def test_a_higher_pass_limit_says_that_the_promise_is_lost_and_a_lower_one_keeps
     saved(typed(agreement(floor), 0.3, 0.6), "fewer good parts to look at")
     uid = floor.add(HOUR, Verdict.REJECT, model_hash=PLATES.hash, recipe_id=latest(floor).id)
     assert f"{lost}, and this is PASS below 0.300." in words(open_page(floor.config, "part.py", uid=uid))
+    report = gather_report(floor.room.records, floor.config, since=floor.now - 1.5 * HOUR, until=floor.now)
+    (row,) = csv.DictReader(io.StringIO(csv_report(report).decode("utf-8-sig"), newline=""))
+    assert (row["inspection"], row["promise_holds"]) == (uid, "no")
+    paper = PdfReader(io.BytesIO(pdf_report(report, floor.room.images))).pages[0].extract_text()
+    assert f"Promise press-3, version 2: The promise of this model, {lost}" in re.sub(r"\s+", " ", paper)
     with floor.room.records.unit(read_only=True) as unit:
-        record = unit.inspections.get(uid)
         known = unit.models.get(PLATES.hash)
-    assert record is not None
-    assert record.keeps_promise is False
     assert known is not None
     assert [known.keeps_promise(limit) for limit in (None, 0.2, 0.19, 0.21)] == [True, True, True, False]
     assert promise_text(replace(known, promise=None), 0.1) == promise_text(replace(known, promise=None), None)
