@@ -35,6 +35,10 @@ from kizu_inspect.sums.outcomes import Outcomes, outcomes
 MOST_CLASSES: Final = 12
 MOST_PAIRS: Final = 20
 RULES: Final = (Verdict.REJECT, Verdict.REVIEW, Verdict.PASS)
+NOT_REVIEWED: Final = (
+    "Nothing was reviewed in this period", "Decide what waits on the page Review, or choose a longer period."
+)  # fmt: skip
+NOT_INSPECTED: Final = ("No inspections in this period", "Choose a longer period, or check that the line is running.")
 NO_AUDIT: Final = (
     "Misses are unknown: no PASS part of this period was drawn for a review, and without such an audit sample nobody sees what "
     "passed by mistake. Set audit_share in the recipe."
@@ -69,8 +73,7 @@ def _page(room: Room) -> None:
     agreed = gather_agreement(room, period, station=station)
     if not agreed.reviewed:
         inspected = sum(agreed.verdicts.values())
-        headline = "Nothing was reviewed in this period" if inspected else "No inspections in this period"
-        st.html(empty_state(headline, "Decide what waits on the page Review, or choose a longer period."))
+        st.html(empty_state(*(NOT_REVIEWED if inspected else NOT_INSPECTED)))
         return
     _tiles(agreed, outcomes(as_judged(agreed)))
     left, right = st.columns([1, 1.25], gap="medium")
