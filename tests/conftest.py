@@ -18,6 +18,7 @@ import torch
 from sqlalchemy.engine import make_url
 
 from boards_world import write_boards
+from kept import pytest_runtest_makereport
 from kizu_db.migrations import upgrade
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
@@ -32,6 +33,8 @@ from kizu_inspect.training.train import train
 from line_world import LineWorld
 from plc_world import Plc, running_plc
 from precision import PRECISION
+
+__all__ = ["pytest_runtest_makereport"]  # pytest finds it by its name here
 
 # The tests' networks are too small to share out: a second thread only waits for the first, at the cost of a whole core.
 torch.set_num_threads(1)
