@@ -19,7 +19,6 @@ from kizu_dashboard.own_process import Served
 from kizu_dashboard.room import Room, close_rooms, open_room
 from kizu_dashboard.settings import DashboardConfig, DashboardSettings, PlantSettings
 from kizu_dashboard.signing_in.sessions import cookie_name
-from kizu_db.migrations import upgrade
 from kizu_db.permissions import Role
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings, ImageStoreSettings
@@ -37,6 +36,7 @@ from kizu_inspect.results import (
     Verdict,
 )
 from kizu_inspect.synth import KINDS, DrawnPart, draw_part
+from new_records import make_records
 
 MODEL_HASH = "4b1d" * 16
 START = datetime(2026, 3, 2, 5, 0, tzinfo=UTC)
@@ -54,11 +54,12 @@ PEOPLE = {
 
 @dataclass(frozen=True)
 class Plant:
-    """The open room and its inspections by part id."""
+    """The open room and a station's inspections by part id."""
 
     config: DashboardConfig
     room: Room
     uids: dict[str, str]
+    station: str = "press-3"
 
     def record(self, part: str) -> InspectionRecord:
         """What the database now says of this part."""
@@ -112,7 +113,7 @@ def empty_plant(folder: Path, *, port: int = 0, name: str = "Werk Süd") -> Dash
         images=ImageStoreSettings(path=folder / "images"),
         dashboard=DashboardSettings(port=port),
     )
-    upgrade(config.database)
+    make_records(config.database)
     return config
 
 
@@ -147,7 +148,7 @@ def filled_plant(folder: Path, *, start: datetime = START) -> Iterator[Plant]:
 
 def another_station(plant: Plant, station: str) -> Plant:
     """The same room, with the same stories told of the parts of this station."""
-    return Plant(plant.config, plant.room, _fill_station(plant.room, station, START))
+    return Plant(plant.config, plant.room, _fill_station(plant.room, station, START), station)
 
 
 def _fill_station(room: Room, station: str, start: datetime) -> dict[str, str]:
