@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from playwright.sync_api import TimeoutError as WaitedTooLong
 
-from browser_world import browser_of, chromium, until_settled, window
-from dashboard_world import MODEL_HASH, Plant, filled_plant, served
+from browser_world import browser_of, until_settled, window
+from dashboard_world import MODEL_HASH, Plant, filled_plant
 from kizu_dashboard.theme import DARK, LIGHT
 from kizu_db.values import NewInspection
 from kizu_inspect.results import Judgement, ModelInfo, Verdict
@@ -61,16 +61,9 @@ def add_extreme(plant: Plant) -> None:
 
 
 @pytest.fixture(scope="module")
-def address(plant: Plant) -> Iterator[str]:
-    with served(plant.config) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def browser(plant: Plant, address: str) -> Iterator[BrowserContext]:
+def browser(program: Browser, plant: Plant, address: str) -> BrowserContext:
     """Ana's browser, who as the admin has every page."""
-    with chromium() as program:
-        yield browser_of(program, plant.config, address, "Ana", width=1280, height=800)
+    return browser_of(program, plant.config, address, "Ana", width=1280, height=800)
 
 
 @pytest.fixture
