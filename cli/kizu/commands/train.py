@@ -12,6 +12,7 @@ from rich.console import Console
 from kizu.candidates import COMPARED, backbones_for, input_size, settings_of
 from kizu.commands.calibrate import trade_off_table
 from kizu.console import BitsOption, JsonOption, bit_depth, progress_bar, screen, write_json
+from kizu.labelled_set import UnlabelledOption, tell, unlabelled_choice
 from kizu_inspect.errors import ConfigError
 
 __all__ = ["train_command"]
@@ -104,6 +105,7 @@ def train_command(
     group_pattern: Annotated[
         str | None, typer.Option(help="Regular expression for a picture's group, found in its file name.")
     ] = None,
+    unlabelled: UnlabelledOption = "refuse",
     bits: BitsOption = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -120,7 +122,8 @@ def train_command(
 
     backbones = backbones_for(backbone or (), compare=compare)
     depth = bit_depth(bits)
-    labelled = read_labelled(data, good=good, group_pattern=group_pattern, seed=seed)
+    labelled = read_labelled(data, good=good, group_pattern=group_pattern, seed=seed, unlabelled=unlabelled_choice(unlabelled))
+    tell(labelled.warnings, labelled.left_out)
     profiles: tuple[str, ...] = tuple(dict.fromkeys(profile or ["auto"]))
     if "auto" in profiles:
         profiles = likely_profiles(labelled, tiled=tile is not None, bits=depth)
@@ -144,7 +147,7 @@ def train_command(
         "architecture": {
             "cell_px": cells or None,
             "branch": branch,
-            "marked": (places or tile is not None) and any(sample.boxes or sample.mask for sample in labelled.samples),
+            "marked": (places or tile is not None) and any(sample.boxes or sample.masked for sample in labelled.samples),
             "kind": head,
             "labels": labels,
             "readout": readout,

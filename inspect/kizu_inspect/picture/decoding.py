@@ -20,7 +20,7 @@ from kizu_inspect.picture.depth import to_8_bits
 from kizu_inspect.recipe import Bits
 from kizu_inspect.results import ImageRGB
 
-__all__ = ["decode_image", "deep_values", "picture_size"]
+__all__ = ["TURNED_BACK", "decode_image", "deep_values", "picture_size", "picture_turn"]
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit; ours is checked from the header, before any pixel
@@ -111,6 +111,22 @@ def picture_size(path: Path) -> tuple[int, int]:
     except (OSError, SyntaxError, ValueError, KeyError):
         height, width = decode_image(path.read_bytes()).shape[:2]  # knows more formats, or tells what is wrong
         return width, height
+
+
+def picture_turn(path: Path) -> int:
+    """The orientation (1 to 8, as of EXIF and TIFF) in which viewers show the picture; 1 where the file says none.
+
+    Raises OSError.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of damaged EXIF data
+            with Image.open(path, formats=FORMATS) as picture:
+                tags = picture.tag_v2 if isinstance(picture, TiffImagePlugin.TiffImageFile) else picture.getexif()
+                told = tags.get(ORIENTATION, 1)
+    except (SyntaxError, ValueError, KeyError, TypeError, struct.error, UnidentifiedImageError):
+        return 1
+    return told if told in TURNED_BACK else 1
 
 
 def _opened(data: bytes) -> Image.Image:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from kizu_inspect.errors import DataError
 from kizu_inspect.labelled.readers.coco import coco_files
+from kizu_inspect.labelled.readers.files import walk
 from kizu_inspect.labelled.readers.mvtec import is_mvtec
 from kizu_inspect.labelled.readers.voc import is_voc
 from kizu_inspect.labelled.readers.yolo import yolo_files
@@ -69,8 +70,8 @@ def _formats(folder: Path) -> list[tuple[Recognised, str]]:
     found = []
     if is_mvtec(folder):
         found.append((Recognised("mvtec", folder, folder), "train/good, test and ground_truth"))
-    if is_voc(folder):
-        found.append((Recognised("voc", folder, folder), "Annotations/*.xml"))
+    if is_voc(folder, walk(folder)):
+        found.append((Recognised("voc", folder, folder), "XML files of Pascal VOC"))
     annotations = coco_files(folder)
     if annotations:
         found.append((Recognised("coco", folder, folder), str(annotations[0].relative_to(folder))))
