@@ -12,8 +12,12 @@ from typing import Literal
 from kizu_inspect.labelled.annotated import Annotated
 from kizu_inspect.labelled.findings import Finding, Report, a_few
 from kizu_inspect.labelled.readers.coco import read_coco
+from kizu_inspect.labelled.readers.cvat import read_cvat
+from kizu_inspect.labelled.readers.datumaro import read_datumaro
 from kizu_inspect.labelled.readers.files import group_finder
 from kizu_inspect.labelled.readers.folders import read_folders
+from kizu_inspect.labelled.readers.label_studio import read_label_studio
+from kizu_inspect.labelled.readers.labelme import read_labelme
 from kizu_inspect.labelled.readers.left_out import LeftOut, account
 from kizu_inspect.labelled.readers.manifest import read_manifest
 from kizu_inspect.labelled.readers.mvtec import read_mvtec
@@ -35,6 +39,10 @@ READERS: Mapping[Format, Callable[[Path, Reading], list[Annotated]]] = {
     "voc": read_voc,
     "coco": read_coco,
     "yolo": read_yolo,
+    "labelme": read_labelme,
+    "cvat": read_cvat,
+    "label_studio": read_label_studio,
+    "datumaro": read_datumaro,
 }
 Splits = Literal["usual", "keep", "anew"]
 

@@ -18,7 +18,7 @@ from kizu_inspect.labelled.readers.coco_shapes import drawn_shapes, size_of_runs
 from kizu_inspect.labelled.readers.files import absent_files, is_there, relative_name
 from kizu_inspect.labelled.readers.json_files import parse_json, read_json
 from kizu_inspect.labelled.readers.reading import Reading
-from kizu_inspect.labelled.samples import SPLIT_NAMES
+from kizu_inspect.labelled.samples import PICTURES, SPLIT_NAMES
 from kizu_inspect.settings import describe_invalid
 
 __all__ = ["coco_files", "read_coco"]
@@ -52,10 +52,15 @@ class _Annotation(BaseModel):
 def coco_files(folder: Path) -> list[Path]:
     """The annotation files of a COCO folder: instances_*.json or all in annotations/, or those beside the pictures."""
     for pattern in ("annotations/instances_*.json", "annotations/*.json", "*/_annotations.coco.json", "*.json"):
-        files = [file for file in sorted(folder.glob(pattern)) if "instances_" in pattern or _is_coco(file)]
+        found = [file for file in sorted(folder.glob(pattern)) if pattern != "*.json" or not _of_one_picture(file)]
+        files = [file for file in found if "instances_" in pattern or _is_coco(file)]
         if files:
             return files
     return []
+
+
+def _of_one_picture(file: Path) -> bool:
+    return any(file.with_suffix(ending).is_file() for ending in PICTURES)
 
 
 def _is_coco(file: Path) -> bool:

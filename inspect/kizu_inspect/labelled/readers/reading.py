@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from kizu_inspect.labelled.findings import Finding, Report, a_few
-from kizu_inspect.labelled.readers.files import GroupOf, is_hidden, is_picture, walk
+from kizu_inspect.labelled.readers.files import GroupOf, is_hidden, is_picture, is_there, walk
 from kizu_inspect.labelled.samples import SPLIT_NAMES
 
 __all__ = ["Reading", "split_in", "split_named"]
@@ -25,6 +25,7 @@ class Reading:
     """The folder from which its pictures are named."""
     left_out: dict[Path, str] = field(default_factory=dict)
     """Pictures that are not taken, each with the reason, which goes on from 'left out: '."""
+    _by_name: dict[str, list[Path]] = field(default_factory=dict)
     _listed: dict[Path, dict[str, list[Path]]] = field(default_factory=dict)
 
     @cached_property
@@ -52,6 +53,19 @@ class Reading:
         if len(found) > 1:
             self.same_name(f"{found[0].name} differs from another file in capitals alone", found)
         return next(iter(found), None)
+
+    def find(self, name: str, folder: Path) -> Path | None:
+        """The picture of this name in the folder, in its `images`, or, where only one is called so, wherever it lies."""
+        direct = next((path for path in (folder / name, folder / "images" / name) if name and is_there(path)), None)
+        if direct is not None:
+            return direct if is_picture(direct) else None
+        if not self._by_name:
+            for file in self.pictures(self.root):
+                self._by_name.setdefault(file.name, []).append(file)
+        alike = [file for file in self._by_name.get(Path(name).name, []) if file.as_posix().endswith(f"/{name}")]
+        if len(alike) > 1:
+            self.same_name(f"{name} may be one of several pictures", alike)
+        return next(iter(alike), None)
 
     def same_name(self, what: str, files: Iterable[Path | str]) -> None:
         """Reports that one name stands for several things."""
