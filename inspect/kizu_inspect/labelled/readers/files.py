@@ -63,26 +63,28 @@ def walk(folder: Path) -> list[Path]:
 
     Raises DataError for a folder that may not be read: what lies in it can be neither taken nor counted.
     """
-    found: list[Path] = []
+    found: list[str] = []
     seen = {_identity(parent) for parent in (folder.resolve(), *folder.resolve().parents)}
-    waiting = [folder]
+    waiting = [os.fspath(folder)]
     while waiting:
         try:
             with os.scandir(waiting.pop()) as entries:
                 for entry in entries:
-                    if not entry.is_dir():
-                        if entry.is_file() or entry.is_symlink():  # a link to nothing is a picture that is lost
-                            found.append(Path(entry.path))
-                    elif not entry.is_symlink():
-                        waiting.append(Path(entry.path))
+                    if not entry.is_symlink():
+                        if entry.is_dir():
+                            waiting.append(entry.path)
+                        elif entry.is_file():
+                            found.append(entry.path)
+                    elif not os.path.isdir(entry.path):
+                        found.append(entry.path)  # also a link to nothing: a picture that is lost
                     elif (target := _identity(Path(entry.path))) not in seen:
                         seen.add(target)
-                        waiting.append(Path(entry.path))
+                        waiting.append(entry.path)
         except OSError as error:
             raise DataError(
                 "a folder of the set cannot be read", found=str(error), next_step="Give the right to read it, or move it away."
             ) from None
-    return sorted(found)
+    return [Path(path) for path in sorted(found, key=lambda path: path.split(os.sep))]
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
