@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from formats_world import mask, picture, write_yolo
 from kizu_inspect.errors import DataError
 from kizu_inspect.labelled.checking.check import check_set
+from kizu_inspect.labelled.checking.near_twins import MOST, near_twins_of
 from kizu_inspect.labelled.dataset import read_labelled
 from kizu_inspect.labelled.findings import Finding
 from whole_cli import app
@@ -119,3 +122,18 @@ def test_twins_across_splits_are_told_to_who_trains(tmp_path: Path) -> None:
     assert told["duplicate"].pictures == (tmp_path / "train" / "dent" / "8.png", twin)
     assert "the same picture lies in train and val" in told["duplicate"].text
     assert "one picture has the labels dent and good" in told["contradiction"].text
+
+
+def test_nearly_the_same_picture_on_two_sides_is_told_to_who_trains(tmp_path: Path) -> None:
+    fill(*(tmp_path / split / label for split in ("train", "val") for label in ("good", "dent")), count=8)
+    with Image.open(tmp_path / "train" / "dent" / "3.png") as one:
+        one.save(tmp_path / "val" / "dent" / "again.jpg", quality=90, subsampling=0)
+    data = read_labelled(tmp_path)
+    assert [finding.kind for finding in data.warnings] == []
+    (told,) = near_twins_of(data, None)
+    assert told.pictures == (tmp_path / "train" / "dent" / "3.png", tmp_path / "val" / "dent" / "again.jpg")
+    many = replace(data, samples=data.samples[:1] * (MOST + 1))
+    assert [finding.text for finding in near_twins_of(many, None)] == [
+        f"nearly the same pictures on two sides of a split were not searched for: found {MOST + 1} pictures; expected at most "
+        f"{MOST}. kizu data check searches all."
+    ]

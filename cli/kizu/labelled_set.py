@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -12,14 +13,15 @@ from rich.markup import escape
 
 from kizu_inspect.errors import ConfigError
 from kizu_inspect.labelled.findings import Finding
-from kizu_inspect.labelled.readers import UNLABELLED, Unlabelled
+from kizu_inspect.labelled.readers import EXPECTED, UNLABELLED, Unlabelled
 from kizu_inspect.labelled.readers.left_out import LeftOut
 
-__all__ = ["COLOURS", "UnlabelledOption", "tell", "tell_findings", "unlabelled_choice"]
+__all__ = ["COLOURS", "SetArgument", "UnlabelledOption", "tell", "tell_findings", "unlabelled_choice"]
 
 A_KIND: Final = 5
 """Findings of one kind that the screen shows."""
 COLOURS: Final = {"error": "red", "warning": "yellow"}
+SetArgument = Annotated[Path, typer.Argument(help=f"{EXPECTED[0].upper()}{EXPECTED[1:]}.")]
 UnlabelledOption = Annotated[
     str, typer.Option(help="What pictures without labels are beside labelled ones: good, leave-out, or refuse (the set).")
 ]

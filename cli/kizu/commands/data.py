@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from kizu.console import BitsOption, JsonOption, bit_depth, progress_bar, screen, write_json, write_text
-from kizu.labelled_set import UnlabelledOption, tell, tell_findings, unlabelled_choice
+from kizu.labelled_set import SetArgument, UnlabelledOption, tell, tell_findings, unlabelled_choice
 from kizu_inspect.errors import ConfigError
 from kizu_inspect.labelled.findings import Finding, refuse
 from kizu_inspect.labelled.readers import EXPECTED, Splits, read_samples
@@ -23,12 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = ["check_command", "convert_command"]
 
-DataArgument = Annotated[Path, typer.Argument(help=f"{EXPECTED[0].upper()}{EXPECTED[1:]}.")]
 GroupOption = Annotated[str | None, typer.Option(help="Regular expression for a picture's group, found in its file name.")]
 
 
 def check_command(
-    data: DataArgument,
+    data: SetArgument,
     good: Annotated[str | None, typer.Option(help="The class that passes (default: good, ok, normal, pass or free).")] = None,
     group_pattern: GroupOption = None,
     promise: Annotated[float, typer.Option(help="Miss rate that the set should promise.", min=0.0001, max=0.9999)] = 0.05,
@@ -97,7 +96,7 @@ def _print(checked: Checked) -> None:
 
 
 def convert_command(
-    data: DataArgument,
+    data: SetArgument,
     out: Annotated[Path, typer.Argument(help="New manifest CSV; pictures stay where they are.")],
     splits: Annotated[
         str, typer.Option(help="keep the set's splits, anew (left to training), or usual: keep, but MVTec AD's anew.")

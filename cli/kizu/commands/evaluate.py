@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from kizu.console import JsonOption, progress_bar, screen, write_json
-from kizu.labelled_set import UnlabelledOption, tell, unlabelled_choice
+from kizu.labelled_set import SetArgument, UnlabelledOption, tell, unlabelled_choice
 from kizu_inspect.errors import DataError
 from kizu_inspect.recipe import ExplanationSettings, Masked, Refine, Target
 
@@ -21,9 +21,7 @@ MOST_FAULTS = 5
 
 def evaluate_command(
     bundle: Annotated[Path, typer.Argument(help="Folder of the trained model.")],
-    data: Annotated[
-        Path, typer.Argument(help="Class folders, a manifest CSV, or a set as MVTec AD, Pascal VOC, COCO or YOLO lay it out.")
-    ],
+    data: SetArgument,
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
     explain: Annotated[
         str | None, typer.Option(help="Methods, separated by commas, or all (default: the one that the line takes).")

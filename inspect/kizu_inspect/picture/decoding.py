@@ -199,6 +199,10 @@ def _check_pages(picture: TiffImagePlugin.TiffImageFile) -> None:
         picture.seek(index)
         pages += index == 0 or not picture.tag_v2.get(SUBFILE_TYPE, 0) & SMALLER_COPY_OR_MASK
     picture.seek(0)
+    _check_one_page(pages)
+
+
+def _check_one_page(pages: int) -> None:
     if pages > 1:
         raise ImageError(
             "picture has several pages", found=f"a TIFF of {pages} pages", expected="one picture a file",
@@ -265,9 +269,16 @@ def _decode_deep_tiff(data: bytes, max_megapixels: float, bits: Bits | None) -> 
             stream = io.BytesIO(data)
             stream.seek(header.next)
             header.load(stream)
-        width_px, height_px = int(header[WIDTH]), int(header[HEIGHT])
+            width_px, height_px = int(header[WIDTH]), int(header[HEIGHT])
+            pages, seen = 1, {0}
+            while header.next not in seen:
+                seen.add(header.next)
+                stream.seek(header.next)
+                header.load(stream)
+                pages += not int(header.get(SUBFILE_TYPE, 0)) & SMALLER_COPY_OR_MASK
     except (OSError, SyntaxError, ValueError, KeyError, TypeError, struct.error):
         raise broken from None
+    _check_one_page(pages)
     _check_size(width_px, height_px, max_megapixels)
     decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if decoded is None:

@@ -7,17 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from kizu_inspect.labelled.bit_depth import unfilled
-from kizu_inspect.labelled.checking.alike import clusters, nearest_alike
 from kizu_inspect.labelled.checking.looks import Look, look_at
+from kizu_inspect.labelled.checking.near_twins import near_twins
 from kizu_inspect.labelled.dataset import Arranged, arrange
 from kizu_inspect.labelled.findings import Finding
 from kizu_inspect.labelled.readers import Format, Unlabelled, read_samples
 from kizu_inspect.labelled.readers.left_out import LeftOut
 from kizu_inspect.labelled.samples import GOOD_NAMES, SPLITS, Sample
-from kizu_inspect.labelled.twins import pair, twins, where
+from kizu_inspect.labelled.twins import twins
 from kizu_inspect.recipe import Bits
 from kizu_inspect.sums.intervals import parts_needed
 
@@ -115,21 +113,8 @@ def _repeated(arranged: Arranged, looks: Sequence[Look | None]) -> list[Finding]
     """Same and nearly same pictures on two sides: in two splits, or in two groups that another seed may part."""
     samples, sides = arranged.samples, arranged.sides
     # What cannot be read is nobody's twin.
-    findings = twins(samples, sides, [f"row {row}" if look is None else look.sha256 for row, look in enumerate(looks)])
-    known = [(row, look) for row, look in enumerate(looks) if look is not None]
-    if not known:
-        return findings
-    near = nearest_alike(
-        np.stack([look.look for _, look in known]),
-        np.unique([sides[row] for row, _ in known], return_inverse=True)[1],
-        np.unique([look.sha256 for _, look in known], return_inverse=True)[1],
-    )
-    strength = {known[i][0]: correlation for i, _, correlation in near}
-    for rows in clusters([(known[i][0], known[j][0]) for i, j, _ in near], len(samples)):
-        strongest = max(strength.get(row, 0) for row in rows)
-        what = f"pictures that look nearly the same (correlation {strongest:.3f}) lie {where(samples, rows)}"
-        findings.append(pair("near_duplicate", what, samples, rows))
-    return findings
+    same = twins(samples, sides, [f"row {row}" if look is None else look.sha256 for row, look in enumerate(looks)])
+    return [*same, *near_twins(samples, sides, looks)]
 
 
 def _too_few(arranged: Arranged, promise: float) -> list[Finding]:
