@@ -17,6 +17,7 @@ from formats_world import HEIGHT, WIDTH, mask, picture, voc_xml, write_yolo
 from kizu_inspect.errors import DataError
 from kizu_inspect.labelled.checking.check import check_set
 from kizu_inspect.labelled.dataset import read_labelled
+from kizu_inspect.labelled.findings import Finding
 from kizu_inspect.labelled.readers import read_samples
 from layouts_world import LAYOUTS
 
@@ -272,3 +273,17 @@ def test_thousands_of_files_are_counted(tmp_path: Path) -> None:
         os.link(label, tmp_path / "labels" / f"{number}.txt")
     read = read_samples(tmp_path, group_pattern=None, report=lambda _: None)
     assert (len(read.samples), read.left_out.there) == (4_000, 4_000)
+
+
+def test_run_lengths_without_their_last_run_are_told(tmp_path: Path) -> None:
+    def without_last(content: dict[str, Any]) -> None:
+        content["annotations"][0]["segmentation"] = {"size": [HEIGHT, WIDTH], "counts": [HEIGHT * 3 + 4, 6]}
+
+    _coco_set(tmp_path, without_last)
+    findings: list[Finding] = []
+    samples = read_samples(tmp_path, group_pattern=None, report=findings.append).samples
+    (told,) = (finding for finding in findings if finding.kind == "short_runs")
+    assert "annotation 1: run lengths end before the picture does" in told.text
+    assert f"found {HEIGHT * WIDTH - HEIGHT * 3 - 10} px less" in told.text
+    (sample,) = (one for one in samples if one.path.name == "d0.png")
+    assert sample.areas == (("dent", tuple((row, 3, 4) for row in range(4, 10))),)

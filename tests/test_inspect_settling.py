@@ -121,7 +121,7 @@ def test_labels_of_larger_pictures_are_scaled_where_all_agree(tmp_path: Path) ->
     samples, findings = read(scaled_set(tmp_path, shrink=[(60, 40)] * 4, segmentation=True))
     (told,) = findings
     assert (told.kind, told.severity) == ("scaled", "warning")
-    assert "found 4 pictures, all by 0.25" in told.text
+    assert "found 4 pictures: 240 × 160 px as 60 × 40, and so by 0.25" in told.text
     for sample in samples.values():
         assert sample.boxes == ((20, 8, 45, 14, "dent"),)
     assert np.array_equal(marked_by(samples["1.jpg"], (40, 60)), bright(samples["1.jpg"].path, upright=False))  # type: ignore[arg-type]

@@ -122,10 +122,12 @@ def _report_fits(found: Sequence[Annotated], fits: Sequence[_Fit | None], report
         )  # fmt: skip
     scaled = those("scaled")
     if scaled and _agree(found, fits):
+        one, fit = scaled[0]
+        became = f"{_size(one.drawn_on)} px as {fit.width} × {fit.height}, and so by {fit.factor:.4g}"
         report(
             Finding(
                 "scaled", "labels were drawn on pictures of another size, and are scaled to the files",
-                found=f"{len(scaled)} pictures, all by {scaled[0][1].factor:.4g}",
+                found=f"{len(scaled)} pictures: {became}",
                 pictures=tuple(one.path for one, _ in scaled), severity="warning",
             )
         )  # fmt: skip

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from kizu_inspect.labelled.findings import Finding, Report
 from kizu_inspect.labelled.samples import Spans
 from kizu_inspect.labelled.shapes import Outline, pixels_of_runs, runs_of_text, spans_of
 
 __all__ = ["drawn_shapes", "outline_of", "size_of_runs"]
 
 
-def drawn_shapes(segmentation: Any, size_px: tuple[int, int]) -> tuple[tuple[Outline, ...], Spans]:
+def drawn_shapes(segmentation: Any, size_px: tuple[int, int], where: str, report: Report) -> tuple[tuple[Outline, ...], Spans]:
     """Outlines, or the pixels of run lengths, which must be those of the picture of (height, width) where this is known.
 
-    Raises ValueError, TypeError or LookupError where it is neither.
+    Some tools leave out the last run, of what lies outside; nobody can tell that from a file that lost its end, so it is
+    reported. Raises ValueError, TypeError or LookupError where it is neither.
     """
     if not segmentation:
         return (), ()
@@ -24,6 +26,15 @@ def drawn_shapes(segmentation: Any, size_px: tuple[int, int]) -> tuple[tuple[Out
             raise ValueError(f"run lengths of {width} × {height} px for a picture of {size_px[1]} × {size_px[0]} px")
         counts = segmentation["counts"]
         numbers = runs_of_text(counts) if isinstance(counts, str) else [int(count) for count in counts]
+        missing = height * width - sum(numbers)
+        if missing > 0 and min(numbers, default=-1) >= 0:
+            report(
+                Finding(
+                    "short_runs", f"{where}: run lengths end before the picture does, and the rest counts as outside",
+                    found=f"{missing} px less", expected=f"{height * width} px", severity="warning",
+                )
+            )  # fmt: skip
+            numbers += [missing] if len(numbers) % 2 == 0 else [0, missing]
         return (), spans_of(pixels_of_runs(numbers, (height, width)))
     flat = isinstance(segmentation[0], int | float)
     return tuple(outline_of(outline) for outline in ([segmentation] if flat else segmentation)), ()

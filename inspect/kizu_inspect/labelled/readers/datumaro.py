@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kizu_inspect.labelled.annotated import Annotated, Mark
-from kizu_inspect.labelled.findings import Finding
+from kizu_inspect.labelled.findings import Finding, Report
 from kizu_inspect.labelled.readers.coco_shapes import drawn_shapes, outline_of
 from kizu_inspect.labelled.readers.drawn import ellipse, finite
 from kizu_inspect.labelled.readers.files import absent_files, relative_name
@@ -98,7 +98,9 @@ def _annotated(item: dict[str, Any], picture: Path, split: str, names: list[str]
             if one["type"] == "label":
                 labels.append(name)
             else:
-                marks.append(_mark(name, one, (height, width)))
+                marks.append(
+                    _mark(name, one, (height, width), f"{file}: annotation {number} of {item.get('id')}", reading.report)
+                )
         except (TypeError, ValueError, LookupError, OverflowError) as error:
             reading.report(
                 Finding(
@@ -116,7 +118,7 @@ def _index(number: object, names: list[str]) -> int:
     return number
 
 
-def _mark(name: str, one: dict[str, Any], size_px: tuple[int, int]) -> Mark:
+def _mark(name: str, one: dict[str, Any], size_px: tuple[int, int], where: str, report: Report) -> Mark:
     """Raises ValueError, TypeError or LookupError where it is not understood."""
     kind = one["type"]
     if kind == "bbox":
@@ -128,7 +130,7 @@ def _mark(name: str, one: dict[str, Any], size_px: tuple[int, int]) -> Mark:
         x1, y1, x2, y2 = finite(*one["points"])
         return Mark(name, outlines=(ellipse((x1 + x2) / 2, (y1 + y2) / 2, (x2 - x1) / 2, (y2 - y1) / 2),))
     if kind == "mask":
-        _, spans = drawn_shapes(one["rle"], size_px)
+        _, spans = drawn_shapes(one["rle"], size_px, where, report)
         if not spans:
             raise ValueError("a mask that marks nothing")
         return Mark(name, spans=spans)
