@@ -13,8 +13,10 @@ from PIL import Image
 from formats_world import manifest, picture
 from kizu_inspect.errors import DataError
 from kizu_inspect.labelled.dataset import read_labelled
+from kizu_inspect.labelled.findings import refuse
 from kizu_inspect.labelled.masks import read_mask
-from kizu_inspect.labelled.places import defects_of
+from kizu_inspect.labelled.places import defects_of, marked_by
+from kizu_inspect.labelled.readers import read_samples
 
 SIZE = (40, 60)
 SHAPE = np.zeros(SIZE, np.bool_)
@@ -86,3 +88,24 @@ def test_a_mask_that_marks_nothing_is_refused(tmp_path: Path) -> None:
     sample = read_labelled(manifest(tmp_path, *rows)).samples[0]
     with pytest.raises(DataError, match=r"mask .*m\.png marks nothing: found no pixel but 0; expected pixels of the defect"):
         defects_of(sample, (30, 40))
+
+
+def test_classes_of_a_label_map_are_named_by_their_colours(tmp_path: Path) -> None:
+    lines = ["# label:color_rgb:parts:actions", "background:0,0,0::", "dent:128,0,0::", "stain:0,0,90::"]
+    (tmp_path / "labelmap.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (tmp_path / "SegmentationClass").mkdir()
+    colours = np.zeros((30, 40, 3), np.uint8)
+    colours[5:9, 5:20] = (128, 0, 0)
+    colours[20:25, 30:38] = (0, 0, 90)
+    for number, shown in enumerate((colours, np.zeros_like(colours))):
+        picture(tmp_path / "JPEGImages" / f"{number}.png", number)
+        Image.fromarray(shown).save(tmp_path / "SegmentationClass" / f"{number}.png")
+    defective, good = read_samples(tmp_path, group_pattern=None, report=refuse).samples
+    assert (defective.labels, good.labels) == (("dent", "stain"), ("good",))
+    assert defective.boxes == ((5, 5, 20, 9, "dent"), (30, 20, 38, 25, "stain"))
+    assert [name for name, _ in defective.areas] == ["dent", "stain"]
+    assert np.array_equal(marked_by(defective, (30, 40)), colours.any(axis=2))  # type: ignore[arg-type]
+    colours[0, 0] = (1, 2, 3)
+    Image.fromarray(colours).save(tmp_path / "SegmentationClass" / "0.png")
+    with pytest.raises(DataError, match=r"0\.png has a colour without a name: found \(1, 2, 3\)"):
+        read_samples(tmp_path, group_pattern=None, report=refuse)

@@ -21,13 +21,15 @@ FOLDER = "Annotations"
 
 
 def is_voc(folder: Path, files: Iterable[Path]) -> bool:
-    """Whether there are VOC's XML files, of `files` those of the folder, in Annotations or beside pictures."""
+    """Whether there are VOC's XML files in Annotations or beside pictures, or its masks, of `files` those below the folder."""
     every = list(files)
     pictures = {file.with_suffix("") for file in every if is_picture(file)}
     xml = [file for file in every if file.suffix.lower() == ".xml"]
     inside = [file for file in xml if file.relative_to(folder).parts[0].lower() == FOLDER.lower()]
     beside = [file for file in xml if file.with_suffix("") in pictures]
-    return bool(inside) or any(root_tag(file) == "annotation" for file in beside[:5])
+    tops = {file.relative_to(folder).parts[0].lower() for file in pictures}
+    masked = "jpegimages" in tops and not tops.isdisjoint(("segmentationclass", "segmentationobject"))
+    return bool(inside) or masked or any(root_tag(file) == "annotation" for file in beside[:5])
 
 
 def read_voc(root: Path, reading: Reading) -> list[Annotated]:
