@@ -19,6 +19,7 @@ from kizu_inspect.labelled.findings import Finding, refuse
 from kizu_inspect.labelled.readers import Unlabelled, read_samples
 from kizu_inspect.labelled.readers.manifest import write_manifest
 from kizu_inspect.labelled.samples import Sample, outward
+from layouts_world import LAYOUTS
 
 
 def samples_of(path: Path, *, unlabelled: Unlabelled = "refuse") -> dict[str, Sample]:
@@ -189,7 +190,13 @@ def test_formats_that_are_not_clear_are_named(tmp_path: Path) -> None:
     picture(tmp_path / "bare" / "images" / "a.png")
     (tmp_path / "bare" / "labels").mkdir()
     (tmp_path / "notes.txt").write_text("no set", encoding="utf-8")
+    for layout in ("cvat", "labelme", "coco"):
+        (tmp_path / "tools" / layout).mkdir(parents=True)
+        LAYOUTS[layout](tmp_path / "tools" / layout)
+    write_mvtec(tmp_path / "wrapped" / "bottle")
     for name, said in {
+        "tools": r"holds several sets: found coco, cvat, labelme; expected one set\. Name one of them",
+        "wrapped": r"holds the set one folder below: found bottle; expected one set\. Name one of them",
         "two": r"has several formats: found voc by XML files of Pascal VOC; coco by set\.json; expected one",
         "many": r"holds several sets: found bottle, cable; expected one set\. Name one of them",
         "bare": r"does not tell the names of its classes: found images and labels without a data\.yaml",

@@ -57,28 +57,34 @@ def recognise(path: Path) -> Recognised:
             f"data set {path} has several formats", found="; ".join(f"{one.format} by {by}" for one, by in found),
             expected="one", next_step="Name the file that describes the set, or move the others away.",
         )  # fmt: skip
-    if found:
+    inner = _inner(path, files) if not found or found[0][0].format == "labelme" else []
+    if found and all(formats == {"labelme"} for _, formats in inner):  # whose folders are one set: train, val, test
         return found[0][0]
     if (path / "labels").is_dir() and (path / "images").is_dir():
         raise DataError(
             f"data set {path} does not tell the names of its classes", found="images and labels without a data.yaml",
             expected="names in a data.yaml", next_step="Add one: names: [scratch, dent].",
         )  # fmt: skip
-    below: dict[Path, list[Path]] = {}
-    for file in files:
-        if file.parent != path:
-            below.setdefault(path / file.relative_to(path).parts[0], []).append(file)
-    inner = [child.name for child, inside in sorted(below.items()) if _formats(child, inside)]
     if inner:
         raise DataError(
             f"data set {path} holds several sets" if len(inner) > 1 else f"data set {path} holds the set one folder below",
-            found=", ".join(inner[:5]), expected="one set", next_step="Name one of them.",
+            found=", ".join(name for name, _ in inner[:5]), expected="one set", next_step="Name one of them.",
         )  # fmt: skip
     unread = Counter(file.suffix.lower() for file in files if file.suffix.lower() in (".json", ".xml", ".csv", ".txt"))
-    if files and not below and unread:
+    if unread and all(file.parent == path for file in files):
         said = ", ".join(f"{count} {ending}" for ending, count in Counter(file.suffix.lower() for file in files).most_common(4))
         raise DataError(f"data set {path} has labels in a format that is not known", found=said, expected=EXPECTED)
     return Recognised("folders", path, path)
+
+
+def _inner(folder: Path, files: Sequence[Path]) -> list[tuple[str, set[Format]]]:
+    """The folders within a folder that show formats of their own, each with these; `files` are those below it."""
+    below: dict[Path, list[Path]] = {}
+    for file in files:
+        if file.parent != folder:
+            below.setdefault(folder / file.relative_to(folder).parts[0], []).append(file)
+    shown = [(child.name, {one.format for one, _ in _formats(child, inside)}) for child, inside in sorted(below.items())]
+    return [(name, formats) for name, formats in shown if formats]
 
 
 def _format_of(file: Path) -> Format:
