@@ -183,6 +183,16 @@ def json_of_another_picture(root: Path) -> None:
     file.write_text(file.read_text(encoding="utf-8").replace("d1.png", "d2.png"), encoding="utf-8")
 
 
+def json_of_a_picture_elsewhere(root: Path) -> None:
+    (root / "set").mkdir()
+    LAYOUTS["labelme"](root / "set")
+    picture(root.parent / "beyond.png")
+    file = root / "set" / "d1.json"
+    text = file.read_text(encoding="utf-8").replace("..\\\\set\\\\d1.png", "../../beyond.png")
+    assert "beyond" in text
+    (root / "set" / "note.json").write_text(text, encoding="utf-8")
+
+
 def objects_without_number(root: Path) -> None:
     LAYOUTS["voc"](root)
     Image.fromarray(np.zeros((HEIGHT, WIDTH), np.uint8)).save(root / "SegmentationObject" / "d0.png")
@@ -215,6 +225,7 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     "link to nothing": (link_to_nothing, "unreadable", "lost.png cannot be read"),
     "two annotations": (two_annotations, "same_name", "several annotations of d0.png"),
     "json of another picture": (json_of_another_picture, "same_name", "d1.json names one picture and is called like another"),
+    "json of a picture elsewhere": (json_of_a_picture_elsewhere, "missing_file", "beyond.png of note.json, beyond the set"),
     "objects without number": (objects_without_number, "mask", "does not number the objects of its XML"),
 }  # fmt: skip
 

@@ -16,7 +16,7 @@ from kizu_inspect.labelled.findings import Finding
 from kizu_inspect.labelled.readers import EXPECTED, UNLABELLED, Unlabelled
 from kizu_inspect.labelled.readers.left_out import LeftOut
 
-__all__ = ["COLOURS", "SetArgument", "UnlabelledOption", "tell", "tell_findings", "unlabelled_choice"]
+__all__ = ["SetArgument", "UnlabelledOption", "tell", "tell_findings", "unlabelled_choice"]
 
 A_KIND: Final = 5
 """Findings of one kind that the screen shows."""

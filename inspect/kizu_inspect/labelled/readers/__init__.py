@@ -76,7 +76,8 @@ def read_samples(
     recognised = recognise(path)
     reading = Reading(group_finder(group_pattern), report, recognised.root)
     found = READERS[recognised.format](recognised.source, reading)
-    found = without_unlabelled(_once_each(found, report), unlabelled, reading)
+    _report_repeated(found, report)
+    found = without_unlabelled(found, unlabelled, reading)
     samples = settle(found, report)
     if splits == "anew" or (splits == "usual" and recognised.format == "mvtec"):
         samples = [replace(sample, split="") for sample in samples]
@@ -89,8 +90,8 @@ def read_samples(
     return ReadSet(recognised.format, recognised.root, tuple(samples), left_out)
 
 
-def _once_each(found: Sequence[Annotated], report: Report) -> list[Annotated]:
-    """The pictures without those that come again, which are reported: whatever is said of one file is said once."""
+def _report_repeated(found: Sequence[Annotated], report: Report) -> None:
+    """Reports the pictures that come again: whatever is said of one file is said once."""
     real = [os.path.realpath(one.path) for one in found]
     counts = Counter(real)
     again = {name for name, count in counts.items() if count > 1}
@@ -106,4 +107,3 @@ def _once_each(found: Sequence[Annotated], report: Report) -> list[Annotated]:
                 pictures=tuple(one.path for one, name in zip(found, real, strict=True) if name in again),
             )
         )  # fmt: skip
-    return list(found)

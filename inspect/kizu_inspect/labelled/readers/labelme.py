@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -51,6 +52,7 @@ def read_labelme(root: Path, reading: Reading) -> list[Annotated]:
     said: dict[Path, list[tuple[Path, dict[str, Any]]]] = {}
     lost: list[str] = []
     pictures = reading.pictures(root)
+    there = set(pictures)
     beside = {file.with_suffix("") for file in pictures}
     for file in reading.files:
         if file.suffix.lower() != ".json" or (file.with_suffix("") not in beside and not _has_shapes(file)):
@@ -67,6 +69,9 @@ def read_labelme(root: Path, reading: Reading) -> list[Annotated]:
         picture = _picture(file, str(content.get("imagePath") or ""), reading)
         if picture is None:
             lost.append(f"{content.get('imagePath')} of {file.name}")
+            continue
+        if picture not in there:
+            lost.append(f"{picture} of {file.name}, beyond the set")
             continue
         said.setdefault(picture, []).append((file, content))
     if lost:
@@ -94,7 +99,7 @@ def _picture(file: Path, named: str, reading: Reading) -> Path | None:
     by_name = file.parent / named.replace("\\", "/")
     stem = [one for one in sorted(file.parent.glob(f"{_escaped(file.stem)}.*")) if is_picture(one)]
     if named and is_there(by_name) and is_picture(by_name):
-        there = Path(*by_name.parts) if ".." not in by_name.parts else by_name.resolve()
+        there = Path(os.path.normpath(by_name))
         if stem and there not in stem:
             reading.same_name(f"{file} names one picture and is called like another", [there, *stem])
         return there

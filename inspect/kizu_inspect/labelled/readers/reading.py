@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -105,6 +105,6 @@ def split_named(word: str) -> str | None:
     return SPLIT_NAMES.get(word.strip().lower())
 
 
-def split_in(file: Path, root: Path, names: Mapping[str, str] = SPLIT_NAMES) -> str:
+def split_in(file: Path, root: Path) -> str:
     """The split that a folder between the root and the file names; empty where none does."""
-    return next((names[part.lower()] for part in file.relative_to(root).parts[:-1] if part.lower() in names), "")
+    return next((split for part in file.relative_to(root).parts[:-1] if (split := split_named(part)) is not None), "")
