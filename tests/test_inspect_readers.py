@@ -14,9 +14,10 @@ from torchvision.ops import box_convert
 
 from formats_world import HEIGHT, WIDTH, manifest, picture, voc_xml, write_coco, write_mvtec, write_voc, write_yolo
 from kizu_inspect.errors import DataError
+from kizu_inspect.labelled.choices import Unlabelled
 from kizu_inspect.labelled.dataset import read_labelled
 from kizu_inspect.labelled.findings import Finding, refuse
-from kizu_inspect.labelled.readers import Unlabelled, read_samples
+from kizu_inspect.labelled.readers import read_samples
 from kizu_inspect.labelled.readers.manifest import write_manifest
 from kizu_inspect.labelled.samples import Sample, outward
 from layouts_world import LAYOUTS

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from kizu_inspect.errors import ConfigError
+from kizu_inspect.labelled.choices import EXPECTED, UNLABELLED, Unlabelled
 from kizu_inspect.labelled.findings import Finding
-from kizu_inspect.labelled.readers import EXPECTED, UNLABELLED, Unlabelled
-from kizu_inspect.labelled.readers.left_out import LeftOut
+
+if TYPE_CHECKING:
+    from kizu_inspect.labelled.readers.left_out import LeftOut
 
 __all__ = ["SetArgument", "UnlabelledOption", "tell", "tell_findings", "unlabelled_choice"]
 

@@ -13,8 +13,9 @@ from rich.table import Table
 from kizu.console import BitsOption, JsonOption, bit_depth, progress_bar, screen, write_json, write_text
 from kizu.labelled_set import SetArgument, UnlabelledOption, tell, tell_findings, unlabelled_choice
 from kizu_inspect.errors import ConfigError
+from kizu_inspect.labelled.choices import EXPECTED
 from kizu_inspect.labelled.findings import Finding, refuse
-from kizu_inspect.labelled.readers import EXPECTED, Splits, read_samples
+from kizu_inspect.labelled.readers import Splits, read_samples
 from kizu_inspect.labelled.readers.manifest import write_manifest
 from kizu_inspect.labelled.samples import SPLITS
 

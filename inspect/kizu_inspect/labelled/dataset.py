@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kizu_inspect.labelled.choices import EXPECTED, Unlabelled
 from kizu_inspect.labelled.findings import Finding, Report, a_few, refuse
-from kizu_inspect.labelled.readers import EXPECTED, Unlabelled, read_samples
+from kizu_inspect.labelled.readers import read_samples
 from kizu_inspect.labelled.readers.files import relative_name, unreadable
 from kizu_inspect.labelled.readers.left_out import LeftOut
 from kizu_inspect.labelled.samples import GOOD_NAMES, SPLITS, Box, Sample

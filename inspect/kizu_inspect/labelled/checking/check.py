@@ -10,9 +10,10 @@ from pathlib import Path
 from kizu_inspect.labelled.bit_depth import unfilled
 from kizu_inspect.labelled.checking.looks import Look, look_at
 from kizu_inspect.labelled.checking.near_twins import near_twins
+from kizu_inspect.labelled.choices import Unlabelled
 from kizu_inspect.labelled.dataset import Arranged, arrange
 from kizu_inspect.labelled.findings import Finding
-from kizu_inspect.labelled.readers import Format, Unlabelled, read_samples
+from kizu_inspect.labelled.readers import Format, read_samples
 from kizu_inspect.labelled.readers.left_out import LeftOut
 from kizu_inspect.labelled.samples import GOOD_NAMES, SPLITS, Sample
 from kizu_inspect.labelled.twins import twins

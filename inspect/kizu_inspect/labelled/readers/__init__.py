@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from kizu_inspect.labelled.annotated import Annotated
+from kizu_inspect.labelled.choices import Unlabelled
 from kizu_inspect.labelled.findings import Finding, Report, a_few
 from kizu_inspect.labelled.readers.coco import read_coco
 from kizu_inspect.labelled.readers.cvat import read_cvat
@@ -23,14 +24,14 @@ from kizu_inspect.labelled.readers.manifest import read_manifest
 from kizu_inspect.labelled.readers.mvtec import read_mvtec
 from kizu_inspect.labelled.readers.names import name_findings
 from kizu_inspect.labelled.readers.reading import Reading
-from kizu_inspect.labelled.readers.recognise import EXPECTED, Format, recognise
-from kizu_inspect.labelled.readers.unlabelled import UNLABELLED, Unlabelled, without_unlabelled
+from kizu_inspect.labelled.readers.recognise import Format, recognise
+from kizu_inspect.labelled.readers.unlabelled import without_unlabelled
 from kizu_inspect.labelled.readers.voc import read_voc
 from kizu_inspect.labelled.readers.yolo import read_yolo
 from kizu_inspect.labelled.samples import Sample
 from kizu_inspect.labelled.settling import settle
 
-__all__ = ["EXPECTED", "READERS", "UNLABELLED", "Format", "ReadSet", "Splits", "Unlabelled", "read_samples"]
+__all__ = ["READERS", "Format", "ReadSet", "Splits", "read_samples"]
 
 READERS: Mapping[Format, Callable[[Path, Reading], list[Annotated]]] = {
     "folders": read_folders,

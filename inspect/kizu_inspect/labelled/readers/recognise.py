@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from kizu_inspect.errors import DataError
+from kizu_inspect.labelled.choices import EXPECTED
 from kizu_inspect.labelled.readers.coco import coco_files
 from kizu_inspect.labelled.readers.cvat import cvat_files
 from kizu_inspect.labelled.readers.datumaro import datumaro_files, is_datumaro
@@ -20,15 +21,11 @@ from kizu_inspect.labelled.readers.table import is_table
 from kizu_inspect.labelled.readers.voc import is_voc
 from kizu_inspect.labelled.readers.yolo import yolo_files
 
-__all__ = ["EXPECTED", "Format", "Recognised", "recognise"]
+__all__ = ["Format", "Recognised", "recognise"]
 
 Format = Literal[
     "folders", "manifest", "mvtec", "voc", "coco", "yolo", "labelme", "cvat", "label_studio", "datumaro",
 ]  # fmt: skip
-EXPECTED: Final = (
-    "class folders, a manifest CSV, or a set as MVTec AD, Pascal VOC, COCO, YOLO, labelme, CVAT, Label Studio or Datumaro "
-    "lay it out"
-)
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal, get_args
 
 from kizu_inspect.labelled.annotated import Annotated
+from kizu_inspect.labelled.choices import Unlabelled
 from kizu_inspect.labelled.findings import Finding, a_few
 from kizu_inspect.labelled.readers.reading import Reading
 
-__all__ = ["UNLABELLED", "Unlabelled", "without_unlabelled"]
-
-Unlabelled = Literal["refuse", "good", "leave-out"]
-UNLABELLED: Final[tuple[Unlabelled, ...]] = get_args(Unlabelled)
+__all__ = ["without_unlabelled"]
 
 
 def without_unlabelled(found: Sequence[Annotated], choice: Unlabelled, reading: Reading) -> list[Annotated]:
