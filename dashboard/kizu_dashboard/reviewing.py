@@ -9,14 +9,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from kizu_dashboard.deciding import Outcome, decide, defect_classes, parse_answer, problems, review_of
+from kizu_dashboard.blindness import drawn_blind
+from kizu_dashboard.deciding import Outcome, decide, defect_classes, judge_again, parse_answer, problems, review_of
 from kizu_dashboard.failing import failure_text
 from kizu_dashboard.room import Room
 from kizu_dashboard.wording import disposition_text
 from kizu_db.repositories.queue_order import Order
-from kizu_db.values import InspectionRecord
+from kizu_db.values import Claim, InspectionRecord, Look
 from kizu_inspect.errors import KizuError, RecordError, RecordsAway
-from kizu_inspect.results import Verdict
 
 __all__ = ["Desk", "Shown", "Wanted"]
 
@@ -32,6 +32,8 @@ class Wanted:
     station: str | None = None
     defect_class: str | None = None
     order: Order = "oldest"
+    settles: bool = False
+    """Whether what two people disagree on comes too."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Shown:
     """Whether it was decided here before."""
     blind: bool = False
     """Whether it was decided blind here, which a correction then is too."""
+    look: Look | None = None
+    """Why it is shown though it was decided before."""
 
 
 class Desk:
@@ -87,8 +91,8 @@ class Desk:
                 self._give_back()
                 uid = None
             self._wanted = wanted
-            if self.shown is None and uid is not None and self._has(uid):
-                self.shown = Shown(uid)
+            if self.shown is None and uid is not None and (claim := self._hold(uid)) is not None:
+                self.shown = Shown(uid, look=claim.look)
             if self.shown is None:
                 self._take()
             return self.shown
@@ -103,9 +107,11 @@ class Desk:
             return self.shown
 
     def present(self, record: InspectionRecord) -> None:
-        """The page shows this record now: where another review stands than before, it asks anew."""
+        """The page shows this record now: where another review stands than before, it asks anew, but of who is blind to it."""
         with self._lock:
             standing = None if record.standing_review is None else record.standing_review.id
+            if self.shown is not None and self.shown.look == "second":
+                return
             if self.shown is not None and self.shown.uid == record.row.uid and self.shown.standing != standing:
                 self.shown = replace(self.shown, nonce=secrets.token_urlsafe(16), standing=standing)
 
@@ -115,7 +121,7 @@ class Desk:
         with self._room.records.unit(read_only=True) as unit:
             return unit.queue.next_up(
                 self.reviewer, order=wanted.order, station=wanted.station, defect_class=wanted.defect_class,
-                passing_over=list(self._passed_over), limit=_AHEAD,
+                settles=wanted.settles, blind_share=self._blind_share, passing_over=list(self._passed_over), limit=_AHEAD,
             )  # fmt: skip
 
     def keep(self) -> None:
@@ -183,7 +189,7 @@ class Desk:
         if lacking := problems(record, review, self.classes(record), blind=self.is_blind(record)):
             self.notice = " ".join(lacking)
             return
-        outcome = decide(self._room, review)
+        outcome = (judge_again if shown.look == "second" else decide)(self._room, review)
         if outcome is Outcome.STORED:
             self.decided += 1
             self._made.append(replace(shown, blind=self.is_blind(record)))
@@ -193,12 +199,15 @@ class Desk:
         self._go_on(follow=follow)
 
     def is_blind(self, record: InspectionRecord) -> bool:
-        """Whether the reviewer must not see what the system thinks: in the audit sample, until it is decided."""
+        """Whether the reviewer must not see what the system thinks: where that was drawn, until it is decided, and of a
+        second look, nor what others decided.
+        """
         shown = self.shown
         if shown is None or shown.uid != record.row.uid:
             return False
-        audit = record.row.audit and record.row.verdict is Verdict.PASS and record.standing_review is None
-        return shown.blind or (audit and shown.claimed)
+        if shown.blind or shown.look == "second":
+            return True
+        return shown.claimed and record.standing_review is None and drawn_blind(self._room, record.row)
 
     def classes(self, record: InspectionRecord) -> tuple[str, ...]:
         """The defects that the part may be said to have."""
@@ -218,7 +227,7 @@ class Desk:
             self._made.append(shown)
         elif shown is not None and shown.claimed and self._aside is None:
             self._aside = shown
-        self.shown = Shown(back.uid, claimed=False, taken_back=True, blind=back.blind)
+        self.shown = Shown(back.uid, claimed=False, taken_back=True, blind=back.blind, look=back.look)
         self.told = "decide again: the new decision replaces the old one, which stays on record"
 
     def _go_on(self, *, follow: bool) -> None:
@@ -228,7 +237,7 @@ class Desk:
             return
         self.shown = None
         aside, self._aside = self._aside, None
-        if aside is not None and self._has(aside.uid):
+        if aside is not None and self._hold(aside.uid) is not None:
             self.shown = aside
             return
         with suppress(RecordError):  # the answer is stored; the page, which is drawn next, takes the part or says why not
@@ -240,10 +249,10 @@ class Desk:
             for passing_over in dict.fromkeys((tuple(self._passed_over), ())):  # what was skipped comes last
                 claim = claims.take(
                     self.reviewer, order=wanted.order, station=wanted.station, defect_class=wanted.defect_class,
-                    passing_over=passing_over,
+                    settles=wanted.settles, blind_share=self._blind_share, passing_over=passing_over,
                 )  # fmt: skip
                 if claim is not None:
-                    self.shown = Shown(claim.uid_inspection)
+                    self.shown = Shown(claim.uid_inspection, look=claim.look)
                     return
                 self._passed_over.clear()
 
@@ -252,20 +261,24 @@ class Desk:
         if not self._left:
             return
         shown = self.shown
-        if shown is not None and shown.claimed and not self._has(shown.uid):
+        if shown is not None and shown.claimed and self._hold(shown.uid) is None:
             self.shown = None
             self.told = "The connection was lost, and somebody else has that part by now: this is another one"
         self._left = False
 
-    def _has(self, uid: str) -> bool:
-        """Have this very part, if it waits and nobody else has it."""
+    def _hold(self, uid: str) -> Claim | None:
+        """Have this very part, if it waits for this reviewer and nobody else has it."""
         with self._room.records.claims() as claims:
             try:
-                return claims.hold(uid, self.reviewer)
+                return claims.hold(uid, self.reviewer, settles=self._wanted is not None and self._wanted.settles)
             except RecordsAway:
                 raise
             except RecordError:  # there is no such inspection
-                return False
+                return None
+
+    @property
+    def _blind_share(self) -> float:
+        return self._room.config.dashboard.blind_share
 
     def _give_back(self) -> None:
         shown, self.shown = self.shown, None

@@ -164,6 +164,7 @@ class Panel {
       find(name).textContent = text ?? ""
     }
     line("standing", data.standing)
+    line("second", data.second)
     line("escalated", data.escalated)
     line("refused", data.notice)
     find("told").textContent = data.told ?? ""

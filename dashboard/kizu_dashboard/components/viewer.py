@@ -45,8 +45,9 @@ def viewer_data(
     """What the viewer is told: addresses, sizes and words; the pictures themselves come from their routes.
 
     `photo_first`: each part is shown without its map until that is asked for. `blind`: nothing is told of what the system
-    thinks. `ahead`: inspections whose photos may be asked for next. `beside`: what the part can be compared with.
-    `classes`: of the defects that may be drawn on a picture that is kept and whose size is known; empty where nothing may be.
+    thinks, nor of what people decided. `ahead`: inspections whose photos may be asked for next. `beside`: what the part can be
+    compared with. `classes`: of the defects that may be drawn on a picture that is kept and whose size is known; empty where
+    nothing may be.
     """
     told = _viewer_data(record, method) | {
         "photo_first": photo_first,
@@ -55,7 +56,15 @@ def viewer_data(
         "beside": [{"address": one.address, "words": one.words} for one in beside],
     }
     if blind:
-        told |= {"heatmap": None, "method": None, "about": None, "peak": None, "regions": [], "message": BLIND_SENTENCE}
+        told |= {
+            "heatmap": None,
+            "method": None,
+            "about": None,
+            "peak": None,
+            "regions": [],
+            "people": [],
+            "message": BLIND_SENTENCE,
+        }
     return told
 
 

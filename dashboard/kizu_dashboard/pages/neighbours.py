@@ -8,22 +8,25 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
+from kizu_dashboard.blindness import veiled
 from kizu_dashboard.deciding import decision_word
 from kizu_dashboard.filters import verdict_label
 from kizu_dashboard.markup import Cell, card_title, data_table, quiet
 from kizu_dashboard.room import Room
 from kizu_dashboard.wording import class_name, moment
-from kizu_db.values import InspectionRecord, InspectionRow
+from kizu_db.values import InspectionRecord, InspectionRow, User
 
 __all__ = ["draw_neighbours"]
 
 _HEADS = ["Part", "View", "Captured", "Verdict", "Suspected", "Decision"]
 
 
-def draw_neighbours(room: Room, record: InspectionRecord, zone: ZoneInfo) -> None:
+def draw_neighbours(room: Room, record: InspectionRecord, user: User) -> None:
     """The newest other inspections of the same part, and those of its lot that were recorded around it."""
+    zone = room.config.plant.zone
     with room.records.unit(read_only=True) as unit:
         same, around = unit.neighbours.of_part(record.row.uid), unit.neighbours.of_lot(record.row.uid)
+    same, around = veiled(room, user.name, same), veiled(room, user.name, around)
     if same:
         _card("The same part", "its other inspections, newest first, at most 10", same, zone, key="card-same-part")
     if around:

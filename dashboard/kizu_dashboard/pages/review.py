@@ -31,11 +31,11 @@ def main() -> None:
     if not user.role.may(Action.REVIEW):
         st.html(empty_state("You may look, and not decide", f"Reviews need the role inspector; you are {user.role}."))
         return
-    _work(_wanted(current_room()))
+    _work(_wanted(current_room(), settles=user.role.may(Action.SETTLE)))
     _keep()
 
 
-def _wanted(room: Room) -> Wanted:
+def _wanted(room: Room, *, settles: bool) -> Wanted:
     """Which parts come, kept in the address: it is the reviewer's own choice and survives a reload."""
     stations, classes = _known(room.config.model_dump_json())
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="review-filters"):
@@ -51,7 +51,7 @@ def _wanted(room: Room) -> Wanted:
             "Order", list(ORDERS), format_func=ORDERS.__getitem__, key="order", bind="query-params",
             label_visibility="collapsed", width=190,
         )  # fmt: skip
-    return Wanted(station, defect, cast("Order", order))
+    return Wanted(station, defect, cast("Order", order), settles)
 
 
 @st.cache_data(ttl=30, show_spinner=False)
@@ -88,7 +88,7 @@ def _next_part(wanted: Wanted) -> None:
 def _draw(room: Room, desk: Desk, record: InspectionRecord) -> None:
     row, blind = record.row, desk.is_blind(record)
     places = [row.station, *(f"{name} {value}" for name, value in (("lot", row.lot), ("view", row.view)) if value)]
-    places += [moment(row.captured_at, room.config.plant.zone), *(["audit sample"] if blind else [])]
+    places += [moment(row.captured_at, room.config.plant.zone), *(["judged blind"] if blind else [])]
     left, right = st.columns([1.75, 1], gap="medium")
     with left:
         st.html(part_head(row.part, None if blind else row.verdict, places))
