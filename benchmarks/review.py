@@ -59,7 +59,7 @@ serve(config, on_ready=lambda address, _link: print("ready", address, flush=True
 LISTEN: Final = """() => {
     window.took = []
     let pressed = null
-    document.addEventListener("keydown", () => { pressed = performance.now() }, true)
+    window.addEventListener("keydown", (event) => { if (event.isTrusted) pressed = performance.now() }, true)
     document.addEventListener("kizu-picture", () => {
         if (pressed !== null) window.took.push(performance.now() - pressed)
         pressed = null
@@ -171,9 +171,9 @@ def _until_drawn(page: Page, name: str) -> None:
 
 def _decisions(browser: BrowserContext, count: int) -> dict[str, Any]:
     page = browser.new_page()
+    page.add_init_script(f"({LISTEN})()")  # before the page's own listeners, which keep a key back for a moment
     page.goto("/review")
     page.wait_for_selector(".answers:not([data-awake=''])")
-    page.evaluate(LISTEN)
     last, keys, confirmed = "", 0, 0
     for _ in range(count):
         page.wait_for_selector(f".answers:not([data-awake='']):not([data-awake='{last}'])")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dashboard_world import Plant, enter_people, filled_plant
+from dashboard_world import START, Plant, enter_people, filled_plant
 from kizu_dashboard.blindness import drawn_blind, hidden_from, veiled
 from kizu_dashboard.components.decision import panel_data
 from kizu_dashboard.components.viewer import viewer_data
@@ -81,7 +81,9 @@ def test_what_the_second_person_says_stands_beside_the_decision_and_changes_noth
     assert seconds(plant, "P-1002") == [("Lee", "good")]
     assert [one.reviewer for one in plant.record("P-1002").reviews] == ["Kim", "Kim"]
     assert plant.record("P-1002").row.disposition == "defective"
-    assert desk.decided == 1
+    with plant.room.records.unit(read_only=True) as unit:
+        counted = [unit.reviews.judged_since(name, START) for name in ("Kim", "Lee", "Mina")]
+    assert counted == [1, 1, 0], "a correction is no further part, and a second look is work too"
 
 
 def test_a_disagreement_comes_to_an_engineer_who_sees_both(plant: Plant) -> None:

@@ -8,17 +8,23 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
+from weakref import WeakSet
 
 from kizu_dashboard.blindness import drawn_blind
 from kizu_dashboard.deciding import Outcome, decide, defect_classes, judge_again, parse_answer, problems, review_of
 from kizu_dashboard.failing import failure_text
 from kizu_dashboard.room import Room
+from kizu_dashboard.scanning import claim_scanned
 from kizu_dashboard.wording import disposition_text
 from kizu_db.repositories.queue_order import Order
 from kizu_db.values import Claim, InspectionRecord, Look
 from kizu_inspect.errors import KizuError, RecordError, RecordsAway
 
 __all__ = ["Desk", "Shown", "Wanted"]
+
+_desks: WeakSet[Desk] = WeakSet()
+"""All that there are: two windows of one person may show the same part."""
+_desks_lock: Final = threading.Lock()
 
 _REMEMBERED: Final = 200
 """Decisions that can be taken back, and parts that were skipped."""
@@ -61,12 +67,12 @@ class Desk:
         self.reviewer = reviewer
         self._room = room
         self.shown: Shown | None = None
-        self.decided = 0
-        """How many decisions this desk has stored."""
         self.notice: str | None = None
         """Why the last answer was not stored, as a sentence; None where it was."""
         self.told: str | None = None
         """What became of the last answer, in a few words, to be said once."""
+        self.scanned: str | None = None
+        """Why what was scanned last did not come, as a sentence."""
         self.turn = 0
         """Counts the answers that were looked at: the browser may answer again when it has changed."""
         self._wanted: Wanted | None = None
@@ -77,6 +83,18 @@ class Desk:
         self._left = False
         """Whether what lies here was given back."""
         self._lock = threading.RLock()
+        with _desks_lock:
+            _desks.add(self)
+
+    def holds(self, room: Room, reviewer: str, uid: str) -> bool:
+        """Whether this desk has the part for this reviewer. It waits for no answer that is being stored here."""
+        on_it = (self.shown, self._aside)
+        return (
+            self._room is room
+            and self.reviewer == reviewer
+            and not self._left
+            and any(shown is not None and shown.claimed and shown.uid == uid for shown in on_it)
+        )
 
     def begin(self, wanted: Wanted, *, uid: str | None = None) -> Shown | None:
         """The part before the reviewer, taken from the queue if there is none; None where nothing waits for them.
@@ -139,6 +157,29 @@ class Desk:
                 if shown is not None and shown.claimed:
                     self._release(shown)
 
+    def bring(self, text: str) -> None:
+        """Have the part of this id, serial or lot before the reviewer, if they may judge it; `scanned` says why not.
+
+        What was before them goes back, with what was typed for it kept by the browser. Nothing is raised.
+        """
+        with self._lock:
+            self._come_back()
+            self.scanned = None
+            text = text.strip()
+            if not text:
+                return
+            settles = self._wanted is not None and self._wanted.settles
+            try:
+                found = claim_scanned(self._room, self.reviewer, text, settles=settles)
+                if isinstance(found, str):
+                    self.scanned = found
+                elif self.shown is None or self.shown.uid != found.uid_inspection:
+                    self._put_back()
+                    self.shown = Shown(found.uid_inspection, look=found.look)
+                    self.notice = self.told = None
+            except KizuError as error:
+                self.scanned = failure_text(error)
+
     def refuse(self, why: str) -> None:
         """Say why an answer was not even looked at."""
         with self._lock:
@@ -152,7 +193,7 @@ class Desk:
         """
         with self._lock:
             self.turn += 1
-            self.notice = self.told = None
+            self.notice = self.told = self.scanned = None
             try:
                 self._answer(told, follow=follow)
             except KizuError as error:
@@ -168,11 +209,9 @@ class Desk:
             self._take_back()
             return
         if answer.kind == "skip":
-            if shown.taken_back:
-                self._made.append(shown)
-            else:
+            if not shown.taken_back:
                 self._passed_over.append(shown.uid)
-            self._give_back()
+            self._put_back()
             self._go_on(follow=follow)
             return
         if answer.kind == "unsure":
@@ -191,7 +230,6 @@ class Desk:
             return
         outcome = (judge_again if shown.look == "second" else decide)(self._room, review)
         if outcome is Outcome.STORED:
-            self.decided += 1
             self._made.append(replace(shown, blind=self.is_blind(record)))
             self.told = f"{record.row.part}: recorded as {disposition_text(review)}"
         elif outcome is Outcome.OVERTAKEN:
@@ -280,11 +318,21 @@ class Desk:
     def _blind_share(self) -> float:
         return self._room.config.dashboard.blind_share
 
+    def _put_back(self) -> None:
+        """Another part comes though this one was not decided; one that was taken back can be taken back again."""
+        if self.shown is not None and self.shown.taken_back:
+            self._made.append(self.shown)
+        self._give_back()
+
     def _give_back(self) -> None:
         shown, self.shown = self.shown, None
         if shown is not None and shown.claimed:
             self._release(shown)
 
     def _release(self, shown: Shown) -> None:
+        with _desks_lock:
+            others = [one for one in _desks if one is not self]
+        if any(one.holds(self._room, self.reviewer, shown.uid) for one in others):
+            return  # another window of this reviewer still shows it
         with self._room.records.claims() as claims:
             claims.release(shown.uid, by=self.reviewer)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from kizu_dashboard.components.assets import read_asset
+from kizu_dashboard.components.assets import join_scripts, read_asset
 from kizu_dashboard.deciding import LONGEST_REASON, Proposal, opinion
 from kizu_dashboard.reviewing import Desk
 from kizu_dashboard.wording import class_name, disposition_text
@@ -27,7 +27,7 @@ _SECOND: Final = "In a second look, blind to the first: {decision} by {reviewer}
 _SECOND_WITH_REASON: Final = "In a second look, blind to the first: {decision} by {reviewer}: {reason}"
 
 _mount = st.components.v2.component(
-    "kizu_decision", html=read_asset("decision.html"), css=read_asset("decision.css"), js=read_asset("decision.js")
+    "kizu_decision", html=read_asset("decision.html"), css=read_asset("decision.css"), js=join_scripts("keys.js", "decision.js")
 )
 
 

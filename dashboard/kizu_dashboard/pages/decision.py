@@ -18,7 +18,7 @@ from kizu_db.permissions import Action
 from kizu_db.values import InspectionRecord, Review
 from kizu_inspect.errors import KizuError
 
-__all__ = ["current_desk", "draw_decision", "draw_reviews"]
+__all__ = ["current_desk", "draw_decision", "draw_reviews", "may_act"]
 
 
 @st.cache_resource(scope="session", show_spinner=False, on_release=Desk.leave)
@@ -44,19 +44,25 @@ def draw_decision(desk: Desk, record: InspectionRecord, *, follow: bool) -> None
 
 
 def _answered(desk: Desk, *, follow: bool) -> None:
-    """Take the answer as it is now, from who is signed in now: nothing here is left from the run before."""
+    """Take the answer as it is now: nothing here is left from the run before."""
+    if may_act(desk):
+        desk.answer(sent_answer(), follow=follow)
+
+
+def may_act(desk: Desk) -> bool:
+    """Whether who is signed in at this moment may work at this desk, which else says why not. For callbacks."""
     try:
         user = user_now()
     except KizuError as error:
         desk.refuse(failure_text(error))
-        return
+        return False
     if user is None or user.name != desk.reviewer:
-        return  # the page, which is drawn next, says that the sign-in has ended
+        return False  # the page, which is drawn next, says that the sign-in has ended
     if not user.role.may(Action.REVIEW):
         desk.leave()
         desk.refuse(f"You are {user.role} now, and may look alone.")
-        return
-    desk.answer(sent_answer(), follow=follow)
+        return False
+    return True
 
 
 def draw_reviews(record: InspectionRecord, zone: ZoneInfo) -> None:

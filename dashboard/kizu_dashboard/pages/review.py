@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Final, cast
 
 import streamlit as st
 
 from kizu_dashboard.beside import beside_of
+from kizu_dashboard.components.scan import draw_scan, sent_scan
 from kizu_dashboard.components.viewer import draw_viewer
-from kizu_dashboard.markup import empty_state, evidence, part_head
-from kizu_dashboard.pages.decision import current_desk, draw_decision, draw_reviews
+from kizu_dashboard.markup import empty_state, evidence, part_head, progress_line
+from kizu_dashboard.pages.decision import current_desk, draw_decision, draw_reviews, may_act
 from kizu_dashboard.pages.failing import telling_failures
 from kizu_dashboard.pages.frame import current_room, current_user
 from kizu_dashboard.pictures import parse_uid
+from kizu_dashboard.quality import group_start
 from kizu_dashboard.reviewing import Desk, Wanted
 from kizu_dashboard.room import Room, open_room
 from kizu_dashboard.wording import FOOT_SENTENCE, class_name, moment
@@ -22,6 +25,8 @@ from kizu_db.values import InspectionRecord
 from kizu_inspect.errors import RecordError
 
 ORDERS: Final[dict[str, str]] = {"oldest": "Oldest first", "uncertain": "Least certain first"}
+_PROGRESS: Final = "{judged} judged by you in this shift, since {hour}"
+_WAIT: Final = "{waiting} wait"
 KEEP_S: Final = 120  # a claim lasts ten minutes: renewed so often it outlives some failed tries
 
 
@@ -73,6 +78,7 @@ def _next_part(wanted: Wanted) -> None:
     shown = desk.begin(wanted, uid=parse_uid(st.query_params.get("uid", "")))
     if shown is None:
         st.query_params.pop("uid", None)
+        _scan(desk)
         st.html(empty_state("No part waits for your decision", _whose_turn(room, wanted)))
         st.button("Look again", icon=":material/refresh:")
         return
@@ -100,6 +106,7 @@ def _draw(room: Room, desk: Desk, record: InspectionRecord) -> None:
             st.caption(FOOT_SENTENCE)
     with right:
         st.html(_progress(room, desk))
+        _scan(desk)
         draw_decision(desk, record, follow=True)
         if not blind:
             st.html(evidence(record))
@@ -107,9 +114,18 @@ def _draw(room: Room, desk: Desk, record: InspectionRecord) -> None:
             st.page_link("part.py", label="All evidence", icon=":material/center_focus_strong:", query_params={"uid": row.uid})
 
 
+def _scan(desk: Desk) -> None:
+    """The field for a scanner; what is scanned comes before the next part is chosen."""
+    draw_scan(desk.scanned, lambda: desk.bring(sent_scan()) if may_act(desk) else None)
+
+
 def _progress(room: Room, desk: Desk) -> str:
-    waiting = _waiting(room.config.model_dump_json())
-    return f'<div class="kz kz-quiet kz-num"><b>{desk.decided:,}</b> decided here · <b>{waiting:,}</b> wait</div>'
+    """How far the reviewer is in this shift, by all their windows, and how much waits."""
+    since = group_start(datetime.now(UTC), "shift", room.config.plant.zone)
+    with room.records.unit(read_only=True) as unit:
+        judged = unit.reviews.judged_since(desk.reviewer, since)
+    told = _PROGRESS.format(judged=f"{judged:,}", hour=since.astimezone(room.config.plant.zone).strftime("%H:%M"))
+    return progress_line(told, _WAIT.format(waiting=f"{_waiting(room.config.model_dump_json()):,}"))
 
 
 @st.cache_data(ttl=5, show_spinner=False)

@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.orm import Session, selectinload
 
 from kizu_db.permissions import Action
@@ -16,7 +16,7 @@ from kizu_db.repositories.common import insert_unless_there, inspection_id
 from kizu_db.repositories.review_queue import ReviewQueue
 from kizu_db.repositories.rollups import Counted, Rollups
 from kizu_db.repositories.users import Users
-from kizu_db.tables import InspectionTable, ReviewBoxTable, ReviewTable
+from kizu_db.tables import InspectionTable, ReviewBoxTable, ReviewTable, SecondReviewTable
 from kizu_db.values import MOST_BOXES, Decision, Disposition, DrawnBox, NewReview, Review, Treatment
 from kizu_inspect.errors import RecordError
 
@@ -91,6 +91,14 @@ class Reviews:
             .options(_WITH_BOXES)
         )
         return [review_value(review, uid) for review in found]
+
+    def judged_since(self, reviewer: str, since: datetime) -> int:
+        """How many inspections this person has judged from then on: decided, corrected, or looked at a second time."""
+        counted = 0
+        for table in (ReviewTable, SecondReviewTable):
+            query = select(func.count(table.inspection_id.distinct()))
+            counted += self._session.scalar(query.where(table.reviewer == reviewer, table.reviewed_at >= since)) or 0
+        return counted
 
     def require_storable(self, review: NewReview) -> int:
         """The number of the inspection, which nobody else reviews until this unit ends. Raises as `add`."""

@@ -29,6 +29,7 @@ class ReviewTable(Base):
         CheckConstraint("decision IN ('accept', 'override')", name="decision"),
         CheckConstraint("treatment IN ('accept', 'rework', 'scrap')", name="treatment"),
         Index(None, "inspection_id"),
+        Index(None, "reviewer", "reviewed_at"),
         {"sqlite_autoincrement": True},  # the audit trail tells of a review by its id, also when it is pruned
     )
 
@@ -73,6 +74,7 @@ class SecondReviewTable(Base):
         CheckConstraint("decision IN ('accept', 'override')", name="decision"),
         CheckConstraint("treatment IN ('accept', 'rework', 'scrap')", name="treatment"),
         Index(None, "inspection_id"),
+        Index(None, "reviewer", "reviewed_at"),
         {"sqlite_autoincrement": True},
     )
 

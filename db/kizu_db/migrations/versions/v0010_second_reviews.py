@@ -55,6 +55,8 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_second_review_inspection_id", "second_review", ["inspection_id"])
+    for table in ("review", "second_review"):
+        op.create_index(f"ix_{table}_reviewer_reviewed_at", table, ["reviewer", "reviewed_at"])
     for row in _told(connection):
         connection.execute(sa.insert(seconds), row)
     if connection.dialect.name == "sqlite":
@@ -72,6 +74,7 @@ def downgrade() -> None:
     with op.batch_alter_table("review_queue", recreate="never") as queue:
         for name in _QUEUE:
             queue.drop_column(name)
+    op.drop_index("ix_review_reviewer_reviewed_at", "review")
     op.drop_table("second_review")
     if op.get_bind().dialect.name != "sqlite":
         op.execute("DROP FUNCTION kizu_second_review_pruned()")
