@@ -64,6 +64,19 @@ def hottest(page: Page) -> dict[str, float]:
     return found
 
 
+def weakest(page: Page) -> int:
+    """How opaque the drawn map is where it is least so, but for where nothing of it is drawn."""
+    found: int = page.locator("canvas.map").evaluate(
+        """canvas => {
+            const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height)
+            const alphas = new Set(data.filter((_, index) => index % 4 === 3))
+            alphas.delete(0)
+            return Math.min(...alphas)
+        }"""
+    )
+    return found
+
+
 def test_from_the_list_to_the_part_and_back(page: Page, plant: Plant) -> None:
     page.goto("/")
     row = page.locator(f"tr[data-uid='{plant.uids['P-1002']}']")
@@ -147,6 +160,35 @@ def test_opacity_keys_and_zoom_work_without_the_server(page: Page, plant: Plant)
     page.get_by_title("Whole picture").click()
     expect(page.locator(".factor")).to_have_text("100 %")
     assert page.evaluate(f"{asked} - window.seen") == 0
+
+
+def test_threshold_and_colours_are_the_persons_own_and_change_in_the_browser_alone(page: Page, plant: Plant) -> None:
+    open_part(page, plant, "P-1005")
+    hot = hottest(page)
+    asked = "performance.getEntriesByType('resource').filter(({ name }) => !name.includes('/beside/')).length"
+    page.evaluate(f"window.seen = {asked}")
+    assert weakest(page) < 20
+    page.locator(".threshold").fill("20")
+    assert weakest(page) == 4 * round(0.2 * 255), "what is weaker is gone, and nothing else is weaker than it was"
+    expect(page.locator(".hidden-words")).to_have_text("Evidence below 0.20 of the scale is hidden")
+    ramp = page.locator(".ramp").evaluate("(ramp) => ramp.style.background")
+    assert "20%" in ramp
+    page.locator(".colours").select_option("cividis")
+    same = hottest(page)
+    assert (same["x"], same["y"]) == (hot["x"], hot["y"]), "the evidence itself is as it was"
+    assert page.locator(".ramp").evaluate("(ramp) => ramp.style.background") != ramp
+    assert page.evaluate(f"{asked} - window.seen") == 0
+    page.reload()
+    hottest(page)
+    expect(page.locator(".colours")).to_have_value("cividis")
+    assert weakest(page) == 4 * round(0.2 * 255)
+    strange = {"threshold": "<b>", "colours": "constructor", "opacity": 900}
+    page.evaluate("kept => localStorage.setItem('kizu-heatmap', JSON.stringify(kept))", strange)
+    page.reload()
+    hottest(page)
+    expect(page.locator(".colours")).to_have_value("inferno")
+    expect(page.locator(".hidden-words")).to_have_text("All evidence is shown")
+    expect(page.locator(".opacity-value")).to_have_text("60 %")
 
 
 def test_boxes_lie_where_the_photo_shows_the_region(page: Page, plant: Plant) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -14,16 +15,21 @@ from kizu_dashboard.beside import Beside
 from kizu_dashboard.components.assets import join_scripts, read_asset
 from kizu_dashboard.wording import BLIND_SENTENCE, class_name, map_name, map_subject, no_map_reason
 from kizu_db.values import MOST_BOXES, InspectionRecord
-from kizu_inspect.picture.heatmap import COLOUR_TABLE
+from kizu_inspect.picture.heatmap import COLOUR_TABLES
 from kizu_inspect.results import Region
 
 __all__ = ["draw_viewer", "viewer_data"]
+
+_COLOURS = {name: base64.b64encode(table.tobytes()).decode("ascii") for name, table in COLOUR_TABLES.items()}
 
 _mount = st.components.v2.component(
     "kizu_viewer",
     html=read_asset("viewer.html"),
     css=read_asset("viewer.css"),
-    js=join_scripts("viewer_regions.js", "viewer_beside.js", "viewer_drafts.js", "viewer_drawing.js", "viewer.js"),
+    js=f"const COLOUR_TABLES = {json.dumps(_COLOURS)}\n"
+    + join_scripts(
+        "viewer_regions.js", "viewer_beside.js", "viewer_drafts.js", "viewer_drawing.js", "viewer_map.js", "viewer.js"
+    ),
 )
 
 
@@ -95,7 +101,6 @@ def _viewer_data(record: InspectionRecord, method: str) -> dict[str, Any]:
         "about": None if heatmap is None else map_subject(heatmap, refined=record.refined),
         "peak": None if heatmap is None else heatmap.peak,
         "message": why,
-        "colours": base64.b64encode(COLOUR_TABLE.tobytes()).decode("ascii"),
         "people": [
             {**asdict(box), "label": class_name(box.defect_class)}
             for box in (record.standing_review.boxes if record.standing_review is not None else ())
