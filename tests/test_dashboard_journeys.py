@@ -14,6 +14,8 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from browser_world import browser_of, chromium, window
 from dashboard_world import Plant, filled_plant, served
+from kizu_db.values import NewInspection
+from kizu_inspect.results import Judgement, Verdict
 
 
 @pytest.fixture(scope="module")
@@ -262,3 +264,27 @@ def test_reports_are_downloaded(page: Page, tmp_path: Path) -> None:
     assert files["PDF"][1].startswith(b"%PDF-")
     rows = list(csv.DictReader(io.StringIO(files["CSV"][1].decode("utf-8-sig"), newline="")))
     assert len(rows) == 9
+
+
+def test_earlier_parts_with_evidence_at_the_same_place_are_shown_when_asked_for(page: Page, plant: Plant) -> None:
+    first = plant.record("P-1002")
+    assert first.explanation is not None
+    now = datetime.now(UTC)
+    with plant.room.records.unit() as unit:
+        uid = unit.inspections.add(
+            NewInspection(
+                source="camera", source_key="near", station=first.row.station, view=first.row.view, part="near",
+                image_name="near",
+                judgement=Judgement(Verdict.REJECT, "why", first.probabilities, "scratch", "scratch", 0.9, 320, 320),
+                captured_at=now, judged_at=now, model_hash=first.row.model_hash, image_sha256=first.row.image_sha256,
+            )
+        )  # fmt: skip
+        unit.inspections.store_explanation(uid, first.explanation)
+    plant.review("P-1002")
+    page.goto(f"/part?uid={uid}")
+    page.get_by_text("Earlier parts with evidence for scratch at this place").click()
+    part = page.locator(f".strip a[data-uid='{plant.uids['P-1002']}']")
+    expect(part.locator(".about")).to_contain_text("good")
+    expect(page.get_by_text("only the place is alike")).to_be_visible()
+    part.click()
+    page.wait_for_url(f"**/part?uid={plant.uids['P-1002']}")

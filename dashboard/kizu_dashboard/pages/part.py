@@ -11,7 +11,7 @@ from kizu_dashboard.explaining import can_explain, explain_stored, methods_of
 from kizu_dashboard.markup import empty_state, evidence, facts, part_head, region_table
 from kizu_dashboard.pages.decision import current_desk, draw_decision, draw_reviews
 from kizu_dashboard.pages.frame import current_room, current_user, remembered_list
-from kizu_dashboard.pages.neighbours import draw_neighbours
+from kizu_dashboard.pages.neighbours import draw_near_evidence, draw_neighbours
 from kizu_dashboard.pictures import parse_uid
 from kizu_dashboard.room import Room
 from kizu_dashboard.wording import (
@@ -76,6 +76,7 @@ def _draw(room: Room, record: InspectionRecord, user: User) -> None:
             st.html(region_table(explanation.regions, mm_per_px=record.mm_per_px))
             st.caption(SIZE_SENTENCE)
         st.caption(FOOT_SENTENCE)
+        draw_near_evidence(room, record, user)
         draw_neighbours(room, record, user)
     with right:
         if user.role.may(Action.REVIEW):

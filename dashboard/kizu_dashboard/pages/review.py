@@ -14,6 +14,7 @@ from kizu_dashboard.markup import empty_state, evidence, part_head, progress_lin
 from kizu_dashboard.pages.decision import current_desk, draw_decision, draw_reviews, may_act
 from kizu_dashboard.pages.failing import telling_failures
 from kizu_dashboard.pages.frame import current_room, current_user
+from kizu_dashboard.pages.neighbours import draw_near_evidence
 from kizu_dashboard.pictures import parse_uid
 from kizu_dashboard.quality import group_start
 from kizu_dashboard.reviewing import Desk, Wanted
@@ -104,6 +105,7 @@ def _draw(room: Room, desk: Desk, record: InspectionRecord) -> None:
         )  # fmt: skip
         if not blind:
             st.caption(FOOT_SENTENCE)
+            draw_near_evidence(room, record, current_user())
     with right:
         st.html(_progress(room, desk))
         _scan(desk)
