@@ -73,6 +73,23 @@ def test_whether_a_part_is_drawn_hangs_on_its_uid_alone(records: Records) -> Non
             assert unit.second_reviews.arrange(uid, share=0.5) == ("second" if drawn else None), "and again the same"
 
 
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_what_nobody_decided_waits_on_whatever_is_asked(records: Records, share: float) -> None:
+    with records.unit() as unit:
+        uid = unit.inspections.add(inspection())
+        assert unit.second_reviews.arrange(uid, share=share) is None
+        assert unit.queue.next_up("Kim") == [uid]
+
+
+def test_a_share_that_is_lowered_ends_no_second_look_by_itself_and_the_next_decision_does(records: Records, uid: str) -> None:
+    assert taken(records, "Lee") == uid
+    with records.unit() as unit:
+        (first,) = unit.reviews.of(uid)
+        unit.reviews.add(review(uid, reviewer="Kim", supersedes=first.id))
+        assert unit.second_reviews.arrange(uid, share=0.0) is None
+    assert taken(records, "Lee") is None
+
+
 def test_who_decided_is_not_offered_the_second_look_by_no_way(records: Records, uid: str) -> None:
     assert taken(records, "Kim") is None
     assert taken(records, "Ki") == uid, "another person, whose name is the beginning of his"

@@ -42,7 +42,7 @@ def draw_neighbours(room: Room, record: InspectionRecord, user: User) -> None:
         _card(f"Lot {record.row.lot}", told, around, zone, key="card-lot")
 
 
-def draw_near_evidence(room: Room, record: InspectionRecord, user: User) -> None:
+def draw_near_evidence(room: Room, record: InspectionRecord, reader: str) -> None:
     """Earlier parts with evidence at a like place, looked for when it is opened, with what people decided of them."""
     row = record.row
     if not row.verdict.flagged or record.explanation is None or not record.explanation.regions or row.target is None:
@@ -52,7 +52,7 @@ def draw_near_evidence(room: Room, record: InspectionRecord, user: User) -> None
     if not box.open:
         return
     with room.records.unit(read_only=True) as unit:
-        found = veiled(room, user.name, unit.neighbours.near_evidence(row.uid))
+        found = veiled(room, reader, unit.neighbours.near_evidence(row.uid))
     with box:
         st.html(quiet(_NEAR_TOLD if found else _NONE_NEAR))
         if found:

@@ -76,7 +76,7 @@ def _draw(room: Room, record: InspectionRecord, user: User) -> None:
             st.html(region_table(explanation.regions, mm_per_px=record.mm_per_px))
             st.caption(SIZE_SENTENCE)
         st.caption(FOOT_SENTENCE)
-        draw_near_evidence(room, record, user)
+        draw_near_evidence(room, record, user.name)
         draw_neighbours(room, record, user)
     with right:
         if user.role.may(Action.REVIEW):

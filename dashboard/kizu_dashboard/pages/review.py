@@ -105,7 +105,7 @@ def _draw(room: Room, desk: Desk, record: InspectionRecord) -> None:
         )  # fmt: skip
         if not blind:
             st.caption(FOOT_SENTENCE)
-            draw_near_evidence(room, record, current_user())
+            draw_near_evidence(room, record, desk.reviewer)
     with right:
         st.html(_progress(room, desk))
         _scan(desk)

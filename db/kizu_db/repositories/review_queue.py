@@ -81,8 +81,9 @@ class ReviewQueue:
         self._session.execute(settled, execution_options=_PLAIN)
 
     def end(self, number: int) -> None:
-        """Take an inspection out that nobody is to look at any more."""
-        self._session.execute(delete(QueueTable).where(QueueTable.inspection_id == number), execution_options=_PLAIN)
+        """Take a decided inspection out that nobody is to look at again."""
+        again = delete(QueueTable).where(QueueTable.inspection_id == number, QueueTable.look.is_not(None))
+        self._session.execute(again, execution_options=_PLAIN)
 
     def escalate(self, uid: str, *, by: str, why: str = "") -> None:
         """Leave a part that `by` cannot tell to another person: it waits on, and `by` is not offered it again.

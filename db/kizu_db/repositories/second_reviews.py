@@ -87,13 +87,14 @@ class SecondReviews:
         A decided part that is drawn into `share` waits for another person; where these two disagree, on good or defective or
         on the defect, for an engineer who is neither of them. What that engineer decides settles it.
         """
-        decided, seconds, number = self._reviews.of(uid), self.of(uid), number_of(self._session, uid)
-        if not decided or number is None:
+        seconds, number = self.of(uid), number_of(self._session, uid)
+        drawn = bool(seconds) or chance_of(uid, "second") < share
+        decided = self._reviews.of(uid) if drawn else []
+        if number is None or (drawn and not decided):
             return None
         judges = [one.reviewer for one in (*decided, *seconds)]
-        if not seconds:
-            look: Look | None = "second" if chance_of(uid, "second") < share else None
-        else:
+        look: Look | None = "second" if drawn else None
+        if seconds:
             apart = _said(decided[-1]) != _said(seconds[-1]) and not self._settled(decided, seconds)
             look = "engineer" if apart else None
         if look is None:
