@@ -38,12 +38,6 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
         yield plant
 
 
-@pytest.fixture(scope="module")
-def address(plant: Plant) -> Iterator[str]:
-    with served(plant.config) as address:
-        yield address
-
-
 @pytest.mark.parametrize("path", ["/", "/part?uid=1&x=ä b", "/reports", "/image/{uid}", "/nowhere/<b>"])
 def test_a_page_leads_to_the_sign_in_and_back(plant: Plant, address: str, path: str) -> None:
     path = quote(path.format(uid=plant.uids["P-1002"]), safe="/?&=")
@@ -141,7 +135,7 @@ def test_a_look_waits_for_no_writer_and_is_noted_once_a_minute(tmp_path: Path) -
 
         def seen() -> datetime:
             with plant.room.records.unit(read_only=True) as unit:
-                found = unit.users.signed_in(secret, idle=timedelta(days=1))
+                found = unit.sign_ins.whose(secret, idle=timedelta(days=1))
             assert found is not None
             return found.last_seen_at
 

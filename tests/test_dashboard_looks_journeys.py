@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from playwright.sync_api import TimeoutError as WaitedTooLong
 
-from browser_world import browser_of, chromium, until_settled, window
-from dashboard_world import MODEL_HASH, Plant, filled_plant, served
+from browser_world import browser_of, until_settled, window
+from dashboard_world import MODEL_HASH, Plant, filled_plant
 from kizu_dashboard.theme import DARK, LIGHT
 from kizu_db.values import NewInspection
 from kizu_inspect.results import Judgement, ModelInfo, Verdict
@@ -21,7 +21,7 @@ LONG_NAME = "S/N-" + "0123456789" * 20
 LONG_REASON = "the gasket of the upper housing was moved by the operator " * 6
 MANY = ("good", *(f"very_long_defect_class_name_number_{number}" for number in range(40)))
 PAGES = ["/", "/review", "/live", "/live?embed=true", "/quality", "/agreement", "/reports"]
-SECTIONS = ["Health", "Claims", "Quarantine", "Audit trail", "Retention", "People"]
+SECTIONS = ["Health", "Claims", "Quarantine", "Limits", "Audit trail", "Retention", "People", "Terminals"]
 PAGES += [f"/admin?section={section}" for section in SECTIONS]
 SEEN = {
     "/": "tbody tr", "/review": AWAKE, "/live": ".vega-embed svg", "/live?embed=true": ".vega-embed svg",
@@ -61,16 +61,9 @@ def add_extreme(plant: Plant) -> None:
 
 
 @pytest.fixture(scope="module")
-def address(plant: Plant) -> Iterator[str]:
-    with served(plant.config) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def browser(plant: Plant, address: str) -> Iterator[BrowserContext]:
+def browser(program: Browser, plant: Plant, address: str) -> BrowserContext:
     """Ana's browser, who as the admin has every page."""
-    with chromium() as program:
-        yield browser_of(program, plant.config, address, "Ana", width=1280, height=800)
+    return browser_of(program, plant.config, address, "Ana", width=1280, height=800)
 
 
 @pytest.fixture
@@ -118,6 +111,20 @@ def test_axe_finds_what_is_put_there_on_purpose(page: Page) -> None:
 @pytest.mark.parametrize("path", PAGES)
 def test_no_page_has_a_serious_finding_in_either_theme(page: Page, path: str) -> None:
     come_to(page, path)
+    for theme in ("light", "dark"):
+        in_theme(page, theme)
+        until_settled(page)
+        assert findings(page) == []
+
+
+def test_the_dialog_that_saves_limits_has_no_serious_finding(page: Page) -> None:
+    come_to(page, "/agreement?at=press-3")
+    card = page.locator(".st-key-card-what-if")
+    field = card.get_by_label("PASS below", exact=True)
+    field.fill("0.35")
+    field.press("Enter")
+    card.get_by_role("button", name="Save for press-3").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
     for theme in ("light", "dark"):
         in_theme(page, theme)
         until_settled(page)

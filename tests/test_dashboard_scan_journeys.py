@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from browser_world import browser_of, chromium, window
-from dashboard_world import Plant, filled_plant, served
+from browser_world import browser_of, window
+from dashboard_world import Plant
 
 SCAN = """async ([text, gap]) => {
     // Timed at the start, as a scanner's keys are: a page that is busy meanwhile has them all, in their order.
@@ -23,24 +23,6 @@ SCAN = """async ([text, gap]) => {
 }"""
 HOSTILE = "g1c2s3uz45dhr9b+-0m?lf"
 """Each key that the page knows."""
-
-
-@pytest.fixture(scope="module")
-def program() -> Iterator[Browser]:
-    with chromium() as program:
-        yield program
-
-
-@pytest.fixture(scope="module")
-def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
-    with filled_plant(tmp_path_factory.mktemp("plant")) as plant:
-        yield plant
-
-
-@pytest.fixture(scope="module")
-def address(plant: Plant) -> Iterator[str]:
-    with served(plant.config) as address:
-        yield address
 
 
 @pytest.fixture(scope="module")

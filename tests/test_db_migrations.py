@@ -25,6 +25,7 @@ from db_examples import SCRATCH, SCRATCHED, explanation, inspection, model, raw,
 from kizu_db.migrations import current_version, downgrade, head_version, upgrade
 from kizu_db.permissions import Role
 from kizu_db.records import Records
+from kizu_db.repositories.limits import ChosenBy
 from kizu_db.settings import DatabaseSettings
 from kizu_db.tables import Base
 from kizu_db.values import AuditStratum, NewSignal
@@ -49,6 +50,8 @@ def fill(settings: DatabaseSettings) -> str:
     with Records.open(settings) as records, records.unit() as unit:
         unit.models.register(model())
         recipe = unit.recipes.register("press-3", {"audit_share": 0.01}, model().hash)
+        by = ChosenBy("Mina", "too strict", after=recipe.version)
+        recipe = unit.limits.choose("press-3", 0.1, 0.8, by=by, model_hash=model().hash, seen={"reviewed": 46})
         new = inspection(model_hash=model().hash, recipe_id=recipe.id, view="top", lot="L7")
         uid = unit.inspections.add(new)
         unit.inspections.store_explanation(uid, explanation())
@@ -62,7 +65,8 @@ def fill(settings: DatabaseSettings) -> str:
         unit.outbox.add("press-3", "inspected", {"uid": uid})
         unit.reports.add("csv", b"a,b", {"station": None}, by="Mina", software="Kizu")
         unit.users.add("Mina", Role.ADMIN, by="root")
-        unit.users.sign_in("mina", lasting=timedelta(hours=1))
+        unit.sign_ins.begin("mina", lasting=timedelta(hours=1))
+        unit.terminals.add("Hall 2", by="Mina", reason="shared")
         unit.lots.hold("L7", by="Mina", reason="a claim")
     with raw(settings) as connection:
         for table in TABLES - NEVER_FILLED:
@@ -215,7 +219,7 @@ def test_second_reviews_outlive_a_step_back_from_them_and_nothing_decided_waits_
         unit.reviews.add(review(again := unit.inspections.add(inspection())))
         assert unit.second_reviews.arrange(again, share=1.0) == "second"
         before, waiting = unit.second_reviews.of(uid), unit.queue.waiting()
-    downgrade(database, "0007")
+    downgrade(database, "0009")
     assert "second_review" not in tables(database)
     with raw(database) as connection:
         assert connection.scalar(text("SELECT count(*) FROM review_queue")) == waiting - 1

@@ -8,7 +8,7 @@ from html import escape
 from kizu_dashboard.health import Line, Word
 from kizu_dashboard.theme import LOOKS, colour
 from kizu_dashboard.thresholds import Limits, limits_of
-from kizu_dashboard.wording import check_text, class_name, reason_text, size_texts
+from kizu_dashboard.wording import check_text, class_name, promise_text, reason_text, size_texts
 from kizu_db.values import InspectionRecord
 from kizu_inspect.results import Region, Verdict
 from kizu_inspect.sums.intervals import Share
@@ -36,6 +36,7 @@ __all__ = [
     "score_scale",
     "session_over",
     "signed_in_as",
+    "terminal_form",
     "tile_row",
 ]
 
@@ -161,9 +162,9 @@ def evidence(record: InspectionRecord) -> str:
     if explanation is not None and explanation.check is not None:
         conflict = "kz-conflict" if explanation.check.conflict else "kz-quiet"
         pieces.append(f'<p class="kz-small {conflict}">{escape(check_text(explanation.check))}</p>')
-    if record.model is not None and record.model.promise is None:
-        lacking = "This model promises no miss rate: its validation set was too small for one."
-        pieces.append(f'<p class="kz-small kz-quiet">{lacking}</p>')
+    lacking = promise_text(record.model, None if record.recipe is None else record.recipe.limits[0])
+    if lacking is not None:
+        pieces.append(f'<p class="kz-small kz-quiet">{escape(lacking)}</p>')
     return f'<div class="kz kz-card">{"".join(pieces)}</div>'
 
 
@@ -263,9 +264,26 @@ def session_over(sign_in: str) -> str:
     )
 
 
-def signed_in_as(name: str, role: str, sign_out: str) -> str:
-    """Who is signed in, and the way out: a form, so that no link or picture can sign anybody out."""
+def terminal_form(action: str, why: str) -> str:
+    """A form that makes this browser a known terminal: sent to a route, for no script may set its cookie. `why` is a label.
+
+    (A field that is called `name` loses its name where Streamlit cleans HTML.)
+    """
+    return (
+        f'<form class="kz kz-form" method="post" action="{escape(action)}">'
+        '<label>Where it stands<input name="terminal" required maxlength="200" autocomplete="off"></label>'
+        f'<label>{escape(why)}<input name="reason" required maxlength="500" autocomplete="off"></label>'
+        '<button type="submit">Make it a known terminal</button></form>'
+    )
+
+
+def signed_in_as(name: str, role: str, sign_out: str, *, shared: bool = False) -> str:
+    """Who is signed in, and the way out: a form, so that no link or picture can sign anybody out.
+
+    At a terminal that is shared, the way out is the way in of the next person.
+    """
+    press = "Change person" if shared else "Sign out"
     return (
         f'<div class="kz kz-who"><span><b>{escape(name)}</b> <span class="kz-quiet">{escape(role)}</span></span>'
-        f'<form method="post" action="{escape(sign_out)}"><button type="submit">Sign out</button></form></div>'
+        f'<form method="post" action="{escape(sign_out)}"><button type="submit">{press}</button></form></div>'
     )

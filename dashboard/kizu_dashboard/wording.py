@@ -9,7 +9,7 @@ from math import ceil, log10
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from kizu_db.values import DrawnBox, ExplanationState, InspectionRecord, InspectionRow, NewReview, Signal
+from kizu_db.values import DrawnBox, ExplanationState, InspectionRecord, InspectionRow, ModelRow, NewReview, Signal
 from kizu_inspect.results import Heatmap, MapStatus, Region, RegionCheck, Verdict
 from kizu_inspect.sums.audit_sample import Estimate
 from kizu_inspect.sums.intervals import Share
@@ -33,6 +33,7 @@ __all__ = [
     "method_name",
     "moment",
     "no_map_reason",
+    "promise_text",
     "reason_text",
     "recorded_class",
     "signal_text",
@@ -52,6 +53,13 @@ METHOD_NAMES: Final = {
     "score-cam": "Score-CAM",
     "lfi-cam": "LFI-CAM",
 }
+
+NO_PROMISE: Final = "This model promises no miss rate: its validation set was too small for one."
+
+LOST_PROMISE: Final = (
+    "The promise of this model, at most {rate:.1f} % of the defective parts missed, does not hold here: it was calibrated with "
+    "PASS below {own}, and this is PASS below {used}."
+)
 
 STATUS_TEXTS: Final = {
     MapStatus.FLAT: "The map is flat: no place in the picture stands out for “{target}”.",
@@ -182,6 +190,18 @@ def check_text(check: RegionCheck) -> str:
     if check.conflict:
         return f"{asked}: the part would not pass without it either, so the heatmap does not explain the verdict."
     return f"{asked}: the heatmap shows what the verdict rests on."
+
+
+def promise_text(model: ModelRow | None, pass_below: float | None) -> str | None:
+    """What is lacking of the promised miss rate with this PASS limit (None: the model's own); None where it holds."""
+    kept = True if model is None else model.keeps_promise(pass_below)
+    if model is None or kept:
+        return None
+    own = model.limits[0]
+    if kept is None or model.promise is None or pass_below is None or own is None:
+        return NO_PROMISE
+    rate = 100 * float(model.promise["miss_rate"])
+    return LOST_PROMISE.format(rate=rate, own=probability_text(own), used=probability_text(pass_below))
 
 
 def size_texts(region: Region, mm_per_px: float | None) -> tuple[tuple[str, str], ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["Action", "Role"]
+__all__ = ["Action", "Role", "Way"]
 
 
 class Action(StrEnum):
@@ -20,6 +20,8 @@ class Action(StrEnum):
     """Take a part from the reviewer who has it."""
     RELEASE_FILE = "release a file from quarantine"
     """Have a file judged anew that could not be read."""
+    SET_LIMITS = "set a station's limits"
+    """Save limits of the score by which a station's parts pass and are rejected."""
     VERIFY = "verify the records"
     """Walk through all of them, and have on record what was found."""
     HOLD = "hold a lot"
@@ -47,6 +49,27 @@ class Role(StrEnum):
         roles = list(Role)
         return roles.index(self) >= roles.index(action.least)
 
+    def at_most(self, most: Role) -> Role:
+        """This role, or that one where it is less."""
+        return min(self, most, key=list(Role).index)
+
+
+class Way(StrEnum):
+    """How somebody came in."""
+
+    PASSWORD = "password"
+    LINK = "link"
+    """Of the first day, from the terminal that started the dashboard."""
+    PIN = "pin"
+    BADGE = "badge"
+    OIDC = "oidc"
+    """By an account of the company's sign-in service."""
+
+    @property
+    def quick(self) -> bool:
+        """Whether it works at a known terminal alone, and for at most an inspector's work."""
+        return self in (Way.PIN, Way.BADGE)
+
 
 _LEAST = {
     Action.REPORT: Role.INSPECTOR,
@@ -54,6 +77,7 @@ _LEAST = {
     Action.SETTLE: Role.ENGINEER,
     Action.RELEASE_CLAIM: Role.ENGINEER,
     Action.RELEASE_FILE: Role.ENGINEER,
+    Action.SET_LIMITS: Role.ENGINEER,
     Action.VERIFY: Role.ENGINEER,
     Action.HOLD: Role.ADMIN,
     Action.PRUNE: Role.ADMIN,

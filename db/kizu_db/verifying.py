@@ -43,7 +43,10 @@ _KEPT: Mapping[str, tuple[str, tuple[str, ...]]] = {
             "inspection", "reviewed_at", "boxes",
         ),
     ),
-    "recipe": ("SELECT * FROM recipe", ("id", "station", "version", "content", "model_hash", "created_at")),
+    "recipe": (
+        "SELECT * FROM recipe LEFT JOIN chosen_limits ON recipe_id = recipe.id",
+        ("id", "station", "version", "content", "model_hash", "created_at", "chosen_as", "chosen_by", "reason", "seen"),
+    ),
     "model": ("SELECT * FROM model", ("hash", "name", "classes", "good", "path", "spec", "promise", "registered_at")),
 }  # fmt: skip
 """Of what the audit trail keeps a copy: where it lies, and which columns."""
@@ -51,7 +54,7 @@ _KEPT: Mapping[str, tuple[str, tuple[str, ...]]] = {
 _PRUNED = {"review": "reviews", "second_review": "second_reviews"}
 """What goes with its inspection, and by which name the event of it tells the ids."""
 
-_JSON = {"content", "classes", "spec", "promise", "boxes"}
+_JSON = {"content", "classes", "spec", "promise", "seen", "boxes"}
 _TIMES = {"at", "reviewed_at", "created_at", "registered_at"}
 
 

@@ -1,4 +1,4 @@
-"""What engineers and admins look after: health, people, claims, quarantine, the audit trail, retention."""
+"""What engineers and admins look after: health, people, claims, quarantine, limits, the audit trail, retention, terminals."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import streamlit as st
 from kizu_dashboard.markup import empty_state
 from kizu_dashboard.pages.administration.claims import draw_claims
 from kizu_dashboard.pages.administration.health import draw_health
+from kizu_dashboard.pages.administration.limits import draw_limits
 from kizu_dashboard.pages.administration.people import draw_people
 from kizu_dashboard.pages.administration.quarantine import draw_quarantine
 from kizu_dashboard.pages.administration.retention import draw_retention
+from kizu_dashboard.pages.administration.terminals import draw_terminals
 from kizu_dashboard.pages.administration.trail import draw_trail
 from kizu_dashboard.pages.administration.writing import tell_what_became
 from kizu_dashboard.pages.frame import current_room, current_user
@@ -25,9 +27,11 @@ SECTIONS: Final[Mapping[str, tuple[Action, Callable[[Room, User], None]]]] = {
     "Health": (Action.VERIFY, draw_health),
     "Claims": (Action.RELEASE_CLAIM, draw_claims),
     "Quarantine": (Action.RELEASE_FILE, draw_quarantine),
+    "Limits": (Action.SET_LIMITS, draw_limits),
     "Audit trail": (Action.VERIFY, draw_trail),
     "Retention": (Action.VERIFY, draw_retention),
     "People": (Action.MANAGE_USERS, draw_people),
+    "Terminals": (Action.MANAGE_USERS, draw_terminals),
 }
 
 

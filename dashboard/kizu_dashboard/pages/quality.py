@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import urlencode
 
 import streamlit as st
 
+from kizu_dashboard.beside import Beside, beside_of
 from kizu_dashboard.charts import control_chart, density_chart, pareto_chart, yield_chart
 from kizu_dashboard.components.part_strip import draw_part_strip
 from kizu_dashboard.filters import ListView
@@ -39,6 +42,9 @@ MOST_BARS: Final = 12
 MOST_LOTS: Final = 12
 MOST_STATIONS: Final = 20
 MOST_SHOWN: Final = 12
+# The part of the address that names the cell whose parts are shown. (A text in quotes would be drawn on the page.)
+CELL: Final = "cell"
+DRAWN_OVER: Final = "Drawn over: {picture}."
 KINDS: Final = {"p′ (Laney)": laney_chart, "p": p_chart}
 
 
@@ -196,22 +202,54 @@ def _places(room: Room, quality: Quality) -> None:
         said = (
             f"{len(here):,} regions of {parts:,} parts at {name}, of the period's newest {quality.of_places:,} flagged ones. "
         )
+        under = _picture_of(room, here[0].uid)
         st.html(quiet(said + "Centres, in fractions of the picture."))
         cells = cells_of(here)
         most = max(cells, key=lambda cell: len(cells[cell]))
         told = (
             f"Density of {len(here)} region centres in {CELLS} × {CELLS} cells; most, {len(cells[most])}, at {_cell_text(most)}"
         )
-        chart = density_chart({cell: len(found) for cell, found in cells.items()}, CELLS, aspect=here[0].aspect)
-        picked = draw_picking_chart(chart, key="places", told=told)
+        counts = {cell: len(found) for cell, found in cells.items()}
+        chart = density_chart(counts, CELLS, aspect=here[0].aspect, under=None if under is None else under.small)
+        picked = draw_picking_chart(chart, key="places", told=told, width="content")
+        if under is not None:
+            st.html(quiet(DRAWN_OVER.format(picture=under.words)))
         ranked = sorted(cells, key=lambda cell: -len(cells[cell]))
         rows = {
-            _cell_text(cell): [f"{len(cells[cell]):,}", Share(len(cells[cell]), len(here)).percent]
+            _cell_text(cell): [
+                f"{len(cells[cell]):,}",
+                (share := Share(len(cells[cell]), len(here))).percent,
+                interval_text(share),
+            ]
             for cell in ranked[:MOST_SHOWN]
         }
-        draw_figures(["Across, down", "Regions", f"Of {len(here):,}"], rows, {}, key="places-figures")
-        chosen = next((cell for cell in cells if f"{cell[0]},{cell[1]}" == picked), most)
+        opens = {_cell_text(cell): _CellView(cell) for cell in ranked[:MOST_SHOWN]}
+        draw_figures(["Across, down", "Regions", f"Of {len(here):,}", "95 % interval"], rows, opens, key="places-figures")
+        if picked is not None:
+            st.query_params[CELL] = picked
+        asked = st.query_params.get(CELL)
+        chosen = next((cell for cell in cells if f"{cell[0]},{cell[1]}" == asked), most)
         _parts_of_cell(room, [place.uid for place in cells[chosen]], _cell_text(chosen))
+
+
+@dataclass(frozen=True)
+class _CellView:
+    """This page as it is now, with the parts of this cell."""
+
+    cell: tuple[int, int]
+
+    @property
+    def href(self) -> str:
+        """Its address."""
+        kept = [(name, value) for name in st.query_params if name != CELL for value in st.query_params.get_all(name)]
+        return "/quality?" + urlencode([*kept, (CELL, f"{self.cell[0]},{self.cell[1]}")])
+
+
+def _picture_of(room: Room, uid: str) -> Beside | None:
+    """What a part of this side looks like without a defect: the best picture that this one can be compared with."""
+    with room.records.unit(read_only=True) as unit:
+        record = unit.inspections.get(uid)
+    return next(iter(beside_of(room, record)), None) if record is not None else None
 
 
 def _parts_of_cell(room: Room, uids: list[str], where: str) -> None:

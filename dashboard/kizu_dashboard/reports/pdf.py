@@ -12,7 +12,7 @@ from kizu_dashboard.reports.fonts import USUAL_FONTS, choose_font
 from kizu_dashboard.reports.part_block import draw_part_block, part_texts
 from kizu_dashboard.reports.sheet import BAND, FAINT, GREY, Sheet
 from kizu_dashboard.theme import LOOKS
-from kizu_dashboard.wording import FOOT_SENTENCE, class_name, disposition_text, moment
+from kizu_dashboard.wording import FOOT_SENTENCE, class_name, disposition_text, moment, promise_text
 from kizu_db.image_store import ImageStore
 from kizu_db.values import InspectionRecord
 from kizu_inspect.results import Verdict
@@ -69,7 +69,7 @@ def _header(sheet: Sheet, report: DefectReport) -> None:
     sheet.text_line("Defect report", 20, bold=True, height=9)
     sheet.text_line(report.plant, 12, colour=GREY, height=6)
     sheet.ln(2)
-    zone = report.zone
+    zone, models = report.zone, {model.hash: model for model in report.models}
     lines = [
         ("Station", report.station or "all stations"),
         ("Period", f"{moment(report.since, zone)} to {moment(report.until, zone)} (excluded), time zone {zone.key}"),
@@ -81,6 +81,11 @@ def _header(sheet: Sheet, report: DefectReport) -> None:
         ("Recipe", f"{recipe.station}, version {recipe.version}, model {(recipe.model_hash or 'none')[:12]}")
         for recipe in report.recipes
     ] or [("Recipe", "none on record")]
+    lines += [
+        ("Promise", f"{recipe.station}, version {recipe.version}: {lacking}")
+        for recipe in report.recipes
+        if (lacking := promise_text(models.get(recipe.model_hash or ""), recipe.limits[0])) is not None
+    ]
     for name, text in lines:
         top = sheet.y
         sheet.text_line(name, 9, colour=GREY, width=22, height=4.6)

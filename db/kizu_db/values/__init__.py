@@ -10,7 +10,18 @@ from kizu_db.values.inspections import (
     OutboxEvent,
     QuarantinedFile,
 )
-from kizu_db.values.plant import HeldLot, MadeReport, ModelRow, Person, RecipeRow, SignedIn, User
+from kizu_db.values.plant import (
+    CameIn,
+    ChosenLimits,
+    HeldLot,
+    MadeReport,
+    ModelRow,
+    Person,
+    RecipeRow,
+    SignedIn,
+    Terminal,
+    User,
+)
 from kizu_db.values.reviews import (
     MOST_BOXES,
     Claim,
@@ -30,6 +41,8 @@ __all__ = [
     "MOST_BOXES",
     "AuditEvent",
     "AuditStratum",
+    "CameIn",
+    "ChosenLimits",
     "Claim",
     "DatabaseState",
     "Decision",
@@ -60,6 +73,7 @@ __all__ = [
     "Sent",
     "Signal",
     "SignedIn",
+    "Terminal",
     "Treatment",
     "User",
     "Waiting",

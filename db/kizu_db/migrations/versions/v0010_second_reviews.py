@@ -13,7 +13,7 @@ from alembic import op
 from kizu_db.chance import chance_of
 
 revision = "0010"
-down_revision = "0007"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
