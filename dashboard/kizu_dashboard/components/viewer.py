@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -14,16 +15,21 @@ from kizu_dashboard.beside import Beside
 from kizu_dashboard.components.assets import join_scripts, read_asset
 from kizu_dashboard.wording import BLIND_SENTENCE, class_name, map_name, map_subject, no_map_reason
 from kizu_db.values import MOST_BOXES, InspectionRecord
-from kizu_inspect.picture.heatmap import COLOUR_TABLE
+from kizu_inspect.picture.heatmap import COLOUR_TABLES
 from kizu_inspect.results import Region
 
 __all__ = ["draw_viewer", "viewer_data"]
+
+_COLOURS = {name: base64.b64encode(table.tobytes()).decode("ascii") for name, table in COLOUR_TABLES.items()}
 
 _mount = st.components.v2.component(
     "kizu_viewer",
     html=read_asset("viewer.html"),
     css=read_asset("viewer.css"),
-    js=join_scripts("viewer_regions.js", "viewer_beside.js", "viewer_drafts.js", "viewer_drawing.js", "viewer.js"),
+    js=f"const COLOUR_TABLES = {json.dumps(_COLOURS)}\n"
+    + join_scripts(
+        "viewer_regions.js", "viewer_beside.js", "viewer_drafts.js", "viewer_drawing.js", "viewer_map.js", "viewer.js"
+    ),
 )
 
 
@@ -45,8 +51,9 @@ def viewer_data(
     """What the viewer is told: addresses, sizes and words; the pictures themselves come from their routes.
 
     `photo_first`: each part is shown without its map until that is asked for. `blind`: nothing is told of what the system
-    thinks. `ahead`: inspections whose photos may be asked for next. `beside`: what the part can be compared with.
-    `classes`: of the defects that may be drawn on a picture that is kept and whose size is known; empty where nothing may be.
+    thinks, nor of what people decided. `ahead`: inspections whose photos may be asked for next. `beside`: what the part can be
+    compared with. `classes`: of the defects that may be drawn on a picture that is kept and whose size is known; empty where
+    nothing may be.
     """
     told = _viewer_data(record, method) | {
         "photo_first": photo_first,
@@ -55,7 +62,15 @@ def viewer_data(
         "beside": [{"address": one.address, "words": one.words} for one in beside],
     }
     if blind:
-        told |= {"heatmap": None, "method": None, "about": None, "peak": None, "regions": [], "message": BLIND_SENTENCE}
+        told |= {
+            "heatmap": None,
+            "method": None,
+            "about": None,
+            "peak": None,
+            "regions": [],
+            "people": [],
+            "message": BLIND_SENTENCE,
+        }
     return told
 
 
@@ -86,7 +101,6 @@ def _viewer_data(record: InspectionRecord, method: str) -> dict[str, Any]:
         "about": None if heatmap is None else map_subject(heatmap, refined=record.refined),
         "peak": None if heatmap is None else heatmap.peak,
         "message": why,
-        "colours": base64.b64encode(COLOUR_TABLE.tobytes()).decode("ascii"),
         "people": [
             {**asdict(box), "label": class_name(box.defect_class)}
             for box in (record.standing_review.boxes if record.standing_review is not None else ())

@@ -15,10 +15,10 @@ from kizu_dashboard.reviewing import Desk
 from kizu_dashboard.room import open_room
 from kizu_dashboard.wording import boxes_text, disposition_text, moment
 from kizu_db.permissions import Action
-from kizu_db.values import InspectionRecord
+from kizu_db.values import InspectionRecord, Review
 from kizu_inspect.errors import KizuError
 
-__all__ = ["current_desk", "draw_decision", "draw_reviews"]
+__all__ = ["current_desk", "draw_decision", "draw_reviews", "may_act"]
 
 
 @st.cache_resource(scope="session", show_spinner=False, on_release=Desk.leave)
@@ -39,45 +39,56 @@ def current_desk(of: Literal["review", "part"], *, by_clock: bool = False) -> De
 def draw_decision(desk: Desk, record: InspectionRecord, *, follow: bool) -> None:
     """The panel in which a person decides; with `follow` the next part is shown after it."""
     with current_room().records.unit(read_only=True) as unit:
-        escalations = unit.queue.escalations(record.row.uid)
-    draw_panel(desk, record, escalations, lambda: _answered(desk, follow=follow))
+        escalations, seconds = unit.queue.escalations(record.row.uid), unit.second_reviews.of(record.row.uid)
+    draw_panel(desk, record, escalations, seconds, lambda: _answered(desk, follow=follow))
 
 
 def _answered(desk: Desk, *, follow: bool) -> None:
-    """Take the answer as it is now, from who is signed in now: nothing here is left from the run before."""
+    """Take the answer as it is now: nothing here is left from the run before."""
+    if may_act(desk):
+        desk.answer(sent_answer(), follow=follow)
+
+
+def may_act(desk: Desk) -> bool:
+    """Whether who is signed in at this moment may work at this desk, which else says why not. For callbacks."""
     try:
         user = user_now()
     except KizuError as error:
         desk.refuse(failure_text(error))
-        return
+        return False
     if user is None or user.name != desk.reviewer:
-        return  # the page, which is drawn next, says that the sign-in has ended
+        return False  # the page, which is drawn next, says that the sign-in has ended
     if not user.role.may(Action.REVIEW):
         desk.leave()
         desk.refuse(f"You are {user.role} now, and may look alone.")
-        return
-    desk.answer(sent_answer(), follow=follow)
+        return False
+    return True
 
 
 def draw_reviews(record: InspectionRecord, zone: ZoneInfo) -> None:
-    """Every review, the standing one first; corrected ones stay readable."""
+    """Every review, the standing one first; corrected ones stay readable. Then what was said in a second look."""
     if not record.reviews:
         return
+    with current_room().records.unit(read_only=True) as unit:
+        seconds = unit.second_reviews.of(record.row.uid)
     superseded = {review.supersedes for review in record.reviews}
     with st.container(border=True, key="card-reviews"):
         st.html(card_title("Reviews"))
         for review in reversed(record.reviews):
-            entries = {
-                "Decision": f"{review.decision}, {disposition_text(review)}"
-                + (" (corrected)" if review.id in superseded else ""),
-                "By": f"{review.reviewer}, {moment(review.reviewed_at, zone)}",
-            }
-            if review.boxes:
-                entries["Drew"] = boxes_text(review.boxes)
-            if review.treatment is not None:
-                entries["Then"] = review.treatment
-            if review.reason:
-                entries["Comment"] = review.reason
-            if review.shown_ms is not None:
-                entries["Looked at"] = f"{review.shown_ms / 1000:.1f} s"
-            st.html(facts(entries))
+            corrected = " (corrected)" if review.id in superseded else ""
+            st.html(facts({"Decision": f"{review.decision}, {disposition_text(review)}{corrected}"} | _told(review, zone)))
+        for review in reversed(seconds):
+            st.html(facts({"Second look": f"{disposition_text(review)}, blind to the decision"} | _told(review, zone)))
+
+
+def _told(review: Review, zone: ZoneInfo) -> dict[str, str]:
+    entries = {"By": f"{review.reviewer}, {moment(review.reviewed_at, zone)}"}
+    if review.boxes:
+        entries["Drew"] = boxes_text(review.boxes)
+    if review.treatment is not None:
+        entries["Then"] = review.treatment
+    if review.reason:
+        entries["Comment"] = review.reason
+    if review.shown_ms is not None:
+        entries["Looked at"] = f"{review.shown_ms / 1000:.1f} s"
+    return entries
