@@ -151,10 +151,10 @@ def _queries(plant: Plant, uids: Sequence[str]) -> dict[str, Query]:
         "list_week_errors_station": lambda unit, draw: unit.inspections.latest(
             limit=PAGE, verdicts=[Verdict.ERROR], station=STATIONS[2], **period(draw, week)
         ),
-        "list_part": lambda unit, draw: unit.inspections.latest(limit=PAGE, part=f"p-{some_part(draw)}"),
-        "list_part_end": lambda unit, draw: unit.inspections.latest(limit=PAGE, part=some_part(draw)[-5:]),
-        "list_part_many": lambda unit, draw: unit.inspections.latest(limit=PAGE, part=f"p-{some_part(draw)[:3]}"),
-        "list_part_none_rejected": lambda unit, _: unit.inspections.latest(limit=PAGE, part="p-", verdicts=rejected),
+        "list_part": lambda unit, draw: unit.inspections.latest(limit=PAGE, named=f"p-{some_part(draw)}"),
+        "list_part_end": lambda unit, draw: unit.inspections.latest(limit=PAGE, named=some_part(draw)[-5:]),
+        "list_part_many": lambda unit, draw: unit.inspections.latest(limit=PAGE, named=f"p-{some_part(draw)[:3]}"),
+        "list_part_none_rejected": lambda unit, _: unit.inspections.latest(limit=PAGE, named="p-", verdicts=rejected),
         "list_conflicts": latest(conflicting=True),
         "list_conflicts_errors": latest(conflicting=True, verdicts=[Verdict.ERROR]),
         "list_unreviewed": latest(unreviewed=True),

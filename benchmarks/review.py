@@ -43,7 +43,7 @@ from kizu_inspect.synth import KINDS, draw_part
 
 PICTURES: Final = 64
 PAGES: Final = {
-    "Inspections": ("/", "tbody tr"), "Review": ("/review", ".answers button"), "Live": ("/live", ".kz-station, .kz-empty"),
+    "Search": ("/", "tbody tr"), "Review": ("/review", ".answers button"), "Live": ("/live", ".kz-station, .kz-empty"),
     "Quality": ("/quality", "h1"), "Agreement": ("/agreement", "h1"),
 }  # fmt: skip
 """Address, and what stands on the page when it is drawn."""

@@ -91,6 +91,25 @@ class Plant:
                     )
                 )
 
+    def add_alike(self, count: int, *, like: str) -> list[str]:
+        """Adds judged parts that wait, all with this part's picture, judgement and model; their ids, oldest first."""
+        record, now = self.record(like), datetime.now(UTC)
+        assert record.recipe is not None
+        row = record.row
+        told = (row.verdict, row.reason, dict(record.probabilities), row.predicted, row.target, row.score)
+        judgement = Judgement(*told, 320, 320)
+        names = [f"{like}-{number:03}" for number in range(count)]
+        with self.room.records.unit() as unit:
+            for name in names:
+                self.uids[name] = unit.inspections.add(
+                    NewInspection(
+                        source="alike", source_key=name, station=row.station, part=name, lot="L8", captured_at=now,
+                        judged_at=now, judgement=judgement, image_sha256=row.image_sha256, image_name=f"{name}.png",
+                        model_hash=row.model_hash, recipe_id=record.recipe.id,
+                    )
+                )  # fmt: skip
+        return names
+
     def review(self, part: str, **changes: object) -> None:
         """Adds a review of this part: good, overridden by Kim, unless told otherwise."""
         told: dict[str, object] = {
@@ -105,11 +124,13 @@ class Plant:
             unit.reviews.add(NewReview(uid_inspection=self.uids[part], **(told | changes)))  # type: ignore[arg-type]
 
 
-def empty_plant(folder: Path, *, port: int = 0, name: str = "Werk Süd") -> DashboardConfig:
-    """Settings of a plant whose database is new and empty."""
+def empty_plant(
+    folder: Path, *, port: int = 0, name: str = "Werk Süd", database: DatabaseSettings | None = None
+) -> DashboardConfig:
+    """Settings of a plant whose database, a file in the folder unless given, is new and empty."""
     config = DashboardConfig(
         plant=PlantSettings(name=name, timezone="Asia/Seoul"),
-        database=DatabaseSettings(url=f"sqlite:///{folder / 'kizu.db'}"),
+        database=database or DatabaseSettings(url=f"sqlite:///{folder / 'kizu.db'}"),
         images=ImageStoreSettings(path=folder / "images"),
         dashboard=DashboardSettings(port=port, blind_share=0.0),  # which parts are judged blind hangs on their ids
     )
@@ -125,9 +146,9 @@ def enter_people(records: Records) -> None:
 
 
 @contextmanager
-def filled_plant(folder: Path, *, start: datetime = START) -> Iterator[Plant]:
+def filled_plant(folder: Path, *, start: datetime = START, database: DatabaseSettings | None = None) -> Iterator[Plant]:
     """A plant with one inspection of each kind that the pages must cope with, a minute apart, oldest first."""
-    config = empty_plant(folder)
+    config = empty_plant(folder, database=database)
     room = open_room(config.model_dump_json())
     model = ModelInfo(
         hash=MODEL_HASH,

@@ -76,7 +76,7 @@ def test_from_the_list_to_the_part_and_back(page: Page, plant: Plant) -> None:
     row.get_by_role("link", name="P-1002").click()
     page.wait_for_url(re.compile(f"/part\\?uid={plant.uids['P-1002']}"))
     expect(page.locator(".kz-name")).to_have_text("P-1002")
-    page.get_by_role("link", name="All inspections").click()
+    page.get_by_role("link", name="Back to Search").click()
     expect(page.locator("tbody tr")).to_have_count(12)
 
 
@@ -84,14 +84,14 @@ def test_the_way_back_from_a_part_keeps_what_the_list_was_narrowed_to(page: Page
     page.goto("/")
     page.get_by_role("button", name="REJECT").click()
     expect(page.locator("tbody tr")).to_have_count(6)
-    page.get_by_label("Part", exact=True).fill("P-10")
+    page.get_by_label("Part or lot", exact=True).fill("P-10")
     page.keyboard.press("Enter")
     expect(page.locator("tbody tr")).to_have_count(4)
     for way in ("the link", "the browser's button"):
         page.get_by_role("link", name="P-1002").click()
         expect(page.locator(".kz-name")).to_have_text("P-1002")
         if way == "the link":
-            page.get_by_role("link", name="All inspections").click()
+            page.get_by_role("link", name="Back to Search").click()
         else:
             page.go_back()
         expect(page.locator("tbody tr")).to_have_count(4)

@@ -20,11 +20,12 @@ AWAKE = ".answers:not([data-awake=''])"
 LONG_NAME = "S/N-" + "0123456789" * 20
 LONG_REASON = "the gasket of the upper housing was moved by the operator " * 6
 MANY = ("good", *(f"very_long_defect_class_name_number_{number}" for number in range(40)))
-PAGES = ["/", "/review", "/live", "/live?embed=true", "/quality", "/agreement", "/reports"]
+PAGES = ["/", "/?view=Gallery&heat=true", "/review", "/live", "/live?embed=true", "/quality", "/agreement", "/reports"]
 SECTIONS = ["Health", "Claims", "Quarantine", "Limits", "Audit trail", "Retention", "People", "Terminals"]
 PAGES += [f"/admin?section={section}" for section in SECTIONS]
 SEEN = {
-    "/": "tbody tr", "/review": AWAKE, "/live": ".vega-embed svg", "/live?embed=true": ".vega-embed svg",
+    "/": "tbody tr", "/?view=Gallery&heat=true": ".tile[data-seen]",
+    "/review": AWAKE, "/live": ".vega-embed svg", "/live?embed=true": ".vega-embed svg",
     "/quality": ".st-key-places .vega-embed svg", "/agreement": ".kz-table", "/reports": "button:has-text('Make PDF')",
 }  # fmt: skip
 """What shows that a page is there; one that is not named here has its title."""

@@ -134,19 +134,19 @@ def test_a_period_in_which_nothing_was_judged_says_so(tmp_path: Path, cookies: d
 
 
 def test_pages_turn_to_older_inspections_and_back(plant: Plant) -> None:
-    plant.add_unjudged(95)
+    plant.add_unjudged(195)
     test = open_page(plant.config)
 
     def turn(label: str) -> str:
         return words(drawn(next(found for found in test.button if found.label == label).click().run()))
 
-    assert "1 to 50, newest first" in words(test)
-    assert "51 to 100, newest first" in turn("Older")
-    assert "101 to 107, newest first" in turn("Older")
+    assert "1 to 100, newest first" in words(test)
+    assert "101 to 200, newest first" in turn("Older")
+    assert "201 to 207, newest first" in turn("Older")
     assert next(found for found in test.button if found.label == "Older").disabled
-    assert "51 to 100, newest first" in turn("Newer")
+    assert "101 to 200, newest first" in turn("Newer")
     turn("Older")
-    assert "1 to 50, newest first" in turn("Newest")
+    assert "1 to 100, newest first" in turn("Newest")
     turn("Older")
     assert "1 to 3, newest first" in words(drawn(test.pills(key="verdict").set_value(["PASS"]).run()))
 

@@ -109,6 +109,24 @@ def test_a_thumbnail_is_small(plant: Plant, address: str, cookie: str) -> None:
     assert Image.open(io.BytesIO(body)).size == (160, 160)
 
 
+def test_a_gallerys_picture_is_large_and_shows_the_map_where_it_is_asked_for(plant: Plant, address: str, cookie: str) -> None:
+    uid = plant.uids["P-1002"]
+    plain, hot = (
+        np.asarray(Image.open(io.BytesIO(get(address, f"/thumbnail/{uid}?size=large{more}", cookie=cookie)[2])), np.int16)
+        for more in ("", "&heatmap=1")
+    )
+    assert plain.shape == hot.shape == (320, 320, 3)
+    explanation = plant.record("P-1002").explanation
+    assert explanation is not None
+    warm = upsample(explanation.heatmap)
+    changed = np.abs(hot - plain).max(axis=2)
+    assert changed[warm > 0.5].min() > 30
+    assert changed[warm < 0.001].mean() < 3  # but for what the compression makes of it
+    no_map = plant.uids["P-1001"]
+    same = [get(address, f"/thumbnail/{no_map}?size=large{more}", cookie=cookie)[2] for more in ("", "&heatmap=1")]
+    assert same[0] == same[1]
+
+
 def test_what_a_part_is_compared_with_is_for_who_is_signed_in_and_kept_for_minutes(
     plant: Plant, address: str, cookie: str
 ) -> None:

@@ -96,14 +96,15 @@ FILTERS: dict[str, tuple[dict[str, Any], Callable[[InspectionRow], bool]]] = {
     ),
     "lot": ({"lot": "L8"}, lambda row: row.lot == "L8"),
     "lot and more": (
-        {"lot": "L7", "part": "ab-", "suspected": "scratch", "disposition": "defective"},
+        {"lot": "L7", "named": "ab-", "suspected": "scratch", "disposition": "defective"},
         lambda row: row.lot == "L7" and row.part.casefold().startswith("ab-") and row.verdict.flagged
         and row.target == "scratch" and row.disposition == "defective",
     ),
-    "part's beginning": ({"part": "aB-0"}, lambda row: row.part.casefold().startswith("ab-0")),
-    "part's end": ({"part": "-É"}, lambda row: row.part.endswith("-é")),
+    "part's beginning": ({"named": "aB-0"}, lambda row: row.part.casefold().startswith("ab-0")),
+    "part's end": ({"named": "-É"}, lambda row: row.part.endswith("-é")),
+    "a lot as it was scanned": ({"named": "L8"}, lambda row: row.lot == "L8"),
     "part and more": (
-        {"part": "xy-", "verdicts": FLAGGED, "station": "press-3", "unreviewed": True, "conflicting": True},
+        {"named": "xy-", "verdicts": FLAGGED, "station": "press-3", "unreviewed": True, "conflicting": True},
         lambda row: row.part.startswith("XY-") and row.verdict in FLAGGED and row.station == "press-3"
         and row.disposition is None and row.explanation_conflict,
     ),
@@ -123,6 +124,35 @@ def test_each_filter_finds_what_it_says_page_by_page(records: Records, filled: l
     assert found == expected
 
 
+@pytest.mark.parametrize("and_more", [{}, {"disposition": "defective"}, {"station": "press-3"}, {"named": "ab-"}])
+def test_who_decided_last_and_what_was_left_to_others_is_found_page_by_page(
+    records: Records, filled: list[InspectionRow], and_more: dict[str, Any]
+) -> None:
+    with records.unit() as unit:
+        for number, row in enumerate(filled):
+            if row.disposition is not None and number % 3 == 0:  # a later review of another person counts
+                unit.reviews.add(review(row.uid, reviewer="Lee", disposition="defective", defect_class="dent"))
+            if row.disposition is None and row.verdict is not Verdict.PASS and number % 2 == 0:
+                unit.queue.escalate(row.uid, by="Kim")
+    with records.unit(read_only=True) as unit:
+        all_fitting = unit.inspections.latest(**and_more, limit=1000)
+        standing = {row.uid: unit.reviews.of(row.uid)[-1] for row in all_fitting if row.disposition is not None}
+        assert unit.reviews.standing([row.uid for row in all_fitting]) == {uid: one.id for uid, one in standing.items()}
+        left = [row.uid for row in all_fitting if unit.queue.escalations(row.uid)]
+        of_lee = [row.uid for row in all_fitting if row.uid in standing and standing[row.uid].reviewer == "Lee"]
+        for asked, expected in (
+            ({"reviewer": "Lee"}, of_lee),
+            ({"escalated": True}, [] if "disposition" in and_more else left),
+            ({"reviewer": "Lee", "escalated": True}, []),
+            ({"reviewer": "nobody of that name"}, []),
+        ):
+            assert expected or asked.get("reviewer") != "Lee" or asked.get("escalated")
+            found: list[str] = []
+            while page := unit.inspections.latest(**and_more, **asked, limit=5, before=found[-1] if found else None):
+                found += [row.uid for row in page]
+            assert found == expected
+
+
 def test_reports_and_exports_go_the_other_way(records: Records, filled: list[InspectionRow]) -> None:
     since = NOON + timedelta(minutes=50)
     oldest = [row for row in reversed(filled) if row.judged_at >= since]
@@ -139,9 +169,9 @@ def test_a_search_looks_at_a_bounded_number_of_parts(records: Records) -> None:
     with records.unit() as unit:
         for number in range(260):
             unit.inspections.add(inspection(part=f"Q-{number:03}"))
-        assert len(unit.inspections.latest(part="q-", limit=500)) == 200
-        assert [row.part for row in unit.inspections.latest(part="q-259")] == ["Q-259"]
-        assert [row.part for row in unit.inspections.latest(part="259")] == ["Q-259"]
+        assert len(unit.inspections.latest(named="q-", limit=500)) == 200
+        assert [row.part for row in unit.inspections.latest(named="q-259")] == ["Q-259"]
+        assert [row.part for row in unit.inspections.latest(named="259")] == ["Q-259"]
 
 
 def benchmark_module(name: str) -> ModuleType:
@@ -234,9 +264,18 @@ WALKS: dict[str, tuple[Callable[[Unit, str], object], str]] = {
         "ix_inspection_reviewed",
     ),
     "lot": (lambda unit, _: unit.inspections.latest(lot="L00003", limit=51), "ix_part_lot"),
-    "part's beginning": (lambda unit, _: unit.inspections.latest(part="p-000012"), "ix_part_serial_folded"),
-    "part's end": (lambda unit, _: unit.inspections.latest(part="1234"), "ix_part_serial_reversed"),
-    "part": (lambda unit, _: unit.inspections.latest(part="p-00001234"), "ix_inspection_part_id"),
+    "lot as it was scanned": (lambda unit, _: unit.inspections.latest(named="L00003", limit=51), "ix_part_lot"),
+    "reviewer": (
+        lambda unit, uid: unit.inspections.latest(reviewer="Kim", before=uid, limit=51), "ix_review_inspection_id",
+    ),
+    "left to a second person": (
+        lambda unit, uid: unit.inspections.latest(escalated=True, before=uid, limit=51),
+        r"review_queue USING INTEGER PRIMARY KEY|pk_review_queue",
+    ),
+    "standing reviews": (lambda unit, uid: unit.reviews.standing([uid]), "ix_review_inspection_id"),
+    "part's beginning": (lambda unit, _: unit.inspections.latest(named="p-000012"), "ix_part_serial_folded"),
+    "part's end": (lambda unit, _: unit.inspections.latest(named="1234"), "ix_part_serial_reversed"),
+    "part": (lambda unit, _: unit.inspections.latest(named="p-00001234"), "ix_inspection_part_id"),
     "record": (lambda unit, uid: unit.inspections.get(uid), "uq_inspection_uid|sqlite_autoindex_inspection"),
     "last good": (lambda unit, uid: unit.neighbours.last_good(uid), "ix_inspection_reviewed"),
     "of one part": (lambda unit, uid: unit.neighbours.of_part(uid), "ix_inspection_part_id"),

@@ -259,7 +259,7 @@ def test_views_of_one_part_share_it_and_lots_part_it(records: Records, database:
     with records.unit() as unit:
         for view, lot in (("top", None), ("side", None), ("top", "L1"), ("side", "L1")):
             unit.inspections.add(inspection(part="P-1", view=view, lot=lot))
-        rows = unit.inspections.latest(part="P-1")
+        rows = unit.inspections.latest(named="P-1")
     assert [(row.view, row.lot) for row in rows] == [("side", "L1"), ("top", "L1"), ("side", None), ("top", None)]
     with raw(database) as connection:
         assert connection.scalar(text("SELECT count(*) FROM part")) == 2
@@ -287,9 +287,9 @@ def test_latest_is_newest_first_and_filtered(records: Records) -> None:
         assert found(verdicts={Verdict.REJECT, Verdict.REVIEW}) == [other, uids[2], uids[1]]
         assert found(verdicts=[]) == []
         assert found(station="press-4") == [other]
-        assert found(part="aB-3") == [uids[3]]
-        assert found(part="%") == [other]
-        assert found(part="_x") == [*reversed(uids)]
+        assert found(named="aB-3") == [uids[3]]
+        assert found(named="%") == [other]
+        assert found(named="_x") == [*reversed(uids)]
         assert found(since=NOON + timedelta(minutes=1), until=NOON + timedelta(minutes=3)) == [uids[2], uids[1]]
 
 

@@ -1,22 +1,31 @@
-"""What the list of inspections is narrowed to, and how its address says so."""
+"""What the page Search is narrowed to, and how its address says so."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from kizu_dashboard.periods import OWN, Period
 from kizu_dashboard.theme import LOOKS
-from kizu_dashboard.wording import class_name
-from kizu_db.values import Disposition
+from kizu_dashboard.wording import class_name, recorded_class
+from kizu_db.records import Unit
+from kizu_db.values import Disposition, InspectionRow
 from kizu_inspect.results import Verdict
 
-__all__ = ["DECISIONS", "Filters", "ListView", "decision_of", "verdict_label"]
+__all__ = [
+    "DECISIONS", "ESCALATED", "UNDECIDED", "Filters", "ListView", "decision_of", "find", "known_classes", "verdict_label",
+]  # fmt: skip
 
-DECISIONS: Final = ("good", "defective")
+UNDECIDED: Final = "undecided"
+ESCALATED: Final = "left to a second person"
+DECISIONS: Final = ("good", "defective", UNDECIDED, ESCALATED)
 """As an address says it; `defective: dent` is a decision too."""
+
+_STATES: Final = (UNDECIDED, ESCALATED)
+"""What is no decision."""
 
 
 @dataclass(frozen=True)
@@ -24,28 +33,32 @@ class Filters:
     """All but the period; empty text and None leave a thing open."""
 
     verdicts: tuple[Verdict, ...] = ()
-    part: str = ""
+    named: str = ""
+    """How a part's id begins or ends, or a lot's whole name."""
     conflicting: bool = False
     station: str | None = None
     suspected: str = ""
     lot: str = ""
     decision: str | None = None
+    reviewer: str | None = None
 
     @property
     def further(self) -> list[str]:
-        """In words, what it is narrowed to beside the verdicts, the part and map conflicts."""
+        """In words, what it is narrowed to beside the verdicts, the part or lot and map conflicts."""
         told = (
             self.station and f"station {self.station}",
             self.suspected and f"suspected {class_name(self.suspected)}",
             self.lot and f"lot {self.lot}",
-            self.decision and f"decided {class_name(self.decision)}",
+            self.decision
+            and (class_name(self.decision) if self.decision in _STATES else f"decided {class_name(self.decision)}"),
+            self.reviewer and f"decided by {self.reviewer}",
         )
         return [words for words in told if words]
 
     @property
     def narrowing(self) -> bool:
         """Whether anything is left out."""
-        return bool(self.verdicts or self.part or self.conflicting or self.further)
+        return bool(self.verdicts or self.named or self.conflicting or self.further)
 
 
 def verdict_label(verdict: Verdict) -> str:
@@ -55,7 +68,7 @@ def verdict_label(verdict: Verdict) -> str:
 
 def decision_of(text: str | None) -> tuple[Disposition | None, str | None]:
     """`good`, `defective` or `defective: dent` as disposition and defect class; of other text a class that nobody decides."""
-    if text is None:
+    if text is None or text in _STATES:
         return None, None
     word, _, name = (piece.strip() for piece in text.partition(":"))
     if word == "good" and not name:
@@ -63,6 +76,41 @@ def decision_of(text: str | None) -> tuple[Disposition | None, str | None]:
     if word == "defective":
         return "defective", name or None
     return None, text
+
+
+def find(
+    unit: Unit, filters: Filters, since: datetime | None, until: datetime | None, *, limit: int, before: str | None = None
+) -> list[InspectionRow]:
+    """The newest `limit` inspections judged in [since, until) that the filters leave, newest first, after the uid `before`."""
+    disposition, decided_class = decision_of(filters.decision)
+    suspected, decided_class = (_as_recorded(unit, name) for name in (filters.suspected or None, decided_class))
+    return unit.inspections.latest(
+        verdicts=filters.verdicts or None,
+        station=filters.station,
+        named=filters.named or None,
+        since=since,
+        until=until,
+        unreviewed=filters.decision == UNDECIDED,
+        conflicting=filters.conflicting,
+        suspected=suspected,
+        lot=filters.lot or None,
+        disposition=disposition,
+        decided_class=decided_class,
+        reviewer=filters.reviewer,
+        escalated=filters.decision == ESCALATED,
+        limit=limit,
+        before=before,
+    )
+
+
+def known_classes(unit: Unit) -> set[str]:
+    """The defect classes that the line ever suspected."""
+    return {one for verdict in (Verdict.REJECT, Verdict.REVIEW) for one in unit.rollups.defect_classes(verdict=verdict)}
+
+
+def _as_recorded(unit: Unit, name: str | None) -> str | None:
+    """The class that a reader means, who writes it as the pages show it."""
+    return name if name is None or " " not in name else recorded_class(name, known_classes(unit))
 
 
 @dataclass(frozen=True)
@@ -98,7 +146,13 @@ class ListView:
     def controls(self) -> dict[str, object]:
         """What every control of the list then holds, by its key: one that was left as it was would narrow the list further."""
         since, until = self.period.by_the_clock(self.zone) if self.period.name == OWN else (None, None)
-        words = {"suspected": self.suspected or "", "lot": self.lot or "", "station": self.station, "decision": self.decision}
+        words = {
+            "suspected": self.suspected or "",
+            "lot": self.lot or "",
+            "station": self.station,
+            "decision": self.decision,
+            "reviewer": None,
+        }
         verdicts = [verdict.value for verdict in self.verdicts]
         return {
             "verdict": verdicts,

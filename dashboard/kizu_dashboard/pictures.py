@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import cv2
@@ -12,13 +12,15 @@ import numpy as np
 from kizu_dashboard.room import Room
 from kizu_db.values import InspectionRecord
 from kizu_inspect.picture.decoding import decode_image
-from kizu_inspect.picture.heatmap import upsample
+from kizu_inspect.picture.heatmap import overlay, upsample
 from kizu_inspect.picture.images import encode_png
-from kizu_inspect.results import ImageRGB, Verdict
+from kizu_inspect.results import Heatmap, ImageRGB, Verdict
 
-__all__ = ["THUMBNAIL_PX", "Picture", "heatmap_png", "parse_uid", "photo", "shrink", "stored_image", "thumbnail"]
+__all__ = ["LARGE_PX", "THUMBNAIL_PX", "Picture", "heatmap_png", "parse_uid", "photo", "shrink", "stored_image", "thumbnail"]
 
 THUMBNAIL_PX: Final = 160
+LARGE_PX: Final = 400
+"""Of a gallery's pictures, which show a defect that a list's do not."""
 HEATMAP_PX: Final = 1024
 """A map is smooth between its few cells: more pixels than these would only make it slower."""
 
@@ -67,13 +69,18 @@ def photo(room: Room, record: InspectionRecord) -> Picture | None:
     return Picture(encode_png(_decoded(record, data)), "image/png")
 
 
-def thumbnail(room: Room, record: InspectionRecord) -> Picture | None:
-    """The picture with its longer side at most THUMBNAIL_PX, as JPEG. Raises like `stored_image`."""
+def thumbnail(room: Room, record: InspectionRecord, *, longest_px: int = THUMBNAIL_PX, heat: bool = False) -> Picture | None:
+    """The picture with its longer side at most `longest_px`, as JPEG, with `heat` under its map, where it has one to draw.
+
+    Raises like `stored_image`.
+    """
     image = stored_image(room, record)
     if image is None:
         return None
-    small = cv2.cvtColor(shrink(image, THUMBNAIL_PX), cv2.COLOR_RGB2BGR)
-    _, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 82])
+    small, explanation = shrink(image, longest_px), record.explanation
+    if heat and explanation is not None and explanation.heatmap.status.has_map:
+        small = overlay(small, _of_size(explanation.heatmap, small))
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 82])
     return Picture(bytes(data), "image/jpeg")
 
 
@@ -103,6 +110,16 @@ def shrink(image: ImageRGB, longest_px: int) -> ImageRGB:
     scale = longest_px / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _of_size(heatmap: Heatmap, image: ImageRGB) -> Heatmap:
+    """The map over the picture in this size: drawn on the few pixels that are shown it costs a hundredth."""
+    at, (height, width) = heatmap.geometry, image.shape[:2]
+    x, y = width / at.width_px, height / at.height_px
+    # Pixels have their centres at whole numbers, and so half a pixel lies before the first.
+    start = {"origin_x_px": (at.origin_x_px + 0.5) * x - 0.5, "origin_y_px": (at.origin_y_px + 0.5) * y - 0.5}
+    steps = {"step_x_px": at.step_x_px * x, "step_y_px": at.step_y_px * y}
+    return replace(heatmap, geometry=replace(at, **start, **steps, width_px=width, height_px=height))
 
 
 def _data(room: Room, record: InspectionRecord) -> bytes | None:

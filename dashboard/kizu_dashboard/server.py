@@ -17,11 +17,12 @@ from starlette.datastructures import QueryParams
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from kizu_dashboard.beside import beside_picture
-from kizu_dashboard.pictures import Picture, heatmap_png, parse_uid, photo, thumbnail
+from kizu_dashboard.exporting import export_route
+from kizu_dashboard.pictures import LARGE_PX, THUMBNAIL_PX, Picture, heatmap_png, parse_uid, photo, thumbnail
 from kizu_dashboard.room import Room, close_rooms, open_room
 from kizu_dashboard.settings import DashboardConfig
 from kizu_dashboard.signing_in.gate import SIGN_IN, Gate, SecurityHeaders
@@ -128,9 +129,11 @@ def build_app(
         # ":path" takes everything below these names, so that a strange address gets their 404 and not Streamlit's page.
         routes=[
             Route("/image/{uid:path}", _route(text, lambda room, record, _: photo(room, record)), name="image"),
-            Route("/thumbnail/{uid:path}", _route(text, lambda room, record, _: thumbnail(room, record)), name="thumbnail"),
+            Route("/thumbnail/{uid:path}", _route(text, _thumbnail), name="thumbnail"),
             Route("/heatmap/{uid:path}", _route(text, _heatmap), name="heatmap"),
             Route("/beside/{uid:path}", _route(text, beside_picture, headers=BESIDE_HEADERS), name="beside"),
+            Route("/search", _to_search),
+            export_route(lambda: open_room(text)),
             *signing_in.routes(),
         ],
         middleware=[
@@ -161,6 +164,17 @@ def _allowed_hosts(config: DashboardConfig) -> list[str]:
 
 def _heatmap(_: Room, record: InspectionRecord, asked: QueryParams) -> Picture | None:
     return heatmap_png(record, asked.get("method"))
+
+
+def _thumbnail(room: Room, record: InspectionRecord, asked: QueryParams) -> Picture | None:
+    longest_px = LARGE_PX if asked.get("size") == "large" else THUMBNAIL_PX
+    return thumbnail(room, record, longest_px=longest_px, heat="heatmap" in asked)
+
+
+async def _to_search(request: Request) -> Response:
+    """The page Search is the first one: its name leads there, with all that was asked for as it was written."""
+    asked = request.url.query
+    return RedirectResponse("/" + (f"?{asked}" if asked else ""), 303, {"Cache-Control": "no-store"})
 
 
 def _route(

@@ -40,7 +40,7 @@ def draw_opening_chart(chart: Any, opens: Mapping[str, ListView], *, key: str, t
     if picked is not None and picked in opens:
         # By the address and by hand: a control that the address does not name would keep what an earlier look at the list left.
         st.session_state.update(opens[picked].controls)
-        st.switch_page("inspections.py", query_params=opens[picked].query)
+        st.switch_page("search.py", query_params=opens[picked].query)
 
 
 def draw_figures(

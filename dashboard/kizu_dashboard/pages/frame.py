@@ -49,11 +49,11 @@ def require_user(user: User | None) -> User:
 
 
 def remember_list() -> None:
-    """What the list of inspections is narrowed to now, for the way back to it."""
+    """What the page Search is narrowed to now, for the way back to it."""
     st.session_state["list-query"] = {name: st.query_params.get_all(name) for name in st.query_params}
 
 
 def remembered_list() -> dict[str, list[str]]:
-    """What the list of inspections was narrowed to when it was left."""
+    """What the page Search was narrowed to when it was left."""
     found: dict[str, list[str]] = st.session_state.get("list-query", {})
     return found

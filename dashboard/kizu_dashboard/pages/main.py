@@ -22,7 +22,7 @@ ICON = str(HERE.parent / "assets" / "icon.png")
 
 
 _PAGES: Final = (
-    ("inspections", "list", "The latest inspections with their verdicts."),
+    ("search", "search", "Inspections as a list or as pictures, by what is known of them."),
     ("review", "rule", "What waits for a decision, one part after the other."),
     ("live", "monitor_heart", "What each station records now."),
     ("part", "center_focus_strong", "One inspection with its evidence and the decisions about it."),

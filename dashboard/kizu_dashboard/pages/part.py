@@ -33,7 +33,7 @@ def main() -> None:
     """Draws the page."""
     room, user = current_room(), current_user()
     asked = st.query_params.get("uid")
-    st.page_link("inspections.py", label="All inspections", icon=":material/arrow_back:", query_params=remembered_list())
+    st.page_link("search.py", label="Back to Search", icon=":material/arrow_back:", query_params=remembered_list())
     if asked is None:
         st.html(empty_state("No part is chosen", "Choose one from the list, or decide what waits on the Review page."))
         return

@@ -1,19 +1,20 @@
-"""The defect report as CSV: one row for each flagged inspection."""
+"""Inspections as CSV: one row for each; the defect report, and what the page Search has found."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from kizu_dashboard.reports.content import DefectReport
 from kizu_db.cells import safe_cell
 from kizu_db.values import InspectionRecord
 from kizu_inspect.results import Region
 
-__all__ = ["COLUMNS", "csv_report"]
+__all__ = ["COLUMNS", "csv_pages", "csv_report"]
 
 COLUMNS: Final = (
     "inspection", "part", "part_generated", "view", "lot", "station", "captured_at", "judged_at", "verdict", "reason",
@@ -27,25 +28,33 @@ COLUMNS: Final = (
 
 
 def csv_report(report: DefectReport) -> bytes:
-    """The flagged inspections, oldest first; UTF-8 with a byte-order mark, by which Excel knows the encoding.
+    """The flagged inspections, oldest first, as `csv_pages` writes them."""
+    return b"".join(csv_pages([report.flagged], report.zone))
 
-    Times are ISO 8601 in the plant's zone with their offset. Columns of regions have them all, strongest first, with `; `
-    between; what is not on record leaves its place empty.
+
+def csv_pages(pages: Iterable[Iterable[InspectionRecord]], zone: ZoneInfo) -> Iterator[bytes]:
+    """A file in pieces, one for each page: UTF-8 with a byte-order mark, by which Excel knows the encoding.
+
+    Times are ISO 8601 in `zone` with their offset. Columns of regions have them all, strongest first, with `; ` between; what
+    is not on record leaves its place empty.
     """
+    yield _lines([COLUMNS]).encode("utf-8-sig")
+    for page in pages:
+        cells = (_cells(zone, record) for record in page)
+        yield _lines([safe_cell(one[column]) for column in COLUMNS] for one in cells).encode()
+
+
+def _lines(rows: Iterable[Iterable[str]]) -> str:
     out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(COLUMNS)
-    for record in report.flagged:
-        cells = _cells(report, record)
-        writer.writerow([safe_cell(cells[column]) for column in COLUMNS])
-    return out.getvalue().encode("utf-8-sig")
+    csv.writer(out).writerows(rows)
+    return out.getvalue()
 
 
-def _cells(report: DefectReport, record: InspectionRecord) -> dict[str, str]:
+def _cells(zone: ZoneInfo, record: InspectionRecord) -> dict[str, str]:
     """The row's text by column."""
 
     def at(when: datetime) -> str:
-        return when.astimezone(report.zone).isoformat(timespec="milliseconds")
+        return when.astimezone(zone).isoformat(timespec="milliseconds")
 
     row = record.row
     cells = dict.fromkeys(COLUMNS, "")

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Select, func, select, text, union_all
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from kizu_db.repositories.plant import parts_like
 from kizu_db.repositories.rollups import Rollups
-from kizu_db.tables import InspectionTable, PartTable
+from kizu_db.tables import InspectionTable, PartTable, QueueTable, ReviewTable
 from kizu_db.tables.inspections import CONFLICTING, REVIEWED, SUSPECTED, WAITING
 from kizu_db.values import Disposition
 from kizu_inspect.results import Verdict
@@ -28,7 +28,8 @@ class Wanted:
 
     verdicts: Collection[Verdict] | None = None
     station: str | None = None
-    part: str | None = None
+    named: str | None = None
+    """How a serial begins or ends, or the whole name of a lot."""
     since: datetime | None = None
     until: datetime | None = None
     unreviewed: bool = False
@@ -39,6 +40,10 @@ class Wanted:
     disposition: Disposition | None = None
     decided_class: str | None = None
     """The defect class of the latest review."""
+    reviewer: str | None = None
+    """Who made the latest review."""
+    escalated: bool = False
+    """Only what waits and somebody left to a second person."""
 
 
 def find_ids(
@@ -70,16 +75,20 @@ def ids_query(
             return None
         rest.append(number.between(*bounds))
         rest += judged_within(wanted.since, wanted.until)
-    if wanted.part or wanted.lot:
+    if wanted.named or wanted.lot:
         rest += _narrowed(wanted)
-        if wanted.part:
-            rest.append(InspectionTable.part_id.in_(parts_like(session, wanted.part, MOST_PARTS)))
+        if wanted.named:
+            by_serial = select(PartTable.id).where(PartTable.id.in_(parts_like(session, wanted.named, MOST_PARTS)))
+            by_lot = select(PartTable.id).where(PartTable.lot == wanted.named)
+            rest.append(InspectionTable.part_id.in_(union_all(by_serial, by_lot)))
         if wanted.lot:
             rest.append(InspectionTable.part_id.in_(select(PartTable.id).where(PartTable.lot == wanted.lot)))
         gathered = select(number).where(*rest)
         # A sum is in no index's order: the few inspections of these parts are sorted, instead of all others passed over.
         by = number + 0
         return gathered.order_by(by.desc() if newest else by).limit(limit)
+    if wanted.reviewer is not None or wanted.escalated:
+        return _beside(wanted, rest + _of_row(wanted), limit, newest=newest, beyond=beyond)
     walks = [_walk(conditions + rest, limit, newest=newest) for conditions in _indexed(wanted)]
     if len(walks) <= 1:
         return walks[0] if walks else None
@@ -101,6 +110,35 @@ def judged_within(since: datetime | None, until: datetime | None) -> list[Column
 def _walk(conditions: list[ColumnElement[bool]], limit: int | None, *, newest: bool) -> Select[int]:
     number = InspectionTable.id
     return select(number).where(*conditions).order_by(number.desc() if newest else number).limit(limit)
+
+
+def _beside(
+    wanted: Wanted, conditions: list[ColumnElement[bool]], limit: int | None, *, newest: bool, beyond: int | None
+) -> Select[int]:
+    """The walk through what hangs on inspections, in their order: the reviews of one person, or the queue."""
+    by_queue = wanted.reviewer is None
+    number = QueueTable.inspection_id if by_queue else ReviewTable.inspection_id
+    if beyond is not None:
+        conditions.append(number < beyond if newest else number > beyond)
+    if by_queue:
+        conditions.append(QueueTable.escalated_by.is_not(None))
+    else:
+        conditions += [ReviewTable.reviewer == wanted.reviewer, ~_reviewed_after(ReviewTable)]
+        conditions += [_escalated()] if wanted.escalated else []
+    query = select(number).join(InspectionTable, InspectionTable.id == number).where(*conditions)
+    return query.order_by(number.desc() if newest else number).limit(limit)
+
+
+def _reviewed_after(review: type[ReviewTable]) -> ColumnElement[bool]:
+    """Whether the inspection has a later review than this one."""
+    later = aliased(ReviewTable)
+    return select(later.id).where(later.inspection_id == review.inspection_id, later.id > review.id).exists()
+
+
+def _escalated() -> ColumnElement[bool]:
+    """Whether the inspection waits, and somebody left it to a second person."""
+    left = (QueueTable.inspection_id == InspectionTable.id, QueueTable.escalated_by.is_not(None))
+    return select(QueueTable.inspection_id).where(*left).exists()
 
 
 def _indexed(wanted: Wanted) -> list[list[ColumnElement[bool]]]:
@@ -131,6 +169,18 @@ def _indexed(wanted: Wanted) -> list[list[ColumnElement[bool]]]:
 
 def _narrowed(wanted: Wanted) -> list[ColumnElement[bool]]:
     """All that is asked for but the part, the lot and the period."""
+    asked = _of_row(wanted)
+    if wanted.reviewer is not None:
+        made = aliased(ReviewTable)
+        of_it = (made.inspection_id == InspectionTable.id, made.reviewer == wanted.reviewer)
+        asked.append(select(made.id).where(*of_it, ~_reviewed_after(made)).exists())
+    if wanted.escalated:
+        asked.append(_escalated())
+    return asked
+
+
+def _of_row(wanted: Wanted) -> list[ColumnElement[bool]]:
+    """What stands in the inspection's own row of it."""
     asked = _of_judgement_and_review(wanted)
     if wanted.suspected is not None:
         asked.append(text(SUSPECTED))  # type: ignore[arg-type]

@@ -158,7 +158,7 @@ class Inspections:
         *,
         verdicts: Collection[Verdict] | None = None,
         station: str | None = None,
-        part: str | None = None,
+        named: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         unreviewed: bool = False,
@@ -167,16 +167,18 @@ class Inspections:
         lot: str | None = None,
         disposition: Disposition | None = None,
         decided_class: str | None = None,
+        reviewer: str | None = None,
+        escalated: bool = False,
         limit: int = 100,
         before: str | None = None,
     ) -> list[InspectionRow]:
         """The newest inspections, newest first, at most `limit`.
 
-        `verdicts` None means all; `part` is how a serial begins or ends, in upper or lower case (of at most 200 serials each);
-        `unreviewed` leaves only those that nobody reviewed yet, `conflicting` only those with a map that does not explain the
-        verdict, `suspected` those of REVIEW and REJECT that the model takes for this class. `disposition` and `decided_class`
-        are those of the latest review. `before` is the uid of the last row of the page before; an unknown one gives an empty
-        list.
+        `verdicts` None means all; `named` is how a serial begins or ends, in upper or lower case (of at most 200 serials each),
+        or a lot's whole name; `unreviewed` leaves only those that nobody reviewed yet, `conflicting` only those with a map that
+        does not explain the verdict, `suspected` those of REVIEW and REJECT that the model takes for this class, `escalated`
+        what waits and was left to a second person. `disposition`, `decided_class` and `reviewer` are those of the latest
+        review. `before` is the uid of the last row of the page before; an unknown one gives an empty list.
         """
         beyond = None if before is None else number_of(self._session, before)
         if before is not None and beyond is None:
@@ -184,7 +186,7 @@ class Inspections:
         wanted = Wanted(
             verdicts=verdicts,
             station=station,
-            part=part,
+            named=named,
             since=since,
             until=until,
             unreviewed=unreviewed,
@@ -193,6 +195,8 @@ class Inspections:
             lot=lot,
             disposition=disposition,
             decided_class=decided_class,
+            reviewer=reviewer,
+            escalated=escalated,
         )
         ids = find_ids(self._session, self._rollups, wanted, limit=limit, newest=True, beyond=beyond)
         rows = rows_query().where(InspectionTable.id.in_(ids)).order_by(InspectionTable.id.desc())
@@ -202,6 +206,11 @@ class Inspections:
         """Those of these inspections that there are, newest first."""
         query = rows_query().where(InspectionTable.uid.in_(uids)).order_by(InspectionTable.id.desc())
         return [row_value(found) for found in self._session.execute(query)]
+
+    def records(self, uids: Collection[str]) -> list[InspectionRecord]:
+        """All that is known of those of these inspections that there are, newest first."""
+        query = records_query().where(InspectionTable.uid.in_(uids)).order_by(InspectionTable.id.desc())
+        return [record_value(found) for found in self._session.execute(query)]
 
     def get(self, uid: str) -> InspectionRecord | None:
         """All that is known of one inspection; None where there is no such uid."""

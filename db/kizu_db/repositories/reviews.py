@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -107,6 +107,12 @@ class Reviews:
         number = self._hold(review.uid_inspection)
         self._require_inside(review.boxes, number)
         return number
+
+    def standing(self, uids: Collection[str]) -> dict[str, int]:
+        """The ids of the latest reviews of those of these inspections that have one, by uid."""
+        latest = select(InspectionTable.uid, func.max(ReviewTable.id)).join(InspectionTable.reviews)
+        found = self._session.execute(latest.where(InspectionTable.uid.in_(uids)).group_by(InspectionTable.uid))
+        return {row[0]: row[1] for row in found}
 
     def _settle(self, review: ReviewTable, uid: str) -> None:
         """Let the inspection follow its review, and tell of it."""

@@ -1,28 +1,35 @@
-"""The latest inspections: how many of what, and which."""
+"""Search: inspections by what is known of them, as a list or as pictures, and as a file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 import streamlit as st
 
 from kizu_dashboard.blindness import veiled
 from kizu_dashboard.components.inspection_list import draw_inspection_list
-from kizu_dashboard.filters import DECISIONS, Filters, decision_of, verdict_label
+from kizu_dashboard.exporting import AskedFor, export_form
+from kizu_dashboard.filters import DECISIONS, Filters, find, known_classes, verdict_label
 from kizu_dashboard.markup import empty_state, figure_tiles, narrowed_to
 from kizu_dashboard.pages.frame import current_room, current_user, remember_list, remembered_list
+from kizu_dashboard.pages.gallery import draw_pictures
 from kizu_dashboard.pages.period import choose_period
 from kizu_dashboard.periods import ALL, LENGTHS, OWN, Period
 from kizu_dashboard.room import Room
-from kizu_dashboard.wording import recorded_class
-from kizu_db.records import Unit
+from kizu_dashboard.wording import class_name
+from kizu_db.permissions import Action
+from kizu_db.values import User
 from kizu_inspect.results import Verdict
 from kizu_inspect.sums.yields import first_pass_yield, share_of
 
-PAGE_ROWS: Final = 50
+PAGE_ROWS: Final = 100
 SHOWN_ORDER: Final = (Verdict.REJECT, Verdict.REVIEW, Verdict.ERROR, Verdict.PASS)
-FURTHER: Final = ("station", "suspected", "lot", "decision")
+FURTHER: Final = ("station", "suspected", "lot", "decision", "reviewer")
+LIST: Final = "List"
+GALLERY: Final = "Gallery"
+_AROUND: Final = "".join(map(chr, (*range(0x21), 0x7F, 0xA0, 0xFEFF)))
 
 
 def main() -> None:
@@ -30,14 +37,14 @@ def main() -> None:
     if "uid" in st.query_params:  # Streamlit leaves such an address on the way to a part, where the browser's Back ends
         st.query_params.from_dict(remembered_list())
         st.rerun()
-    room = current_room()
-    st.title("Inspections", anchor=False)
+    room, user = current_room(), current_user()
+    st.title("Search", anchor=False)
     plant = room.config.plant
     st.caption(f"{plant.name} · times in {plant.timezone}")
-    _page(room)
+    _page(room, user)
 
 
-def _page(room: Room) -> None:
+def _page(room: Room, user: User) -> None:
     tiles = st.container()
     filters, period = _filters(room)
     if period is None:
@@ -48,7 +55,7 @@ def _page(room: Room) -> None:
     with tiles:
         shares = {verdict: share_of(verdict, counts) for verdict in (Verdict.REJECT, Verdict.REVIEW, Verdict.ERROR)}
         st.html(figure_tiles(sum(counts.values()), first_pass_yield(counts), shares))
-    _list(room, filters, period, counts)
+    _found(room, user, filters, period, counts)
 
 
 def _filters(room: Room) -> tuple[Filters, Period | None]:
@@ -62,19 +69,19 @@ def _filters(room: Room) -> tuple[Filters, Period | None]:
             key="verdict",
             bind="query-params",
         )
-        part = st.text_input(
-            "Part", placeholder="Begins or ends with", icon=":material/search:", key="search", bind="query-params", width=190
-        )
+        named = st.text_input(
+            "Part or lot", placeholder="Type or scan", icon=":material/search:", key="search", bind="query-params", width=190,
+            help="How a part's id begins or ends, or a lot's whole name",
+        )  # fmt: skip
         period = choose_period((ALL, *LENGTHS), ALL, room.config.plant.zone)
         conflicting = st.toggle(
             "Map conflicts", key="conflicts", bind="query-params", help="Only parts whose heatmap does not explain the verdict"
         )
         with st.popover("More filters", icon=":material/filter_list:"):
-            station, suspected, lot, decision = _further(room)
+            further = _further(room)
         st.button("Refresh", icon=":material/refresh:", help="Read the records again")
-    filters = Filters(
-        tuple(Verdict(word) for word in words), part.strip(), conflicting, station, suspected.strip(), lot.strip(), decision
-    )
+    verdicts = tuple(Verdict(word) for word in words)
+    filters = replace(further, verdicts=verdicts, named=_scanned(named), conflicting=conflicting)
     if filters.further:
         with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
             st.html(narrowed_to(filters.further), width="content")
@@ -82,18 +89,28 @@ def _filters(room: Room) -> tuple[Filters, Period | None]:
     return filters, period
 
 
-def _further(room: Room) -> tuple[str | None, str, str, str | None]:
-    """The filters that are wanted more rarely: station, suspected class, lot, decision."""
+def _further(room: Room) -> Filters:
+    """The filters that are wanted more rarely: station, suspected class, lot, decision, reviewer."""
     with room.records.unit(read_only=True) as unit:
-        stations = unit.stations.names()
+        stations, classes, people = unit.stations.names(), known_classes(unit), [user.name for user in unit.users.list()]
     station = st.selectbox("Station", stations, index=None, placeholder="All", key="station", bind="query-params")
     suspected = st.text_input("Suspected defect class", placeholder="The whole name", key="suspected", bind="query-params")
     lot = st.text_input("Lot", placeholder="The whole name", key="lot", bind="query-params")
+    decisions = (*DECISIONS, *(f"defective: {class_name(name)}" for name in sorted(classes)))
     decision = st.selectbox(
-        "Decision", DECISIONS, index=None, placeholder="Any", accept_new_options=True, key="decision", bind="query-params",
-        help="Of the latest review: good, defective, or for example “defective: scratch”",
+        "Decision", decisions, index=None, placeholder="Any", accept_new_options=True, key="decision", bind="query-params",
+        help="Of the latest review: good, defective, or for example “defective: scratch”; undecided is what has none",
     )  # fmt: skip
-    return station, suspected, lot, decision
+    reviewer = st.selectbox(
+        "Decided by", people, index=None, placeholder="Anybody", key="reviewer", bind="query-params",
+        help="Who made the latest review",
+    )  # fmt: skip
+    return Filters(station=station, suspected=suspected.strip(), lot=_scanned(lot), decision=decision, reviewer=reviewer)
+
+
+def _scanned(text: str) -> str:
+    """The text without what scanners send before and after it: blanks, line ends and other control characters."""
+    return text.strip(_AROUND)
 
 
 def _open_up() -> None:
@@ -102,30 +119,20 @@ def _open_up() -> None:
         st.session_state[name] = "" if name in ("suspected", "lot") else None
 
 
-def _list(room: Room, filters: Filters, period: Period, counts: Mapping[Verdict, int]) -> None:
+def _found(room: Room, user: User, filters: Filters, period: Period, counts: Mapping[Verdict, int]) -> None:
     cursors = _cursors(filters, period)
-    disposition, decided_class = decision_of(filters.decision)
     with room.records.unit(read_only=True) as unit:
-        suspected, decided_class = (_as_recorded(unit, name) for name in (filters.suspected or None, decided_class))
-        found = unit.inspections.latest(
-            verdicts=filters.verdicts or None,
-            station=filters.station,
-            part=filters.part or None,
-            since=period.since,
-            until=period.until,
-            conflicting=filters.conflicting,
-            suspected=suspected,
-            lot=filters.lot or None,
-            disposition=disposition,
-            decided_class=decided_class,
-            limit=PAGE_ROWS + 1,
-            before=cursors[-1] if cursors else None,
-        )
-    rows = veiled(room, current_user().name, found[:PAGE_ROWS])
+        before = cursors[-1] if cursors else None
+        found = find(unit, filters, period.since, period.until, limit=PAGE_ROWS + 1, before=before)
+    rows = veiled(room, user.name, found[:PAGE_ROWS])
     if not rows:
         _nothing(filters, period, sum(counts.values()))
         return
-    opened = draw_inspection_list(rows, room.config.plant.zone)
+    view, heat = _view(user, AskedFor(filters=filters, since=period.since, until=period.until))
+    if view == GALLERY:
+        opened = draw_pictures(room, rows, user, heat=heat)
+    else:
+        opened = draw_inspection_list(rows, room.config.plant.zone)
     first = len(cursors) * PAGE_ROWS + 1
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"{first:,} to {first + len(rows) - 1:,}, newest first", width="stretch")
@@ -138,12 +145,18 @@ def _list(room: Room, filters: Filters, period: Period, counts: Mapping[Verdict,
         st.switch_page("part.py", query_params={"uid": opened})
 
 
-def _as_recorded(unit: Unit, name: str | None) -> str | None:
-    """The class that a reader means, who writes it as the pages show it."""
-    if name is None or " " not in name:
-        return name
-    known = {one for verdict in (Verdict.REJECT, Verdict.REVIEW) for one in unit.rollups.defect_classes(verdict=verdict)}
-    return recorded_class(name, known)
+def _view(user: User, asked: AskedFor) -> tuple[str, bool]:
+    """Whether a list or pictures, and these with heatmaps; beside it what is found as a file."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        view = st.segmented_control(
+            "View", (LIST, GALLERY), default=LIST, required=True, key="view", bind="query-params", label_visibility="collapsed"
+        )  # fmt: skip
+        heat = False
+        if view == GALLERY:
+            heat = st.toggle("Heatmaps", key="heat", bind="query-params", help="Over the pictures of all parts that have one")
+        if user.role.may(Action.REPORT):
+            st.html(export_form(asked), width="content")
+    return str(view), heat
 
 
 def _cursors(filters: Filters, period: Period) -> list[str]:
@@ -151,10 +164,10 @@ def _cursors(filters: Filters, period: Period) -> list[str]:
     # The last hour begins elsewhere at each run: it is the same by its name.
     ends = (period.since, period.until) if period.name == OWN else ()
     chosen = (filters, period.name, ends)
-    if st.session_state.get("inspections-filters") != chosen:
-        st.session_state["inspections-filters"] = chosen
-        st.session_state["inspections-cursors"] = []
-    cursors: list[str] = st.session_state["inspections-cursors"]
+    if st.session_state.get("search-filters") != chosen:
+        st.session_state["search-filters"] = chosen
+        st.session_state["search-cursors"] = []
+    cursors: list[str] = st.session_state["search-cursors"]
     return cursors
 
 

@@ -1,0 +1,240 @@
+"""The page Search: what its address says, what it finds, its gallery's confirmation, and the file of all that is found."""
+
+from __future__ import annotations
+
+import csv
+import http.client
+import io
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Widget
+
+from dashboard_world import Plant, cookie_header, filled_plant, served, session_cookie
+from kizu_dashboard.bulk_deciding import Bulk
+from kizu_dashboard.exporting import EXPORT, AskedFor
+from kizu_dashboard.filters import Filters, find
+from kizu_dashboard.server import SCRIPT
+from kizu_db.permissions import Role
+from kizu_inspect.results import Verdict
+
+START = datetime.now(UTC) - timedelta(minutes=30)
+
+
+@pytest.fixture(scope="module")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+    with filled_plant(tmp_path_factory.mktemp("plant"), start=START) as plant:
+        plant.review("P-1002", reviewer="Lee", disposition="defective", decision="accept", defect_class="missing_hole")
+        plant.review("P-1005")
+        with plant.room.records.unit() as unit:
+            unit.queue.escalate(plant.uids["P-1007"], by="Kim", why="a shadow?")
+        yield plant
+
+
+@pytest.fixture
+def own_plant(tmp_path: Path) -> Iterator[Plant]:
+    """For tests that decide."""
+    with filled_plant(tmp_path, start=START) as plant:
+        yield plant
+
+
+def found(plant: Plant, filters: Filters) -> list[str]:
+    with plant.room.records.unit(read_only=True) as unit:
+        return [row.part for row in find(unit, filters, None, None, limit=100)]
+
+
+@pytest.mark.parametrize(
+    ("filters", "parts"),
+    [
+        (Filters(named="p-1002"), ["P-1002"]),
+        (Filters(named="L7"), 12),
+        (Filters(named="<b>P-1012</b>"), ["<b>P-1012</b>"]),
+        (Filters(named="=HYPERLINK(1)"), ["=HYPERLINK(1)"]),
+        (Filters(named="부품-"), ["부품-1004"]),
+        (Filters(named="'; DROP TABLE part; --"), []),
+        (Filters(decision="defective"), ["P-1002"]),
+        (Filters(decision="defective: missing hole"), ["P-1002"]),
+        (Filters(decision="good"), ["P-1005"]),
+        (Filters(decision="undecided", verdicts=(Verdict.ERROR, Verdict.REVIEW)), ["P-1010", "P-1007", "부품-1004"]),
+        (Filters(decision="left to a second person"), ["P-1007"]),
+        (Filters(reviewer="Lee"), ["P-1002"]),
+        (Filters(reviewer="Kim", verdicts=(Verdict.PASS,)), []),
+    ],
+)
+def test_each_filter_finds_what_it_says(plant: Plant, filters: Filters, parts: list[str] | int) -> None:
+    names = found(plant, filters)
+    assert names == parts or len(names) == parts
+
+
+def open_search(plant: Plant, **query: str) -> AppTest:
+    test = AppTest.from_file(str(SCRIPT), default_timeout=60)
+    test.secrets["kizu"] = {"config": plant.config.model_dump_json()}
+    for name, value in query.items():
+        test.query_params[name] = value
+    return run(test)
+
+
+def run(one: AppTest | Widget) -> AppTest:
+    """The page after what was done to it, or to one of its widgets; it must not have failed."""
+    test: AppTest = one.run()
+    assert not test.exception, test.exception
+    return test
+
+
+def words(test: AppTest) -> str:
+    return "\n".join(str(one.value) for kind in (test.title, test.caption, test.html, test.markdown) for one in kind)
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ({"search": "P-1002"}, "1 to 1, newest first"),
+        ({"search": "\u001dP-1002\r\n"}, "1 to 1, newest first"),
+        ({"decision": "left to a second person"}, "Only <b>left to a second person</b>"),
+        ({"decision": "undecided"}, "Only <b>undecided</b>"),
+        ({"reviewer": "Lee"}, "Only <b>decided by Lee</b>"),
+        ({"view": "Gallery", "lot": "L7"}, "1 to 12, newest first"),
+        ({"search": "no such part"}, "No inspection matches"),
+    ],
+)
+def test_the_address_says_what_is_looked_for(plant: Plant, cookies: dict[str, str], query: dict[str, str], told: str) -> None:
+    cookies |= session_cookie(plant.config, "Kim")
+    assert told in words(open_search(plant, **query))
+
+
+def chosen(test: AppTest, plant: Plant, parts: list[str]) -> Bulk:
+    """What the gallery in a browser sends when these are selected; the page then asks for the answer."""
+    bulk: Bulk = test.session_state["bulk Kim"]
+    with plant.room.records.unit(read_only=True) as unit:
+        turn = bulk.lay_out(unit.inspections.latest())
+    bulk.choose({"turn": turn, "parts": [{"uid": plant.uids[part], "shown_ms": 500} for part in parts]})
+    run(test)
+    return bulk
+
+
+def test_the_confirmation_lists_the_parts_and_stores_only_when_told(own_plant: Plant, cookies: dict[str, str]) -> None:
+    plant = own_plant
+    cookies |= session_cookie(plant.config, "Kim")
+    test = open_search(plant, view="Gallery")
+    bulk = chosen(test, plant, ["P-1002", "P-1007", "<b>P-1012</b>"])
+    assert bulk.group is not None
+    nonce = bulk.group.nonce
+    text = words(test)
+    for part in ("P-1002", "P-1007", "&lt;b&gt;P-1012&lt;/b&gt;"):
+        assert f"<td>{part}</td>" in text
+    (radio,) = test.radio
+    assert radio.options[:3] == ["Confirm the verdict: 2 of 3", "Good: 3 of 3", "Scratch: 3 of 3"]
+    assert radio.value is None
+    run(radio.set_value(("good", None)))
+    assert "<td>P-1002</td><td>✕ REJECT</td><td>good, against the verdict</td>" in words(test)
+    store = next(one for one in test.button if one.label == "Store for 3 of 3 parts")
+    run(store.click())
+    assert "Nothing was stored: say why. The answer contradicts the verdict of 2 parts." in words(test)
+    assert plant.record("P-1002").reviews == ()
+    test.text_area(key=f"bulk-reason-{nonce}").set_value("only dust")
+    test.selectbox(key=f"bulk-then-{nonce}").set_value("accept")
+    run(next(one for one in test.button if one.label == "Store for 3 of 3 parts").click())
+    assert "3 of 3 parts are recorded as good." in words(test)
+    assert not test.radio
+    (review,) = plant.record("P-1002").reviews
+    assert (review.reviewer, review.reason, review.treatment, review.shown_ms) == ("Kim", "only dust", "accept", 500)
+    run(test.button(key="bulk-undo").click())
+    assert "These parts were decided together." in words(test)
+    assert [option.partition(":")[0] for option in test.radio[0].options][-1] == "Other defect"
+    run(test.button(key="bulk-cancel").click())
+    assert not test.radio
+    assert len(plant.record("P-1002").reviews) == 1
+
+
+def test_who_lost_the_role_since_the_confirmation_opened_stores_nothing(own_plant: Plant, cookies: dict[str, str]) -> None:
+    cookies |= session_cookie(own_plant.config, "Kim")
+    test = open_search(own_plant, view="Gallery")
+    chosen(test, own_plant, ["P-1002"])
+    run(test.radio[0].set_value(("confirm", None)))
+    with own_plant.room.records.unit() as unit:
+        unit.users.change("Kim", by="Ana", role=Role.VIEWER)
+    run(next(one for one in test.button if one.label == "Store for 1 of 1 parts").click())
+    assert "Nothing was stored: you are viewer now, and may look alone." in words(test)
+    assert own_plant.record("P-1002").reviews == ()
+    assert not test.radio
+
+
+def test_a_viewer_looks_at_pictures_and_takes_nothing_out(plant: Plant, cookies: dict[str, str]) -> None:
+    cookies |= session_cookie(plant.config, "Vera")
+    test = open_search(plant, view="Gallery")
+    assert "1 to 12, newest first" in words(test)
+    assert "Download all of these" not in words(test)
+    cookies |= session_cookie(plant.config, "Kim")
+    assert "Download all of these" in words(open_search(plant))
+
+
+@pytest.fixture(scope="module")
+def address(plant: Plant) -> Iterator[str]:
+    with served(plant.config) as address:
+        yield address
+
+
+def ask(
+    address: str, method: str, path: str, *, cookie: str = "", body: str = "", headers: Mapping[str, str] | None = None
+) -> tuple[int, dict[str, str], bytes]:
+    where = urlsplit(address)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=60)
+    try:
+        sent = {"Cookie": cookie, "Content-Type": "application/x-www-form-urlencoded", "Accept": "text/html", **(headers or {})}
+        connection.request(method, path, body, sent)
+        answer = connection.getresponse()
+        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+    finally:
+        connection.close()
+
+
+def form(filters: Filters, **changes: Any) -> str:
+    asked = json.loads(AskedFor(filters=filters, since=None, until=None).model_dump_json()) | changes
+    return urlencode({"asked": json.dumps(asked)})
+
+
+def test_the_name_of_the_page_leads_to_it_with_all_that_was_asked(plant: Plant, address: str) -> None:
+    cookie = cookie_header(plant.config, plant.session())
+    for query in ("", "?view=Gallery&search=%EB%B6%80%ED%92%88+1%26b%3D2&verdict=%E2%9C%95+REJECT", "?next=//evil.example"):
+        status, headers, _ = ask(address, "GET", f"/search{query}", cookie=cookie)
+        assert (status, headers["location"]) == (303, f"/{query}")
+    status, headers, _ = ask(address, "GET", "/search?view=Gallery")
+    assert (status, headers["location"]) == (303, "/signin?" + urlencode({"next": "/search?view=Gallery"}))
+
+
+def test_the_file_has_all_rows_that_are_found_and_the_trail_says_who_took_what(plant: Plant, address: str) -> None:
+    names = plant.add_alike(450, like="P-1008")  # more than are read at once
+    cookie = cookie_header(plant.config, plant.session())
+    filters = Filters(verdicts=(Verdict.REJECT,), station="press-3")
+    status, headers, body = ask(address, "POST", EXPORT, cookie=cookie, body=form(filters))
+    assert (status, headers["content-type"]) == (200, "text/csv; charset=utf-8")
+    assert headers["content-disposition"].startswith('attachment; filename="kizu-search-')
+    assert body.startswith(b"\xef\xbb\xbf")
+    rows = list(csv.DictReader(io.StringIO(body.decode("utf-8-sig"), newline="")))
+    flagged = ["<b>P-1012</b>", "P-1009", "P-1008", "P-1005", "'=HYPERLINK(1)", "P-1002"]
+    assert [row["part"] for row in rows] == [*reversed(names), *flagged]
+    assert rows[-1]["reviewer"] == "Lee"
+    with plant.room.records.unit(read_only=True) as unit:
+        event = unit.trail.latest(limit=1)[0]
+    assert (event.action, event.actor) == ("export.make", "Kim")
+    assert event.after is not None
+    assert event.after["filters"]["verdicts"] == ["REJECT"]
+
+
+def test_the_file_is_for_who_may_take_it_and_for_this_pages_form(plant: Plant, address: str) -> None:
+    kim, vera = (cookie_header(plant.config, plant.session(name)) for name in ("Kim", "Vera"))
+    fitting = form(Filters())
+    assert ask(address, "POST", EXPORT, cookie=vera, body=fitting)[0] == 403
+    assert ask(address, "POST", EXPORT, body=fitting)[0] == 401
+    assert ask(address, "POST", EXPORT, cookie=kim, body=fitting, headers={"Origin": "http://evil.example"})[0] == 403
+    assert ask(address, "POST", EXPORT, cookie=kim, body="x" * 100_000)[0] == 413
+    for wrong in ("", "asked=", "asked={}", form(replace(Filters(), named="x"), since="yesterday"), form(Filters(), more=1)):
+        assert ask(address, "POST", EXPORT, cookie=kim, body=wrong)[0] == 400
+    assert ask(address, "GET", EXPORT, cookie=kim)[1]["content-type"].startswith("text/html")  # the page, and no file
