@@ -7,16 +7,17 @@ from typing import Final
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
+from kizu_dashboard.language.speaking import LANGUAGES, known, say, speaking
 from kizu_dashboard.periods import OWN, Period
 from kizu_dashboard.theme import LOOKS
-from kizu_dashboard.wording import class_name
+from kizu_dashboard.wording import DISPOSITIONS, class_name
 from kizu_db.values import Disposition
 from kizu_inspect.results import Verdict
 
 __all__ = ["DECISIONS", "Filters", "ListView", "decision_of", "verdict_label"]
 
-DECISIONS: Final = ("good", "defective")
-"""As an address says it; `defective: dent` is a decision too."""
+DECISIONS: Final = tuple(DISPOSITIONS)
+"""`defective: dent` is a decision too."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,10 @@ class Filters:
     def further(self) -> list[str]:
         """In words, what it is narrowed to beside the verdicts, the part and map conflicts."""
         told = (
-            self.station and f"station {self.station}",
-            self.suspected and f"suspected {class_name(self.suspected)}",
-            self.lot and f"lot {self.lot}",
-            self.decision and f"decided {class_name(self.decision)}",
+            self.station and say("station {station}", station=self.station),
+            self.suspected and say("suspected {suspected}", suspected=class_name(self.suspected)),
+            self.lot and say("lot {lot}", lot=self.lot),
+            self.decision and say("decided {decision}", decision=known(class_name(self.decision))),
         )
         return [words for words in told if words]
 
@@ -54,15 +55,27 @@ def verdict_label(verdict: Verdict) -> str:
 
 
 def decision_of(text: str | None) -> tuple[Disposition | None, str | None]:
-    """`good`, `defective` or `defective: dent` as disposition and defect class; of other text a class that nobody decides."""
+    """`good`, `defective` or `defective: dent`, in any language, as disposition and defect class.
+
+    Of other text a class that nobody decides.
+    """
     if text is None:
         return None, None
     word, _, name = (piece.strip() for piece in text.partition(":"))
-    if word == "good" and not name:
+    if word in _words_for("good") and not name:
         return "good", None
-    if word == "defective":
+    if word in _words_for("defective"):
         return "defective", name or None
     return None, text
+
+
+def _words_for(disposition: Disposition) -> set[str]:
+    """How it is written in any language: an address may have come from somebody else."""
+    words = set()
+    for language in LANGUAGES:
+        with speaking(language):
+            words.add(known(DISPOSITIONS[disposition]))
+    return words
 
 
 @dataclass(frozen=True)
@@ -80,13 +93,18 @@ class ListView:
     @property
     def query(self) -> dict[str, str | list[str]]:
         """What stands behind the question mark of its address."""
-        query: dict[str, str | list[str]] = {"period": self.period.name}
+        query: dict[str, str | list[str]] = {"period": known(self.period.name)}
         if self.period.name == OWN:
             ends = zip(("from", "to"), self.period.by_the_clock(self.zone), strict=True)
             query |= {name: end.strftime("%Y-%m-%dT%H:%M") for name, end in ends if end is not None}
         if self.verdicts:
             query["verdict"] = [verdict_label(verdict) for verdict in self.verdicts]
-        words = {"suspected": self.suspected, "station": self.station, "lot": self.lot, "decision": self.decision}
+        words = {
+            "suspected": self.suspected,
+            "station": self.station,
+            "lot": self.lot,
+            "decision": known(self.decision or "") or None,
+        }
         return query | {name: value for name, value in words.items() if value is not None}
 
     @property

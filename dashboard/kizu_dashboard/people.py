@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kizu_dashboard.language.speaking import marked
 from kizu_dashboard.room import Room
 from kizu_dashboard.signing_in.passwords import hash_password
 from kizu_db.permissions import Action, Role
@@ -34,5 +35,9 @@ def _hash(room: Room, typed: str, again: str, *, by: str) -> str:
     with room.records.unit(read_only=True) as unit:
         unit.users.require(by, Action.MANAGE_USERS)
     if typed != again:
-        raise RecordError("The two passwords differ", found="one typed otherwise than the other", expected="the same twice")
+        raise RecordError(
+            marked("The two passwords differ"),
+            found=marked("one typed otherwise than the other"),
+            expected=marked("the same twice"),
+        )
     return hash_password(typed)

@@ -11,6 +11,7 @@ from typing import Final
 
 from kizu_dashboard.deciding import Outcome, decide, defect_classes, parse_answer, problems, review_of
 from kizu_dashboard.failing import failure_text
+from kizu_dashboard.language.speaking import marked, say
 from kizu_dashboard.room import Room
 from kizu_dashboard.wording import disposition_text
 from kizu_db.repositories.queue_order import Order
@@ -18,8 +19,9 @@ from kizu_db.values import InspectionRecord
 from kizu_inspect.errors import KizuError, RecordError, RecordsAway
 from kizu_inspect.results import Verdict
 
-__all__ = ["Desk", "Shown", "Wanted"]
+__all__ = ["ORDERS", "Desk", "Shown", "Wanted"]
 
+ORDERS: Final[dict[Order, str]] = {"oldest": marked("Oldest first"), "uncertain": marked("Least certain first")}
 _REMEMBERED: Final = 200
 """Decisions that can be taken back, and parts that were skipped."""
 _AHEAD: Final = 3
@@ -137,7 +139,7 @@ class Desk:
         """Say why an answer was not even looked at."""
         with self._lock:
             self.turn += 1
-            self.told, self.notice = None, f"Not stored: {why}"
+            self.told, self.notice = None, say("Not stored: {why}", why=why)
 
     def answer(self, told: object, *, follow: bool = True) -> None:
         """Do what the browser sent, once, and have the next part shown if it is to `follow`.
@@ -150,7 +152,7 @@ class Desk:
             try:
                 self._answer(told, follow=follow)
             except KizuError as error:
-                self.notice = f"Not stored: {failure_text(error)}"
+                self.notice = say("Not stored: {why}", why=failure_text(error))
 
     def _answer(self, told: object, *, follow: bool) -> None:
         answer = parse_answer(told)
@@ -172,13 +174,13 @@ class Desk:
         if answer.kind == "unsure":
             with self._room.records.unit(prompt=True) as unit:
                 unit.queue.escalate(shown.uid, by=self.reviewer, why=answer.reason.strip())
-            self.told = "left to a second person"
+            self.told = say("left to a second person")
             self._go_on(follow=follow)
             return
         with self._room.records.unit(read_only=True) as unit:
             record = unit.inspections.get(shown.uid)
         if record is None:
-            raise RecordError("the inspection is not in the records any more", next_step="Take the next one.")
+            raise RecordError(marked("the inspection is not in the records any more"), next_step=marked("Take the next one."))
         review = review_of(record, answer, reviewer=self.reviewer, supersedes=shown.standing)
         if lacking := problems(record, review, self.classes(record), blind=self.is_blind(record)):
             self.notice = " ".join(lacking)
@@ -187,9 +189,9 @@ class Desk:
         if outcome is Outcome.STORED:
             self.decided += 1
             self._made.append(replace(shown, blind=self.is_blind(record)))
-            self.told = f"{record.row.part}: recorded as {disposition_text(review)}"
+            self.told = say("{part}: recorded as {decision}", part=record.row.part, decision=disposition_text(review))
         elif outcome is Outcome.OVERTAKEN:
-            self.told = f"{record.row.part}: somebody else decided meanwhile; nothing was stored"
+            self.told = say("{part}: somebody else decided meanwhile; nothing was stored", part=record.row.part)
         self._go_on(follow=follow)
 
     def is_blind(self, record: InspectionRecord) -> bool:
@@ -211,7 +213,7 @@ class Desk:
 
     def _take_back(self) -> None:
         if not self._made:
-            self.notice = "There is no decision to take back."
+            self.notice = say("There is no decision to take back.")
             return
         back, shown = self._made.pop(), self.shown
         if shown is not None and shown.taken_back:
@@ -219,7 +221,7 @@ class Desk:
         elif shown is not None and shown.claimed and self._aside is None:
             self._aside = shown
         self.shown = Shown(back.uid, claimed=False, taken_back=True, blind=back.blind)
-        self.told = "decide again: the new decision replaces the old one, which stays on record"
+        self.told = say("decide again: the new decision replaces the old one, which stays on record")
 
     def _go_on(self, *, follow: bool) -> None:
         if not follow:
@@ -254,7 +256,7 @@ class Desk:
         shown = self.shown
         if shown is not None and shown.claimed and not self._has(shown.uid):
             self.shown = None
-            self.told = "The connection was lost, and somebody else has that part by now: this is another one"
+            self.told = say("The connection was lost, and somebody else has that part by now: this is another one")
         self._left = False
 
     def _has(self, uid: str) -> bool:

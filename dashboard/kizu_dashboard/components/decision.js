@@ -9,8 +9,13 @@ const DWELL_MS = 250
 const TAKEN = ["h", "r", "b", "d", "+", "-", "0"] // the viewer's
 const DELIVERED = { confirm: "c", good: "g", unsure: "u", skip: "s", undo: "z", comment: "m", help: "?" }
 const WORDS = {
-  confirm: "Confirm the verdict", good: "Good", unsure: "Cannot tell: a second person decides", skip: "Skip",
-  undo: "Undo: decide the last part again", comment: "Write a comment", help: "These keys",
+  confirm: () => say("Confirm the verdict"),
+  good: () => say("Good"),
+  unsure: () => say("Cannot tell: a second person decides"),
+  skip: () => say("Skip"),
+  undo: () => say("Undo: decide the last part again"),
+  comment: () => say("Write a comment"),
+  help: () => say("These keys"),
 }
 
 function make(tag, className, text) {
@@ -107,7 +112,7 @@ class Panel {
     }
     const lost = this.answered(data)
     this.words()
-    if (lost) this.refuse("The connection was lost before your answer arrived: nothing was stored. Decide again.")
+    if (lost) this.refuse(say("The connection was lost before your answer arrived: nothing was stored. Decide again."))
     this.measure()
     this.picture(document.documentElement.dataset.kizuPicture)
   }
@@ -127,7 +132,7 @@ class Panel {
   // The same answer again counts once, whichever of the two arrives.
   speakUp() {
     this.sent = false
-    this.refuse("No word from the server: your answer may not be stored. Answer again; it counts once.")
+    this.refuse(say("No word from the server: your answer may not be stored. Answer again; it counts once."))
     this.wake()
   }
 
@@ -176,8 +181,8 @@ class Panel {
   get answers() {
     const { data } = this
     return [
-      ...(data.confirm ? [{ kind: "confirm", label: `Confirm: ${data.confirm}`, key: this.keys.confirm, main: true }] : []),
-      { kind: "good", label: "Good", key: this.keys.good },
+      ...(data.confirm ? [{ kind: "confirm", label: say("Confirm: {decision}", { decision: data.confirm }), key: this.keys.confirm, main: true }] : []),
+      { kind: "good", label: say("Good"), key: this.keys.good },
       ...data.classes.map((one, index) => ({
         kind: "defective", defect_class: one.name, label: one.label, key: index < 9 ? String(index + 1) : null, suspected: one.suspected,
       })),
@@ -187,10 +192,10 @@ class Panel {
   get besides() {
     const { data, keys } = this
     return [
-      { kind: "unsure", label: "Cannot tell", key: keys.unsure, off: !data.can_escalate },
-      { kind: "skip", label: "Skip", key: keys.skip, off: !data.can_skip },
-      { kind: "undo", label: "Undo", key: keys.undo, off: !data.can_undo },
-      { kind: "help", label: "Keys", key: keys.help },
+      { kind: "unsure", label: say("Cannot tell"), key: keys.unsure, off: !data.can_escalate },
+      { kind: "skip", label: say("Skip"), key: keys.skip, off: !data.can_skip },
+      { kind: "undo", label: say("Undo"), key: keys.undo, off: !data.can_undo },
+      { kind: "help", label: say("Keys"), key: keys.help },
     ]
   }
 
@@ -205,7 +210,7 @@ class Panel {
     if (answer.main) button.classList.add("main")
     if (answer.suspected) {
       button.classList.add("suspected")
-      button.title = "What the model suspects"
+      button.title = say("What the model suspects")
     }
     if (answer.off) button.dataset.off = "1"
     button.onclick = () => this.act(answer)
@@ -251,12 +256,15 @@ class Panel {
     const { find, data } = this
     find("why").hidden = !answer
     if (!answer) return
-    find("why-words").textContent = `Why is it ${answer.kind === "good" ? "good" : "defective"}? The verdict says otherwise.`
+    find("why-words").textContent =
+      answer.kind === "good"
+        ? say("Why is it good? The verdict says otherwise.")
+        : say("Why is it defective? The verdict says otherwise.")
     find("reasons").replaceChildren(
-      ...data.reasons.map((reason, index) => {
+      ...data.reasons.map(({ reason, label }, index) => {
         const button = make("button", "reason")
         button.type = "button"
-        button.append(make("span", "", reason), make("kbd", "", String(index + 1)))
+        button.append(make("span", "", label), make("kbd", "", String(index + 1)))
         button.onclick = () => this.reasoned(reason)
         return button
       })
@@ -277,7 +285,10 @@ class Panel {
     const { length } = this.find("comment").value
     const most = this.data.longest_reason
     this.find("too-long").hidden = length <= most
-    this.find("too-long").textContent = `${length.toLocaleString()} characters: shorten it to ${most.toLocaleString()}; nothing is cut off.`
+    this.find("too-long").textContent = say("{length} characters: shorten it to {most}; nothing is cut off.", {
+      length: length.toLocaleString(),
+      most: most.toLocaleString(),
+    })
   }
 
   key(event) {
@@ -292,7 +303,7 @@ class Panel {
     if (isTyping(event) || this.drawn.drawing) return
     if (this.asking && /^[1-9]$/.test(key)) {
       const reason = this.data.reasons[Number(key) - 1]
-      if (reason) this.reasoned(reason)
+      if (reason) this.reasoned(reason.reason)
       return
     }
     if (key === this.keys.comment) {
@@ -310,7 +321,7 @@ class Panel {
   help() {
     const rows = Object.keys(DELIVERED).map((action) => {
       const row = make("tr")
-      const change = make("button", "change", this.changing === action ? "Press a key…" : "Change")
+      const change = make("button", "change", this.changing === action ? say("Press a key…") : say("Change"))
       change.type = "button"
       change.dataset.action = action
       change.onclick = () => {
@@ -322,10 +333,18 @@ class Panel {
       name.append(make("kbd", "", this.keys[action].toUpperCase()))
       const end = make("td")
       end.append(change)
-      row.append(name, make("td", "", WORDS[action]), end)
+      row.append(name, make("td", "", WORDS[action]()), end)
       return row
     })
-    const fixed = [["1 – 9", "The defect classes, in the model's order"], ["H", "Heatmap"], ["R", "Regions"], ["B", "Compare, while held"], ["D", "Draw boxes; digits are then their classes"], ["+ − 0", "Zoom"], ["Esc", "Leave a field"]]
+    const fixed = [
+      ["1 – 9", say("The defect classes, in the model's order")],
+      ["H", say("Heatmap")],
+      ["R", say("Regions")],
+      ["B", say("Compare, while held")],
+      ["D", say("Draw boxes; digits are then their classes")],
+      ["+ − 0", say("Zoom")],
+      ["Esc", say("Leave a field")],
+    ]
     rows.push(
       ...fixed.map(([key, words]) => {
         const row = make("tr")
@@ -363,6 +382,8 @@ class Panel {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
+  speak(data)
+  sayMarkup(parentElement)
   let panel = panels.get(parentElement)
   if (!panel) {
     panel = new Panel(parentElement)

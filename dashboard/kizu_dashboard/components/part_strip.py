@@ -7,20 +7,24 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from kizu_dashboard.components.assets import read_asset
+from kizu_dashboard.components.assets import join_scripts, read_asset, texts_in
 from kizu_dashboard.wording import class_name
 from kizu_db.values import InspectionRow
 
 __all__ = ["draw_part_strip", "strip_data"]
 
 _mount = st.components.v2.component(
-    "kizu_part_strip", html=read_asset("part_strip.html"), css=read_asset("part_strip.css"), js=read_asset("part_strip.js")
+    "kizu_part_strip",
+    html=read_asset("part_strip.html"),
+    css=read_asset("part_strip.css"),
+    js=join_scripts("speaking.js", "part_strip.js"),
 )
 
 
 def draw_part_strip(rows: Sequence[InspectionRow], zone: ZoneInfo, *, key: str) -> None:
     """Mounts the strip; a click goes to the part's page."""
-    result = _mount(key=key, data={"parts": strip_data(rows, zone)}, on_opened_change=lambda: None)
+    data = {"parts": strip_data(rows, zone), "texts": texts_in("part_strip.js")}
+    result = _mount(key=key, data=data, on_opened_change=lambda: None)
     opened = result.opened
     if isinstance(opened, str):
         st.switch_page("part.py", query_params={"uid": opened})

@@ -48,7 +48,7 @@ class Viewer {
     this.onKey = (event) => this.key(event)
     document.addEventListener("keydown", this.onKey)
     this.photo.onload = () => this.seen()
-    this.photo.onerror = () => this.missing("The picture is missing from the image store or cannot be read.")
+    this.photo.onerror = () => this.missing(say("The picture is missing from the image store or cannot be read."))
     this.resizing = new ResizeObserver(() => this.draw())
     this.resizing.observe(this.stage)
   }
@@ -80,12 +80,12 @@ class Viewer {
     if (!samePart) this.beside.begin(data.beside)
     if (data.photo) {
       this.photo.hidden = false
-      this.photo.alt = `Photo of part ${data.part}`
+      this.photo.alt = say("Photo of part {part}", { part: data.part })
       if (this.photo.getAttribute("src") !== data.photo) this.photo.src = data.photo
       else if (this.photo.complete) this.seen()
     } else {
       this.photo.removeAttribute("src")
-      this.missing("No picture was kept of this inspection.")
+      this.missing(say("No picture was kept of this inspection."))
     }
     if (data.heatmap) this.load(data.heatmap)
     this.draw()
@@ -151,7 +151,7 @@ class Viewer {
     } catch (error) {
       if (address !== this.data.heatmap) return
       this.stage.dataset.map = "missing"
-      this.notice(`The heatmap cannot be loaded: ${error.message}`)
+      this.notice(say("The heatmap cannot be loaded: {why}", { why: error.message }))
     }
   }
 
@@ -168,8 +168,11 @@ class Viewer {
     })
     find("ramp").style.background = `linear-gradient(90deg, ${stops.join(", ")})`
     this.find("peak").firstElementChild.style.left = `${100 * Math.min(1, data.peak)}%`
-    const above = data.peak > 1 ? " – above the scale, drawn at full colour" : ""
-    find("peak-words").textContent = `▎Peak of this picture: ${data.peak.toFixed(2)} of the scale${above}`
+    const peak = data.peak.toFixed(2)
+    find("peak-words").textContent =
+      data.peak > 1
+        ? say("▎Peak of this picture: {peak} of the scale – above the scale, drawn at full colour", { peak })
+        : say("▎Peak of this picture: {peak} of the scale", { peak })
   }
 
   notice(text) {
@@ -290,7 +293,8 @@ class Viewer {
     if (this.grey) {
       const column = Math.min(this.grey.width - 1, Math.floor((x * this.grey.width) / width))
       const row = Math.min(this.grey.height - 1, Math.floor((y * this.grey.height) / height))
-      text += `  ·  evidence ${(this.grey.values[row * this.grey.width + column] / 255).toFixed(2)}`
+      const evidence = (this.grey.values[row * this.grey.width + column] / 255).toFixed(2)
+      text += `  ·  ${say("evidence {evidence}", { evidence })}`
     }
     readout.textContent = text
   }
@@ -323,6 +327,8 @@ class Viewer {
 }
 
 export default function ({ data, parentElement }) {
+  speak(data)
+  sayMarkup(parentElement)
   let viewer = viewers.get(parentElement)
   if (!viewer) {
     viewer = new Viewer(parentElement)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import streamlit as st
 
 from kizu_dashboard.beside import Beside
-from kizu_dashboard.components.assets import join_scripts, read_asset
+from kizu_dashboard.components.assets import join_scripts, read_asset, texts_in
+from kizu_dashboard.language.speaking import known
 from kizu_dashboard.wording import BLIND_SENTENCE, class_name, map_name, map_subject, no_map_reason
 from kizu_db.values import MOST_BOXES, InspectionRecord
 from kizu_inspect.picture.heatmap import COLOUR_TABLE
@@ -19,11 +20,13 @@ from kizu_inspect.results import Region
 
 __all__ = ["draw_viewer", "viewer_data"]
 
+_SCRIPTS: Final = ("viewer_regions.js", "viewer_beside.js", "viewer_drafts.js", "viewer_drawing.js", "viewer.js")
+
 _mount = st.components.v2.component(
     "kizu_viewer",
     html=read_asset("viewer.html"),
     css=read_asset("viewer.css"),
-    js=join_scripts("viewer_regions.js", "viewer_beside.js", "viewer_drafts.js", "viewer_drawing.js", "viewer.js"),
+    js=join_scripts("speaking.js", *_SCRIPTS),
 )
 
 
@@ -53,9 +56,10 @@ def viewer_data(
         "ahead": [f"/image/{uid}" for uid in ahead],
         "drawing": _drawing(record, classes, blind=blind),
         "beside": [{"address": one.address, "words": one.words} for one in beside],
+        "texts": texts_in("viewer.html", *_SCRIPTS),
     }
     if blind:
-        told |= {"heatmap": None, "method": None, "about": None, "peak": None, "regions": [], "message": BLIND_SENTENCE}
+        told |= {"heatmap": None, "method": None, "about": None, "peak": None, "regions": [], "message": known(BLIND_SENTENCE)}
     return told
 
 

@@ -9,6 +9,7 @@ import streamlit as st
 
 from kizu_dashboard.components.inspection_list import draw_inspection_list
 from kizu_dashboard.filters import DECISIONS, Filters, decision_of, verdict_label
+from kizu_dashboard.language.speaking import known, say
 from kizu_dashboard.markup import empty_state, figure_tiles, narrowed_to
 from kizu_dashboard.pages.frame import current_room, remember_list, remembered_list
 from kizu_dashboard.pages.period import choose_period
@@ -30,9 +31,9 @@ def main() -> None:
         st.query_params.from_dict(remembered_list())
         st.rerun()
     room = current_room()
-    st.title("Inspections", anchor=False)
+    st.title(say("Inspections"), anchor=False)
     plant = room.config.plant
-    st.caption(f"{plant.name} · times in {plant.timezone}")
+    st.caption(say("{plant} · times in {zone}", plant=plant.name, zone=plant.timezone))
     _page(room)
 
 
@@ -40,7 +41,7 @@ def _page(room: Room) -> None:
     tiles = st.container()
     filters, period = _filters(room)
     if period is None:
-        st.warning("The period ends before it starts.", icon=":material/event_busy:")
+        st.warning(say("The period ends before it starts."), icon=":material/event_busy:")
         return
     with room.records.unit(read_only=True) as unit:
         counts = unit.rollups.verdicts(since=period.since, until=period.until, station=filters.station)
@@ -54,7 +55,7 @@ def _filters(room: Room) -> tuple[Filters, Period | None]:
     """The filters, kept in the address so that a view can be passed on."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         words = st.pills(
-            "Verdict",
+            say("Verdict"),
             [verdict.value for verdict in SHOWN_ORDER],
             selection_mode="multi",
             format_func=lambda word: verdict_label(Verdict(word)),
@@ -62,22 +63,30 @@ def _filters(room: Room) -> tuple[Filters, Period | None]:
             bind="query-params",
         )
         part = st.text_input(
-            "Part", placeholder="Begins or ends with", icon=":material/search:", key="search", bind="query-params", width=190
+            say("Part"),
+            placeholder=say("Begins or ends with"),
+            icon=":material/search:",
+            key="search",
+            bind="query-params",
+            width=190,
         )
         period = choose_period((ALL, *LENGTHS), ALL, room.config.plant.zone)
         conflicting = st.toggle(
-            "Map conflicts", key="conflicts", bind="query-params", help="Only parts whose heatmap does not explain the verdict"
+            say("Map conflicts"),
+            key="conflicts",
+            bind="query-params",
+            help=say("Only parts whose heatmap does not explain the verdict"),
         )
-        with st.popover("More filters", icon=":material/filter_list:"):
+        with st.popover(say("More filters"), icon=":material/filter_list:"):
             station, suspected, lot, decision = _further(room)
-        st.button("Refresh", icon=":material/refresh:", help="Read the records again")
+        st.button(say("Refresh"), icon=":material/refresh:", help=say("Read the records again"))
     filters = Filters(
         tuple(Verdict(word) for word in words), part.strip(), conflicting, station, suspected.strip(), lot.strip(), decision
     )
     if filters.further:
         with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
             st.html(narrowed_to(filters.further), width="content")
-            st.button("Show all again", icon=":material/filter_list_off:", on_click=_open_up)
+            st.button(say("Show all again"), icon=":material/filter_list_off:", on_click=_open_up)
     return filters, period
 
 
@@ -85,12 +94,15 @@ def _further(room: Room) -> tuple[str | None, str, str, str | None]:
     """The filters that are wanted more rarely: station, suspected class, lot, decision."""
     with room.records.unit(read_only=True) as unit:
         stations = unit.stations.names()
-    station = st.selectbox("Station", stations, index=None, placeholder="All", key="station", bind="query-params")
-    suspected = st.text_input("Suspected defect class", placeholder="The whole name", key="suspected", bind="query-params")
-    lot = st.text_input("Lot", placeholder="The whole name", key="lot", bind="query-params")
+    station = st.selectbox(say("Station"), stations, index=None, placeholder=say("All"), key="station", bind="query-params")
+    suspected = st.text_input(
+        say("Suspected defect class"), placeholder=say("The whole name"), key="suspected", bind="query-params"
+    )
+    lot = st.text_input(say("Lot"), placeholder=say("The whole name"), key="lot", bind="query-params")
     decision = st.selectbox(
-        "Decision", DECISIONS, index=None, placeholder="Any", accept_new_options=True, key="decision", bind="query-params",
-        help="Of the latest review: good, defective, or for example “defective: scratch”",
+        say("Decision"), DECISIONS, index=None, placeholder=say("Any"), format_func=known, accept_new_options=True,
+        key="decision", bind="query-params",
+        help=say("Of the latest review: good, defective, or for example “defective: scratch”"),
     )  # fmt: skip
     return station, suspected, lot, decision
 
@@ -127,11 +139,13 @@ def _list(room: Room, filters: Filters, period: Period, counts: Mapping[Verdict,
     opened = draw_inspection_list(rows, room.config.plant.zone)
     first = len(cursors) * PAGE_ROWS + 1
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"{first:,} to {first + len(rows) - 1:,}, newest first", width="stretch")
-        st.button("Newest", icon=":material/first_page:", disabled=not cursors, on_click=cursors.clear)
-        st.button("Newer", icon=":material/chevron_left:", disabled=not cursors, on_click=_turn_back, args=(cursors,))
+        st.caption(say("{first:,} to {last:,}, newest first", first=first, last=first + len(rows) - 1), width="stretch")
+        st.button(say("Newest"), icon=":material/first_page:", disabled=not cursors, on_click=cursors.clear)
+        st.button(say("Newer"), icon=":material/chevron_left:", disabled=not cursors, on_click=_turn_back, args=(cursors,))
         older = len(found) > PAGE_ROWS
-        st.button("Older", icon=":material/chevron_right:", disabled=not older, on_click=cursors.append, args=(rows[-1].uid,))
+        st.button(
+            say("Older"), icon=":material/chevron_right:", disabled=not older, on_click=cursors.append, args=(rows[-1].uid,)
+        )
     if opened is not None:
         remember_list()
         st.switch_page("part.py", query_params={"uid": opened})
@@ -163,14 +177,16 @@ def _turn_back(cursors: list[str]) -> None:
 
 def _nothing(filters: Filters, period: Period, in_period: int) -> None:
     if filters.narrowing:
-        st.html(empty_state("No inspection matches", "Clear the filters or the search, or choose a longer period."))
+        st.html(empty_state(say("No inspection matches"), say("Clear the filters or the search, or choose a longer period.")))
     elif period.name != ALL and in_period == 0:
-        st.html(empty_state("No inspections in this period", "Choose a longer period, or check that the line is running."))
+        st.html(
+            empty_state(say("No inspections in this period"), say("Choose a longer period, or check that the line is running."))
+        )
     else:
         st.html(
             empty_state(
-                "No inspections yet",
-                "Start the line with “kizu run” and put pictures into its folder; they appear here as they are judged.",
+                say("No inspections yet"),
+                say("Start the line with “kizu run” and put pictures into its folder; they appear here as they are judged."),
             )
         )
 

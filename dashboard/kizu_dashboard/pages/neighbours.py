@@ -10,6 +10,7 @@ import streamlit as st
 
 from kizu_dashboard.deciding import decision_word
 from kizu_dashboard.filters import verdict_label
+from kizu_dashboard.language.speaking import say
 from kizu_dashboard.markup import Cell, card_title, data_table, quiet
 from kizu_dashboard.room import Room
 from kizu_dashboard.wording import class_name, moment
@@ -17,25 +18,25 @@ from kizu_db.values import InspectionRecord, InspectionRow
 
 __all__ = ["draw_neighbours"]
 
-_HEADS = ["Part", "View", "Captured", "Verdict", "Suspected", "Decision"]
-
 
 def draw_neighbours(room: Room, record: InspectionRecord, zone: ZoneInfo) -> None:
     """The newest other inspections of the same part, and those of its lot that were recorded around it."""
     with room.records.unit(read_only=True) as unit:
         same, around = unit.neighbours.of_part(record.row.uid), unit.neighbours.of_lot(record.row.uid)
     if same:
-        _card("The same part", "its other inspections, newest first, at most 10", same, zone, key="card-same-part")
+        told = say("its other inspections, newest first, at most 10")
+        _card(say("The same part"), told, same, zone, key="card-same-part")
     if around:
-        told = "other parts, recorded next before and after it, newest first, at most 10"
-        _card(f"Lot {record.row.lot}", told, around, zone, key="card-lot")
+        told = say("other parts, recorded next before and after it, newest first, at most 10")
+        _card(say("Lot {lot}", lot=record.row.lot), told, around, zone, key="card-lot")
 
 
 def _card(title: str, told: str, rows: Sequence[InspectionRow], zone: ZoneInfo, *, key: str) -> None:
     with st.container(border=True, key=key):
         st.html(card_title(title))
         st.html(quiet(told))
-        st.html(data_table(_HEADS, [_cells(row, zone) for row in rows]))
+        heads = [say("Part"), say("View"), say("Captured"), say("Verdict"), say("Suspected"), say("Decision")]
+        st.html(data_table(heads, [_cells(row, zone) for row in rows]))
 
 
 def _cells(row: InspectionRow, zone: ZoneInfo) -> list[Cell]:

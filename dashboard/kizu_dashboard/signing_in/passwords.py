@@ -11,6 +11,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.profiles import RFC_9106_LOW_MEMORY
 
+from kizu_dashboard.language.speaking import marked
 from kizu_inspect.errors import ConfigError
 
 __all__ = ["LEAST_LENGTH", "LONGEST", "hash_password", "matches"]
@@ -26,7 +27,7 @@ def hash_password(password: str) -> str:
     """What the records keep of a password. Raises ConfigError for one that is too short or too long."""
     if not LEAST_LENGTH <= len(password) <= LONGEST:
         raise ConfigError(
-            "The password cannot be taken", found=f"{len(password)} characters", expected=f"{LEAST_LENGTH} to {LONGEST}"
+            marked("The password cannot be taken"), found=f"{len(password)} characters", expected=f"{LEAST_LENGTH} to {LONGEST}"
         )
     return _HASHER.hash(_bytes(password))
 

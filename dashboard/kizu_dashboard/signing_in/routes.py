@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from functools import partial
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import structlog
 from anyio import CapacityLimiter, to_thread
@@ -17,6 +17,8 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from kizu_dashboard.failing import failure_text
+from kizu_dashboard.language.asking import CHOOSE, COOKIE
+from kizu_dashboard.language.speaking import LANGUAGES, known, marked, say, say_count
 from kizu_dashboard.room import Room
 from kizu_dashboard.signing_in.attempts import Attempts
 from kizu_dashboard.signing_in.gate import SIGN_IN, SIGN_OUT
@@ -32,9 +34,10 @@ __all__ = ["SigningIn"]
 LONGEST_NAME: Final = 200
 LONGEST_FORM: Final = 16 * 1024
 """Bytes."""
+CHOICE_LASTS_S: Final = 365 * 24 * 3600
 AT_ONCE: Final = 2
 """Passwords that are checked at the same time: each takes 64 MiB, and a processor for a moment."""
-WRONG: Final = "Name and password do not fit each other, or this person may not sign in."
+WRONG: Final = marked("Name and password do not fit each other, or this person may not sign in.")
 """One answer for all: nobody learns from it who is entered here."""
 
 _log = structlog.get_logger("kizu.dashboard")
@@ -55,6 +58,7 @@ class SigningIn:
             Route(SIGN_IN, self._show, methods=["GET"]),
             Route(SIGN_IN, self._submit, methods=["POST"]),
             Route(SIGN_OUT, self._sign_out, methods=["POST"]),
+            *(Route(CHOOSE + code, partial(self._choose_language, code), methods=["POST"]) for code in LANGUAGES),
         ]
 
     async def _show(self, request: Request) -> Response:
@@ -63,7 +67,7 @@ class SigningIn:
     async def _submit(self, request: Request) -> Response:
         size = request.headers.get("content-length", "")
         if not size.isdecimal() or int(size) > LONGEST_FORM:
-            return PlainTextResponse("The form is too long, or does not say how long it is.", 413)
+            return PlainTextResponse(say("The form is too long, or does not say how long it is."), 413)
         async with request.form(max_files=0, max_fields=10) as form:
             submitted = partial(self._submitted, form=form)
             return await to_thread.run_sync(self._answer, request, submitted, limiter=self._in_turn)
@@ -77,7 +81,7 @@ class SigningIn:
             return answer(request)
         except KizuError as error:
             failure_text(error)
-            return self._words("The records cannot be had now", ["Try again in a moment."], status=503)
+            return self._words(say("The records cannot be had now"), [say("Try again in a moment.")], status=503)
 
     def _shown(self, request: Request) -> Response:
         room, back = self._room(), local_path(request.query_params.get("next"))
@@ -92,13 +96,20 @@ class SigningIn:
             return self._form(back=back, link_open=self._link_is_open)
         if self._link_is_open:
             return self._words(
-                "Nobody is entered yet",
-                ["The terminal that started the dashboard shows a link. On this machine it signs you in, as the first admin."],
+                say("Nobody is entered yet"),
+                [
+                    say(
+                        "The terminal that started the dashboard shows a link. On this machine it signs you in, as the first "
+                        "admin."
+                    )
+                ],
             )
         if is_loopback(room.config.dashboard.host):
-            return self._words("Nobody is entered yet", ["Start the dashboard again: it shows a link that signs you in."])
+            return self._words(
+                say("Nobody is entered yet"), [say("Start the dashboard again: it shows a link that signs you in.")]
+            )
         return self._words(
-            "Nobody is entered yet", ["On the machine of the records, enter the first person:"],
+            say("Nobody is entered yet"), [say("On the machine of the records, enter the first person:")],
             command="kizu user add NAME --role admin",
         )  # fmt: skip
 
@@ -109,8 +120,11 @@ class SigningIn:
         wait_s = self._attempts.begin(name, address)
         if wait_s > 0:
             seconds = math.ceil(wait_s)
-            unit = "second" if seconds == 1 else "seconds"
-            wrong = f"Too many attempts. Wait {seconds} {unit}, then try again."
+            wrong = say_count(
+                "Too many attempts. Wait {count} second, then try again.",
+                "Too many attempts. Wait {count} seconds, then try again.",
+                seconds,
+            )
             return self._form(back=back, name=name, wrong=wrong, status=429, headers={"Retry-After": str(seconds)})
         room = self._room()
         with room.records.unit(read_only=True) as unit_of_work:
@@ -118,19 +132,24 @@ class SigningIn:
         if not matches(password, kept):
             # Without the name: people type their password there by mistake.
             _log.warning("sign-in refused", address=address)
-            return self._form(back=back, name=name, wrong=WRONG, status=401)
+            return self._form(back=back, name=name, wrong=known(WRONG), status=401)
         try:
             return self._let_in(request, name, back, password_hash=kept)
         except NotAllowed:  # let out, or given another password, at this very moment
-            return self._form(back=back, name=name, wrong=WRONG, status=401)
+            return self._form(back=back, name=name, wrong=known(WRONG), status=401)
         finally:
             self._attempts.succeeded(name, address)
 
     def _by_link(self, request: Request, secret: str) -> Response:
         if self._link is None or not is_from_here(request) or not self._link.take(secret):
             return self._words(
-                "This link has ended",
-                ["It signs in once, on the dashboard's machine. Sign in with your password, or start the dashboard again."],
+                say("This link has ended"),
+                [
+                    say(
+                        "It signs in once, on the dashboard's machine. Sign in with your password, or start the dashboard "
+                        "again."
+                    )
+                ],
                 status=403,
             )
         name = self._link.name
@@ -141,8 +160,8 @@ class SigningIn:
             return self._let_in(request, name, "/")
         except NotAllowed:
             return self._words(
-                "This link has ended", ["People were entered meanwhile. Sign in with your password."], status=403
-            )  # fmt: skip
+                say("This link has ended"), [say("People were entered meanwhile. Sign in with your password.")], status=403
+            )
 
     def _let_in(self, request: Request, name: str, back: str, *, password_hash: str | None = None) -> Response:
         """Always a new secret, and an end to the one that the browser had."""
@@ -159,6 +178,19 @@ class SigningIn:
         response = RedirectResponse(SIGN_IN, 303, {"Cache-Control": "no-store"})
         https = self._room().config.dashboard.https
         response.delete_cookie(self._cookie, path="/", secure=https, httponly=True, samesite="lax")
+        return response
+
+    async def _choose_language(self, code: str, request: Request) -> Response:
+        """Keeps the choice in the browser and goes back to where it was made: no page speaks two languages at once."""
+        back = request.query_params.get("next")
+        if back is not None:
+            to = f"{SIGN_IN}?{urlencode({'next': local_path(back)})}"
+        else:
+            came_from = urlsplit(request.headers.get("referer", ""))
+            to = local_path(came_from.path + (f"?{came_from.query}" if came_from.query else ""))
+        response = RedirectResponse(to, 303, {"Cache-Control": "no-store"})
+        https = self._room().config.dashboard.https
+        response.set_cookie(COOKIE, code, max_age=CHOICE_LASTS_S, path="/", secure=https, httponly=True, samesite="lax")
         return response
 
     @property
