@@ -47,6 +47,7 @@ system-packages:
 	$$asroot apt-get update -qq && $$asroot env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing
 
 # What is new stands there without a translation, what is gone is left out; a test says what is missing.
+TEMPLATE := .venv/texts.pot
 CATALOGUES := $(wildcard dashboard/kizu_dashboard/language/*.po)
 texts: .venv/installed
 	$(BIN)/pybabel -q extract -F pyproject.toml -k say -k say_count:1,2 -k marked --no-default-keywords --add-location=file \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import string
 import threading
 import tomllib
@@ -19,7 +20,7 @@ from babel.messages.extract import extract_from_dir
 
 from kizu_dashboard.addresses import OFFERED, in_readers_words
 from kizu_dashboard.components.assets import texts_in
-from kizu_dashboard.failing import error_text
+from kizu_dashboard.failing import OF_THE_RECORDS, error_text
 from kizu_dashboard.filters import decision_of
 from kizu_dashboard.language.asking import language_for
 from kizu_dashboard.language.catalogues import catalogue_of
@@ -103,6 +104,26 @@ def test_texts_are_found_wherever_they_stand() -> None:
     for wrong in (b"say(text)", b'say(f"of {n}")', b'say_count("one", many, 2)'):
         with pytest.raises(ValueError, match="expected the text itself"):
             list(python_texts(BytesIO(wrong), (), (), {}))
+
+
+def test_nothing_is_said_before_there_is_a_reader() -> None:
+    """What is said at import would speak the language of whoever came first, for ever."""
+    early = []
+    for path in (ROOT / "dashboard").rglob("*.py"):
+        pieces: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+        while pieces:
+            node = pieces.pop()
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"say", "say_count", "known"}:
+                early.append(f"{path.name}:{node.lineno}")
+            inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            # Of a function what is computed with its definition: defaults and decorators.
+            pieces += [*node.args.defaults, *getattr(node, "decorator_list", [])] if inside else ast.iter_child_nodes(node)
+    assert early == []
+
+
+def test_what_the_records_say_to_people_is_as_they_say_it() -> None:
+    told = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "db").rglob("*.py"))
+    assert [text for text in OF_THE_RECORDS if f'"{text}"' not in told] == []
 
 
 def test_a_text_is_said_in_the_language_and_english_where_there_is_none() -> None:

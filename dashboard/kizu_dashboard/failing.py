@@ -9,9 +9,27 @@ import structlog
 from kizu_dashboard.language.speaking import known, marked, say
 from kizu_inspect.errors import KizuError, RecordError, RecordsAway
 
-__all__ = ["AWAY_SENTENCE", "error_text", "failure_text"]
+__all__ = ["AWAY_SENTENCE", "OF_THE_RECORDS", "error_text", "failure_text"]
 
 AWAY_SENTENCE: Final = marked("The records cannot be reached at the moment.")
+
+OF_THE_RECORDS: Final = (
+    marked("A user needs a name"),
+    marked("That name is taken"),
+    marked("another one, in upper or lower case"),
+    marked("There is no such user"),
+    marked("Make somebody else an admin first."),
+    marked("The first user must manage the others"),
+    marked("Enter an admin first."),
+    marked("Ask an admin: `kizu user list` shows who is one."),
+    marked("There is no such lot"),
+    marked("a lot of which a part was inspected"),
+    marked("The part is not yours any more"),
+    marked("The review to be corrected does not belong to this inspection"),
+    marked("Reload the page and decide again."),
+    marked("Reload the page to see the newer review, then decide."),
+)
+"""What the records say to people on pages, which know no other language there."""
 
 _log = structlog.get_logger("kizu.dashboard")
 
