@@ -35,10 +35,10 @@ def translations_of(language: str) -> gettext.NullTranslations:
 
 @lru_cache
 def texts_of(language: str, files: Sequence[str]) -> dict[str, str]:
-    """What a component's script and markup say, by its English: the texts that stand in files of these names."""
+    """The texts that stand in files of these names, by their English; not those that depend on a number."""
     return {
-        str(message.id): str(message.string)
+        message.id: str(message.string)
         for message in catalogue_of(language)
-        if message.id and message.string and not message.fuzzy
+        if isinstance(message.id, str) and message.id and message.string and not message.fuzzy
         if any(PurePosixPath(place).name in files for place, _ in message.locations)
     }

@@ -8,12 +8,12 @@ from datetime import date, datetime, time, timedelta
 import streamlit as st
 
 from kizu_dashboard.failing import error_text
-from kizu_dashboard.language.speaking import ENGLISH, say, speaking
+from kizu_dashboard.language.speaking import say, speaking
 from kizu_dashboard.markup import card_title, empty_state, figure_tiles
 from kizu_dashboard.pages.frame import current_room, current_user
 from kizu_dashboard.reports.content import gather_report
 from kizu_dashboard.reports.csv import csv_report
-from kizu_dashboard.reports.pdf import pdf_report
+from kizu_dashboard.reports.pdf import pdf_report, printed_language
 from kizu_dashboard.room import Room
 from kizu_dashboard.wording import role_name
 from kizu_db.permissions import Action
@@ -71,8 +71,9 @@ def main() -> None:
             unit.users.require(user.name, Action.REPORT)  # before the work, and again where it is recorded
         most = None if kind == "csv" else room.config.report.max_parts
         report = gather_report(room.records, room.config, since=since, until=until, most=most, made_by=user.name)
-        with speaking(ENGLISH):  # a report is a document of the records, the same whoever makes it
-            data = csv_report(report) if kind == "csv" else pdf_report(report, room.images, font=room.config.report.font)
+        font = room.config.report.font
+        with speaking(printed_language(font)):
+            data = csv_report(report) if kind == "csv" else pdf_report(report, room.images, font=font)
         with room.records.unit() as unit:
             unit.reports.add(kind, data, report.told, by=user.name, software=report.software)
         return data
