@@ -17,8 +17,10 @@ from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
 from db_examples import raw
+from kizu_dashboard.signing_in.checking import check
 from kizu_dashboard.signing_in.passwords import matches
 from kizu_db.migrations import upgrade
+from kizu_db.permissions import Role, Way
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
 from kizu_inspect.errors import ConfigError, KizuError, NotAllowed, RecordError
@@ -118,13 +120,13 @@ def test_a_password_is_taken_from_a_file_and_only_its_hash_is_kept(
     told = done(config, "add", "Ana", "--role", "admin", "--password-file", str(password_file))
     assert matches(PASSWORD, kept(records, "Ana"))
     with records.unit() as unit:
-        secret = unit.users.sign_in("Ana", lasting=HOUR)
+        secret = unit.sign_ins.begin("Ana", lasting=HOUR)
     password_file.write_text("another one 8", encoding="utf-8")
     told += done(config, "password", "ana", "--password-file", str(password_file), "--by", "ANA")
     assert "Ana has another password, and is signed out everywhere" in told
     assert matches("another one 8", kept(records, "Ana"))
     with records.unit(read_only=True) as unit:
-        assert unit.users.signed_in(secret, idle=HOUR) is None
+        assert unit.sign_ins.whose(secret, idle=HOUR) is None
         events = unit.trail.of("user", "Ana")
     assert [event.action for event in events] == ["user.add", "user.sign_in", "user.password"]
     with raw(database) as connection:
@@ -180,3 +182,70 @@ def test_only_an_admin_sets_anothers_password(config: Path, records: Records, pa
     assert kept(records, "Ana") is None
     done(config, "password", "Kim", *given, "--by", "kim")
     assert matches(PASSWORD, kept(records, "Kim"))
+
+
+def events(records: Records, action: str) -> list[tuple[str, object, str]]:
+    """Of this action, oldest first: about whom, what is now, and why."""
+    with records.unit(read_only=True) as unit:
+        found = unit.trail.latest(action=action)[::-1]
+    return [(event.subject_id, event.after, event.reason) for event in found]
+
+
+def test_every_change_of_a_person_has_its_reason_in_the_trail(config: Path, records: Records, password_file: Path) -> None:
+    done(config, "add", "Ana", "--role", "admin", "--no-password", "--by", "Ana", "--reason", "first day")
+    done(config, "change", "Ana", "--enable", "--by", "Ana", "--reason", "back")
+    done(config, "password", "Ana", "--password-file", str(password_file), "--by", "Ana", "--reason", "forgotten")
+    assert [reason for _, _, reason in events(records, "user.")] == ["first day", "back", "forgotten"]
+
+
+def test_a_pin_and_a_badge_are_given_and_withdrawn(
+    config: Path, records: Records, database: DatabaseSettings, tmp_path: Path
+) -> None:
+    done(config, "add", "Ana", "--role", "admin", "--no-password")
+    done(config, "add", "Kim", "--no-password", "--by", "Ana")
+    pin, badge = tmp_path / "pin", tmp_path / "badge"
+    pin.write_text("492817\n", encoding="utf-8")
+    badge.write_text("0412 77A9\r\n", encoding="utf-8")
+    by = ("--by", "Ana")
+    told = done(config, "pin", "Kim", "--pin-file", str(pin), *by, "--reason", "shop floor")
+    told += done(config, "badge", "Kim", "--badge-file", str(badge), *by, "--reason", "card 7")
+    assert check(records, Way.PIN, "kim", "492817") is not None
+    assert check(records, Way.BADGE, "", " 0412 77A9") is not None
+    assert "This badge is that of Kim" in str(refused(config, "badge", "Ana", "--badge-file", str(badge), *by))
+    assert isinstance(refused(config, "badge", "Ana", "--badge-file", str(badge), "--by", "Kim"), NotAllowed)
+    told += done(config, "badge", "Kim", "--withdraw", *by, "--reason", "lost")
+    told += done(config, "pin", "Kim", "--withdraw", *by, "--reason", "left the line")
+    assert check(records, Way.PIN, "Kim", "492817") is None
+    assert check(records, Way.BADGE, "", "0412 77A9") is None
+    assert events(records, "user.pin") == [("Kim", {"pin": True}, "shop floor"), ("Kim", {"pin": False}, "left the line")]
+    assert events(records, "user.badge") == [("Kim", {"badge": True}, "card 7"), ("Kim", {"badge": False}, "lost")]
+    with raw(database) as connection:
+        rows = str(connection.execute(text("SELECT * FROM user_account")).all() + connection.execute(EVENTS).all())
+    for word in ("492817", "77A9"):
+        assert word not in rows + told
+
+
+@pytest.mark.parametrize("pin", ["123", "123456789", "12a4", "٤٣٢٩", "1111", "4321", "7890"])
+def test_a_pin_that_cannot_be_is_refused_and_not_repeated(config: Path, tmp_path: Path, pin: str) -> None:
+    done(config, "add", "Ana", "--role", "admin", "--no-password")
+    file = tmp_path / "pin"
+    file.write_text(pin, encoding="utf-8")
+    error = refused(config, "pin", "Ana", "--pin-file", str(file), "--by", "Ana")
+    assert "The PIN cannot be taken" in str(error)
+    assert pin not in str(error).replace("such as 1111", "")
+
+
+def test_terminals_are_listed_and_withdrawn(config: Path, records: Records) -> None:
+    assert "No terminal is known" in done(config, "terminals")
+    with records.unit() as unit:
+        unit.users.add("Ana", Role.ADMIN, by="Ana")
+        unit.terminals.add("Hall 2", by="Ana", reason="shared")
+    (listed,) = json.loads(done(config, "terminals", "--json", "-"))["terminals"]
+    assert (listed["name"], listed["made_by"], listed["last_used_at"]) == ("Hall 2", "Ana", None)
+    assert "last used never" in done(config, "terminals")
+    assert isinstance(refused(config, "withdraw-terminal", "Hall 2", "--by", "Kim"), NotAllowed)
+    assert isinstance(refused(config, "withdraw-terminal", "Gate", "--by", "Ana"), RecordError)
+    assert "Hall 2 is no known terminal any more" in done(
+        config, "withdraw-terminal", "hall 2", "--by", "Ana", "--reason", "sold"
+    )
+    assert events(records, "terminal.withdraw") == [("Hall 2", {"known": False}, "sold")]

@@ -76,7 +76,7 @@ def test_viewers_and_inspectors_see_nothing_of_it(plant: Plant, cookies: dict[st
 def test_people_are_listed_with_what_they_may_and_whether_they_are_signed_in(plant: Plant) -> None:
     text = words(section(plant, "People"))
     assert "<td>Eun</td><td>engineer</td><td></td><td>none</td><td>–</td>" in text
-    assert "<td>Ana</td><td>admin</td><td></td><td>none</td><td>1</td>" in text
+    assert "<td>Ana</td><td>admin</td><td></td><td>none</td><td>password</td>" in text
 
 
 def test_who_is_added_signs_in_by_the_password_and_the_trail_says_why(plant: Plant) -> None:

@@ -141,7 +141,7 @@ def test_a_look_waits_for_no_writer_and_is_noted_once_a_minute(tmp_path: Path) -
 
         def seen() -> datetime:
             with plant.room.records.unit(read_only=True) as unit:
-                found = unit.users.signed_in(secret, idle=timedelta(days=1))
+                found = unit.sign_ins.whose(secret, idle=timedelta(days=1))
             assert found is not None
             return found.last_seen_at
 

@@ -60,7 +60,8 @@ def fill(settings: DatabaseSettings) -> str:
         unit.outbox.add("press-3", "inspected", {"uid": uid})
         unit.reports.add("csv", b"a,b", {"station": None}, by="Mina", software="Kizu")
         unit.users.add("Mina", Role.ADMIN, by="root")
-        unit.users.sign_in("mina", lasting=timedelta(hours=1))
+        unit.sign_ins.begin("mina", lasting=timedelta(hours=1))
+        unit.terminals.add("Hall 2", by="Mina", reason="shared")
         unit.lots.hold("L7", by="Mina", reason="a claim")
     with raw(settings) as connection:
         for table in TABLES - NEVER_FILLED:

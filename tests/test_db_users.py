@@ -110,16 +110,16 @@ def test_who_manages_the_others_sees_who_is_signed_in_and_ends_it(records: Recor
     with records.unit() as unit:
         unit.users.add("Ana", Role.ADMIN, by="root", password_hash="hash")
         unit.users.add("Mina", Role.ENGINEER, by="Ana")
-        secrets = [unit.users.sign_in(name, lasting=HOUR) for name in ("Ana", "Mina", "Mina")]
-        over = unit.users.sign_in("Mina", lasting=-HOUR)
+        secrets = [unit.sign_ins.begin(name, lasting=HOUR) for name in ("Ana", "Mina", "Mina")]
+        over = unit.sign_ins.begin("Mina", lasting=-HOUR)
     with records.unit(read_only=True) as unit:
         ana, mina = unit.users.people(idle=HOUR)
-        assert [(one.user.name, one.has_password, one.sign_ins) for one in (ana, mina)] == [
+        assert [(one.user.name, one.has_password, len(one.came_in)) for one in (ana, mina)] == [
             ("Ana", True, 1),
             ("Mina", False, 2),
         ]
-        assert mina.last_seen_at is not None
-        assert [(one.sign_ins, one.last_seen_at) for one in unit.users.people(idle=-HOUR)] == [(0, None)] * 2
+        assert mina.came_in[0].last_seen_at >= mina.came_in[1].last_seen_at
+        assert [one.came_in for one in unit.users.people(idle=-HOUR)] == [()] * 2
     with pytest.raises(NotAllowed), records.unit() as unit:
         unit.users.end_sign_ins("Ana", by="Mina")
     with pytest.raises(RecordError, match="no such user"), records.unit() as unit:
@@ -131,7 +131,7 @@ def test_who_manages_the_others_sees_who_is_signed_in_and_ends_it(records: Recor
             "user.sign_out", {"sign_ins": 3}, {"sign_ins": 0}, "lost phone",
         )  # fmt: skip
     with records.unit(read_only=True) as unit:
-        signed_in = [unit.users.signed_in(secret, idle=HOUR) for secret in (*secrets, over)]
+        signed_in = [unit.sign_ins.whose(secret, idle=HOUR) for secret in (*secrets, over)]
     assert [one is not None for one in signed_in] == [True, False, False, False]
 
 
@@ -159,44 +159,44 @@ def test_a_session_stands_for_its_user_until_it_ends(records: Records, database:
     with records.unit() as unit:
         unit.users.add("Ana", Role.ADMIN, by="root")
         unit.users.add("Kim", Role.VIEWER, by="Ana")
-        ended = unit.users.sign_in("Kim", lasting=timedelta(seconds=-1))
-        assert unit.users.signed_in(ended, idle=HOUR) is None
-        secret, other = unit.users.sign_in("kim", lasting=HOUR), unit.users.sign_in("Kim", lasting=HOUR)
-        signed_in = unit.users.signed_in(secret, idle=HOUR)
+        ended = unit.sign_ins.begin("Kim", lasting=timedelta(seconds=-1))
+        assert unit.sign_ins.whose(ended, idle=HOUR) is None
+        secret, other = unit.sign_ins.begin("kim", lasting=HOUR), unit.sign_ins.begin("Kim", lasting=HOUR)
+        signed_in = unit.sign_ins.whose(secret, idle=HOUR)
         assert signed_in is not None
         assert (signed_in.user.name, signed_in.user.role) == ("Kim", Role.VIEWER)
-        assert unit.users.signed_in("guessed", idle=HOUR) is None
-        assert unit.users.signed_in(other, idle=timedelta(seconds=-1)) is None
+        assert unit.sign_ins.whose("guessed", idle=HOUR) is None
+        assert unit.sign_ins.whose(other, idle=timedelta(seconds=-1)) is None
     with raw(database) as connection:
         kept = connection.execute(text("SELECT token_sha256 FROM user_session")).scalars().all()
     assert secret not in kept
     assert len(kept) == 2, "a sign-in clears away what has ended"
     with records.unit() as unit:
-        unit.users.sign_out(secret)
-        assert unit.users.signed_in(secret, idle=HOUR) is None
-        again = unit.users.sign_in("Kim", lasting=HOUR)
+        unit.sign_ins.end(secret)
+        assert unit.sign_ins.whose(secret, idle=HOUR) is None
+        again = unit.sign_ins.begin("Kim", lasting=HOUR)
         unit.users.change("Kim", by="Ana", active=False)
-        assert unit.users.signed_in(again, idle=HOUR) is None
+        assert unit.sign_ins.whose(again, idle=HOUR) is None
         with pytest.raises(NotAllowed, match="may not sign in"):
-            unit.users.sign_in("Kim", lasting=HOUR)
+            unit.sign_ins.begin("Kim", lasting=HOUR)
 
 
 def test_a_look_writes_nothing_and_a_use_that_is_noted_keeps_the_session(records: Records, database: DatabaseSettings) -> None:
     with records.unit() as unit:
         unit.users.add("Ana", Role.ADMIN, by="root")
-        secret = unit.users.sign_in("Ana", lasting=HOUR)
+        secret = unit.sign_ins.begin("Ana", lasting=HOUR)
     with raw(database) as connection:
         connection.execute(text("UPDATE user_session SET last_seen_at = '2001-01-01 00:00:00+00:00'"))
     with records.unit(read_only=True) as unit:  # where a write would be refused
-        assert unit.users.signed_in(secret, idle=HOUR) is None
-        old = unit.users.signed_in(secret, idle=timedelta(days=40_000))
+        assert unit.sign_ins.whose(secret, idle=HOUR) is None
+        old = unit.sign_ins.whose(secret, idle=timedelta(days=40_000))
     assert old is not None
     assert old.last_seen_at.year == 2001
     with records.unit() as unit:
-        unit.users.saw(secret, idle=HOUR)
-        assert unit.users.signed_in(secret, idle=HOUR) is None, "a session that was idle for too long is over for good"
-        unit.users.saw(secret, idle=timedelta(days=40_000))
-        assert unit.users.signed_in(secret, idle=HOUR) is not None
+        unit.sign_ins.saw(secret, idle=HOUR)
+        assert unit.sign_ins.whose(secret, idle=HOUR) is None, "a session that was idle for too long is over for good"
+        unit.sign_ins.saw(secret, idle=timedelta(days=40_000))
+        assert unit.sign_ins.whose(secret, idle=HOUR) is not None
 
 
 @pytest.mark.parametrize("spelling", ["Kim Min-ji", " kim  MIN-JI ", "Kim\u3000Min-ji", "\uff2bim Min-ji"])
@@ -231,14 +231,14 @@ def test_another_password_ends_the_sessions_and_is_told_without_its_hash(records
     with records.unit() as unit:
         unit.users.add("Ana", Role.ADMIN, by="root")
         unit.users.add("Kim", Role.VIEWER, by="Ana", password_hash="first hash")
-        kims = unit.users.sign_in("Kim", lasting=HOUR, password_hash="first hash")
-        anas = unit.users.sign_in("Ana", lasting=HOUR)
+        kims = unit.sign_ins.begin("Kim", lasting=HOUR, proof="first hash")
+        anas = unit.sign_ins.begin("Ana", lasting=HOUR)
         unit.users.set_password("kim", "second hash", by="KIM")
-        assert unit.users.signed_in(kims, idle=HOUR) is None
-        assert unit.users.signed_in(anas, idle=HOUR) is not None
+        assert unit.sign_ins.whose(kims, idle=HOUR) is None
+        assert unit.sign_ins.whose(anas, idle=HOUR) is not None
         assert unit.users.password_hash("KIM ") == "second hash"
         with pytest.raises(NotAllowed):
-            unit.users.sign_in("Kim", lasting=HOUR, password_hash="first hash")
+            unit.sign_ins.begin("Kim", lasting=HOUR, proof="first hash")
         with pytest.raises(NotAllowed, match="Kim may not manage users"):
             unit.users.set_password("Ana", "x", by="Kim")
         with pytest.raises(RecordError, match="no such user: found 'Lee'"):
@@ -261,14 +261,14 @@ def test_a_sign_in_by_the_old_password_does_not_outlive_it(records: Records) -> 
 
     thread = threading.Thread(target=reset)
     with records.unit() as unit:
-        secrets.append(unit.users.sign_in("Ana", lasting=HOUR, password_hash="old"))
+        secrets.append(unit.sign_ins.begin("Ana", lasting=HOUR, proof="old"))
         thread.start()
         if records.file is None:  # SQLite's only writer waits for its turn before it begins
             assert begun.wait(60)
     thread.join(60)
     with records.unit(read_only=True) as unit:
         assert unit.users.password_hash("Ana") == "new"
-        assert unit.users.signed_in(secrets[0], idle=HOUR) is None
+        assert unit.sign_ins.whose(secrets[0], idle=HOUR) is None
 
 
 def test_who_is_let_out_has_no_password(records: Records) -> None:

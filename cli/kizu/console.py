@@ -23,6 +23,7 @@ __all__ = [
     "ByOption",
     "ConfigOption",
     "JsonOption",
+    "ReasonOption",
     "bit_depth",
     "name_of",
     "progress_bar",
@@ -41,6 +42,8 @@ BitsOption = Annotated[
     typer.Option(help="How many bits of their 16-bit values the pictures fill: 8, 10, 12, 14 or 16 (also where shifted up)."),
 ]
 ByOption = Annotated[str | None, typer.Option(help="Who does it, for the audit trail (default: who is logged in).")]
+
+ReasonOption = Annotated[str, typer.Option(help="Why, for the audit trail.")]
 
 
 def name_of(by: str | None) -> str:

@@ -37,6 +37,7 @@ __all__ = [
     "score_scale",
     "session_over",
     "signed_in_as",
+    "terminal_form",
     "tile_row",
 ]
 
@@ -269,8 +270,25 @@ def session_over(sign_in: str) -> str:
     )
 
 
-def signed_in_as(name: str, role: str, sign_out: str) -> str:
-    """Who is signed in, the other languages, and the way out: forms, so that no link or picture can do it for anybody."""
+def terminal_form(action: str, why: str) -> str:
+    """A form that makes this browser a known terminal: sent to a route, for no script may set its cookie. `why` is a label.
+
+    (A field that is called `name` loses its name where Streamlit cleans HTML.)
+    """
+    return (
+        f'<form class="kz kz-form" method="post" action="{escape(action)}">'
+        f'<label>{say("Where it stands")}<input name="terminal" required maxlength="200" autocomplete="off"></label>'
+        f'<label>{escape(why)}<input name="reason" required maxlength="500" autocomplete="off"></label>'
+        f'<button type="submit">{say("Make it a known terminal")}</button></form>'
+    )
+
+
+def signed_in_as(name: str, role: str, sign_out: str, *, shared: bool = False) -> str:
+    """Who is signed in, the other languages, and the way out: forms, so that no link or picture can do it for anybody.
+
+    At a terminal that is shared, the way out is the way in of the next person.
+    """
+    press = say("Change person") if shared else say("Sign out")
     others = "".join(
         f'<form method="post" action="{choose_address(code)}"><button type="submit" lang="{code}">{other}</button></form>'
         for code, other in LANGUAGES.items()
@@ -278,5 +296,5 @@ def signed_in_as(name: str, role: str, sign_out: str) -> str:
     )
     return (
         f'<div class="kz kz-who"><span><b>{escape(name)}</b> <span class="kz-quiet">{escape(role)}</span></span>{others}'
-        f'<form method="post" action="{escape(sign_out)}"><button type="submit">{say("Sign out")}</button></form></div>'
+        f'<form method="post" action="{escape(sign_out)}"><button type="submit">{press}</button></form></div>'
     )

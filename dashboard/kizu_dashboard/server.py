@@ -110,7 +110,7 @@ def build_app(
 ) -> st.App:
     """The ASGI app. The settings travel to the pages inside the process, never on a command line."""
     text = config.model_dump_json()
-    signing_in = SigningIn(lambda: open_room(text), link)
+    signing_in = SigningIn(lambda: open_room(text), link, config.dashboard.oidc)
     ask_sessions(session_language)
 
     def asked_language(asked: HTTPConnection) -> str:

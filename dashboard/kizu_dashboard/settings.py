@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from kizu_dashboard.oidc_settings import OidcSettings
 from kizu_db.settings import DatabaseSettings, ImageStoreSettings, RetentionSettings
 from kizu_inspect.settings import Settings
 
@@ -71,6 +72,17 @@ class DashboardSettings(Settings):
     )
     session_h: float = Field(
         default=12.0, gt=0, le=168, title="Session", description="A sign-in ends after so many hours: a shift's length."
+    )
+    terminal_idle_min: int = Field(
+        default=10, ge=1, le=1440, title="Idle at a terminal",
+        description="A sign-in by PIN or badge that is not used for so many minutes ends.",
+    )  # fmt: skip
+    terminal_session_h: float = Field(
+        default=4.0, gt=0, le=168, title="Session at a terminal",
+        description="A sign-in by PIN or badge ends after so many hours.",
+    )  # fmt: skip
+    oidc: OidcSettings | None = Field(
+        default=None, title="Sign-in service", description="The company's accounts, by OpenID Connect. Null: nothing is asked."
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["Action", "Role"]
+__all__ = ["Action", "Role", "Way"]
 
 
 class Action(StrEnum):
@@ -44,6 +44,27 @@ class Role(StrEnum):
         """Whether this role is enough."""
         roles = list(Role)
         return roles.index(self) >= roles.index(action.least)
+
+    def at_most(self, most: Role) -> Role:
+        """This role, or that one where it is less."""
+        return min(self, most, key=list(Role).index)
+
+
+class Way(StrEnum):
+    """How somebody came in."""
+
+    PASSWORD = "password"
+    LINK = "link"
+    """Of the first day, from the terminal that started the dashboard."""
+    PIN = "pin"
+    BADGE = "badge"
+    OIDC = "oidc"
+    """By an account of the company's sign-in service."""
+
+    @property
+    def quick(self) -> bool:
+        """Whether it works at a known terminal alone, and for at most an inspector's work."""
+        return self in (Way.PIN, Way.BADGE)
 
 
 _LEAST = {

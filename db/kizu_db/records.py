@@ -15,9 +15,11 @@ from sqlalchemy.orm import Session
 from kizu_db.durable import identity_of
 from kizu_db.engine import PROMPT_S, WAIT_S, Use, make_engine, refused
 from kizu_db.migrations import require_current
+from kizu_db.repositories.accounts import Accounts
 from kizu_db.repositories.analysis import Analysis
 from kizu_db.repositories.audit_trail import AuditTrail
 from kizu_db.repositories.claims import Claims
+from kizu_db.repositories.credentials import Credentials
 from kizu_db.repositories.database import Database
 from kizu_db.repositories.inspections import Inspections
 from kizu_db.repositories.models import Models
@@ -31,8 +33,10 @@ from kizu_db.repositories.retention import Retention
 from kizu_db.repositories.review_queue import ReviewQueue
 from kizu_db.repositories.reviews import Reviews
 from kizu_db.repositories.rollups import Rollups
+from kizu_db.repositories.sign_ins import SignIns
 from kizu_db.repositories.signals import Signals
 from kizu_db.repositories.stations import Stations
+from kizu_db.repositories.terminals import Terminals
 from kizu_db.repositories.users import Users
 from kizu_db.repositories.verifications import Verifications
 from kizu_db.settings import DatabaseSettings
@@ -48,7 +52,11 @@ class Unit:
     def __init__(self, session: Session) -> None:
         self.rollups = Rollups(session)
         self.trail = AuditTrail(session)
-        self.users = Users(session, self.trail)
+        self.sign_ins = SignIns(session, self.trail)
+        self.users = Users(session, self.trail, self.sign_ins)
+        self.accounts = Accounts(session, self.trail, self.users, self.sign_ins)
+        self.credentials = Credentials(session, self.trail, self.users, self.sign_ins)
+        self.terminals = Terminals(session, self.trail, self.users, self.sign_ins)
         self.queue = ReviewQueue(session, self.trail, self.users)
         self.inspections = Inspections(session, self.rollups, self.queue)
         self.neighbours = Neighbours(session, self.rollups)

@@ -8,9 +8,9 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
+from kizu_inspect.credentials import read_secret, tls_context
 from kizu_inspect.errors import ConfigError
 from kizu_pipeline.broker_settings import BrokerSettings
-from kizu_pipeline.credentials import read_secret, tls_context
 
 try:
     from paho.mqtt import client as paho

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kizu.console import ByOption, ConfigOption, JsonOption, name_of, screen, write_json
+from kizu.commands.typed import secret_given
+from kizu.console import ByOption, ConfigOption, JsonOption, ReasonOption, name_of, screen, write_json
 from kizu_db.permissions import Role
 from kizu_inspect.errors import ConfigError
 
-__all__ = ["user_add", "user_change", "user_list", "user_password"]
+__all__ = ["user_add", "user_change", "user_forget_account", "user_list", "user_password"]
 
 DEFAULT_CONFIG = Path("kizu.yaml")
 NameArgument = Annotated[str, typer.Argument(help="The person's name, as reviews show it.")]
@@ -30,6 +30,7 @@ def user_add(
     ] = False,
     config: ConfigOption = DEFAULT_CONFIG,
     by: ByOption = None,
+    reason: ReasonOption = "",
 ) -> None:
     """Enter a person. From the first one on, only those entered may review. Example: kizu user add mina --role admin"""
     from kizu.config import load_config
@@ -42,7 +43,7 @@ def user_add(
     with Records.open(load_config(config).database) as records:
         kept = None if no_password else _hash(password_file)  # asked for outside of the transaction: people take their time
         with records.unit() as unit:
-            user = unit.users.add(name, role, by=name_of(by), password_hash=kept)
+            user = unit.users.add(name, role, by=name_of(by), password_hash=kept, reason=reason)
     screen.print(f"{user.name} is {user.role}{', without a password' if no_password else ''}", markup=False)
 
 
@@ -51,6 +52,7 @@ def user_password(
     password_file: PasswordFileOption = None,
     config: ConfigOption = DEFAULT_CONFIG,
     by: ByOption = None,
+    reason: ReasonOption = "",
 ) -> None:
     """Give a person another password, and sign them out everywhere. Example: kizu user password mina --by mina"""
     from kizu.config import load_config
@@ -59,23 +61,16 @@ def user_password(
     with Records.open(load_config(config).database) as records:
         kept = _hash(password_file)
         with records.unit() as unit:
-            user = unit.users.set_password(name, kept, by=name_of(by))
+            user = unit.users.set_password(name, kept, by=name_of(by), reason=reason)
     screen.print(f"{user.name} has another password, and is signed out everywhere", markup=False)
 
 
 def _hash(password_file: Path | None) -> str:
     """Of the password in the file, or of what is typed twice. Raises ConfigError."""
     from kizu_dashboard.signing_in.passwords import hash_password
-    from kizu_pipeline.credentials import read_secret
 
-    if password_file is not None:
-        return hash_password(read_secret(password_file, "", setting="--password-file") or "")
-    if not sys.stdin.isatty():
-        raise ConfigError(
-            "nobody is there to type a password", found="no terminal", expected="--password-file FILE",
-            next_step="A person who never signs in is entered with `kizu user add NAME --no-password`.",
-        )  # fmt: skip
-    return hash_password(typer.prompt("Password", hide_input=True, confirmation_prompt="The same again"))
+    next_step = "A person who never signs in is entered with `kizu user add NAME --no-password`."
+    return hash_password(secret_given(password_file, "Password", option="--password-file", next_step=next_step))
 
 
 def user_change(
@@ -84,14 +79,30 @@ def user_change(
     active: Annotated[bool | None, typer.Option("--enable/--disable", help="Let the person in, or out.")] = None,
     config: ConfigOption = DEFAULT_CONFIG,
     by: ByOption = None,
+    reason: ReasonOption = "",
 ) -> None:
     """Give a person another role, or let them in or out. Example: kizu user change kim --disable --by mina"""
     from kizu.config import load_config
     from kizu_db.records import Records
 
     with Records.open(load_config(config).database) as records, records.unit() as unit:
-        user = unit.users.change(name, by=name_of(by), role=role, active=active)
+        user = unit.users.change(name, by=name_of(by), role=role, active=active, reason=reason)
     screen.print(f"{user.name} is {user.role}{'' if user.active else ', and may not sign in'}", markup=False)
+
+
+def user_forget_account(
+    name: NameArgument,
+    config: ConfigOption = DEFAULT_CONFIG,
+    by: ByOption = None,
+    reason: ReasonOption = "",
+) -> None:
+    """Let another account of the sign-in service be this person's. Example: kizu user forget-account kim --reason renamed"""
+    from kizu.config import load_config
+    from kizu_db.records import Records
+
+    with Records.open(load_config(config).database) as records, records.unit() as unit:
+        unit.accounts.forget(name, by=name_of(by), reason=reason)
+    screen.print(f"The next account with the name {name} is theirs", markup=False)
 
 
 def user_list(config: ConfigOption = DEFAULT_CONFIG, json: JsonOption = None) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from kizu_dashboard.language.speaking import ENGLISH, LANGUAGES
 from kizu_dashboard.settings import DashboardSettings
+from kizu_dashboard.signing_in.sessions import own_cookie
 
 __all__ = ["CHOOSE", "COOKIE", "choose_address", "language_for"]
 
@@ -18,7 +19,7 @@ COOKIE: Final = "kizu-language"
 
 def language_for(cookies: Mapping[str, str], accepted: str | None, settings: DashboardSettings) -> str:
     """One of LANGUAGES. `accepted` is the header Accept-Language, None where the browser sent none."""
-    chosen = cookies.get(COOKIE)
+    chosen = cookies.get(own_cookie(COOKIE, settings))
     if chosen in LANGUAGES:
         return chosen
     return settings.language or _best(accepted or "")

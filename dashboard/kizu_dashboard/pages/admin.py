@@ -1,4 +1,4 @@
-"""What engineers and admins look after: health, people, claims, quarantine, the audit trail, retention."""
+"""What engineers and admins look after: health, people, claims, quarantine, the audit trail, retention, terminals."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from kizu_dashboard.pages.administration.health import draw_health
 from kizu_dashboard.pages.administration.people import draw_people
 from kizu_dashboard.pages.administration.quarantine import draw_quarantine
 from kizu_dashboard.pages.administration.retention import draw_retention
+from kizu_dashboard.pages.administration.terminals import draw_terminals
 from kizu_dashboard.pages.administration.trail import draw_trail
 from kizu_dashboard.pages.administration.writing import tell_what_became
 from kizu_dashboard.pages.frame import current_room, current_user
@@ -30,6 +31,7 @@ SECTIONS: Final[Mapping[str, tuple[Action, Callable[[Room, User], None]]]] = {
     marked("Audit trail"): (Action.VERIFY, draw_trail),
     marked("Retention"): (Action.VERIFY, draw_retention),
     marked("People"): (Action.MANAGE_USERS, draw_people),
+    marked("Terminals"): (Action.MANAGE_USERS, draw_terminals),
 }
 
 

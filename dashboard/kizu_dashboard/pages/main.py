@@ -62,7 +62,7 @@ def main() -> None:
         if failed is not None:
             raise failed
         user = require_user(user)
-        st.html(signed_in_as(user.name, role_name(user.role), SIGN_OUT))
+        st.html(signed_in_as(user.name, role_name(user.role), SIGN_OUT, shared=user.at_terminal))
         if page.url_path != "live":  # there they are drawn with its figures
             draw_alerts(user)
         page.run()

@@ -21,15 +21,21 @@ from kizu_dashboard.language.speaking import LANGUAGES, say
 from kizu_db.values import User
 from kizu_inspect.errors import KizuError
 
-__all__ = ["SIGN_IN", "SIGN_OUT", "Gate", "SecurityHeaders"]
+__all__ = ["OIDC", "OIDC_BACK", "SIGN_IN", "SIGN_OUT", "TERMINAL", "Gate", "SecurityHeaders"]
 
 SIGN_IN: Final = "/signin"
 SIGN_OUT: Final = "/signout"
+OIDC: Final = "/signin/oidc"
+"""To the company's sign-in service, and back from there; where none is configured, both say so."""
+OIDC_BACK: Final = "/signin/oidc/back"
+TERMINAL: Final = "/terminal"
+"""Makes the browser a known terminal."""
 
 _HEALTH: Final = "/_stcore/health"
 _OPEN: Final = frozenset(
     [(method, SIGN_IN) for method in ("GET", "HEAD", "POST")]
-    + [("POST", SIGN_OUT), *(("POST", CHOOSE + code) for code in LANGUAGES)]
+    + [("POST", SIGN_OUT), ("GET", OIDC), ("GET", OIDC_BACK)]
+    + [("POST", CHOOSE + code) for code in LANGUAGES]
     + [(method, _HEALTH) for method in ("GET", "HEAD")]  # it only says ok, to whoever watches that the program lives
 )
 _LOOKING: Final = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from kizu_dashboard.settings import DashboardSettings
+from kizu_db.permissions import Way
 from kizu_db.records import Records
 from kizu_db.values import User
 from kizu_inspect.errors import RecordError
 
-__all__ = ["Sessions", "cookie_name"]
+__all__ = ["Sessions", "cookie_name", "own_cookie", "terminal_cookie_name"]
 
 NOTED_EVERY: Final = timedelta(minutes=1)
 """A use is noted in the records at most so often: pages ask at every turn, and for every picture."""
@@ -21,7 +22,12 @@ NOTED_EVERY: Final = timedelta(minutes=1)
 
 def cookie_name(settings: DashboardSettings) -> str:
     """The cookie that holds the secret. With `__Host-` a browser takes it from this host alone, and only by HTTPS."""
-    return "__Host-kizu-session" if settings.https else "kizu-session"
+    return own_cookie("kizu-session", settings)
+
+
+def terminal_cookie_name(settings: DashboardSettings) -> str:
+    """The cookie that makes a browser a known terminal, in the same way."""
+    return own_cookie("kizu-terminal", settings)
 
 
 class Sessions:
@@ -30,15 +36,23 @@ class Sessions:
     def __init__(self, records: Records, settings: DashboardSettings) -> None:
         self._records = records
         self._idle = timedelta(minutes=settings.idle_min)
+        self._idle_at_terminal = timedelta(minutes=settings.terminal_idle_min)
         self._lasting = timedelta(hours=settings.session_h)
+        self._lasting_at_terminal = timedelta(hours=settings.terminal_session_h)
         self._noting: set[str] = set()
         self._lock = threading.Lock()
         self._notes = ThreadPoolExecutor(1, thread_name_prefix="kizu-sessions")
 
-    def begin(self, name: str, *, password_hash: str | None = None) -> str:
-        """A new secret for this person, never one that a browser brought. Raises NotAllowed and RecordError."""
+    def begin(
+        self, name: str, *, way: Way = Way.PASSWORD, proof: str | None = None, terminal: int | None = None
+    ) -> str:  # fmt: skip
+        """A new secret for this person, never one that a browser brought. Raises NotAllowed and RecordError.
+
+        `proof` and `terminal` as `SignIns.begin` has them.
+        """
+        lasting = self._lasting_at_terminal if way.quick else self._lasting
         with self._records.unit() as unit:
-            return unit.users.sign_in(name, lasting=self._lasting, password_hash=password_hash)
+            return unit.sign_ins.begin(name, lasting=lasting, way=way, proof=proof, terminal=terminal)
 
     def whose(self, secret: str | None, *, used: bool = True) -> User | None:
         """The person who is signed in by this secret, None where nobody is (any more). Waits for no writer.
@@ -49,7 +63,7 @@ class Sessions:
         if not secret:
             return None
         with self._records.unit(read_only=True) as unit:
-            found = unit.users.signed_in(secret, idle=self._idle)
+            found = unit.sign_ins.whose(secret, idle=self._idle, idle_at_terminal=self._idle_at_terminal)
         if found is None:
             return None
         if used and datetime.now(UTC) - found.last_seen_at >= NOTED_EVERY:
@@ -60,7 +74,7 @@ class Sessions:
         """Nobody is signed in by this secret any more. Raises RecordError where the database refuses or is away."""
         if secret:
             with self._records.unit() as unit:
-                unit.users.sign_out(secret)
+                unit.sign_ins.end(secret)
 
     def close(self) -> None:
         """Wait for what is being noted. Close the records after it."""
@@ -77,9 +91,14 @@ class Sessions:
     def _write(self, secret: str) -> None:
         try:
             with self._records.unit(prompt=True) as unit:
-                unit.users.saw(secret, idle=self._idle)
+                unit.sign_ins.saw(secret, idle=self._idle, idle_at_terminal=self._idle_at_terminal)
         except RecordError:
             pass  # the database is busy or away: the next look notes it
         finally:
             with self._lock:
                 self._noting.discard(secret)
+
+
+def own_cookie(name: str, settings: DashboardSettings) -> str:
+    """The name of one of this dashboard's cookies."""
+    return f"__Host-{name}" if settings.https else name

@@ -1,6 +1,6 @@
 """The tables. Pages and stages never see these classes: repositories turn them into the values of `kizu_db.values`."""
 
-from kizu_db.tables.accounts import SessionTable, UserTable
+from kizu_db.tables.accounts import SessionTable, TerminalTable, UserTable
 from kizu_db.tables.audit import AuditEventTable, PrunePermitTable
 from kizu_db.tables.base import Base, CleanText, UtcDateTime
 from kizu_db.tables.inspections import HeatmapTable, InspectionTable, QuarantineTable, RegionTable
@@ -35,6 +35,7 @@ __all__ = [
     "SessionTable",
     "SignalTable",
     "StationTable",
+    "TerminalTable",
     "UserTable",
     "UtcDateTime",
     "ViewTable",

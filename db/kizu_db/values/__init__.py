@@ -10,7 +10,7 @@ from kizu_db.values.inspections import (
     OutboxEvent,
     QuarantinedFile,
 )
-from kizu_db.values.plant import HeldLot, MadeReport, ModelRow, Person, RecipeRow, SignedIn, User
+from kizu_db.values.plant import CameIn, HeldLot, MadeReport, ModelRow, Person, RecipeRow, SignedIn, Terminal, User
 from kizu_db.values.reviews import (
     MOST_BOXES,
     Claim,
@@ -29,6 +29,7 @@ __all__ = [
     "MOST_BOXES",
     "AuditEvent",
     "AuditStratum",
+    "CameIn",
     "Claim",
     "DatabaseState",
     "Decision",
@@ -58,6 +59,7 @@ __all__ = [
     "Sent",
     "Signal",
     "SignedIn",
+    "Terminal",
     "Treatment",
     "User",
     "Waiting",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from kizu_db.permissions import Role
+from kizu_db.permissions import Role, Way
 
-__all__ = ["HeldLot", "MadeReport", "ModelRow", "Person", "RecipeRow", "SignedIn", "User"]
+__all__ = ["CameIn", "HeldLot", "MadeReport", "ModelRow", "Person", "RecipeRow", "SignedIn", "Terminal", "User"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,19 +57,46 @@ class User:
 
     name: str
     role: Role
+    """Of who is signed in by PIN or badge at most that of an inspector."""
     active: bool
+    at_terminal: bool = False
+    """Whether this person is signed in by PIN or badge, at a terminal that others use too."""
 
 
 @dataclass(frozen=True)
+class CameIn:
+    """A sign-in that has not ended."""
+
+    way: Way
+    terminal: str | None
+    """By PIN or badge: where."""
+    last_seen_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class Person:
     """A user, as who manages the others sees them."""
 
-    user: User
+    user: User = field(kw_only=False)
     has_password: bool
-    sign_ins: int
-    """Those that have not ended."""
-    last_seen_at: datetime | None
-    """When one of these was last used; None where there is none."""
+    has_pin: bool
+    has_badge: bool
+    has_account: bool
+    """Whether an account of the company's sign-in service is theirs."""
+    came_in: tuple[CameIn, ...]
+    """Their sign-ins, that used last first."""
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """A browser on the shop floor at which PINs and badges work."""
+
+    id: int
+    name: str
+    made_at: datetime
+    made_by: str
+    last_used_at: datetime | None
+    """When somebody last came in there by PIN or badge; None for never."""
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Final
 import urllib3
 from urllib3.exceptions import HTTPError, ProtocolError
 
+from kizu_inspect.credentials import read_secret, tls_context
 from kizu_inspect.errors import ConfigError, EventRefused, ReceiverAway
-from kizu_pipeline.credentials import read_secret, tls_context
 from kizu_pipeline.publishing.settings import TOKEN_VARIABLE, WebhookTarget
 
 __all__ = ["Webhook"]

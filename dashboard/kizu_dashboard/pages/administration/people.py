@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
 
 import streamlit as st
 
-from kizu_dashboard.language.speaking import known, say, say_count
+from kizu_dashboard.language.speaking import known, marked, say, say_count
 from kizu_dashboard.markup import card_title, data_table
+from kizu_dashboard.pages.administration.quick import draw_quick
 from kizu_dashboard.pages.administration.writing import WHY, reason_given, write
 from kizu_dashboard.people import enter, new_password
 from kizu_dashboard.room import Room
 from kizu_dashboard.wording import moment, role_name
-from kizu_db.permissions import Role
-from kizu_db.values import Person, User
+from kizu_db.permissions import Role, Way
+from kizu_db.values import CameIn, Person, User
 
 __all__ = ["draw_people"]
+
+WAYS: Final = {
+    Way.PASSWORD: marked("password"), Way.LINK: marked("first link"), Way.PIN: marked("PIN"), Way.BADGE: marked("badge"),
+    Way.OIDC: marked("account"),
+}  # fmt: skip
 
 
 def draw_people(room: Room, _: User) -> None:
     """Draws the section; for who may manage users."""
     with room.records.unit(read_only=True) as unit:
-        people = unit.users.people(idle=timedelta(minutes=room.config.dashboard.idle_min))
+        settings = room.config.dashboard
+        idle, at_terminal = timedelta(minutes=settings.idle_min), timedelta(minutes=settings.terminal_idle_min)
+        people = unit.users.people(idle=idle, idle_at_terminal=at_terminal)
     with st.container(border=True, key="card-people"):
         st.html(card_title(say("People")))
-        heads = [say("Name"), say("Role"), "", say("Password"), say("Signed in"), say("Last seen")]
+        heads = [say("Name"), say("Role"), "", say("Comes in by"), say("Signed in"), say("Last seen")]
         st.html(data_table(heads, [_row(one, room) for one in people]))
     left, right = st.columns([1.4, 1], gap="medium")
     with left, st.container(border=True, key="card-person"):
@@ -43,14 +52,26 @@ def _row(person: Person, room: Room) -> list[str]:
         user.name,
         role_name(user.role),
         "" if user.active else say("let out"),
-        say("yes") if person.has_password else say("none"),
-        f"{person.sign_ins}" if person.sign_ins else "–",
-        "–" if person.last_seen_at is None else moment(person.last_seen_at, room.config.plant.zone),
+        ", ".join(known(WAYS[way]) for way, has in _ways(person) if has) or say("none"),
+        ", ".join(_came_in(one) for one in person.came_in) or "–",
+        "–" if not person.came_in else moment(person.came_in[0].last_seen_at, room.config.plant.zone),
     ]
 
 
+def _ways(person: Person) -> list[tuple[Way, bool]]:
+    return [
+        (Way.PASSWORD, person.has_password), (Way.PIN, person.has_pin), (Way.BADGE, person.has_badge),
+        (Way.OIDC, person.has_account),
+    ]  # fmt: skip
+
+
+def _came_in(one: CameIn) -> str:
+    word = known(WAYS[one.way])
+    return word if one.terminal is None else say("{way} at {terminal}", way=word, terminal=one.terminal)
+
+
 def _change(room: Room, person: Person) -> None:
-    """Two forms, of this person alone: what was typed for another is not there any more."""
+    """Forms of this person alone: what was typed for another is not there any more."""
     name, active = person.user.name, person.user.active
     with st.form(f"change-{name}", border=False, enter_to_submit=False):
         roles = list(Role)
@@ -66,7 +87,7 @@ def _change(room: Room, person: Person) -> None:
                 key=f"end-{name}",
                 on_click=_end_sign_ins,
                 args=(room, name, why),
-                disabled=not person.sign_ins,
+                disabled=not person.came_in,
             )
     with st.form(f"password-{name}", border=False, enter_to_submit=False):
         fields = _password_fields(f"change-{name}")
@@ -75,6 +96,7 @@ def _change(room: Room, person: Person) -> None:
         st.form_submit_button(
             say("Set this password"), key=f"set-password-{name}", on_click=_set_password, args=(room, name, fields, why)
         )
+    draw_quick(room, person)
 
 
 def _add(room: Room) -> None:

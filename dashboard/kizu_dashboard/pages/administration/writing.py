@@ -11,7 +11,7 @@ from kizu_dashboard.failing import failure_text
 from kizu_dashboard.language.speaking import marked
 from kizu_dashboard.markup import became
 from kizu_dashboard.pages.frame import user_now
-from kizu_inspect.errors import KizuError, RecordError
+from kizu_inspect.errors import KizuError, NotAllowed, RecordError
 
 __all__ = ["WHY", "chosen", "reason_given", "tell_what_became", "write"]
 
@@ -30,6 +30,8 @@ def write(step: Callable[[str], str], *, empties: Sequence[str] = (), secrets: S
         user = user_now()
         if user is None:
             return
+        if user.at_terminal:  # in the records, which the step asks, this person may be more
+            raise NotAllowed("By PIN or badge nobody does that", expected="a sign-in with a password or an account")
         st.session_state[TOLD] = (step(user.name), True)
         for field in empties:
             st.session_state[field] = ""
