@@ -17,8 +17,6 @@ import json
 import multiprocessing
 import multiprocessing.synchronize
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +28,7 @@ from records import WRITES_PER_S, folder_for, write_one
 from records_fill import STATIONS, fill
 from sqlalchemy import text
 
+from kizu_dashboard.own_process import serving
 from kizu_dashboard.room import close_rooms, open_room
 from kizu_dashboard.settings import DashboardConfig, DashboardSettings
 from kizu_dashboard.signing_in.sessions import cookie_name
@@ -49,13 +48,6 @@ PAGES: Final = {
 }  # fmt: skip
 """Address, and what stands on the page when it is drawn."""
 DONE: Final = "[data-testid=stApp][data-test-script-state=notRunning]"
-SERVER: Final = """
-import sys
-from kizu_dashboard.server import serve
-from kizu_dashboard.settings import DashboardConfig
-config = DashboardConfig.model_validate_json(sys.stdin.read())
-serve(config, on_ready=lambda address, _link: print("ready", address, flush=True))
-"""
 LISTEN: Final = """() => {
     window.took = []
     let pressed = null
@@ -121,10 +113,10 @@ def measure(config: DashboardConfig, decisions: int, writes: int) -> dict[str, A
     """All figures, with the line and without it."""
     room = open_room(config.model_dump_json())
     secret = room.sessions.begin("Kim")
-    with served(config) as address, sync_playwright() as playwright:
+    with serving(config) as it, sync_playwright() as playwright:
         program = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        browser = program.new_context(base_url=address, viewport={"width": 1280, "height": 800})
-        browser.add_cookies([{"name": cookie_name(config.dashboard), "value": secret, "url": address}])
+        browser = program.new_context(base_url=it.address, viewport={"width": 1280, "height": 800})
+        browser.add_cookies([{"name": cookie_name(config.dashboard), "value": secret, "url": it.address}])
         _pages(browser, rounds=1)  # the first look of all compiles and fills caches
         quiet = _decisions(browser, decisions // 2)["key_to_picture_ms"]
         with _line(config.database, writes):
@@ -212,21 +204,6 @@ def _give_pictures(database: DatabaseSettings, store: ImageStore) -> None:
                 )
     finally:
         engine.dispose()
-
-
-@contextmanager
-def served(config: DashboardConfig) -> Iterator[str]:
-    command = [sys.executable, "-c", SERVER]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(config.model_dump_json())
-        process.stdin.close()
-        _, _, address = process.stdout.readline().strip().partition(" ")
-        try:
-            yield address
-        finally:
-            process.terminate()
 
 
 @contextmanager

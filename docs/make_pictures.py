@@ -8,31 +8,22 @@ that the tests use. The pictures are written beside this file, in images/.
 
 from __future__ import annotations
 
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from playwright.sync_api import Page, sync_playwright
 
 from kizu.config import load_config
+from kizu_dashboard.own_process import serving
 from kizu_dashboard.room import close_rooms, open_room
-from kizu_dashboard.settings import DashboardConfig, DashboardSettings
+from kizu_dashboard.settings import DashboardSettings
 from kizu_dashboard.signing_in.sessions import cookie_name
 from kizu_db.permissions import Role
 from kizu_inspect.results import Verdict
 
 IMAGES: Final = Path(__file__).parent / "images"
 DRAWN: Final = "[data-testid=stApp][data-test-script-state=notRunning]"
-SERVER: Final = """
-import sys
-from kizu_dashboard.server import serve
-from kizu_dashboard.settings import DashboardConfig
-config = DashboardConfig.model_validate_json(sys.stdin.read())
-serve(config, on_ready=lambda address, _link: print("ready", address, flush=True))
-"""
 
 
 def main(demo: str) -> None:
@@ -45,10 +36,10 @@ def main(demo: str) -> None:
             unit.users.add("Ana", Role.ADMIN, by="Ana")
         name = next(user.name for user in unit.users.list() if user.role is Role.ADMIN and user.active)
         rejected = unit.inspections.latest(verdicts=[Verdict.REJECT], limit=1)[0].uid
-    with _served(config) as address, sync_playwright() as playwright:
+    with serving(config) as it, sync_playwright() as playwright:
         program = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        browser = program.new_context(base_url=address, viewport={"width": 1280, "height": 860}, color_scheme="light")
-        browser.add_cookies([{"name": cookie_name(config.dashboard), "value": room.sessions.begin(name), "url": address}])
+        browser = program.new_context(base_url=it.address, viewport={"width": 1280, "height": 860}, color_scheme="light")
+        browser.add_cookies([{"name": cookie_name(config.dashboard), "value": room.sessions.begin(name), "url": it.address}])
         page = browser.new_page()
         _shoot(page, "/", "inspections", "tbody tr img")
         _shoot(page, f"/part?uid={rejected}", "part", ".stage[data-map=drawn]", height=1100)
@@ -73,20 +64,6 @@ def _shoot(page: Page, address: str, name: str, there: str, *, height: int = 860
     page.wait_for_timeout(500)  # charts fade in
     page.screenshot(path=IMAGES / f"{name}.png")
     page.set_viewport_size({"width": 1280, "height": 860})
-
-
-@contextmanager
-def _served(config: DashboardConfig) -> Iterator[str]:
-    with subprocess.Popen([sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(config.model_dump_json())
-        process.stdin.close()
-        _, _, address = process.stdout.readline().strip().partition(" ")
-        try:
-            yield address
-        finally:
-            process.terminate()
 
 
 if __name__ == "__main__":

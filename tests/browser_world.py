@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from dashboard_world import come_in
+from kept import keep_page, watched
 from kizu_dashboard.settings import DashboardConfig
 
 WAIT_MS = 30_000
@@ -19,7 +20,8 @@ def chromium() -> Iterator[Browser]:
     """The browser's program."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield browser
+        with watched(browser):
+            yield browser
         browser.close()
 
 
@@ -40,8 +42,11 @@ def window(browser: BrowserContext, address: str) -> Iterator[Page]:
     strangers, errors = [], []
     page.on("request", lambda asked: asked.url.startswith((address, "data:", "blob:")) or strangers.append(asked.url))
     page.on("pageerror", lambda error: errors.append(str(error)))
-    yield page
-    page.close()
+    try:
+        yield page
+    finally:
+        keep_page(page)
+        page.close()
     assert strangers == []
     assert errors == []
 

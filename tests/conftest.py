@@ -9,7 +9,9 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -18,6 +20,7 @@ import torch
 from sqlalchemy.engine import make_url
 
 from boards_world import write_boards
+from kept import pytest_runtest_makereport
 from kizu_db.migrations import upgrade
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
@@ -30,8 +33,16 @@ from kizu_inspect.training.fit import FitSettings
 from kizu_inspect.training.settings import TrainingSettings
 from kizu_inspect.training.train import train
 from line_world import LineWorld
+from new_records import make_records
 from plc_world import Plc, running_plc
 from precision import PRECISION
+
+if TYPE_CHECKING:  # what draws pages takes seconds to load, and most tests draw none
+    from playwright.sync_api import Browser
+
+    from dashboard_world import Plant
+
+__all__ = ["pytest_runtest_makereport"]  # pytest finds it by its name here
 
 # The tests' networks are too small to share out: a second thread only waits for the first, at the cost of a whole core.
 torch.set_num_threads(1)
@@ -57,10 +68,23 @@ def postgresql_server() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="kizu-pg-"))
     server = get_server(folder, cleanup_mode="stop")
     try:
+        with closing(psycopg.connect(server.get_uri(), autocommit=True)) as connection:
+            # Tests kill programs, and no machine: what the kernel has is not lost, and each database is made without the disk.
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
         yield server.get_uri()
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_server: str) -> Iterator[str]:
+    """The name of a database with the tables of this version, to copy."""
+    with _databases(postgresql_server) as make:
+        settings = make()
+        upgrade(settings)
+        yield str(make_url(settings.url).database)
 
 
 @pytest.fixture
@@ -78,13 +102,13 @@ def postgresql_of_module(postgresql_server: str) -> Iterator[Callable[[], Databa
 
 
 @contextmanager
-def _databases(server: str) -> Iterator[Callable[[], DatabaseSettings]]:
+def _databases(server: str, template: str = "template1") -> Iterator[Callable[[], DatabaseSettings]]:
     made: list[str] = []
 
     def make() -> DatabaseSettings:
         name = f"kizu_{uuid.uuid4().hex[:12]}"
         with closing(psycopg.connect(server, autocommit=True)) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"'.encode())
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
         made.append(name)
         url = make_url(server).set(drivername="postgresql+psycopg", database=name)
         return DatabaseSettings(url=url.render_as_string(hide_password=False))
@@ -96,12 +120,14 @@ def _databases(server: str) -> Iterator[Callable[[], DatabaseSettings]]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> DatabaseSettings:
-    """An empty database without tables, once of each kind."""
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatabaseSettings]:
+    """An empty database without tables, or what `records` opens where a test asks for them; once of each kind."""
     if request.param == "sqlite":
-        return DatabaseSettings(url=f"sqlite:///{tmp_path / 'records' / 'kizu.db'}")
-    make: Callable[[], DatabaseSettings] = request.getfixturevalue("new_postgresql")
-    return make()
+        yield DatabaseSettings(url=f"sqlite:///{tmp_path / 'records' / 'kizu.db'}")
+        return
+    template = request.getfixturevalue("postgresql_template") if "records" in request.fixturenames else "template1"
+    with _databases(request.getfixturevalue("postgresql_server"), template) as make:
+        yield make()
 
 
 @pytest.fixture
@@ -116,7 +142,7 @@ def elsewhere(database: DatabaseSettings, request: pytest.FixtureRequest, tmp_pa
 @pytest.fixture
 def records(database: DatabaseSettings) -> Iterator[Records]:
     """Empty records of this version, once in each kind of database."""
-    upgrade(database)
+    make_records(database)
     with Records.open(database) as opened:
         yield opened
 
@@ -175,6 +201,66 @@ def cookies(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     sent: dict[str, str] = {}
     monkeypatch.setattr(ContextProxy, "cookies", sent)
     return sent
+
+
+@pytest.fixture(scope="module")
+def program() -> Iterator[Browser]:
+    """The browser's program, one for a file; whoever wants to be nobody yet takes a context of their own."""
+    from browser_world import chromium
+
+    with chromium() as program:
+        yield program
+
+
+@pytest.fixture(scope="module")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+    """A plant whose parts were judged within the hour, for all tests of a file."""
+    from dashboard_world import filled_plant
+
+    with filled_plant(tmp_path_factory.mktemp("plant"), start=datetime.now(UTC) - timedelta(minutes=30)) as plant:
+        yield plant
+
+
+@pytest.fixture(scope="module")
+def address(plant: Plant) -> Iterator[str]:
+    """Where its dashboard answers."""
+    from dashboard_world import served
+
+    with served(plant.config) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def works(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+    """A plant that has a station for each test of a file, with parts of its own: server and browser are those of all."""
+    from dashboard_world import filled_plant
+
+    with filled_plant(tmp_path_factory.mktemp("works")) as works:
+        yield works
+
+
+@pytest.fixture(scope="module")
+def stations(works: Plant, request: pytest.FixtureRequest) -> Iterator[Plant]:
+    """Those that nobody took yet."""
+    from dashboard_world import another_station
+
+    tests = sum(item.path == request.path for item in request.session.items)
+    return iter([another_station(works, f"hall-{number}") for number in range(tests)])
+
+
+@pytest.fixture(scope="module")
+def works_address(works: Plant, stations: Iterator[Plant]) -> Iterator[str]:  # noqa: ARG001 - they are there first
+    """Where the dashboard of the works answers."""
+    from dashboard_world import served
+
+    with served(works.config) as address:
+        yield address
+
+
+@pytest.fixture
+def station(stations: Iterator[Plant]) -> Plant:
+    """This test's own."""
+    return next(stations)
 
 
 @pytest.fixture

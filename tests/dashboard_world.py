@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,10 +13,12 @@ from typing import IO
 import numpy as np
 from playwright.sync_api import BrowserContext
 
+from kept import keep_pages, server_log
+from kizu_dashboard import own_process
+from kizu_dashboard.own_process import Served
 from kizu_dashboard.room import Room, close_rooms, open_room
 from kizu_dashboard.settings import DashboardConfig, DashboardSettings, PlantSettings
 from kizu_dashboard.signing_in.sessions import cookie_name
-from kizu_db.migrations import upgrade
 from kizu_db.permissions import Role
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings, ImageStoreSettings
@@ -37,6 +36,7 @@ from kizu_inspect.results import (
     Verdict,
 )
 from kizu_inspect.synth import KINDS, DrawnPart, draw_part
+from new_records import make_records
 
 MODEL_HASH = "4b1d" * 16
 START = datetime(2026, 3, 2, 5, 0, tzinfo=UTC)
@@ -54,11 +54,12 @@ PEOPLE = {
 
 @dataclass(frozen=True)
 class Plant:
-    """The open room and its inspections by part id."""
+    """The open room and a station's inspections by part id."""
 
     config: DashboardConfig
     room: Room
     uids: dict[str, str]
+    station: str = "press-3"
 
     def record(self, part: str) -> InspectionRecord:
         """What the database now says of this part."""
@@ -112,7 +113,7 @@ def empty_plant(folder: Path, *, port: int = 0, name: str = "Werk Süd") -> Dash
         images=ImageStoreSettings(path=folder / "images"),
         dashboard=DashboardSettings(port=port),
     )
-    upgrade(config.database)
+    make_records(config.database)
     return config
 
 
@@ -147,7 +148,7 @@ def filled_plant(folder: Path, *, start: datetime = START) -> Iterator[Plant]:
 
 def another_station(plant: Plant, station: str) -> Plant:
     """The same room, with the same stories told of the parts of this station."""
-    return Plant(plant.config, plant.room, _fill_station(plant.room, station, START))
+    return Plant(plant.config, plant.room, _fill_station(plant.room, station, START), station)
 
 
 def _fill_station(room: Room, station: str, start: datetime) -> dict[str, str]:
@@ -272,44 +273,18 @@ def drawn_explanation(drawn: DrawnPart, target: str, status: MapStatus = MapStat
     return Explanation(heatmap, find_regions(heatmap, threshold=0.4))
 
 
-SERVER = """
-import json, sys
-from kizu_dashboard.server import serve
-from kizu_dashboard.settings import DashboardConfig
-asked = json.load(sys.stdin)
-config = DashboardConfig.model_validate(asked["config"])
-serve(config, on_ready=lambda address, link: print("ready", address, link or "", flush=True), link_for=asked["link_for"])
-"""
-
-
-@dataclass(frozen=True)
-class Served:
-    """A dashboard that answers, and the link for signing in once that it gave."""
-
-    address: str
-    link: str
-
-
 @contextmanager
 def serving(config: DashboardConfig, *, link_for: str | None = None, errors: IO[str] | None = None) -> Iterator[Served]:
-    """The dashboard in a process of its own, all of whose words stand in `errors` at the end. Ended as a supervisor would."""
-    command = [sys.executable, "-c", SERVER]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
-    assert process.stdin is not None
-    assert process.stdout is not None
-    with process:
+    """The dashboard in a process of its own, all of whose words stand in `errors` at the end.
+
+    Where the test fails, what its browsers show then is kept, and what the server said.
+    """
+    with server_log(errors) as said, own_process.serving(config, link_for=link_for, said=said) as it:
         try:
-            json.dump({"config": config.model_dump(mode="json"), "link_for": link_for}, process.stdin)
-            process.stdin.close()
-            word, _, told = process.stdout.readline().strip().partition(" ")
-            assert word == "ready", "the server ended before it was ready"
-            address, _, link = told.partition(" ")
-            yield Served(address, link)
-        finally:
-            process.terminate()
-            process.wait(timeout=20)
-            if errors is not None:
-                errors.write(process.stdout.read())
+            yield it
+        except BaseException:
+            keep_pages()
+            raise
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from kizu_db.image_store import ImageStore
-from kizu_db.migrations import upgrade
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
 from kizu_db.values import InspectionRecord
@@ -22,6 +21,7 @@ from kizu_pipeline.publishing.settings import PublishTarget
 from kizu_pipeline.service import run_station
 from kizu_pipeline.settings import CameraSource, FolderSource, GenicamSource, RuntimeSettings, StationSettings
 from kizu_pipeline.summary import RunSummary
+from new_records import make_records
 
 ALL_PASS = {"pass_below": 1.0, "reject_from": 1.0}
 ALL_REVIEW = {"pass_below": 0.0, "reject_from": 1.0}
@@ -43,7 +43,7 @@ class LineWorld:
         self.incoming.mkdir(exist_ok=True)
         self.images = ImageStore(root / "images")
         database = database or DatabaseSettings(url=f"sqlite:///{root / 'kizu.db'}")
-        upgrade(database)
+        make_records(database)
         self.records = Records.open(database)
 
     def __enter__(self) -> Self:

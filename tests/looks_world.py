@@ -10,7 +10,7 @@ from browser_world import until_settled
 
 AWAKE = ".answers:not([data-awake=''])"
 PAGES = ["/", "/review", "/live", "/live?embed=true", "/quality", "/agreement", "/reports"]
-SECTIONS = ["Health", "Claims", "Quarantine", "Audit trail", "Retention", "People", "Terminals"]
+SECTIONS = ["Health", "Claims", "Quarantine", "Limits", "Audit trail", "Retention", "People", "Terminals"]
 PAGES += [f"/admin?section={section}" for section in SECTIONS]
 SEEN = {
     "/": "tbody tr", "/review": AWAKE, "/live": ".vega-embed svg", "/live?embed=true": ".vega-embed svg",

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from browser_world import WAIT_MS, browser_of, chromium, window
-from dashboard_world import Plant, enter_people, filled_plant, served
+from browser_world import WAIT_MS, browser_of, window
+from dashboard_world import Plant, enter_people, filled_plant
 from signing_world import PASSWORD
 
 WHY = "Why, for the audit trail"
@@ -21,18 +21,6 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     with filled_plant(tmp_path_factory.mktemp("plant"), start=datetime.now(UTC) - timedelta(hours=2)) as plant:
         enter_people(plant.room.records)
         yield plant
-
-
-@pytest.fixture(scope="module")
-def address(plant: Plant) -> Iterator[str]:
-    with served(plant.config) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def program() -> Iterator[Browser]:
-    with chromium() as program:
-        yield program
 
 
 @pytest.fixture

@@ -9,28 +9,16 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from browser_world import browser_of, chromium, window
-from dashboard_world import Plant, filled_plant, served
+from browser_world import browser_of, window
+from dashboard_world import Plant, filled_plant
 from kizu_db.values import NewInspection
 from kizu_inspect.results import Judgement, ModelInfo, Verdict
-
-
-@pytest.fixture(scope="module")
-def program() -> Iterator[Browser]:
-    with chromium() as program:
-        yield program
 
 
 @pytest.fixture(scope="module")
 def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     with filled_plant(tmp_path_factory.mktemp("plant")) as plant:
         yield plant
-
-
-@pytest.fixture(scope="module")
-def address(plant: Plant) -> Iterator[str]:
-    with served(plant.config) as address:
-        yield address
 
 
 @pytest.fixture

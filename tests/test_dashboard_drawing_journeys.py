@@ -4,45 +4,35 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from browser_world import browser_of, chromium, window
-from dashboard_world import Plant, filled_plant, served
+from browser_world import browser_of, window
+from dashboard_world import Plant
 
 Drawn = tuple[int, int, int, int, str]
 SIDE = 320
 
 
+@pytest.fixture
+def plant(station: Plant) -> Plant:
+    return station
+
+
 @pytest.fixture(scope="module")
-def program() -> Iterator[Browser]:
-    with chromium() as program:
-        yield program
+def browser(program: Browser, works: Plant, works_address: str) -> BrowserContext:
+    """Kim's."""
+    return browser_of(program, works.config, works_address, "Kim", width=1280, height=800)
 
 
 @pytest.fixture
-def plant(tmp_path: Path) -> Iterator[Plant]:
-    with filled_plant(tmp_path) as plant:
-        yield plant
-
-
-@pytest.fixture
-def address(plant: Plant) -> Iterator[str]:
-    with served(plant.config) as address:
-        yield address
-
-
-@pytest.fixture
-def page(program: Browser, plant: Plant, address: str) -> Iterator[Page]:
+def page(browser: BrowserContext, plant: Plant, works_address: str) -> Iterator[Page]:
     """Kim's window on the Review page, with the first part to decide."""
-    browser = browser_of(program, plant.config, address, "Kim", width=1280, height=800)
-    with window(browser, address) as page:
-        page.goto("/review")
+    with window(browser, works_address) as page:
+        page.goto(f"/review?station={plant.station}")
         until_shown(page, plant, "P-1002")
         yield page
-    browser.close()
 
 
 def until_shown(page: Page, plant: Plant, part: str) -> None:
@@ -241,9 +231,9 @@ def test_who_is_blind_gets_no_start_and_no_suspicion(page: Page, plant: Plant) -
     expect(page.locator(".draw-class option")).to_have_count(5)
 
 
-def test_who_only_looks_draws_nothing(plant: Plant, program: Browser, address: str) -> None:
-    vera = browser_of(program, plant.config, address, "Vera")
-    with window(vera, address) as page:
+def test_who_only_looks_draws_nothing(plant: Plant, program: Browser, works_address: str) -> None:
+    vera = browser_of(program, plant.config, works_address, "Vera")
+    with window(vera, works_address) as page:
         page.goto(f"/part?uid={plant.uids['P-1002']}")
         page.wait_for_selector(f".stage[data-uid='{plant.uids['P-1002']}'][data-beside='ready']")
         expect(page.locator("button.draw")).to_be_hidden()

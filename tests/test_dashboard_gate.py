@@ -38,12 +38,6 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
         yield plant
 
 
-@pytest.fixture(scope="module")
-def address(plant: Plant) -> Iterator[str]:
-    with served(plant.config) as address:
-        yield address
-
-
 @pytest.mark.parametrize("path", ["/", "/part?uid=1&x=ä b", "/reports", "/image/{uid}", "/nowhere/<b>"])
 def test_a_page_leads_to_the_sign_in_and_back(plant: Plant, address: str, path: str) -> None:
     path = quote(path.format(uid=plant.uids["P-1002"]), safe="/?&=")

@@ -6,33 +6,19 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from browser_world import browser_of, chromium, window
-from dashboard_world import Plant, filled_plant, served
-
-
-@pytest.fixture(scope="module")
-def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
-    with filled_plant(tmp_path_factory.mktemp("plant"), start=datetime.now(UTC) - timedelta(minutes=30)) as plant:
-        yield plant
+from browser_world import browser_of, window
+from dashboard_world import Plant
 
 
 @pytest.fixture(scope="module")
-def address(plant: Plant) -> Iterator[str]:
-    with served(plant.config) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def browser(plant: Plant, address: str) -> Iterator[BrowserContext]:
+def browser(program: Browser, plant: Plant, address: str) -> BrowserContext:
     """Kim's browser, one for all journeys, as a person has it: the pages' scripts are fetched and compiled once."""
-    with chromium() as program:
-        yield browser_of(program, plant.config, address, "Kim")
+    return browser_of(program, plant.config, address, "Kim")
 
 
 @pytest.fixture

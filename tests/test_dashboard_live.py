@@ -131,6 +131,9 @@ def runs_of(page: Page) -> list[str]:
     return found
 
 
+FONT_PX = "one => parseFloat(getComputedStyle(one).fontSize)"
+
+
 def test_in_the_browser_it_goes_on_by_itself(floor: Floor) -> None:
     """New figures, an outage and the way back, without a hand on the page; then a click on a part."""
     floor.add(MINUTE, Verdict.REJECT, part="first")
@@ -141,6 +144,9 @@ def test_in_the_browser_it_goes_on_by_itself(floor: Floor) -> None:
         expect(yields).to_have_text("0.0 %")
         expect(page.locator(".freshness")).to_have_text(re.compile(r"^Data is \d+ s old$"))
         expect(page.locator("[data-testid=stHeader]")).to_be_hidden()
+        at_1280 = yields.evaluate(FONT_PX)
+        page.set_viewport_size({"width": 3840, "height": 2160})  # from as far away as before
+        assert yields.evaluate(FONT_PX) > 1.9 * at_1280
         floor.add(timedelta(0))
         expect(yields).to_have_text("50.0 %")
         file = floor.room.records.file

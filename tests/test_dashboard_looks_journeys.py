@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from browser_world import browser_of, chromium, until_settled, window
-from dashboard_world import MODEL_HASH, Plant, filled_plant, served
+from browser_world import browser_of, until_settled, window
+from dashboard_world import MODEL_HASH, Plant, filled_plant
 from kizu_dashboard.theme import DARK, LIGHT
 from kizu_db.values import NewInspection
 from kizu_inspect.results import Judgement, ModelInfo, Verdict
@@ -50,16 +50,9 @@ def add_extreme(plant: Plant) -> None:
 
 
 @pytest.fixture(scope="module")
-def address(plant: Plant) -> Iterator[str]:
-    with served(plant.config) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def browser(plant: Plant, address: str) -> Iterator[BrowserContext]:
+def browser(program: Browser, plant: Plant, address: str) -> BrowserContext:
     """Ana's browser, who as the admin has every page."""
-    with chromium() as program:
-        yield browser_of(program, plant.config, address, "Ana", width=1280, height=800)
+    return browser_of(program, plant.config, address, "Ana", width=1280, height=800)
 
 
 @pytest.fixture
@@ -90,6 +83,20 @@ def test_axe_finds_what_is_put_there_on_purpose(page: Page) -> None:
 @pytest.mark.parametrize("path", PAGES)
 def test_no_page_has_a_serious_finding_in_either_theme(page: Page, path: str) -> None:
     come_to(page, path)
+    for theme in ("light", "dark"):
+        in_theme(page, theme)
+        until_settled(page)
+        assert findings(page) == []
+
+
+def test_the_dialog_that_saves_limits_has_no_serious_finding(page: Page) -> None:
+    come_to(page, "/agreement?at=press-3")
+    card = page.locator(".st-key-card-what-if")
+    field = card.get_by_label("PASS below", exact=True)
+    field.fill("0.35")
+    field.press("Enter")
+    card.get_by_role("button", name="Save for press-3").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
     for theme in ("light", "dark"):
         in_theme(page, theme)
         until_settled(page)

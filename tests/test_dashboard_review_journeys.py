@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from browser_world import browser_of, chromium, window
-from dashboard_world import Plant, another_station, filled_plant, served
+from dashboard_world import Plant
 from kizu_dashboard.wording import BLIND_SENTENCE
 from kizu_db.values import Review
 
@@ -19,28 +19,8 @@ AWAKE = ".answers:not([data-awake=''])"
 
 
 @pytest.fixture(scope="module")
-def program() -> Iterator[Browser]:
-    with chromium() as program:
-        yield program
-
-
-@pytest.fixture(scope="module")
-def works(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
-    with filled_plant(tmp_path_factory.mktemp("works")) as works:
-        yield works
-
-
-@pytest.fixture(scope="module")
-def stations(works: Plant) -> Iterator[tuple[str, Plant]]:
-    """One for each test, with parts of its own: the server and the browser are those of all."""
-    names = [f"hall-{number}" for number in range(30)]
-    return iter([(name, another_station(works, name)) for name in names])
-
-
-@pytest.fixture(scope="module")
-def address(works: Plant, stations: Iterator[tuple[str, Plant]]) -> Iterator[str]:  # noqa: ARG001 - they are there first
-    with served(works.config) as address:
-        yield address
+def address(works_address: str) -> str:
+    return works_address
 
 
 @pytest.fixture(scope="module")
@@ -50,19 +30,14 @@ def browser(program: Browser, works: Plant, address: str) -> BrowserContext:
 
 
 @pytest.fixture
-def station(stations: Iterator[tuple[str, Plant]]) -> tuple[str, Plant]:
-    return next(stations)
+def plant(station: Plant) -> Plant:
+    return station
 
 
 @pytest.fixture
-def plant(station: tuple[str, Plant]) -> Plant:
-    return station[1]
-
-
-@pytest.fixture
-def review(station: tuple[str, Plant]) -> str:
+def review(station: Plant) -> str:
     """Where this station's parts are reviewed."""
-    return f"/review?station={station[0]}"
+    return f"/review?station={station.station}"
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dashboard_world import Plant, cookie_header, empty_plant, filled_plant, served
+from dashboard_world import Plant, cookie_header, empty_plant, filled_plant
 from kizu_dashboard.room import close_rooms
 from kizu_dashboard.server import serve, streamlit_options
 from kizu_dashboard.settings import DashboardConfig, DashboardSettings, PlantSettings
@@ -30,12 +30,6 @@ Answer = tuple[int, dict[str, str], bytes]
 def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     with filled_plant(tmp_path_factory.mktemp("plant")) as plant:
         yield plant
-
-
-@pytest.fixture(scope="module")
-def address(plant: Plant) -> Iterator[str]:
-    with served(plant.config) as address:
-        yield address
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, WebSocket, expect
 from sqlalchemy import text
 
-from browser_world import WAIT_MS, chromium
-from dashboard_world import Plant, come_in, cookie_header, empty_plant, enter_people, filled_plant, served, serving
+from browser_world import WAIT_MS
+from dashboard_world import Plant, come_in, cookie_header, empty_plant, enter_people, filled_plant, serving
 from db_examples import raw
 from kizu_dashboard.room import close_rooms, open_room
 from kizu_dashboard.settings import DashboardSettings
@@ -49,18 +49,6 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
         with plant.room.records.unit() as unit:
             unit.users.set_password("Kim", hash_password(PASSWORD), by="Ana")
         yield plant
-
-
-@pytest.fixture(scope="module")
-def address(plant: Plant) -> Iterator[str]:
-    with served(plant.config) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def program() -> Iterator[Browser]:
-    with chromium() as program:
-        yield program
 
 
 @pytest.fixture

@@ -37,8 +37,10 @@ from kizu_inspect.results import RegionCheck, Verdict
 def told(records: Records) -> list[InspectionRecord]:
     """Records of every kind that the tables must hold, oldest first."""
     with records.unit() as unit:
-        unit.models.register(model())
-        recipe = unit.recipes.register("press-3", {"bundle": "bundles/plates", "mm_per_px": 0.05}, model().hash)
+        spec = {**model().spec, "thresholds": {"pass_below": 0.2, "reject_from": 0.6}}
+        unit.models.register(replace(model(), spec=spec, promise={"miss_rate": 0.05}))
+        content = {"bundle": "bundles/plates", "mm_per_px": 0.05, "pass_below": 0.3}
+        recipe = unit.recipes.register("press-3", content, model().hash)
         full = inspection(
             part='=HYPERLINK("x")', view="top", lot="-L7", part_generated=True, image_sha256="cd" * 32, model_hash=model().hash,
             recipe_id=recipe.id, device="cpu", timings_ms={"decode": 0.1 + 0.2, "judge": 7.0},
@@ -75,6 +77,7 @@ def expected_rows(found: list[InspectionRecord]) -> dict[str, list[dict[str, Any
             | {
                 "model": record.model.name if record.model else None,
                 "recipe_version": record.recipe.version if record.recipe else None,
+                "promise_holds": False if record.model else None,
                 "method": one.heatmap.method if one else None,
                 "map_status": one.heatmap.status if one else None,
                 "map_peak_of_scale": one.heatmap.maximum / one.heatmap.scale if one else None,

@@ -25,6 +25,7 @@ from db_examples import SCRATCH, SCRATCHED, explanation, inspection, model, raw,
 from kizu_db.migrations import current_version, downgrade, head_version, upgrade
 from kizu_db.permissions import Role
 from kizu_db.records import Records
+from kizu_db.repositories.limits import ChosenBy
 from kizu_db.settings import DatabaseSettings
 from kizu_db.tables import Base
 from kizu_db.values import AuditStratum, NewSignal
@@ -49,6 +50,8 @@ def fill(settings: DatabaseSettings) -> str:
     with Records.open(settings) as records, records.unit() as unit:
         unit.models.register(model())
         recipe = unit.recipes.register("press-3", {"audit_share": 0.01}, model().hash)
+        by = ChosenBy("Mina", "too strict", after=recipe.version)
+        recipe = unit.limits.choose("press-3", 0.1, 0.8, by=by, model_hash=model().hash, seen={"reviewed": 46})
         new = inspection(model_hash=model().hash, recipe_id=recipe.id, view="top", lot="L7")
         uid = unit.inspections.add(new)
         unit.inspections.store_explanation(uid, explanation())

@@ -1,4 +1,4 @@
-"""Puts people at browsers: a real `kizu dashboard`, each signed in by password, all reviewing at once until nothing waits.
+"""Puts people at browsers: a real dashboard, each signed in by password, all reviewing at once until nothing waits.
 
     python benchmarks/acceptance/reviewers.py [--people 4] [--parts 100] [--minutes 0] [--pause 2] [--json FILE]
 
@@ -15,8 +15,6 @@ import argparse
 import json
 import random
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -26,15 +24,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from playwright.sync_api import Page, sync_playwright
 
+from kizu_dashboard.own_process import serving
+from kizu_dashboard.settings import DashboardConfig, DashboardSettings
 from kizu_dashboard.signing_in.passwords import hash_password
 from kizu_db.image_store import ImageStore
 from kizu_db.migrations import upgrade
 from kizu_db.permissions import Role
 from kizu_db.records import Records
-from kizu_db.settings import DatabaseSettings
+from kizu_db.settings import DatabaseSettings, ImageStoreSettings
 from kizu_db.values import NewInspection, Review
 from kizu_inspect.picture.images import encode_png
 from kizu_inspect.results import Judgement, ModelInfo, Verdict
@@ -60,14 +59,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = [f"Reviewer {number}" for number in range(1, given.people + 1)]
     with tempfile.TemporaryDirectory(prefix="kizu-reviewers-") as folder:
         config, records = prepare(Path(folder), names, given.people * given.parts)
-        with records, served(config) as (address, process):
+        with records, serving(config) as it:
             begun = time.monotonic()
-            at_once(names, lambda name: _review(address, name))
+            at_once(names, lambda name: _review(it.address, name))
             found: dict[str, Any] = judged(records) | {"seconds": round(time.monotonic() - begun)}
             if given.minutes:
-                with watched(process, given.minutes) as megabytes:
+                with watched(it.pid, given.minutes) as megabytes:
                     until = time.monotonic() + 60 * given.minutes
-                    at_once(names, lambda name: _wander(address, name, until, given.pause))
+                    at_once(names, lambda name: _wander(it.address, name, until, given.pause))
                 found |= {"minutes": given.minutes, "grew_mb": _growth(megabytes), "most_mb": round(max(megabytes))}
     wrong = found["undecided"] or found["decided_twice"] or found["wrong_names"] or found["comments_lost"] or found["claimed"]
     found["passed"] = not wrong and found.get("grew_mb", 0) <= GROWS_MOST_MB
@@ -78,14 +77,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if found["passed"] else 1
 
 
-def prepare(folder: Path, names: Sequence[str], parts: int) -> tuple[Path, Records]:
+def prepare(folder: Path, names: Sequence[str], parts: int) -> tuple[DashboardConfig, Records]:
     """A plant whose parts all wait, and people with a password; its configuration and its records."""
-    config = folder / "kizu.yaml"
-    database = {"url": f"sqlite:///{folder / 'kizu.db'}"}
-    settings = {"database": database, "images": {"path": str(folder / "images")}, "dashboard": {"port": 0}}
-    config.write_text(yaml.safe_dump(settings), encoding="utf-8")
-    upgrade(DatabaseSettings.model_validate(database))
-    records, store = Records.open(DatabaseSettings.model_validate(database)), ImageStore(folder / "images")
+    config = DashboardConfig(
+        database=DatabaseSettings(url=f"sqlite:///{folder / 'kizu.db'}"),
+        images=ImageStoreSettings(path=folder / "images"),
+        dashboard=DashboardSettings(port=0),
+    )
+    upgrade(config.database)
+    records, store = Records.open(config.database), ImageStore(config.images.path)
     pictures = [
         store.put(encode_png(draw_part(KINDS[number % len(KINDS)], number, size_px=320).image), suffix=".png")
         for number in range(20)
@@ -111,19 +111,6 @@ def _waiting(number: int, picture: str, recipe: int) -> NewInspection:
         judgement=Judgement(Verdict.REJECT, "drawn", probabilities, target, target, score, 320, 320), image_sha256=picture,
         image_name=f"{number}.png", model_hash=MODEL.hash, recipe_id=recipe, device="cpu",
     )  # fmt: skip
-
-
-@contextmanager
-def served(config: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """`kizu dashboard`, with its address."""
-    command = [sys.executable, "-c", "from kizu.main import main; main()", "dashboard", "--config", str(config)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        words = process.stdout.readline().split()
-        try:
-            yield next(word for word in words if word.startswith("http")), process
-        finally:
-            process.terminate()
 
 
 def at_once(names: Sequence[str], work: Any) -> None:
@@ -216,14 +203,14 @@ def judged(records: Records) -> dict[str, Any]:
 
 
 @contextmanager
-def watched(process: subprocess.Popen[str], minutes: float) -> Iterator[list[float]]:
+def watched(pid: int, minutes: float) -> Iterator[list[float]]:
     """The server's resident memory in MB, asked a hundred times."""
     found: list[float] = []
     over = threading.Event()
 
     def watch() -> None:
         while not over.wait(0.6 * minutes):
-            pages = int(Path(f"/proc/{process.pid}/statm").read_text(encoding="ascii").split()[1])
+            pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
             found.append(pages * 4096 / 1e6)
 
     watcher = threading.Thread(target=watch)

@@ -10,7 +10,7 @@ from typing import Final
 
 from kizu_dashboard.periods import Period
 from kizu_dashboard.room import Room
-from kizu_dashboard.thresholds import Limits, limits_of
+from kizu_dashboard.thresholds import Limits, Standing, limits_of, read_standing
 from kizu_dashboard.wording import NO_CLASS
 from kizu_db.values import AuditStratum, Disposition, Opinion, ReviewedPart
 from kizu_inspect.results import Verdict
@@ -53,6 +53,10 @@ class Agreed:
     opinions: tuple[Opinion, ...]
     limits: Limits | None
     """By which the newest inspection was judged; None where they are not on record."""
+    standing: Standing | None
+    """Of the station that is looked at, or the only one there is; None of several, and of one without a recipe."""
+    newest_recipe: int | None
+    """By which version the newest inspection was judged; None where that is not on record."""
 
 
 def gather_agreement(room: Room, period: Period, *, station: str | None) -> Agreed:
@@ -67,8 +71,13 @@ def gather_agreement(room: Room, period: Period, *, station: str | None) -> Agre
         opinions = unit.analysis.opinions(since=whole.since, until=whole.until, station=station, limit=MOST_OPINIONS)
         newest = unit.inspections.latest(station=station, verdicts=(Verdict.PASS, *_FLAGGED), limit=1)
         record = unit.inspections.get(newest[0].uid) if newest else None
+        stations = unit.stations.names() if station is None else [station]
+        standing = read_standing(unit, stations[0]) if len(stations) == 1 else None
     limits = None if record is None else limits_of(record)
-    return Agreed(whole, verdicts, reviewed, tuple(strata), waiting, tuple(parts), tuple(opinions), limits)
+    newest_recipe = None if record is None or record.recipe is None else record.recipe.id
+    return Agreed(
+        whole, verdicts, reviewed, tuple(strata), waiting, tuple(parts), tuple(opinions), limits, standing, newest_recipe
+    )
 
 
 def as_judged(agreed: Agreed) -> list[Drawn]:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from starlette.datastructures import QueryParams
 
 from kizu_dashboard.language.speaking import say
-from kizu_dashboard.pictures import Picture, parse_uid, stored_image
+from kizu_dashboard.pictures import Picture, parse_uid, shrink, stored_image
 from kizu_dashboard.room import Room
 from kizu_db.values import InspectionRecord
 from kizu_inspect.errors import ImageError
@@ -23,6 +23,7 @@ from kizu_inspect.results import ImageRGB
 
 __all__ = ["Beside", "beside_of", "beside_picture"]
 
+SMALL_PX: Final = 800
 _QUALITY: Final = 95
 """Of the JPEG: for eyes, at the photo's own size."""
 
@@ -33,6 +34,11 @@ class Beside:
 
     address: str
     words: str
+
+    @property
+    def small(self) -> str:
+        """The address of the same with less pixels."""
+        return f"{self.address}&small=yes"
 
 
 def beside_of(room: Room, record: InspectionRecord) -> list[Beside]:
@@ -64,14 +70,16 @@ def beside_of(room: Room, record: InspectionRecord) -> list[Beside]:
 def beside_picture(room: Room, record: InspectionRecord, asked: QueryParams) -> Picture | None:
     """The picture that `with` asks for, laid over the inspection's photo, as JPEG of the photo's size; None where it has none.
 
-    `with` is `reference`, `golden`, or the uid of another inspection. Raises RecordError where a picture is missing from the
-    image store, ImageError and BundleError where one cannot be read or is of another size, ConfigError where the recipe of then
-    is not understood or its reference is gone.
+    With `small=yes` its longer side is SMALL_PX at most. `with` is `reference`, `golden`, or the uid of another inspection.
+    Raises RecordError where a picture is missing from the image store, ImageError and BundleError where one cannot be read or
+    is of another size, ConfigError where the recipe of then is not understood or its reference is gone.
     """
     photo = stored_image(room, record)
     laid = None if photo is None else _laid(room, record, photo, asked.get("with", ""))
     if laid is None:
         return None
+    if asked.get("small") == "yes":
+        laid = shrink(laid, SMALL_PX)
     done, data = cv2.imencode(".jpg", cv2.cvtColor(laid, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     if not done:
         raise ImageError("picture cannot be encoded", found=f"shape {laid.shape}", expected="sides of at most 65,535 px")

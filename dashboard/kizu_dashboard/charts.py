@@ -44,17 +44,21 @@ PICKED: Final = "key"
 """The field that tells the marks of a chart apart."""
 
 PERCENT: Final = ".1%"
+DENSITY_PX: Final = 400
+"""The longer side of the picture over which regions are counted."""
 
 
-def framed(chart: Any, *, height_px: int) -> Any:
-    """The chart with the house's axes and without a frame."""
+def framed(chart: Any, *, height_px: int, width_px: int | None = None) -> Any:
+    """The chart with the house's axes and without a frame, as wide as its place; with `width_px` that wide between its axes."""
+    wide = {} if width_px is None else {"width": width_px}
     line = colour("mark")
     axis = {"labelColor": QUIET, "titleColor": QUIET, "gridColor": colour("track"), "domainColor": line, "tickColor": line}
     return (
         chart.properties(
             height=height_px,
+            **wide,
             background="transparent",
-            autosize=alt.AutoSizeParams(type="fit", contains="padding"),
+            autosize=alt.AutoSizeParams(type="fit" if width_px is None else "pad", contains="padding"),
             usermeta={"embedOptions": {"renderer": "svg"}},
         )
         .configure(font="Source Sans, sans-serif", padding=4)
@@ -205,8 +209,11 @@ def yield_chart(shares: Sequence[tuple[str, Share]], title: str) -> Any:
     return framed(bars + points.add_params(_clicked()), height_px=max(110, 28 * len(rows) + 50))
 
 
-def density_chart(counts: Mapping[tuple[int, int], int], cells: int, *, aspect: float) -> Any:
-    """How many regions have their centre in each cell of the picture; `aspect` is its width over its height."""
+def density_chart(counts: Mapping[tuple[int, int], int], cells: int, *, aspect: float, under: str | None = None) -> Any:
+    """How many regions have their centre in each cell of the picture; `aspect` is its width over its height.
+
+    `under` is the address of a picture of the part, over which the cells are drawn.
+    """
     rows = [
         {
             PICKED: f"{column},{row}",
@@ -218,17 +225,20 @@ def density_chart(counts: Mapping[tuple[int, int], int], cells: int, *, aspect: 
         }
         for (column, row), n in counts.items()
     ]
-    axis = alt.Axis(format=".0%", tickCount=4, grid=True)
-    # Colours of the theme cannot be mixed by the chart: a cell of few regions lets the paper through.
+    width, height = (DENSITY_PX, round(DENSITY_PX / aspect)) if aspect > 1 else (round(DENSITY_PX * aspect), DENSITY_PX)
+    axis = alt.Axis(format=".0%", tickCount=4, grid=under is None)
+    # Colours of the theme cannot be mixed by the chart: a cell of few regions lets what is below through.
     shade = alt.Opacity(
         "n:Q",
         title=say("regions"),
-        scale=alt.Scale(range=[0.2, 1]),
-        legend=alt.Legend(format=",d", values=sorted({min(counts.values()), max(counts.values())})),
+        scale=alt.Scale(range=[0.35 if under else 0.2, 1]),
+        legend=alt.Legend(orient="top", format=",d", values=sorted({min(counts.values()), max(counts.values())})),
     )
+    # Over a photo, dark or light in both themes, a bright cell with a dark rim.
+    marks = {"color": colour("signal"), "stroke": colour("dark"), "strokeWidth": 1} if under else {"color": RED}
     chart = (
         alt.Chart(pd.DataFrame(rows))
-        .mark_rect(cursor="pointer", color=RED)
+        .mark_rect(cursor="pointer", **marks)
         .encode(
             x=alt.X("x:Q", title=say("across the picture"), axis=axis, scale=alt.Scale(domain=[0, 1], nice=False)),
             x2="x2:Q",
@@ -239,7 +249,10 @@ def density_chart(counts: Mapping[tuple[int, int], int], cells: int, *, aspect: 
         )
         .add_params(_clicked())
     )
-    return framed(chart, height_px=min(420, max(200, round(400 / aspect))))
+    if under is not None:
+        photo = alt.Chart(pd.DataFrame({"url": [under]})).encode(url="url:N", x=alt.value(0), y=alt.value(0))
+        chart = photo.mark_image(width=width, height=height, aspect=False, align="left", baseline="top") + chart
+    return framed(chart, height_px=height, width_px=width)
 
 
 def reliability_chart(bins: Sequence[ReliabilityBin]) -> Any:

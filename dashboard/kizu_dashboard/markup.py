@@ -10,7 +10,7 @@ from kizu_dashboard.language.asking import choose_address
 from kizu_dashboard.language.speaking import LANGUAGES, known, language_now, marked, say, say_count
 from kizu_dashboard.theme import LOOKS, colour
 from kizu_dashboard.thresholds import Limits, limits_of
-from kizu_dashboard.wording import check_text, class_name, reason_text, size_texts, spread_text, standing_said
+from kizu_dashboard.wording import check_text, class_name, promise_text, reason_text, size_texts, spread_text, standing_said
 from kizu_db.values import InspectionRecord
 from kizu_inspect.results import Region, Verdict
 from kizu_inspect.sums.intervals import Share
@@ -161,9 +161,9 @@ def evidence(record: InspectionRecord) -> str:
     if explanation is not None and explanation.check is not None:
         conflict = "kz-conflict" if explanation.check.conflict else "kz-quiet"
         pieces.append(f'<p class="kz-small {conflict}">{escape(check_text(explanation.check))}</p>')
-    if record.model is not None and record.model.promise is None:
-        lacking = say("This model promises no miss rate: its validation set was too small for one.")
-        pieces.append(f'<p class="kz-small kz-quiet">{lacking}</p>')
+    lacking = promise_text(record.model, None if record.recipe is None else record.recipe.limits[0])
+    if lacking is not None:
+        pieces.append(f'<p class="kz-small kz-quiet">{escape(lacking)}</p>')
     return f'<div class="kz kz-card">{"".join(pieces)}</div>'
 
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from kizu_dashboard.language.speaking import known, marked, say
 from kizu_dashboard.reasons import reason_said
 from kizu_db.permissions import Role
-from kizu_db.values import DrawnBox, ExplanationState, InspectionRecord, InspectionRow, NewReview, Signal
+from kizu_db.values import DrawnBox, ExplanationState, InspectionRecord, InspectionRow, ModelRow, NewReview, Signal
 from kizu_inspect.results import Heatmap, MapStatus, Region, RegionCheck, Verdict
 from kizu_inspect.sums.agreement import Grade
 from kizu_inspect.sums.audit_sample import Estimate
@@ -50,6 +50,7 @@ __all__ = [
     "no_map_reason",
     "of_text",
     "places_text",
+    "promise_text",
     "reason_text",
     "recorded_class",
     "role_name",
@@ -75,6 +76,13 @@ METHOD_NAMES: Final = {
     "score-cam": "Score-CAM",
     "lfi-cam": "LFI-CAM",
 }
+
+NO_PROMISE: Final = marked("This model promises no miss rate: its validation set was too small for one.")
+
+LOST_PROMISE: Final = marked(
+    "The promise of this model, at most {rate:.1f} % of the defective parts missed, does not hold here: it was calibrated with "
+    "PASS below {own}, and this is PASS below {used}."
+)
 
 STATUS_TEXTS: Final = {
     MapStatus.FLAT: marked("The map is flat: no place in the picture stands out for “{target}”."),
@@ -277,6 +285,18 @@ def check_text(check: RegionCheck) -> str:
         "verdict rests on.",
         **scores,
     )
+
+
+def promise_text(model: ModelRow | None, pass_below: float | None) -> str | None:
+    """What is lacking of the promised miss rate with this PASS limit (None: the model's own); None where it holds."""
+    kept = True if model is None else model.keeps_promise(pass_below)
+    if model is None or kept:
+        return None
+    own = model.limits[0]
+    if kept is None or model.promise is None or pass_below is None or own is None:
+        return known(NO_PROMISE)
+    rate = 100 * float(model.promise["miss_rate"])
+    return known(LOST_PROMISE).format(rate=rate, own=probability_text(own), used=probability_text(pass_below))
 
 
 def size_texts(region: Region, mm_per_px: float | None) -> tuple[tuple[str, str], ...]:

@@ -18,6 +18,8 @@ class Action(StrEnum):
     """Take a part from the reviewer who has it."""
     RELEASE_FILE = "release a file from quarantine"
     """Have a file judged anew that could not be read."""
+    SET_LIMITS = "set a station's limits"
+    """Save limits of the score by which a station's parts pass and are rejected."""
     VERIFY = "verify the records"
     """Walk through all of them, and have on record what was found."""
     HOLD = "hold a lot"
@@ -72,6 +74,7 @@ _LEAST = {
     Action.REVIEW: Role.INSPECTOR,
     Action.RELEASE_CLAIM: Role.ENGINEER,
     Action.RELEASE_FILE: Role.ENGINEER,
+    Action.SET_LIMITS: Role.ENGINEER,
     Action.VERIFY: Role.ENGINEER,
     Action.HOLD: Role.ADMIN,
     Action.PRUNE: Role.ADMIN,

@@ -22,6 +22,7 @@ from kizu_db.repositories.claims import Claims
 from kizu_db.repositories.credentials import Credentials
 from kizu_db.repositories.database import Database
 from kizu_db.repositories.inspections import Inspections
+from kizu_db.repositories.limits import StationLimits
 from kizu_db.repositories.models import Models
 from kizu_db.repositories.neighbours import Neighbours
 from kizu_db.repositories.outbox import Outbox
@@ -63,6 +64,7 @@ class Unit:
         self.reviews = Reviews(session, self.rollups, self.queue, self.trail, self.users)
         self.models = Models(session, self.trail)
         self.recipes = Recipes(session, self.trail)
+        self.limits = StationLimits(session, self.recipes, self.trail, self.users)
         self.stations = Stations(session)
         self.lots = Lots(session, self.trail, self.users)
         self.quarantine = Quarantine(session, self.trail, self.users)

@@ -35,12 +35,15 @@ _KEPT: Mapping[str, tuple[str, tuple[str, ...]]] = {
             "supersedes", "inspection", "reviewed_at", "boxes",
         ),
     ),
-    "recipe": ("SELECT * FROM recipe", ("id", "station", "version", "content", "model_hash", "created_at")),
+    "recipe": (
+        "SELECT * FROM recipe LEFT JOIN chosen_limits ON recipe_id = recipe.id",
+        ("id", "station", "version", "content", "model_hash", "created_at", "chosen_as", "chosen_by", "reason", "seen"),
+    ),
     "model": ("SELECT * FROM model", ("hash", "name", "classes", "good", "path", "spec", "promise", "registered_at")),
 }  # fmt: skip
 """Of what the audit trail keeps a copy: where it lies, and which columns."""
 
-_JSON = {"content", "classes", "spec", "promise"}
+_JSON = {"content", "classes", "spec", "promise", "seen"}
 _TIMES = {"at", "reviewed_at", "created_at", "registered_at"}
 
 

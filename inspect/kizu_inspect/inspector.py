@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from dataclasses import replace
 from itertools import groupby
 from typing import TypeVar
@@ -53,16 +54,7 @@ class Inspector:
         self._explain = explainer(self.method, options, good=bundle.good_index)
         self._cells = map_cells(bundle.model.cells, options.refine)
         self._scale = bundle.scale_of(options)
-        thresholds = bundle.spec.thresholds
-        self.pass_below = thresholds.pass_below if recipe.pass_below is None else recipe.pass_below
-        self.reject_from = thresholds.reject_from if recipe.reject_from is None else recipe.reject_from
-        if self.pass_below > self.reject_from:
-            raise ConfigError(
-                "recipe.pass_below lies above recipe.reject_from",
-                found=f"{self.pass_below:.4f} and {self.reject_from:.4f}",
-                expected="pass_below ≤ reject_from",
-                next_step="Set both, or neither to use the bundle's own.",
-            )
+        self.pass_below, self.reject_from = _limits_of(bundle, recipe)
         defects = [name for name in bundle.spec.classes if name != bundle.spec.good]
         unknown = [name for name in recipe.classes if name not in defects]
         if unknown:
@@ -130,6 +122,22 @@ class Inspector:
             )  # fmt: skip
         picked = pick_device(device)
         return cls(bundle, recipe, device=picked, max_batch=max_batch, parallel=Parallel(picked) if parallel else None)
+
+    def with_limits(self, pass_below: float | None, reject_from: float | None) -> Inspector:
+        """The same judge by other limits (None: the bundle's own), which shares the loaded network with this one.
+
+        Raises ConfigError for limits out of order.
+        """
+        other = copy(self)
+        other._recipe = self._recipe.model_copy(update={"pass_below": pass_below, "reject_from": reject_from})
+        other.pass_below, other.reject_from = _limits_of(self.bundle, other._recipe)
+        return other
+
+    def judges_like(self, recipe: Recipe) -> bool:
+        """Whether a judge by this recipe, of the same bundle, differs from this one in nothing but the limits."""
+        same = {"bundle": recipe.bundle, "pass_below": None, "reject_from": None}
+        mine = self._recipe.model_copy(update=same | {"bits": self.bits})
+        return mine == recipe.model_copy(update=same | {"bits": recipe.bits or self.bundle.spec.input.bits})
 
     def device_works(self) -> bool:
         """Whether the device still computes."""
@@ -367,3 +375,16 @@ class Inspector:
             sight, within = batch.view(number)
             cut.append(sight.view(within))
         return self._network.explainable(*stacked(cut, self._device))
+
+
+def _limits_of(bundle: Bundle, recipe: Recipe) -> tuple[float, float]:
+    """PASS and REJECT limit: the recipe's where it sets them, else the bundle's own. Raises ConfigError out of order."""
+    own = bundle.spec.thresholds
+    pass_below = own.pass_below if recipe.pass_below is None else recipe.pass_below
+    reject_from = own.reject_from if recipe.reject_from is None else recipe.reject_from
+    if pass_below > reject_from:
+        raise ConfigError(
+            "recipe.pass_below lies above recipe.reject_from", found=f"{pass_below:.4f} and {reject_from:.4f}",
+            expected="pass_below ≤ reject_from", next_step="Set both, or neither to use the bundle's own.",
+        )  # fmt: skip
+    return pass_below, reject_from

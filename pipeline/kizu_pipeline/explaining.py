@@ -16,6 +16,7 @@ from kizu_inspect.results import Explanation, ImageRGB
 from kizu_pipeline.sources.base import Queue
 from kizu_pipeline.stages.around import Around
 from kizu_pipeline.stages.attempts import MAX_ATTEMPTS
+from kizu_pipeline.stages.judge import Judge
 
 if TYPE_CHECKING:
     from kizu_inspect.inspector import Inspector
@@ -48,7 +49,7 @@ class _Due:
 class ExplanationStep:
     """Makes promised explanations and records them; one that cannot be made is recorded as failed, with the reason."""
 
-    def __init__(self, around: Around, inspector: Inspector, *, recipe_id: int) -> None:
+    def __init__(self, around: Around, judge: Judge) -> None:
         self._decode = around.decoders.decode
         self._runtime = around.runtime
         self._patience = around.patience
@@ -58,9 +59,9 @@ class ExplanationStep:
         self._image_store = around.image_store
         self._publishing = around.publishing
         self._spool = around.spool
-        self._inspectors: dict[tuple[str, int], Inspector | str] = {(inspector.model.hash, recipe_id): inspector}
+        self._inspectors: dict[tuple[str, int], Inspector | str] = {}
         """By model hash and recipe; a string says why that judge cannot be had."""
-        self._inspector = inspector
+        self.judge_is(judge)
         self._due: deque[_Due] = deque()
         self._credit_s = 0.0
         self._refused: tuple[float, RecordsAway] | None = None
@@ -69,6 +70,11 @@ class ExplanationStep:
         """When what is pending in the records may be looked for again (monotonic)."""
         self._each_s = MOST_CREDIT_S
         """What a map takes, as of the last ones; at first a guess that lets one be tried alone."""
+
+    def judge_is(self, judge: Judge) -> None:
+        """Who gives the verdicts from now on: what waits keeps its own."""
+        self._inspector = judge.inspector
+        self._inspectors[judge.inspector.model.hash, judge.recipe.id] = judge.inspector
 
     def put(self, batch: JudgedBatch, uids: Mapping[int, str]) -> None:
         """Let the pictures of the batch at these indices wait for their maps, to be recorded under these inspections.
@@ -229,9 +235,13 @@ class ExplanationStep:
             from kizu_inspect.inspector import Inspector
 
             try:
-                self._inspectors[key] = Inspector.load(
-                    record.recipe_then, device=self._runtime.device, max_batch=self._runtime.max_batch, model_hash=model_hash
-                )
+                then = record.recipe_then
+                if model_hash == self._inspector.model.hash and self._inspector.judges_like(then):
+                    self._inspectors[key] = self._inspector.with_limits(then.pass_below, then.reject_from)
+                else:
+                    self._inspectors[key] = Inspector.load(
+                        then, device=self._runtime.device, max_batch=self._runtime.max_batch, model_hash=model_hash
+                    )
             except (BundleError, MethodError, ConfigError) as error:
                 self._inspectors[key] = f"the model that judged cannot be loaded: {error}"
         return self._inspectors[key]

@@ -18,13 +18,12 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 
 from kizu_db.image_store import ImageStore
 from kizu_db.records import Records
-from kizu_db.values import RecipeRow
 from kizu_inspect.errors import ConfigError, KizuError
 from kizu_inspect.results import Verdict
 from kizu_pipeline.decoders import DecoderPool, memory_mb_for
@@ -41,16 +40,14 @@ from kizu_pipeline.stages.around import Around
 from kizu_pipeline.stages.attempts import Attempts
 from kizu_pipeline.stages.conveyor import Conveyor, Pulse, Stage
 from kizu_pipeline.stages.items import Items, JudgedItems
-from kizu_pipeline.stages.judge import judged
+from kizu_pipeline.stages.judge import Judge, judged
+from kizu_pipeline.stages.limits import LimitsWatch, open_limits
 from kizu_pipeline.stages.putting_away import PuttingAway
 from kizu_pipeline.stages.reader import Reader
 from kizu_pipeline.stages.recorder import Due, Recorder
 from kizu_pipeline.stages.views import PartViews
 from kizu_pipeline.stages.writing import record_spooled
 from kizu_pipeline.summary import RunSummary
-
-if TYPE_CHECKING:
-    from kizu_inspect.inspector import Inspector
 
 __all__ = ["run_station"]
 
@@ -124,11 +121,7 @@ def _run(
         open_publishing(station, records, once=once, stop=stop, state=observer.state) as publishing,
         open_spool(station.id, runtime, image_store, observer.state) as spool,
     ):
-        with records.unit() as unit:
-            by = f"station {station.id}"
-            unit.models.register(inspector.model, by=by)
-            told = recipe.model_copy(update={"bits": inspector.bits})  # by which its pictures are shown and explained later
-            recipe_row = unit.recipes.register(station.id, told.model_dump(mode="json"), inspector.model.hash, by=by)
+        limits = open_limits(station, records, inspector)
         # The network and all that is loaded by now stay: looked through by each full collection they would hold up the line.
         gc.collect()
         gc.freeze()
@@ -163,8 +156,11 @@ def _run(
         spool.record(partial(record_spooled, around), ended=stop.is_set)  # what the last run had to leave
         signal.spooled_while(lambda: spool.active)
         around.views.restore(records)
-        line = _Line(around, inspector, recipe_row, progress)
-        _log.info("started", station=station.id, source=intake.source, model=inspector.model.hash, device=inspector.device)
+        line = _Line(around, limits, progress)
+        _log.info(
+            "started", station=station.id, source=intake.source, model=inspector.model.hash, device=inspector.device,
+            recipe_version=limits.judge.recipe.version,
+        )  # fmt: skip
         started()
         signal.ready()
         try:
@@ -178,21 +174,23 @@ def _run(
 class _Line:
     """One run of one station: a thread reads, one records, and the calling one judges and explains."""
 
-    def __init__(self, around: Around, inspector: Inspector, recipe_row: RecipeRow, progress: Callable[[int], None]) -> None:
+    def __init__(self, around: Around, limits: LimitsWatch, progress: Callable[[int], None]) -> None:
         self._around = around
-        self._inspector = inspector
+        self._limits = limits
+        self._judge_is = judge = limits.judge
         self._stop = around.stop
         self._pulse = around.pulse
         self._loaded: Conveyor[Items] = Conveyor(1, around.pulse)
         self._judged: Conveyor[JudgedItems] = Conveyor(1, around.pulse)
         self._due: queue.SimpleQueue[Due] = queue.SimpleQueue()
         self._reader = Reader(around)
-        self._recorder = Recorder(around, inspector, recipe_row, let_explain=self._due.put, progress=progress)
-        self._explaining = ExplanationStep(around, inspector, recipe_id=recipe_row.id)
+        self._recorder = Recorder(around, judge, let_explain=self._due.put, progress=progress)
+        self._explaining = ExplanationStep(around, judge)
         state = around.state
         state.watch_queues("maps", self._explaining.queues)
         state.watch_queues("line", lambda: {"loaded": Queue(self._loaded.depth), "judged": Queue(self._judged.depth)})
-        state.running(model=inspector.model.hash, device=inspector.device, recipe=recipe_row.id, source=around.intake.source)
+        model, self._device = judge.inspector.model.hash, judge.inspector.device
+        state.running(model=model, device=self._device, recipe=judge.recipe.id, source=around.intake.source)
         self._handed_over = 0
         """Batches that were given to the recorder."""
         self._look_again = 0.0
@@ -208,7 +206,9 @@ class _Line:
                 ("kizu-record", lambda: self._recorder.run(self._judged)),
             )
         )
-        others, recorded = [reader, recorder], threading.Event()
+        recorded = threading.Event()
+        watch = partial(self._limits.run, recorded, asks=lambda: not self._around.spooling)
+        others = [reader, recorder, Stage("kizu-limits", watch, pulse=self._pulse, stop=self._stop)]
         if (spool := self._around.spool) is not None:
             work = partial(
                 spool.run,
@@ -258,7 +258,7 @@ class _Line:
             pending_made=self._counts["pending_made"],
             explanations_failed=self._counts["explanations_failed"],
             seconds=time.monotonic() - started,
-            device=self._inspector.device,
+            device=self._device,
         )
 
     def _judge(self, *, once: bool) -> None:
@@ -266,11 +266,12 @@ class _Line:
         while not self._loaded.ended:
             items = self._loaded.get(wait=self._reader.busy or not self._explaining.waiting)
             if items is None:
+                self._judge_now()
                 if once or not self._reader.busy:
                     self._make_idle()
                 continue
             begun = time.perf_counter()
-            for part in judged(self._inspector, items):
+            for part in judged(self._judge_now(), items):
                 self._handed_over += self._judged.put(part)
             self._take_due()
             if self._around.spooling:  # a map can only be recorded behind its inspection
@@ -280,6 +281,16 @@ class _Line:
                     self._count("explained", *self._explaining.make_idle())
             else:  # maps get as much time as verdicts while pictures wait, so that they hold up none beyond their share
                 self._count("explained", *self._explaining.make_beside(time.perf_counter() - begun))
+
+    def _judge_now(self) -> Judge:
+        """By whom the next batch is judged: between two of them limits are taken that somebody chose."""
+        judge = self._limits.judge
+        if judge is not self._judge_is:
+            self._judge_is = judge
+            self._explaining.judge_is(judge)
+            self._limits.took(judge)
+            self._around.state.limits_taken(judge.recipe.id)
+        return judge
 
     def _make_idle(self) -> bool:
         """Make some maps while no picture waits; whether there were any."""

@@ -1,4 +1,4 @@
-"""What engineers and admins look after: health, people, claims, quarantine, the audit trail, retention, terminals."""
+"""What engineers and admins look after: health, people, claims, quarantine, limits, the audit trail, retention, terminals."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from kizu_dashboard.language.speaking import known, marked, say
 from kizu_dashboard.markup import empty_state
 from kizu_dashboard.pages.administration.claims import draw_claims
 from kizu_dashboard.pages.administration.health import draw_health
+from kizu_dashboard.pages.administration.limits import draw_limits
 from kizu_dashboard.pages.administration.people import draw_people
 from kizu_dashboard.pages.administration.quarantine import draw_quarantine
 from kizu_dashboard.pages.administration.retention import draw_retention
@@ -28,6 +29,7 @@ SECTIONS: Final[Mapping[str, tuple[Action, Callable[[Room, User], None]]]] = {
     marked("Health"): (Action.VERIFY, draw_health),
     marked("Claims"): (Action.RELEASE_CLAIM, draw_claims),
     marked("Quarantine"): (Action.RELEASE_FILE, draw_quarantine),
+    marked("Limits"): (Action.SET_LIMITS, draw_limits),
     marked("Audit trail"): (Action.VERIFY, draw_trail),
     marked("Retention"): (Action.VERIFY, draw_retention),
     marked("People"): (Action.MANAGE_USERS, draw_people),

@@ -11,7 +11,6 @@ from kizu_dashboard.agreement import (
     MOST_REVIEWED,
     Agreed,
     as_judged,
-    at_limits,
     by_class,
     calibration,
     gather_agreement,
@@ -21,12 +20,13 @@ from kizu_dashboard.charts import reliability_chart
 from kizu_dashboard.filters import ListView
 from kizu_dashboard.language.speaking import known, marked, say, say_count
 from kizu_dashboard.markup import Cell, card_title, data_table, empty_state, tile_row
+from kizu_dashboard.pages.administration.writing import tell_what_became
 from kizu_dashboard.pages.drawing import draw_chart, draw_figures
 from kizu_dashboard.pages.frame import current_room
 from kizu_dashboard.pages.period import choose_analysed
+from kizu_dashboard.pages.what_if import draw_what_if
 from kizu_dashboard.room import Room
 from kizu_dashboard.theme import LOOKS
-from kizu_dashboard.thresholds import Limits
 from kizu_dashboard.wording import GRADES, NO_CLASS, bound_text, class_name, estimate_text, interval_text, of_text, share_text
 from kizu_inspect.results import Verdict
 from kizu_inspect.sums.intervals import Share
@@ -35,7 +35,12 @@ from kizu_inspect.sums.outcomes import Outcomes, outcomes
 MOST_CLASSES: Final = 12
 MOST_PAIRS: Final = 20
 RULES: Final = (Verdict.REJECT, Verdict.REVIEW, Verdict.PASS)
-UNUSUAL: Final = Limits(0.2, 0.6)
+NOT_REVIEWED: Final = (
+    marked("Nothing was reviewed in this period"), marked("Decide what waits on the page Review, or choose a longer period."),
+)  # fmt: skip
+NOT_INSPECTED: Final = (
+    marked("No inspections in this period"), marked("Choose a longer period, or check that the line is running."),
+)  # fmt: skip
 NO_AUDIT: Final = marked(
     "Misses are unknown: no PASS part of this period was drawn for a review, and without such an audit sample nobody sees what "
     "passed by mistake. Set audit_share in the recipe."
@@ -53,6 +58,7 @@ ALONE: Final = marked(
 def main() -> None:
     """Draws the page."""
     room = current_room()
+    tell_what_became()
     st.title(say("Agreement"), anchor=False)
     plant = room.config.plant
     st.caption(
@@ -73,8 +79,7 @@ def _page(room: Room) -> None:
     agreed = gather_agreement(room, period, station=station)
     if not agreed.reviewed:
         inspected = sum(agreed.verdicts.values())
-        headline = say("Nothing was reviewed in this period") if inspected else say("No inspections in this period")
-        st.html(empty_state(headline, say("Decide what waits on the page Review, or choose a longer period.")))
+        st.html(empty_state(*map(known, NOT_REVIEWED if inspected else NOT_INSPECTED)))
         return
     _tiles(agreed, outcomes(as_judged(agreed)))
     left, right = st.columns([1, 1.25], gap="medium")
@@ -84,7 +89,7 @@ def _page(room: Room) -> None:
     with right:
         _classes(room, agreed, station)
         _calibration(agreed)
-    _what_if(agreed)
+    draw_what_if(room, agreed)
 
 
 def _tiles(agreed: Agreed, found: Outcomes) -> None:
@@ -263,42 +268,6 @@ def _calibration(agreed: Agreed) -> None:
         }  # fmt: skip
         heads = [say("Score"), say("Mean score"), say("Parts"), say("Defective"), say("Share"), say("95 % interval")]
         draw_figures(heads, rows, {}, key="calibration-figures")
-
-
-@st.fragment
-def _what_if(agreed: Agreed) -> None:
-    """Only this is drawn anew when the limits are moved."""
-    then = agreed.limits or UNUSUAL
-    with st.container(border=True, key="card-what-if"):
-        st.html(card_title(say("What if the limits were others?")))
-        low, high = st.slider(
-            say("PASS below, REJECT from"), 0.0, 1.0, (then.pass_below, then.reject_from), 0.005, format="%.3f", key="limits"
-        )
-        found = outcomes(at_limits(agreed, Limits(low, high)))
-        red, amber, green = (LOOKS[verdict].ink for verdict in RULES)
-        st.html(
-            tile_row(
-                [
-                    (say("Miss rate"), estimate_text(found.miss_rate), bound_text(found.miss_rate), red),
-                    (say("Overkill of good parts"), estimate_text(found.overkill_rate), bound_text(found.overkill_rate), amber),
-                    (say("Sent to review"), estimate_text(found.review_rate), bound_text(found.review_rate), green),
-                ]
-            )
-        )  # fmt: skip
-        numbers = {"inspections": found.parts, "reviewed": len(agreed.parts)}
-        st.caption(
-            say(
-                "Of {inspections:,} inspections, by the scores of {reviewed:,} reviewed ones; starts at the newest "
-                "inspection's limits. Gates and novelty, which also send parts to REVIEW, are left out.",
-                **numbers,
-            )
-            if agreed.limits is not None
-            else say(
-                "Of {inspections:,} inspections, by the scores of {reviewed:,} reviewed ones; its own limits are not on "
-                "record. Gates and novelty, which also send parts to REVIEW, are left out.",
-                **numbers,
-            )
-        )
 
 
 if __name__ == "__main__":

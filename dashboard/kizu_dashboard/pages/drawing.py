@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import streamlit as st
 
@@ -15,14 +15,22 @@ from kizu_dashboard.markup import data_table
 __all__ = ["draw_chart", "draw_figures", "draw_opening_chart", "draw_picking_chart"]
 
 
+class Opens(Protocol):
+    """What an address leads to."""
+
+    @property
+    def href(self) -> str:
+        """The address."""
+
+
 def draw_chart(chart: Any, *, key: str, told: str) -> None:
     """Draws it over the whole width; `told` is what a screen reader says instead."""
     st.altair_chart(chart, theme=None, key=key, alt=told)
 
 
-def draw_picking_chart(chart: Any, *, key: str, told: str) -> str | None:
-    """Draws it likewise; the key of the mark that is chosen by a click, or None."""
-    event = st.altair_chart(chart, theme=None, key=key, alt=told, on_select="rerun", selection_mode=OPENED)
+def draw_picking_chart(chart: Any, *, key: str, told: str, width: Literal["stretch", "content"] = "stretch") -> str | None:
+    """Draws it likewise, or as wide as it is itself (`content`); the key of the mark that is chosen by a click, or None."""
+    event = st.altair_chart(chart, width=width, theme=None, key=key, alt=told, on_select="rerun", selection_mode=OPENED)
     marks = event.selection.get(OPENED) or []
     return str(marks[0][PICKED]) if marks else None
 
@@ -39,7 +47,7 @@ def draw_opening_chart(chart: Any, opens: Mapping[str, ListView], *, key: str, t
 def draw_figures(
     heads: list[str],
     rows: Mapping[str, list[str]],
-    opens: Mapping[str, ListView],
+    opens: Mapping[str, Opens],
     *,
     key: str,
     said: Callable[[str], str] = str,

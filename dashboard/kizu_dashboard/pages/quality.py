@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import urlencode
 
 import streamlit as st
 
+from kizu_dashboard.beside import Beside, beside_of
 from kizu_dashboard.charts import control_chart, density_chart, pareto_chart, yield_chart
 from kizu_dashboard.components.part_strip import draw_part_strip
 from kizu_dashboard.filters import ListView
@@ -45,6 +48,9 @@ RULES: Final = {
     Rule.STEADY: marked("6 points in a row rising or falling"),
     Rule.NEAR_LIMITS: marked("2 of 3 points beyond 2σ on one side"),
 }
+# The part of the address that names the cell whose parts are shown. (A text in quotes would be drawn on the page.)
+CELL: Final = "cell"
+DRAWN_OVER: Final = marked("Drawn over: {picture}.")
 KINDS: Final = {"p′ (Laney)": laney_chart, "p": p_chart}
 
 
@@ -237,6 +243,7 @@ def _places(room: Room, quality: Quality) -> None:
         )
         here = [place for place in quality.places if (place.station, place.view) == sides.get(name or "")]
         parts = len({place.uid for place in here})
+        under = _picture_of(room, here[0].uid)
         said = say(
             "{regions:,} regions of {parts:,} parts at {place}, of the period's newest {flagged:,} flagged ones. Centres, in "
             "fractions of the picture.",
@@ -249,17 +256,48 @@ def _places(room: Room, quality: Quality) -> None:
             "Density of {regions} region centres in {cells} × {cells} cells; most, {most}, at {place}",
             regions=len(here), cells=CELLS, most=len(cells[most]), place=_cell_text(most),
         )  # fmt: skip
-        chart = density_chart({cell: len(found) for cell, found in cells.items()}, CELLS, aspect=here[0].aspect)
-        picked = draw_picking_chart(chart, key="places", told=told)
+        counts = {cell: len(found) for cell, found in cells.items()}
+        chart = density_chart(counts, CELLS, aspect=here[0].aspect, under=None if under is None else under.small)
+        picked = draw_picking_chart(chart, key="places", told=told, width="content")
+        if under is not None:
+            st.html(quiet(known(DRAWN_OVER).format(picture=under.words)))
         ranked = sorted(cells, key=lambda cell: -len(cells[cell]))
         rows = {
-            _cell_text(cell): [f"{len(cells[cell]):,}", Share(len(cells[cell]), len(here)).percent]
+            _cell_text(cell): [
+                f"{len(cells[cell]):,}",
+                (share := Share(len(cells[cell]), len(here))).percent,
+                interval_text(share),
+            ]
             for cell in ranked[:MOST_SHOWN]
         }
-        heads = [say("Across, down"), say("Regions"), say("Of {n:,}", n=len(here))]
-        draw_figures(heads, rows, {}, key="places-figures")
-        chosen = next((cell for cell in cells if f"{cell[0]},{cell[1]}" == picked), most)
+        opens = {_cell_text(cell): _CellView(cell) for cell in ranked[:MOST_SHOWN]}
+        heads = [say("Across, down"), say("Regions"), say("Of {n:,}", n=len(here)), say("95 % interval")]
+        draw_figures(heads, rows, opens, key="places-figures")
+        if picked is not None:
+            st.query_params[CELL] = picked
+        asked = st.query_params.get(CELL)
+        chosen = next((cell for cell in cells if f"{cell[0]},{cell[1]}" == asked), most)
         _parts_of_cell(room, [place.uid for place in cells[chosen]], _cell_text(chosen))
+
+
+@dataclass(frozen=True)
+class _CellView:
+    """This page as it is now, with the parts of this cell."""
+
+    cell: tuple[int, int]
+
+    @property
+    def href(self) -> str:
+        """Its address."""
+        kept = [(name, value) for name in st.query_params if name != CELL for value in st.query_params.get_all(name)]
+        return "/quality?" + urlencode([*kept, (CELL, f"{self.cell[0]},{self.cell[1]}")])
+
+
+def _picture_of(room: Room, uid: str) -> Beside | None:
+    """What a part of this side looks like without a defect: the best picture that this one can be compared with."""
+    with room.records.unit(read_only=True) as unit:
+        record = unit.inspections.get(uid)
+    return next(iter(beside_of(room, record)), None) if record is not None else None
 
 
 def _parts_of_cell(room: Room, uids: list[str], where: str) -> None:

@@ -22,7 +22,7 @@ COLUMNS: Final = (
     "regions_area_mm2", "regions_contour",
     "score_without_regions", "score_of_regions_only", "explanation_conflict",
     "disposition", "defect_class", "decision", "reviewer", "reviewed_at", "review_reason", "reviews", "image", "image_sha256",
-    "model", "model_hash", "recipe_version", "device", "error",
+    "model", "model_hash", "recipe_version", "promise_holds", "device", "error",
 )  # fmt: skip
 
 
@@ -102,6 +102,8 @@ def _cells(report: DefectReport, record: InspectionRecord) -> dict[str, str]:
         cells["model_hash"] = row.model_hash
     if record.recipe is not None:
         cells["recipe_version"] = str(record.recipe.version)
+    if record.keeps_promise is not None:
+        cells["promise_holds"] = "yes" if record.keeps_promise else "no"
     return cells
 
 

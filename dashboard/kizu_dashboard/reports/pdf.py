@@ -14,7 +14,7 @@ from kizu_dashboard.reports.fonts import USUAL_FONTS, choose_font
 from kizu_dashboard.reports.part_block import draw_part_block, part_texts
 from kizu_dashboard.reports.sheet import BAND, FAINT, GREY, Sheet
 from kizu_dashboard.theme import LOOKS
-from kizu_dashboard.wording import FOOT_SENTENCE, class_name, disposition_text, moment, share_text
+from kizu_dashboard.wording import FOOT_SENTENCE, class_name, disposition_text, moment, promise_text, share_text
 from kizu_db.image_store import ImageStore
 from kizu_db.values import InspectionRecord, RecipeRow
 from kizu_inspect.errors import ConfigError
@@ -104,6 +104,15 @@ def _header(sheet: Sheet, report: DefectReport) -> None:
     nothing = say("none on record")
     lines += [(say("Model"), f"{model.name}, SHA-256 {model.hash}") for model in report.models] or [(say("Model"), nothing)]
     lines += [(say("Recipe"), _recipe_line(recipe)) for recipe in report.recipes] or [(say("Recipe"), nothing)]
+    models = {model.hash: model for model in report.models}
+    lines += [
+        (
+            say("Promise"),
+            say("{station}, version {version}: {lacking}", station=one.station, version=one.version, lacking=lacking),
+        )
+        for one in report.recipes
+        if (lacking := promise_text(models.get(one.model_hash or ""), one.limits[0])) is not None
+    ]
     for name, text in lines:
         top = sheet.y
         sheet.text_line(name, 9, colour=GREY, width=22, height=4.6)

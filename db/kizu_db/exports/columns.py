@@ -37,7 +37,7 @@ SCHEMAS: Final[Mapping[str, pa.Schema]] = {
         predicted="text?", target="text?", score="float?", novelty="float?", reference_correlation="float?",
         probabilities="figures", image_name="text", image_sha256="text?", image_pruned_at="time?",
         width_px="int?", height_px="int?",
-        model="text?", model_hash="text?", recipe_version="int?", device="text?", timings_ms="figures",
+        model="text?", model_hash="text?", recipe_version="int?", promise_holds="yes?", device="text?", timings_ms="figures",
         explanation_state="text", explanation_error="text?", method="text?", map_status="text?", map_peak_of_scale="float?",
         score_without_regions="float?", score_of_regions_only="float?", explanation_conflict="yes",
         audit="yes", audit_probability="float?", disposition="text?", defect_class="text?", error="text?",
@@ -59,7 +59,8 @@ SCHEMAS: Final[Mapping[str, pa.Schema]] = {
 """By table. `uid` names the inspection in each of them.
 
 inspections: `probabilities` (calibrated, by class), `timings_ms` (milliseconds by stage) and `measured` (of the picture) are
-maps; `signal` (OK, NG, none) to `signal_note` say what the line's control was told; `method` to
+maps; `promise_holds` says whether the model's promised miss rate holds with the PASS limit that judged (null: it promises
+none); `signal` (OK, NG, none) to `signal_note` say what the line's control was told; `method` to
 `score_of_regions_only` speak of the map that stands for the inspection, `explanation_conflict` of any of its maps;
 `map_peak_of_scale` is its maximum as a share of the fixed display scale; `disposition` and `defect_class` say what the latest
 review says.
@@ -94,7 +95,7 @@ def _inspection(record: InspectionRecord) -> dict[str, Any]:
         "image_name": record.image_name, "image_sha256": row.image_sha256, "image_pruned_at": row.image_pruned_at,
         "width_px": record.width_px, "height_px": record.height_px,
         "model": None if record.model is None else record.model.name, "model_hash": row.model_hash,
-        "recipe_version": None if record.recipe is None else record.recipe.version,
+        "recipe_version": None if record.recipe is None else record.recipe.version, "promise_holds": record.keeps_promise,
         "device": record.device, "timings_ms": list(record.timings_ms.items()),
         "explanation_state": row.explanation_state.value, "explanation_error": record.explanation_error,
         "explanation_conflict": row.explanation_conflict, "audit": row.audit, "audit_probability": record.audit_probability,

@@ -5,7 +5,7 @@ from kizu_db.tables.audit import AuditEventTable, PrunePermitTable
 from kizu_db.tables.base import Base, CleanText, UtcDateTime
 from kizu_db.tables.inspections import HeatmapTable, InspectionTable, QuarantineTable, RegionTable
 from kizu_db.tables.outbox import OutboxTable
-from kizu_db.tables.plant import LotTable, ModelTable, PartTable, RecipeTable, StationTable, ViewTable
+from kizu_db.tables.plant import ChosenLimitsTable, LotTable, ModelTable, PartTable, RecipeTable, StationTable, ViewTable
 from kizu_db.tables.reports import ReportTable
 from kizu_db.tables.reviews import QueueTable, ReviewBoxTable, ReviewTable
 from kizu_db.tables.rollups import HourTable, MinuteTable, ReviewedTable
@@ -14,6 +14,7 @@ from kizu_db.tables.signals import SignalTable
 __all__ = [
     "AuditEventTable",
     "Base",
+    "ChosenLimitsTable",
     "CleanText",
     "HeatmapTable",
     "HourTable",

@@ -58,6 +58,7 @@ class InspectionTable(Base):
         CheckConstraint("disposition = 'defective' OR defect_class IS NULL", name="defect_class"),
         Index(None, "judged_at"),
         Index(None, "part_id"),
+        Index(None, "recipe_id"),
         Index(None, "verdict", "id"),
         Index(None, "station", "verdict", "id"),
         *(

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, UniqueConstraint, false
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from kizu_db.tables.base import Base, SearchText, row_id, sha256_text
 
-__all__ = ["LotTable", "ModelTable", "PartTable", "RecipeTable", "StationTable", "ViewTable"]
+__all__ = ["ChosenLimitsTable", "LotTable", "ModelTable", "PartTable", "RecipeTable", "StationTable", "ViewTable"]
 
 
 class StationTable(Base):
@@ -98,3 +98,19 @@ class RecipeTable(Base):
     content: Mapped[dict[str, Any]]
     model_hash: Mapped[str | None] = mapped_column(sha256_text, ForeignKey("model.hash"))
     created_at: Mapped[datetime]
+
+    chosen: Mapped[ChosenLimitsTable | None] = relationship(lazy="joined", viewonly=True)
+
+
+class ChosenLimitsTable(Base):
+    """Who chose the limits of a recipe version; as unchanging as that. Versions whose limits nobody chose here have none."""
+
+    __tablename__ = "chosen_limits"
+
+    recipe_id: Mapped[int] = mapped_column(row_id, ForeignKey("recipe.id"), primary_key=True, autoincrement=False)
+    chosen_as: Mapped[int]
+    """The version by which they were chosen: this one, or an earlier one of the station that this one carries on."""
+    chosen_by: Mapped[str]
+    reason: Mapped[str]
+    seen: Mapped[dict[str, Any]]
+    """The figures by which they were chosen, with what these rest on."""

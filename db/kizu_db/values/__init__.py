@@ -10,7 +10,18 @@ from kizu_db.values.inspections import (
     OutboxEvent,
     QuarantinedFile,
 )
-from kizu_db.values.plant import CameIn, HeldLot, MadeReport, ModelRow, Person, RecipeRow, SignedIn, Terminal, User
+from kizu_db.values.plant import (
+    CameIn,
+    ChosenLimits,
+    HeldLot,
+    MadeReport,
+    ModelRow,
+    Person,
+    RecipeRow,
+    SignedIn,
+    Terminal,
+    User,
+)
 from kizu_db.values.reviews import (
     MOST_BOXES,
     Claim,
@@ -30,6 +41,7 @@ __all__ = [
     "AuditEvent",
     "AuditStratum",
     "CameIn",
+    "ChosenLimits",
     "Claim",
     "DatabaseState",
     "Decision",

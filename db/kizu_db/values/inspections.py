@@ -165,6 +165,13 @@ class InspectionRecord:
         return None if told is None else float(told)
 
     @property
+    def keeps_promise(self) -> bool | None:
+        """Whether its model's promised miss rate holds with the PASS limit that judged; None where there is no promise."""
+        if self.model is None:
+            return None
+        return self.model.keeps_promise(None if self.recipe is None else self.recipe.limits[0])
+
+    @property
     def recipe_then(self) -> Recipe:
         """The recipe by which this part was judged, with the model that judged it, whatever the station's recipe says today.
 

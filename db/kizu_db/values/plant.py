@@ -10,7 +10,7 @@ from typing import Any
 
 from kizu_db.permissions import Role, Way
 
-__all__ = ["CameIn", "HeldLot", "MadeReport", "ModelRow", "Person", "RecipeRow", "SignedIn", "Terminal", "User"]
+__all__ = ["CameIn", "ChosenLimits", "HeldLot", "MadeReport", "ModelRow", "Person", "RecipeRow", "SignedIn", "Terminal", "User"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,37 @@ class ModelRow:
     promise: Mapping[str, Any] | None
     registered_at: datetime
 
+    @property
+    def limits(self) -> tuple[float | None, float | None]:
+        """The PASS and REJECT limit that it was calibrated with; None where they are not on record."""
+        told = self.spec.get("thresholds")
+        known: Mapping[str, Any] = told if isinstance(told, Mapping) else {}
+        values = (known.get("pass_below"), known.get("reject_from"))
+        low, high = (float(value) if isinstance(value, int | float) else None for value in values)
+        return low, high
+
+    def keeps_promise(self, pass_below: float | None) -> bool | None:
+        """Whether its miss rate holds with this PASS limit (None: its own); None where it promises none.
+
+        With a lower limit fewer parts pass, and no more are missed; what a higher one misses was not calibrated.
+        """
+        if self.promise is None:
+            return None
+        own = self.limits[0]
+        return pass_below is None or (own is not None and pass_below <= own)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChosenLimits:
+    """Who chose the limits of a recipe version, and by what."""
+
+    version: int
+    """By which they were chosen; a later version that changes something else carries them on."""
+    by: str
+    reason: str
+    seen: Mapping[str, Any]
+    """The figures by which they were chosen, with what these rest on."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RecipeRow:
@@ -38,6 +69,18 @@ class RecipeRow:
     content: Mapping[str, Any]
     model_hash: str | None
     created_at: datetime
+    chosen: ChosenLimits | None = None
+    """None where its limits are those of kizu.yaml, or where that sets none the model's own."""
+
+    @property
+    def limits(self) -> tuple[float | None, float | None]:
+        """Its own PASS and REJECT limit; None stands for the model's."""
+        return self.content.get("pass_below"), self.content.get("reject_from")
+
+    @property
+    def set_by_file(self) -> bool:
+        """Whether kizu.yaml sets a limit itself."""
+        return self.chosen is None and self.limits != (None, None)
 
 
 @dataclass(frozen=True)

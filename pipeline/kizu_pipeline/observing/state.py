@@ -24,7 +24,7 @@ __all__ = ["EVENTS", "LineState"]
 EVENTS: Final = (
     "quarantined", "late", "records_retried", "camera_connected", "camera_lost", "frames_frozen", "frames_unfit",
     "frames_dropped", "intake_stopped", "pictures_not_kept", "rows_refused", "spooled", "views_missing", "receiver_away",
-    "event_set_aside",
+    "event_set_aside", "limits_taken",
 )  # fmt: skip
 """What is counted from the start, so that a first one shows as a step; stages may count others."""
 
@@ -76,6 +76,12 @@ class LineState:
             self._about = {"model": model, "device": device, "recipe": recipe, "source": source}
             self._running = True
             self._beat_s = time.monotonic()
+
+    def limits_taken(self, recipe: int) -> None:
+        """From now on the line judges by this version of its recipe."""
+        with self._lock:
+            self._about = self._about | {"recipe": recipe}
+            self._events["limits_taken"] += 1
 
     def ended(self) -> None:
         """The loop has ended."""

@@ -65,5 +65,7 @@ class JudgedItems:
     """None where nothing of it could be loaded."""
     judge_ms: float
     """A picture's share of the time."""
+    recipe_id: int
+    """The version of the station's recipe by which it was judged: another one may hold by the time it is recorded."""
     error: str | None = None
     """Why what was loaded could not be judged."""

@@ -4,29 +4,40 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
 
+from kizu_db.values import RecipeRow
 from kizu_inspect.errors import KizuError
 from kizu_pipeline.stages.items import JudgedItems, Loaded, Unreadable
 
 if TYPE_CHECKING:
     from kizu_inspect.inspector import Inspector
 
-__all__ = ["judged"]
+__all__ = ["Judge", "judged"]
 
 _log = structlog.get_logger("kizu.line")
 
 
-def judged(inspector: Inspector, items: Sequence[Loaded | Unreadable]) -> Iterator[JudgedItems]:
+@dataclass(frozen=True)
+class Judge:
+    """Who gives verdicts, and by which version of the station's recipe."""
+
+    inspector: Inspector
+    recipe: RecipeRow
+
+
+def judged(judge: Judge, items: Sequence[Loaded | Unreadable]) -> Iterator[JudgedItems]:
     """The items with their judgements, in order; where judging them together fails, by halves, down to one that is an ERROR.
 
     Raises KizuError where the device is lost: nothing can be judged any more.
     """
+    inspector, recipe_id = judge.inspector, judge.recipe.id
     loaded = [item for item in items if isinstance(item, Loaded)]
     if not loaded:
-        yield JudgedItems(tuple(items), None, 0.0)
+        yield JudgedItems(tuple(items), None, 0.0, recipe_id)
         return
     started = time.perf_counter()
     try:
@@ -39,11 +50,12 @@ def judged(inspector: Inspector, items: Sequence[Loaded | Unreadable]) -> Iterat
                 expected="a device that computes", next_step="Start again; what has no row yet is judged then.",
             ) from error  # fmt: skip
         if len(items) == 1:
-            yield JudgedItems(tuple(items), None, 0.0, error=f"judging failed: {type(error).__name__}: {error}")
+            failure = f"judging failed: {type(error).__name__}: {error}"
+            yield JudgedItems(tuple(items), None, 0.0, recipe_id, error=failure)
             return
     else:
-        yield JudgedItems(tuple(items), batch, (time.perf_counter() - started) * 1e3 / len(loaded))
+        yield JudgedItems(tuple(items), batch, (time.perf_counter() - started) * 1e3 / len(loaded), recipe_id)
         return
     half = len(items) // 2
-    yield from judged(inspector, items[:half])
-    yield from judged(inspector, items[half:])
+    yield from judged(judge, items[:half])
+    yield from judged(judge, items[half:])

@@ -13,7 +13,7 @@ import structlog
 
 from kizu_db.recordable import require_recordable
 from kizu_db.uid import new_uid
-from kizu_db.values import ExplanationState, NewInspection, RecipeRow
+from kizu_db.values import ExplanationState, NewInspection
 from kizu_inspect.errors import RecordRefused, RecordsAway
 from kizu_inspect.results import Judgement, Verdict
 from kizu_pipeline.policy import drawn_for_audit, explanation_due, picture_may_go
@@ -22,11 +22,11 @@ from kizu_pipeline.spool import Batch
 from kizu_pipeline.stages.around import Around
 from kizu_pipeline.stages.conveyor import Conveyor
 from kizu_pipeline.stages.items import Items, JudgedItems, Loaded, Unreadable
+from kizu_pipeline.stages.judge import Judge
 from kizu_pipeline.stages.part_state import Change
 from kizu_pipeline.stages.writing import NO_PICTURE, add_parts, add_row, recorded_as_error
 
 if TYPE_CHECKING:
-    from kizu_inspect.inspector import Inspector
     from kizu_inspect.judged import JudgedBatch
 
 __all__ = ["Recorder"]
@@ -46,18 +46,18 @@ class Recorder:
     def __init__(
         self,
         around: Around,
-        inspector: Inspector,
-        recipe_row: RecipeRow,
+        judge: Judge,
         *,
         let_explain: Callable[[Due], None],
         progress: Callable[[int], None],
     ) -> None:
         self._around = around
         self._recipe = around.station.recipe
-        self._recipe_row = recipe_row
+        self._recipe_id = judge.recipe.id
+        """Of the batch that is being recorded, or was last."""
         self._source = around.intake.source
-        self._model_hash = inspector.model.hash
-        self._device = inspector.device
+        self._model_hash = judge.inspector.model.hash
+        self._device = judge.inspector.device
         self._let_explain = let_explain
         self._progress = progress
         self.verdicts: Counter[Verdict] = Counter()
@@ -80,6 +80,7 @@ class Recorder:
 
     def record(self, judged: JudgedItems) -> None:
         """One batch: its pictures, then its rows, then its files, then what of it is to be explained."""
+        self._recipe_id = judged.recipe_id
         news: list[NewInspection] = []
         index = 0
         at: list[int | None] = []
@@ -234,7 +235,7 @@ class Recorder:
                 judged_at=now,
                 judgement=Judgement(verdict=Verdict.ERROR, reason=(reason := self._around.views.why_missing(view))),
                 image_name=NO_PICTURE,
-                recipe_id=self._recipe_row.id,
+                recipe_id=self._recipe_id,
                 error=reason,
             )
             for part, missing in overdue
@@ -286,7 +287,7 @@ class Recorder:
             judged_at=datetime.now(UTC),
             judgement=judgement,
             image_name=work.name,
-            recipe_id=self._recipe_row.id,
+            recipe_id=self._recipe_id,
             error=judgement.reason if judgement.verdict is Verdict.ERROR else None,
         )
 

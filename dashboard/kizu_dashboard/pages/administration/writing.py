@@ -1,4 +1,4 @@
-"""How the page Admin writes: under the name of who is signed in at that moment, and it says what became of it."""
+"""How Admin, and Agreement, write: under the name of who is signed in at that moment, and it says what became of it."""
 
 from __future__ import annotations
 
