@@ -46,14 +46,14 @@ NAMES = (
 )
 """Of the plant: people, parts, classes, and what the line and people wrote."""
 WORDS = (
-    r"PASS|REVIEW|REJECT|ERROR|CSV|PDF|ID|uid|(?:LFI-|Score-|Grad-)?CAM(?:\+\+)?|Clopper|Pearson|Wilson|Laney|Cohen"
+    r"PASS|REVIEW|REJECT|ERROR|PIN|CSV|PDF|ID|uid|(?:LFI-|Score-|Grad-)?CAM(?:\+\+)?|Clopper|Pearson|Wilson|Laney|Cohen"
     r"|KST|UTC|Asia/Seoul|SHA-256|sqlite|SQLite|\d* ?(?:px²?|mm²?|ms|[kMGT]B)|DPPM|decode|judge|cpu|x|y|p|Esc|Shift"
     r"|kizu(?:\.yaml| run| status| db prune(?: --apply)?)|images\.path|audit_share|user\."
     r"|[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{8,}"
 )
 """Of the trade: verdicts as lines and files have them, methods, units, settings, commands."""
 STREAMLITS = re.compile(
-    r"App pages|Choose an option|Choose date|Open|Logo|Navigate to home page|Skip to main content|Show password|\d+ more"
+    r"App pages|Choose an option|Choose date|Open|Logo|Navigate to home page|Skip to main content|Show password|Increment|Decrement|\d+ more"
     r"|(?:Help for|Fullscreen:|Copy Vega-Lite spec:|Download as PNG:|Show data:|Selected Date:) .*"
     r"|(?:day|month|year), .*|.* — (?:start|end)"
 )
