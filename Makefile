@@ -6,7 +6,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 # Tests whose models are trained: once more in bfloat16, which some processors take by themselves.
 TRAINED := $(addprefix tests/test_,inspect_fit.py inspect_tiled.py inspect_several.py pipeline_service.py)
 
-.PHONY: demo test texts system-packages
+.PHONY: demo test texts system-packages static trained-in-bfloat16
 .DEFAULT_GOAL := help
 
 help:
@@ -24,9 +24,9 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
 	@touch $@
 
-.venv/installed-test: .venv/installed
+.venv/installed-test: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test]'
-	@touch $@
+	@touch $@ .venv/installed
 
 demo: .venv/installed
 	$(BIN)/kizu demo
@@ -56,10 +56,17 @@ texts: .venv/installed
 		--ignore-obsolete --omit-header --no-wrap || exit 1; done
 	@rm $(TEMPLATE)
 
+# What reads the code takes one core: the first tests run beside it. Then all, in the order that tests/schedule.py gives the files,
+# in twice as many processes as two cores, as they often wait: for browsers, for servers, for the line's clock.
 test: system-packages .venv/installed-test
+	@$(MAKE) --no-print-directory -j 2 --output-sync=target static trained-in-bfloat16
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
+
+static:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+trained-in-bfloat16:
 	KIZU_TEST_PRECISION=bfloat16 $(BIN)/pytest -n 2 --dist loadfile $(TRAINED)
-	$(BIN)/pytest -n 3 --dist loadfile

@@ -36,13 +36,15 @@ from line_world import LineWorld
 from new_records import make_records
 from plc_world import Plc, running_plc
 from precision import PRECISION
+from schedule import pytest_collection_modifyitems
+from shared_work import once_per_run
 
 if TYPE_CHECKING:  # what draws pages takes seconds to load, and most tests draw none
     from playwright.sync_api import Browser
 
     from dashboard_world import Plant
 
-__all__ = ["pytest_runtest_makereport"]  # pytest finds it by its name here
+__all__ = ["pytest_collection_modifyitems", "pytest_runtest_makereport"]  # pytest finds them by their names here
 
 # The tests' networks are too small to share out: a second thread only waits for the first, at the cost of a whole core.
 torch.set_num_threads(1)
@@ -150,16 +152,19 @@ def records(database: DatabaseSettings) -> Iterator[Records]:
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real bundle, trained for some seconds on small drawn parts: it runs like any other and knows little."""
-    folder = tmp_path_factory.mktemp("tiny")
-    data = read_labelled(write_set(folder / "parts", count=240, seed=1, size_px=64))
-    settings = TrainingSettings(
-        name="tiny",
-        input=InputSettings(height_px=64, width_px=64),
-        architecture=Architecture(width=8),
-        fit=FitSettings(steps=60, precision=PRECISION),
-        device="cpu",
-    )
-    return train(data, folder / "bundle", settings).bundle.path
+
+    def make(folder: Path) -> None:
+        data = read_labelled(write_set(folder / "parts", count=240, seed=1, size_px=64))
+        settings = TrainingSettings(
+            name="tiny",
+            input=InputSettings(height_px=64, width_px=64),
+            architecture=Architecture(width=8),
+            fit=FitSettings(steps=60, precision=PRECISION),
+            device="cpu",
+        )
+        train(data, folder / "bundle", settings)
+
+    return once_per_run(tmp_path_factory, "tiny", make) / "bundle"
 
 
 @pytest.fixture(scope="session")
@@ -176,21 +181,28 @@ def _without_novelty(bundle: Bundle, path: Path, **changes: object) -> Path:
 @pytest.fixture(scope="session")
 def boards_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A manifest of small boards with two defects or none, each beside its design."""
-    return write_boards(tmp_path_factory.mktemp("boards"), count=120, good=80)
+
+    def make(folder: Path) -> None:
+        write_boards(folder, count=120, good=80)
+
+    return once_per_run(tmp_path_factory, "boards", make) / "manifest.csv"
 
 
 @pytest.fixture(scope="session")
 def boards_bundle(boards_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real bundle that judges boards in tiles of 64 px, each beside its reference."""
-    settings = TrainingSettings(
-        name="boards",
-        input=InputSettings(height_px=64, width_px=64, profile="reference", tiling=TilingSettings(stride_px=48)),
-        architecture=Architecture(width=8),
-        fit=FitSettings(steps=150, batch_size=16, precision=PRECISION),
-        device="cpu",
-    )
-    folder = tmp_path_factory.mktemp("tiled")
-    return _without_novelty(train(read_labelled(boards_set), folder / "trained", settings).bundle, folder / "bundle")
+
+    def make(folder: Path) -> None:
+        settings = TrainingSettings(
+            name="boards",
+            input=InputSettings(height_px=64, width_px=64, profile="reference", tiling=TilingSettings(stride_px=48)),
+            architecture=Architecture(width=8),
+            fit=FitSettings(steps=150, batch_size=16, precision=PRECISION),
+            device="cpu",
+        )
+        _without_novelty(train(read_labelled(boards_set), folder / "trained", settings).bundle, folder / "bundle")
+
+    return once_per_run(tmp_path_factory, "tiled", make) / "bundle"
 
 
 @pytest.fixture

@@ -70,9 +70,9 @@ def keep_page(page: Page) -> None:
     if page in _pictured:
         return
     _pictured.add(page)
-    file = here / f"page-{len(_pictured)}.jpg"
+    file = here / f"page-{len(_pictured)}.png"
     try:
-        page.screenshot(path=file, type="jpeg", quality=70, scale="css", timeout=PATIENCE_MS)
+        page.screenshot(path=file, timeout=PATIENCE_MS)
     except Error as error:  # a page that hangs or broke is what the test tells of; it shall not be hidden behind this
         file.with_suffix(".txt").write_text(f"{page.url} cannot be pictured: {error.message}\n", encoding="utf-8")
 

@@ -12,7 +12,8 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard_world import PEOPLE, Plant, filled_plant, session_cookie
 from kizu_dashboard.signing_in.passwords import matches
-from kizu_db.permissions import Role
+from kizu_dashboard.signing_in.sessions import cookie_name
+from kizu_db.permissions import Role, Way
 from kizu_db.values import AuditEvent
 from signing_world import PASSWORD
 from test_dashboard_pages import drawn, open_page, words
@@ -155,13 +156,18 @@ def test_the_last_admin_stays(plant: Plant) -> None:
     assert roles(plant) == PEOPLE
 
 
-@pytest.mark.parametrize("key", ["add", "give-role-Kim", "let-Kim", "end-Kim", "set-password-Kim"])
+@pytest.mark.parametrize(
+    "key", ["add", "give-role-Kim", "let-Kim", "end-Kim", "set-password-Kim", "set-pin-Kim", "give-badge-Kim"]
+)
 def test_who_lost_the_role_meanwhile_changes_no_person(plant: Plant, key: str) -> None:
     secret, test = plant.session("Kim"), of_person(plant, "Kim")
     test.selectbox(key="role-Kim").select(Role.ADMIN)
     filled(test, new_name="Bo", new_why="why", why_Kim="why", why_password_Kim="why")
     filled(test, new_password=PASSWORD, new_password_again=PASSWORD)
     filled(test, change_Kim_password=PASSWORD, change_Kim_password_again=PASSWORD)
+    filled(
+        test, pin_of_Kim="492817", pin_again_of_Kim="492817", why_pin_Kim="why", badge_of_Kim="0412 77A9", why_badge_Kim="why"
+    )
     set_role(plant, "Ana", Role.ENGINEER)
     before, events = roles(plant), len(trail(plant, "user", "Kim"))
     assert "Ana may not manage users" in pressed(test, key)
@@ -170,6 +176,34 @@ def test_who_lost_the_role_meanwhile_changes_no_person(plant: Plant, key: str) -
     assert plant.room.sessions.whose(secret) is not None
     with plant.room.records.unit(read_only=True) as unit:
         assert unit.users.password_hash("Kim") is None
+
+
+def test_an_admin_who_came_in_by_badge_meanwhile_changes_no_person(plant: Plant, cookies: dict[str, str]) -> None:
+    """The page was drawn for the admin, the button is there, and the records would let the person."""
+    test = of_person(plant, "Kim")
+    with plant.room.records.unit() as unit:
+        unit.credentials.set_badge("Ana", "ba" * 32, by="Ana", reason="new")
+        terminal = unit.terminals.known_by(unit.terminals.add("Hall 2", by="Ana", reason="shared"))
+    assert terminal is not None
+    secret = plant.room.sessions.begin("Ana", way=Way.BADGE, proof="ba" * 32, terminal=terminal.id)
+    cookies[cookie_name(plant.config.dashboard)] = secret
+    assert "By PIN or badge nobody does that" in pressed(filled(test, why_Kim="why"), "let-Kim")
+    with plant.room.records.unit(read_only=True) as unit:
+        assert all(user.active for user in unit.users.list())
+
+
+def test_pin_and_badge_are_given_with_a_reason_and_never_kept_in_the_page(plant: Plant) -> None:
+    test = filled(of_person(plant, "Kim"), pin_of_Kim="492817", pin_again_of_Kim="492818", why_pin_Kim="new")
+    assert "The two PINs differ" in pressed(test, "set-pin-Kim")
+    assert [test.text_input(key=key).value for key in ("pin-of-Kim", "pin-again-of-Kim")] == ["", ""]
+    filled(test, pin_of_Kim="1111", pin_again_of_Kim="1111")
+    assert "The PIN cannot be taken" in pressed(test, "set-pin-Kim")
+    filled(test, badge_of_Kim="short")
+    assert "The badge cannot be taken" in pressed(filled(test, why_badge_Kim="new"), "give-badge-Kim")
+    assert "Say why" in pressed(filled(test, badge_of_Kim="0412 77A9", why_badge_Kim=" "), "give-badge-Kim")
+    assert test.text_input(key="badge-of-Kim").value == ""
+    assert [one.disabled for one in test.button if one.key in ("no-pin-Kim", "no-badge-Kim")] == [True, True]
+    assert [event.action for event in trail(plant, "user", "Kim")] == ["user.add"]
 
 
 def test_an_engineer_manages_no_people(plant: Plant, cookies: dict[str, str]) -> None:

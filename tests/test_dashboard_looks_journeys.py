@@ -81,12 +81,14 @@ def test_axe_finds_what_is_put_there_on_purpose(page: Page) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_no_page_has_a_serious_finding_in_either_theme(page: Page, path: str) -> None:
+def test_no_page_has_a_serious_finding_in_either_theme_or_is_scrolled_sideways_on_any_screen(page: Page, path: str) -> None:
     come_to(page, path)
     for theme in ("light", "dark"):
         in_theme(page, theme)
         until_settled(page)
         assert findings(page) == []
+    for width, height in SIZES:
+        at_size(page, width, height)
 
 
 def test_the_dialog_that_saves_limits_has_no_serious_finding(page: Page) -> None:
@@ -168,13 +170,6 @@ def test_classes_are_said_without_underscores(page: Page, plant: Plant) -> None:
     come_to(page, "/?suspected=missing+hole")
     expect(page.locator("tbody tr")).to_have_count(1)
     expect(page.get_by_text("Only suspected missing hole")).to_be_visible()
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_no_page_is_scrolled_sideways_on_any_screen(page: Page, path: str) -> None:
-    come_to(page, path)
-    for width, height in SIZES:
-        at_size(page, width, height)
 
 
 def test_the_longest_names_break_neither_part_nor_review(page: Page, plant: Plant) -> None:

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from kizu_dashboard.signing_in.attempts import FREE_BY_ADDRESS, FREE_BY_NAME
 from kizu_dashboard.signing_in.passwords import hash_password
 from kizu_db.permissions import Role
 from kizu_db.values import User
+from oidc_world import free_port
 from signing_world import HTML, PASSWORD, ask, sign_in, socket_status
 
 WRONG = "Name and password do not fit each other"
@@ -96,6 +98,25 @@ def test_the_cookie_is_the_hosts_own_and_never_sent_without_tls(tmp_path: Path) 
             assert (cookie.key, cookie["secure"], cookie["path"], cookie["domain"]) == ("__Host-kizu-session", True, "/", "")
             assert ask(address, "/", cookie=f"kizu-session={cookie.value}").status == 401
             assert ask(address, "/", cookie=f"__Host-kizu-session={cookie.value}").status == 200
+    finally:
+        close_rooms()
+
+
+def test_two_dashboards_of_one_host_leave_each_others_sign_ins_alone(tmp_path: Path) -> None:
+    """Browsers send a cookie to all ports of its host: who signs in to one would be signed out of the other."""
+    held: dict[str, str] = {}
+    addresses = []
+    try:
+        with ExitStack() as both:
+            for name in ("first", "second"):
+                config = empty_plant(tmp_path / name, port=free_port())
+                with open_room(config.model_dump_json()).records.unit() as unit:
+                    unit.users.add("Ana", Role.ADMIN, by="Ana", password_hash=hash_password(PASSWORD))
+                addresses.append(both.enter_context(served(config)))
+                sent = "; ".join(f"{cookie}={secret}" for cookie, secret in held.items())
+                held |= {cookie.key: cookie.value for cookie in sign_in(addresses[-1], "Ana", cookie=sent).cookies.values()}
+            sent = "; ".join(f"{cookie}={secret}" for cookie, secret in held.items())
+            assert [ask(address, "/", cookie=sent).status for address in addresses] == [200, 200]
     finally:
         close_rooms()
 

@@ -77,12 +77,12 @@ def test_pages_are_kept_of_every_browser_test_and_of_one_that_fails_the_servers_
     assert "2 failed, 2 passed" in done.stdout, done.stdout + done.stderr
     kept = {path.relative_to(results / "test_it").as_posix() for path in results.rglob("*") if path.is_file()}
     assert kept == {
-        "test_passes/page-1.jpg",
-        "test_fails[-live-a=b]/page-1.jpg", "test_fails[-live-a=b]/page-2.jpg", "test_fails[-live-a=b]/server-1.log",
-        "test_fails_within/page-1.jpg", "test_fails_within/server-1.log", "test_fails_within/server-2.log",
+        "test_passes/page-1.png",
+        "test_fails[-live-a=b]/page-1.png", "test_fails[-live-a=b]/page-2.png", "test_fails[-live-a=b]/server-1.log",
+        "test_fails_within/page-1.png", "test_fails_within/server-1.log", "test_fails_within/server-2.log",
     }  # fmt: skip
     failed = results / "test_it" / "test_fails[-live-a=b]"
-    assert sorted(decode_image(path.read_bytes()).shape[:2] for path in failed.glob("*.jpg")) == [(240, 320), (480, 640)]
+    assert sorted(decode_image(path.read_bytes()).shape[:2] for path in failed.glob("*.png")) == [(240, 320), (480, 640)]
     assert "sign-in refused" in (failed / "server-1.log").read_text(encoding="utf-8")
     own = [path.read_text(encoding="utf-8") for path in (results / "test_it" / "test_fails_within").glob("*.log")]
     assert all("sign-in refused" in said for said in own), "the module's server and the test's own one"

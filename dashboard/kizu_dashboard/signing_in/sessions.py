@@ -100,5 +100,9 @@ class Sessions:
 
 
 def own_cookie(name: str, settings: DashboardSettings) -> str:
-    """The name of one of this dashboard's cookies."""
-    return f"__Host-{name}" if settings.https else name
+    """The name of one of this dashboard's cookies.
+
+    Browsers send a host's cookies to all of its ports: with the port in its name another dashboard there leaves it alone.
+    """
+    named = f"{name}-{settings.port}" if settings.port else name
+    return f"__Host-{named}" if settings.https else named

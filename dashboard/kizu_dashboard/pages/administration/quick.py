@@ -15,6 +15,14 @@ __all__ = ["draw_quick"]
 
 def draw_quick(room: Room, person: Person) -> None:
     """Draws the two forms; for who may manage users."""
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _pin_form(room, person)
+    with right:
+        _badge_form(room, person)
+
+
+def _pin_form(room: Room, person: Person) -> None:
     name = person.user.name
     with st.form(f"pin-{name}", border=False, enter_to_submit=False):
         fields, why = (f"pin-of-{name}", f"pin-again-of-{name}"), f"why-pin-{name}"
@@ -27,7 +35,11 @@ def draw_quick(room: Room, person: Person) -> None:
                 say("Withdraw the PIN"), key=f"no-pin-{name}", on_click=_withdraw_pin, args=(room, name, why),
                 disabled=not person.has_pin,
             )  # fmt: skip
-    # A scanner ends a code with Enter, which must not send the form before there is a reason.
+
+
+def _badge_form(room: Room, person: Person) -> None:
+    """A scanner ends a code with Enter, which must not send the form before there is a reason."""
+    name = person.user.name
     with st.form(f"badge-{name}", border=False, enter_to_submit=False):
         field, why = f"badge-of-{name}", f"why-badge-{name}"
         st.text_input(say("Badge, scanned"), type="password", key=field, max_chars=200, autocomplete="off")
