@@ -5,7 +5,7 @@
 Fills an SQLite database from a seed (kept in --folder, if given, for the next run), gives what waits a picture, serves the
 dashboard and signs a reviewer in. All times are the browser's own, from the key or click: `key_to_picture_ms` to the next photo
 decoded on the screen, over the decisions; `first_page_ms` a warm load of each page and `page_change_ms` a change within the
-open window, the slowest page of each (`pages` has them all); `heatmap_change_ms` from the slider to the second frame after it.
+open window, the slowest page of each (`pages` has them all); `heatmap_change_ms` from a slider to the second frame after it.
 `keys_per_confirm` counts the keys that were pressed for what was confirmed. `quiet` is the same without the line. Browser,
 server and line share this machine.
 """
@@ -48,21 +48,22 @@ PAGES: Final = {
 }  # fmt: skip
 """Address, and what stands on the page when it is drawn."""
 DONE: Final = "[data-testid=stApp][data-test-script-state=notRunning]"
+SLIDERS: Final = {".opacity": 100, ".threshold": 95}
 LISTEN: Final = """() => {
     window.took = []
     let pressed = null
-    document.addEventListener("keydown", () => { pressed = performance.now() }, true)
+    window.addEventListener("keydown", (event) => { if (event.isTrusted) pressed = performance.now() }, true)
     document.addEventListener("kizu-picture", () => {
         if (pressed !== null) window.took.push(performance.now() - pressed)
         pressed = null
     })
 }"""
-SLIDE: Final = """async (slider) => {
+SLIDE: Final = """async (slider, most) => {
     const frame = () => new Promise((resolve) => requestAnimationFrame(resolve))
     const took = []
     for (let i = 0; i < 40; i++) {
         const begun = performance.now()
-        slider.value = 5 * (i % 20)
+        slider.value = most * (i % 20) / 20
         slider.dispatchEvent(new Event("input", { bubbles: true }))
         await frame()
         await frame()
@@ -163,9 +164,9 @@ def _until_drawn(page: Page, name: str) -> None:
 
 def _decisions(browser: BrowserContext, count: int) -> dict[str, Any]:
     page = browser.new_page()
+    page.add_init_script(f"({LISTEN})()")  # before the page's own listeners, which keep a key back for a moment
     page.goto("/review")
     page.wait_for_selector(".answers:not([data-awake=''])")
-    page.evaluate(LISTEN)
     last, keys, confirmed = "", 0, 0
     for _ in range(count):
         page.wait_for_selector(f".answers:not([data-awake='']):not([data-awake='{last}'])")
@@ -175,7 +176,7 @@ def _decisions(browser: BrowserContext, count: int) -> dict[str, Any]:
         keys, confirmed = keys + confirms, confirmed + confirms
     page.wait_for_selector(f".answers:not([data-awake='']):not([data-awake='{last}'])")
     took = sorted(page.evaluate("window.took"))
-    slid = page.locator(".opacity").evaluate(SLIDE)
+    slid = [took for name, most in SLIDERS.items() for took in page.locator(name).evaluate(SLIDE, most)]
     page.close()
     return {
         "decisions": len(took),

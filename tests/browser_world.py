@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
@@ -12,6 +13,8 @@ from kept import keep_page, watched
 from kizu_dashboard.settings import DashboardConfig
 
 WAIT_MS = 30_000
+KEY_MS = 60
+"""How long a key is down."""
 expect.set_options(timeout=WAIT_MS)
 
 
@@ -39,6 +42,8 @@ def window(browser: BrowserContext, address: str) -> Iterator[Page]:
     """A new window; at the end nothing may have failed in it, and nothing may have been asked of another server."""
     page = browser.new_page()
     page.set_default_timeout(WAIT_MS)
+    # As a person does: the dashboard takes keys that follow each other at once for a scanner's.
+    page.keyboard.press = partial(page.keyboard.press, delay=KEY_MS)  # type: ignore[method-assign]
     strangers, errors = [], []
     page.on("request", lambda asked: asked.url.startswith((address, "data:", "blob:")) or strangers.append(asked.url))
     page.on("pageerror", lambda error: errors.append(str(error)))

@@ -111,7 +111,7 @@ def empty_plant(folder: Path, *, port: int = 0, name: str = "Werk Süd") -> Dash
         plant=PlantSettings(name=name, timezone="Asia/Seoul"),
         database=DatabaseSettings(url=f"sqlite:///{folder / 'kizu.db'}"),
         images=ImageStoreSettings(path=folder / "images"),
-        dashboard=DashboardSettings(port=port),
+        dashboard=DashboardSettings(port=port, blind_share=0.0),  # which parts are judged blind hangs on their ids
     )
     make_records(config.database)
     return config

@@ -76,9 +76,9 @@ def write_coco(file: Path, boxes: Mapping[str, Sequence[tuple[int, Sequence[floa
         "images": [{"id": 10 + i, "file_name": name, "width": WIDTH, "height": HEIGHT} for i, name in enumerate(names)],
         "categories": [{"id": 1, "name": "dent"}, {"id": 2, "name": "scratch"}],
         "annotations": [
-            {"id": 0, "image_id": 10 + i, "category_id": category, "bbox": list(box)}
+            {"id": 100 * i + number, "image_id": 10 + i, "category_id": category, "bbox": list(box)}
             for i, name in enumerate(names)
-            for category, box in boxes[name]
+            for number, (category, box) in enumerate(boxes[name])
         ],
     }
     file.write_text(json.dumps(content), encoding="utf-8")

@@ -59,7 +59,7 @@ def test_a_conversion_names_pictures_from_where_it_lies(tmp_path: Path) -> None:
     rows = list(csv.DictReader((tmp_path / "lists" / "a.csv").read_text(encoding="utf-8").splitlines()))
     assert rows[1] == {
         "path": "../yolo/images/train/1.png", "label": "dent", "split": "train", "group": "images/train/1.png",
-        "boxes": '[[18, 13, 22, 17, "dent"]]', "mask": "", "reference": "",
+        "boxes": '[[18, 13, 22, 17, "dent"]]', "mask": "", "reference": "", "areas": "",
     }  # fmt: skip
     anew = run(
         app, ["data", "convert", str(root), str(tmp_path / "b.csv"), "--splits", "anew", "--group-pattern", r"(\d)\.png"]

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from browser_world import browser_of, window
 from dashboard_world import Plant
+from kizu_db.values import NewInspection
+from kizu_inspect.results import Judgement, Verdict
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +48,19 @@ def hottest(page: Page) -> dict[str, float]:
                 if (data[4 * i + 3] === 255 && value(i) > value(best)) best = i
             }
             return { x: best % width, y: Math.floor(best / width), alpha: data[4 * best + 3], corner: data[3] }
+        }"""
+    )
+    return found
+
+
+def weakest(page: Page) -> int:
+    """How opaque the drawn map is where it is least so, but for where nothing of it is drawn."""
+    found: int = page.locator("canvas.map").evaluate(
+        """canvas => {
+            const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height)
+            const alphas = new Set(data.filter((_, index) => index % 4 === 3))
+            alphas.delete(0)
+            return Math.min(...alphas)
         }"""
     )
     return found
@@ -135,6 +151,35 @@ def test_opacity_keys_and_zoom_work_without_the_server(page: Page, plant: Plant)
     assert page.evaluate(f"{asked} - window.seen") == 0
 
 
+def test_threshold_and_colours_are_the_persons_own_and_change_in_the_browser_alone(page: Page, plant: Plant) -> None:
+    open_part(page, plant, "P-1005")
+    hot = hottest(page)
+    asked = "performance.getEntriesByType('resource').filter(({ name }) => !name.includes('/beside/')).length"
+    page.evaluate(f"window.seen = {asked}")
+    assert weakest(page) < 20
+    page.locator(".threshold").fill("20")
+    assert weakest(page) == 4 * round(0.2 * 255), "what is weaker is gone, and nothing else is weaker than it was"
+    expect(page.locator(".hidden-words")).to_have_text("Evidence below 0.20 of the scale is hidden")
+    ramp = page.locator(".ramp").evaluate("(ramp) => ramp.style.background")
+    assert "20%" in ramp
+    page.locator(".colours").select_option("cividis")
+    same = hottest(page)
+    assert (same["x"], same["y"]) == (hot["x"], hot["y"]), "the evidence itself is as it was"
+    assert page.locator(".ramp").evaluate("(ramp) => ramp.style.background") != ramp
+    assert page.evaluate(f"{asked} - window.seen") == 0
+    page.reload()
+    hottest(page)
+    expect(page.locator(".colours")).to_have_value("cividis")
+    assert weakest(page) == 4 * round(0.2 * 255)
+    strange = {"threshold": "<b>", "colours": "constructor", "opacity": 900}
+    page.evaluate("kept => localStorage.setItem('kizu-heatmap', JSON.stringify(kept))", strange)
+    page.reload()
+    hottest(page)
+    expect(page.locator(".colours")).to_have_value("inferno")
+    expect(page.locator(".hidden-words")).to_have_text("All evidence is shown")
+    expect(page.locator(".opacity-value")).to_have_text("60 %")
+
+
 def test_boxes_lie_where_the_photo_shows_the_region(page: Page, plant: Plant) -> None:
     open_part(page, plant, "P-1005")
     hottest(page)
@@ -206,3 +251,27 @@ def test_reports_are_downloaded(page: Page, tmp_path: Path) -> None:
     assert files["PDF"][1].startswith(b"%PDF-")
     rows = list(csv.DictReader(io.StringIO(files["CSV"][1].decode("utf-8-sig"), newline="")))
     assert len(rows) == 9
+
+
+def test_earlier_parts_with_evidence_at_the_same_place_are_shown_when_asked_for(page: Page, plant: Plant) -> None:
+    first = plant.record("P-1002")
+    assert first.explanation is not None
+    now = datetime.now(UTC)
+    with plant.room.records.unit() as unit:
+        uid = unit.inspections.add(
+            NewInspection(
+                source="camera", source_key="near", station=first.row.station, view=first.row.view, part="near",
+                image_name="near",
+                judgement=Judgement(Verdict.REJECT, "why", first.probabilities, "scratch", "scratch", 0.9, 320, 320),
+                captured_at=now, judged_at=now, model_hash=first.row.model_hash, image_sha256=first.row.image_sha256,
+            )
+        )  # fmt: skip
+        unit.inspections.store_explanation(uid, first.explanation)
+    plant.review("P-1002")
+    page.goto(f"/part?uid={uid}")
+    page.get_by_text("Earlier parts with evidence for scratch at this place").click()
+    part = page.locator(f".strip a[data-uid='{plant.uids['P-1002']}']")
+    expect(part.locator(".about")).to_contain_text("good")
+    expect(page.get_by_text("only the place is alike")).to_be_visible()
+    part.click()
+    page.wait_for_url(f"**/part?uid={plant.uids['P-1002']}")

@@ -28,6 +28,7 @@ from kizu_dashboard.language.extracting import html_texts, python_texts
 from kizu_dashboard.language.speaking import ENGLISH, LANGUAGES, ask_sessions, known, language_now, say, say_count, speaking
 from kizu_dashboard.reasons import reason_said
 from kizu_dashboard.settings import DashboardSettings
+from kizu_dashboard.signing_in.sessions import own_cookie
 from kizu_inspect.decide import decide
 from kizu_inspect.errors import RecordError
 from kizu_inspect.recipe import ClassRule
@@ -164,7 +165,9 @@ def test_a_components_texts_are_those_of_its_own_files() -> None:
 def test_the_language_is_the_readers_choice_then_the_plants_then_the_browsers(
     cookies: dict[str, str], accepted: str | None, configured: Any, language: str
 ) -> None:
-    assert language_for(cookies, accepted, DashboardSettings(language=configured)) == language
+    for settings in (DashboardSettings(language=configured), DashboardSettings(language=configured, https=True)):
+        held = {own_cookie(name, settings): value for name, value in cookies.items()}
+        assert language_for(held, accepted, settings) == language
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def test_every_colour_stands_in_the_palette_and_in_both_themes() -> None:
             continue
         text = path.read_text(encoding="utf-8")
         # The heatmap's own scale is the same everywhere, and an example of how a colour is written is none.
-        text = text.replace("return `rgb(${this.colours", "").replace('"""`#a3201a` as red, green, blue."""', "")
+        text = text.replace("return `rgb(${table", "").replace('"""`#a3201a` as red, green, blue."""', "")
         strays += [f"{path.name}: {found}" for found in literal.findall(text)]
         strays += [f"{path.name}: {name}" for name in named.findall(text) if name not in LIGHT]
     assert strays == []

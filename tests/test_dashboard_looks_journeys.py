@@ -222,3 +222,23 @@ def test_nothing_of_streamlits_own_menu_shows(page: Page) -> None:
     come_to(page, "/")
     for name in ("stMainMenu", "stAppDeployButton", "stDecoration", "stStatusWidget"):
         expect(page.get_by_test_id(name)).to_be_hidden()
+
+
+def test_of_forty_defects_one_is_found_by_its_name_and_by_keys_alone(page: Page, plant: Plant) -> None:
+    come_to(page, f"/part?uid={plant.uids[LONG_NAME]}", seen=AWAKE)
+    page.keyboard.press("l")
+    field, said = page.locator(".by-name-text"), page.locator(".by-name-said")
+    expect(field).to_be_focused()
+    page.keyboard.type("NUMBER 3")
+    expect(page.locator(".to-defective:visible")).to_have_count(11)
+    page.keyboard.press("Enter")
+    expect(said).to_have_text("Type more of the name: several defects have it")
+    page.keyboard.type("7x")
+    page.keyboard.press("Enter")
+    expect(said).to_have_text("No defect has this in its name")
+    assert plant.record(LONG_NAME).reviews == ()
+    page.keyboard.press("Backspace")
+    expect(page.locator(".to-defective:visible")).to_have_count(1)
+    page.keyboard.press("Enter")
+    expect(page.locator(".standing")).to_contain_text("defective: very long defect class name number 37")
+    expect(field).to_have_value("")

@@ -365,13 +365,33 @@ def test_keys_can_be_changed_and_stay(page: Page, plant: Plant) -> None:
     page.keyboard.press("?")
     page.locator("dialog [data-action=confirm]").click()
     page.keyboard.press("h")  # the viewer's: refused
+    page.keyboard.press("g")  # another action's
+    page.keyboard.press("5")  # a defect's
     expect(page.locator("dialog [data-action=confirm]")).to_have_text("Press a key…")
     page.keyboard.press("j")
+    expect(page.locator("dialog tr", has_text="Confirm the verdict").locator("kbd")).to_have_text("J")
     page.get_by_role("button", name="Close").click()
     page.reload()
     until_shown(page, plant, "P-1002")
     page.keyboard.press("c")
     page.keyboard.press("j")
+    until_shown(page, plant, "=HYPERLINK(1)")
+    assert len(reviews(plant)) == 1
+
+
+def test_a_key_that_a_person_chose_goes_before_an_action_that_came_later(page: Page, plant: Plant) -> None:
+    """Kept by a browser from before the field for a scanner had its key, and by one that was written by hand."""
+    page.evaluate(
+        "localStorage.setItem('kizu-keys', JSON.stringify({ confirm: 'f', good: 'h', unsure: 'f', skip: '', undo: null }))"
+    )
+    page.reload()
+    until_shown(page, plant, "P-1002")
+    page.keyboard.press("?")
+    keys = page.locator("dialog tr:has(button) kbd").all_inner_texts()
+    assert keys[0] == "F"
+    assert len(set(keys)) == len(keys) == 9, "each action has a key of its own"
+    page.get_by_role("button", name="Close").click()
+    page.keyboard.press("f")
     until_shown(page, plant, "=HYPERLINK(1)")
     assert len(reviews(plant)) == 1
 

@@ -7,6 +7,7 @@ import io
 import re
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,8 +21,10 @@ from kizu_dashboard.room import close_rooms
 from kizu_dashboard.server import serve, streamlit_options
 from kizu_dashboard.settings import DashboardConfig, DashboardSettings, PlantSettings
 from kizu_db.settings import DatabaseSettings
+from kizu_db.values import NewInspection
 from kizu_inspect.errors import ConfigError, SchemaError
 from kizu_inspect.picture.heatmap import upsample
+from kizu_inspect.results import Judgement, Verdict
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -35,6 +38,31 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
 @pytest.fixture(scope="module")
 def cookie(plant: Plant) -> str:
     return cookie_header(plant.config, plant.session())
+
+
+def cut_in_half(plant: Plant, kind: str) -> str:
+    """An inspection whose picture had arrived cut; the store has it as it came."""
+    file = io.BytesIO()
+    noise = np.random.default_rng(1).integers(0, 255, (400, 600, 3), np.uint8)
+    Image.fromarray(noise).save(file, kind)
+    now = datetime.now(UTC)
+    with plant.room.records.unit() as unit:
+        return unit.inspections.add(
+            NewInspection(
+                source="camera", source_key=f"cut {kind}", station="press-3", part=kind, captured_at=now, judged_at=now,
+                judgement=Judgement(Verdict.ERROR, "the picture is cut"), image_name="cut",
+                image_sha256=plant.room.images.put(file.getvalue()[: len(file.getvalue()) // 2], suffix=f".{kind}"),
+            )
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png"])
+def test_a_picture_that_arrived_cut_is_not_sent_for_a_browser_would_show_half_as_if_whole(
+    plant: Plant, address: str, cookie: str, kind: str
+) -> None:
+    status, _, body = get(address, f"/image/{cut_in_half(plant, kind)}", cookie=cookie)
+    assert status == 404
+    assert b"cannot be read" in body
 
 
 def get(address: str, path: str, *, host: str | None = None, cookie: str = "") -> Answer:

@@ -113,15 +113,18 @@ def test_draws_that_wait_are_counted_by_their_chance(records: Records) -> None:
 
 
 def test_opinions_are_those_of_people_who_judged_on_their_own(records: Records) -> None:
+    """Whoever reviews what is decided has seen it, corrects or not; only a second look is blind to it."""
     with records.unit() as unit:
         twice, corrected, alone = (unit.inspections.add(inspection(judged_at=NOON + n * MINUTE)) for n in range(3))
-        unit.reviews.add(review(twice, reviewer="Mina"))
-        unit.reviews.add(review(twice, reviewer="Kim", disposition="good", defect_class=None))
-        unit.reviews.add(review(twice, reviewer="Kim"))
+        first = unit.reviews.add(review(twice, reviewer="Mina"))
+        unit.reviews.add(review(twice, reviewer="Mina", disposition="good", defect_class=None, supersedes=first.id))
+        assert unit.second_reviews.arrange(twice, share=1.0) == "second"
+        unit.second_reviews.add(review(twice, reviewer="Kim", disposition="good", defect_class=None))
+        unit.second_reviews.add(review(twice, reviewer="Kim"))  # has thought better of it
         first = unit.reviews.add(review(corrected, reviewer="Mina"))
         unit.reviews.add(review(corrected, reviewer="Kim", disposition="good", defect_class=None, supersedes=first.id))
         unit.reviews.add(review(alone, reviewer="Kim"))
-        unit.reviews.add(review(alone, reviewer="Kim"))
+        unit.reviews.add(review(alone, reviewer="Mina"))
         number = unit.inspections.latest(limit=3)[2].number
         found = unit.analysis.opinions(limit=10)
         assert found == [

@@ -240,6 +240,10 @@ WALKS: dict[str, tuple[Callable[[Unit, str], object], str]] = {
     "record": (lambda unit, uid: unit.inspections.get(uid), "uq_inspection_uid|sqlite_autoindex_inspection"),
     "last good": (lambda unit, uid: unit.neighbours.last_good(uid), "ix_inspection_reviewed"),
     "of one part": (lambda unit, uid: unit.neighbours.of_part(uid), "ix_inspection_part_id"),
+    "near evidence": (
+        lambda unit, _: unit.neighbours.near_evidence(unit.inspections.latest(verdicts=[Verdict.REJECT], limit=1)[0].uid),
+        "uq_heatmap|sqlite_autoindex_heatmap",
+    ),
     "around in a lot": (lambda unit, uid: unit.neighbours.of_lot(uid), r"PRIMARY KEY \(rowid>\? AND rowid<|pk_inspection"),
     "pending": (lambda unit, _: unit.inspections.pending_explanations("press-1", 16), "ix_inspection_pending"),
     "flagged records": (lambda unit, _: unit.inspections.flagged(**period(), limit=50), "ix_inspection_verdict_id"),

@@ -56,6 +56,8 @@ def fill(settings: DatabaseSettings) -> str:
         uid = unit.inspections.add(new)
         unit.inspections.store_explanation(uid, explanation())
         unit.reviews.add(review(uid, boxes=(SCRATCHED,)))
+        assert unit.second_reviews.arrange(uid, share=1.0) == "second"
+        assert unit.second_reviews.add(review(uid, reviewer="Kim", boxes=(SCRATCHED,)))
         unit.inspections.add(inspection(Verdict.REVIEW))
         unit.quarantine.add(unit.inspections.add(inspection(Verdict.ERROR)), "no picture")
         told = {"sent_at": datetime.now(UTC), "acknowledged_at": None, "late_ms": 1.5, "note": "late"}
@@ -206,6 +208,28 @@ def test_drawn_boxes_outlive_a_step_back_from_them(database: DatabaseSettings) -
         assert [one.boxes for one in unit.reviews.of(uid)] == [(SCRATCHED,)]
     with raw(database) as connection, pytest.raises(DBAPIError, match="append-only"), connection.begin_nested():
         connection.execute(text("DELETE FROM review_box"))
+    assert verify(database).findings == ()
+
+
+def test_second_reviews_outlive_a_step_back_from_them_and_nothing_decided_waits_meanwhile(database: DatabaseSettings) -> None:
+    upgrade(database)
+    uid = fill(database)
+    with Records.open(database) as records, records.unit() as unit:
+        assert unit.second_reviews.arrange(uid, share=1.0) is None, "they agree"
+        unit.reviews.add(review(again := unit.inspections.add(inspection())))
+        assert unit.second_reviews.arrange(again, share=1.0) == "second"
+        before, waiting = unit.second_reviews.of(uid), unit.queue.waiting()
+    downgrade(database, "0009")
+    assert "second_review" not in tables(database)
+    with raw(database) as connection:
+        assert connection.scalar(text("SELECT count(*) FROM review_queue")) == waiting - 1
+    upgrade(database)
+    with Records.open(database) as records, records.unit(read_only=True) as unit:
+        assert unit.second_reviews.of(uid) == before
+    with raw(database) as connection:
+        assert connection.scalar(text("SELECT count(*) FROM review_queue WHERE blind_chance IS NULL")) == 0
+        with pytest.raises(DBAPIError, match="append-only"), connection.begin_nested():
+            connection.execute(text("DELETE FROM second_review"))
     assert verify(database).findings == ()
 
 

@@ -39,6 +39,7 @@ COUNTED = (
     "region",
     "review",
     "review_box",
+    "second_review",
     "review_queue",
     "rollup_minute",
     "rollup_hour",
@@ -116,6 +117,9 @@ def test_records_go_with_all_that_hangs_on_them(records: Records, store: ImageSt
     with records.unit() as unit:
         first = unit.reviews.add(review(old[0], boxes=(SCRATCHED, DENTED)))
         second = unit.reviews.add(review(old[0], disposition="good", defect_class=None, supersedes=first.id))
+        unit.second_reviews.arrange(old[0], share=1.0)
+        assert unit.second_reviews.add(review(old[0], reviewer="Kim"))
+        (third,) = unit.second_reviews.of(old[0])
         for uid in old:
             unit.inspections.store_explanation(uid, explanation())
     due = what_is_due(records, RULES, now=NOW)
@@ -131,6 +135,7 @@ def test_records_go_with_all_that_hangs_on_them(records: Records, store: ImageSt
     assert event.before is not None
     assert set(event.before["inspections"]) == set(old)
     assert sorted(event.before["reviews"]) == [first.id, second.id]
+    assert event.before["second_reviews"] == [third.id]
     assert counted[Verdict.REJECT] == 1
     assert verify(database).findings == ()
     with records.unit() as unit:

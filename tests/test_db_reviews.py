@@ -191,6 +191,8 @@ APPEND_ONLY = {
     "delete-review": "DELETE FROM review",
     "update-box": "UPDATE review_box SET x1 = 0",
     "delete-box": "DELETE FROM review_box",
+    "update-second": "UPDATE second_review SET disposition = 'good'",
+    "delete-second": "DELETE FROM second_review",
     "update-recipe": "UPDATE recipe SET version = 7",
     "delete-recipe": "DELETE FROM recipe",
 }
@@ -202,6 +204,8 @@ def test_the_database_refuses_to_change_what_was_decided(
 ) -> None:
     with records.unit() as unit:
         stored = unit.reviews.add(review(uid, boxes=(SCRATCHED,)))
+        unit.second_reviews.arrange(uid, share=1.0)
+        unit.second_reviews.add(review(uid, reviewer="Kim"))
         recipe = unit.recipes.register("press-3", {"audit_share": 0.01}, None)
     with raw(database) as connection, pytest.raises(DBAPIError, match="rows are append-only"), connection.begin_nested():
         connection.execute(text(statement))
@@ -213,13 +217,16 @@ def test_the_database_refuses_to_change_what_was_decided(
 def test_no_other_way_leads_around_append_only(records: Records, database: DatabaseSettings, uid: str) -> None:
     with records.unit() as unit:
         stored = unit.reviews.add(review(uid, boxes=(SCRATCHED,)))
+        unit.second_reviews.arrange(uid, share=1.0)
+        unit.second_reviews.add(review(uid, reviewer="Kim"))
     columns = "inspection_id, reviewer, disposition, decision, reason, nonce, reviewed_at"
     around = {
         "sqlite": [
             f"INSERT OR REPLACE INTO review ({columns}) SELECT {columns} FROM review",
+            "INSERT OR REPLACE INTO second_review SELECT * FROM second_review",
             "INSERT OR REPLACE INTO review_box SELECT review_id, ordinal, 0, 0, 9, 9, 'dent' FROM review_box",
         ],
-        "postgresql": ["TRUNCATE review CASCADE", "TRUNCATE review_box"],
+        "postgresql": ["TRUNCATE review CASCADE", "TRUNCATE review_box", "TRUNCATE second_review"],
     }
     with raw(database) as connection:
         if connection.dialect.name == "sqlite":

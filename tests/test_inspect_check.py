@@ -44,7 +44,7 @@ def root(tmp_path: Path) -> Path:
 def test_all_mistakes_are_told_at_once(root: Path) -> None:
     (root / "8.png").write_bytes((root / "7.png").read_bytes()[:300])
     mask(root / "narrow.png", width=WIDTH - 1)
-    mask(root / "faint.png", value=1)
+    mask(root / "faint.png", value=0)
     mask(root / "full.png")
     path = manifest(
         root,
@@ -62,10 +62,10 @@ def test_all_mistakes_are_told_at_once(root: Path) -> None:
     errors = {finding.kind for finding in checked.findings if finding.severity == "error"}
     assert errors == {
         "missing_file", "unknown_class", "box_outside", "empty_box", "mask_does_not_fit", "unreadable", "group_in_two_splits",
-        "untrained_class",
+        "untrained_class", "listed_twice", "empty_mask",
     }  # fmt: skip
     assert set(kinds) - errors == {
-        "empty_mask", "marked_good", "contradiction", "unmarked", "too_few_for_promise", "too_few_of_a_class"
+        "marked_good", "contradiction", "unmarked", "too_few_for_promise", "too_few_of_a_class"
     }  # fmt: skip
     said = {kind: found[0].text for kind, found in kinds.items()}
     beyond, fits = said["box_outside"], said["mask_does_not_fit"]
@@ -77,7 +77,7 @@ def test_all_mistakes_are_told_at_once(root: Path) -> None:
     assert "set.csv names files that are not there: found 1: gone.png" in said["missing_file"]
     assert "a box has a class that the picture has not: found spur; expected dent" in said["unknown_class"]
     assert "8.png cannot be read: found picture is truncated or broken" in said["unreadable"]
-    assert "marks nothing: found values up to 1" in said["empty_mask"]
+    assert "marks nothing: found no pixel but 0" in said["empty_mask"]
     assert "group g1 in train and val" in said["group_in_two_splits"]
     assert "one picture has the labels dent and good" in said["contradiction"]
     assert kinds["untrained_class"][0].pictures == (root / "8.png",)

@@ -100,7 +100,7 @@ def test_a_manifest_keeps_splits_groups_and_boxes(tmp_path: Path) -> None:
     [
         (["1.png,good,train,,,", "9.png,dent,train,,,"], r"names files that are not there: found 1: 9\.png"),
         (["1.png,good,train,,,", "2.png,good,val,,,"], r"has one class: found good"),
-        (["1.png,good,training,,,"], r"line 2: unknown split: found training"),
+        (["1.png,good,elsewhere,,,"], r"line 2: unknown split: found elsewhere"),
         (["1.png,good,train,,[[1]],"], r"line 2: boxes are not understood"),
         (["1.png,good,train,,,", "2.png,dent,val,,,"], r"a class has no training picture: found dent"),
         (["1.png,good,train,,,", "2.png,dent,train,,,"], r"no picture in the val split"),

@@ -169,6 +169,14 @@ def test_a_jpeg_has_the_pixels_that_pillow_gives_it() -> None:
             np.testing.assert_array_equal(decode_image(bytes(encoded)), np.asarray(picture), sampling)
 
 
+def test_two_pages_of_deep_colour_are_refused_too() -> None:
+    pages = [PICTURE.astype(np.uint16) * 257] * 2
+    done, data = cv2.imencodemulti(".tiff", pages)
+    assert done
+    with pytest.raises(ImageError, match="several pages: found a TIFF of 2 pages; expected one picture a file"):
+        decode_image(data.tobytes())
+
+
 def test_a_second_page_is_never_left_unseen() -> None:
     two = as_bytes(COLOUR, "TIFF", save_all=True, append_images=[GREY])
     with pytest.raises(ImageError, match="several pages: found a TIFF of 2 pages; expected one picture a file"):

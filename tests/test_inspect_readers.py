@@ -14,16 +14,19 @@ from torchvision.ops import box_convert
 
 from formats_world import HEIGHT, WIDTH, manifest, picture, voc_xml, write_coco, write_mvtec, write_voc, write_yolo
 from kizu_inspect.errors import DataError
+from kizu_inspect.labelled.choices import Unlabelled
 from kizu_inspect.labelled.dataset import read_labelled
 from kizu_inspect.labelled.findings import Finding, refuse
 from kizu_inspect.labelled.readers import read_samples
 from kizu_inspect.labelled.readers.manifest import write_manifest
 from kizu_inspect.labelled.samples import Sample, outward
+from layouts_world import LAYOUTS
 
 
-def samples_of(path: Path) -> dict[str, Sample]:
+def samples_of(path: Path, *, unlabelled: Unlabelled = "refuse") -> dict[str, Sample]:
     """The samples by their file's name without ending, as the set has them."""
-    return {sample.path.stem: sample for sample in read_samples(path, group_pattern=None, report=refuse).samples}
+    read = read_samples(path, group_pattern=None, report=refuse, unlabelled=unlabelled)
+    return {sample.path.stem: sample for sample in read.samples}
 
 
 def findings_of(path: Path) -> list[Finding]:
@@ -67,7 +70,8 @@ def test_voc_pictures_outside_the_lists_are_left_out_and_told(tmp_path: Path) ->
     root = write_voc(tmp_path, {"a": voc_xml(), "b": voc_xml()}, {"train": ["a"]})
     assert set(samples_of(root)) == {"a"}
     assert [(finding.kind, finding.pictures) for finding in findings_of(root)] == [
-        ("unlisted", (root / "JPEGImages" / "b.png",))
+        ("unmarked_good", (root / "JPEGImages" / "a.png",)),
+        ("left_out", (root / "JPEGImages" / "b.png",)),
     ]
 
 
@@ -112,11 +116,12 @@ def test_yolo_boxes_are_those_of_torchvision_on_the_pixels_they_were_drawn_on(tm
     lines = [f"{i % 2} " + " ".join(f"{value:.6f}" for value in row) for i, row in enumerate(shares.tolist())]
     outline = f"1 {5 / WIDTH} {6 / HEIGHT} {9 / WIDTH} {7 / HEIGHT} {6 / WIDTH} {11 / HEIGHT}"
     root = write_yolo(tmp_path, {"a.png": "\n".join([*lines, outline, ""]), "b.png": "", "c.png": None})
-    found = samples_of(root)
+    (finding,) = (one for one in findings_of(root) if one.severity == "error")
+    assert (finding.kind, finding.pictures) == ("unannotated", (root / "images" / "c.png",))
+    found = samples_of(root, unlabelled="good")
     expected = [(*row, ("dent", "scratch")[i % 2]) for i, row in enumerate(drawn.int().tolist())]
     assert list(found["a"].boxes) == [*expected, (5, 6, 9, 11, "scratch")]
     assert (found["b"].label, found["c"].label) == ("good", "good")
-    assert [(one.kind, one.severity) for one in findings_of(root)] == [("unannotated", "warning")]
 
 
 def test_yolo_splits_are_folders_or_lists_of_pictures(tmp_path: Path) -> None:
@@ -186,8 +191,14 @@ def test_formats_that_are_not_clear_are_named(tmp_path: Path) -> None:
     picture(tmp_path / "bare" / "images" / "a.png")
     (tmp_path / "bare" / "labels").mkdir()
     (tmp_path / "notes.txt").write_text("no set", encoding="utf-8")
+    for layout in ("cvat", "labelme", "coco"):
+        (tmp_path / "tools" / layout).mkdir(parents=True)
+        LAYOUTS[layout](tmp_path / "tools" / layout)
+    write_mvtec(tmp_path / "wrapped" / "bottle")
     for name, said in {
-        "two": r"has several formats: found voc by Annotations/\*\.xml; coco by set\.json; expected one",
+        "tools": r"holds several sets: found coco, cvat, labelme; expected one set\. Name one of them",
+        "wrapped": r"holds the set one folder below: found bottle; expected one set\. Name one of them",
+        "two": r"has several formats: found voc by XML files of Pascal VOC; coco by set\.json; expected one",
         "many": r"holds several sets: found bottle, cable; expected one set\. Name one of them",
         "bare": r"does not tell the names of its classes: found images and labels without a data\.yaml",
         "notes.txt": r"has no known format: found a file ending in \.txt; expected a manifest \.csv, a COCO",
@@ -202,7 +213,9 @@ def test_mistakes_in_voc_are_all_told(tmp_path: Path) -> None:
     names = {"a": voc_xml(("dent", 1, 1, "x", 9), ("", 1, 1, 2, 2), ("dent", 2, 2, 4, 4)), "b": "<annotation>", "c": bomb}
     root = write_voc(tmp_path, names, {"train": ["a", "b", "c", "gone"], "val": ["a"]})
     found = findings_of(root)
-    assert Counter(one.kind for one in found) == {"boxes": 2, "annotation": 2, "missing_file": 1, "two_splits": 1}
+    assert Counter(one.kind for one in found) == {
+        "boxes": 2, "annotation": 2, "missing_file": 1, "two_splits": 1, "unmarked_good": 1,
+    }  # fmt: skip
     said = "\n".join(one.text for one in found)
     assert "a.xml: object 1 is not understood: found name dent, bndbox ['1', '1', 'x', '9']; expected a name" in said
     assert "names files that are not there: found 1: JPEGImages/gone" in said
@@ -223,7 +236,7 @@ def test_mistakes_in_coco_are_all_told(tmp_path: Path) -> None:
     assert kinds == {"unknown_class": 1, "unknown_picture": 1, "annotation": 2, "missing_file": 1}
     said = "\n".join(one.text for one in found)
     assert "an annotation names what is not there: found image 10, category 9" in said
-    assert "annotation 4 is not understood: found bbox: Field required" in said
+    assert "annotation 4 is not understood: found neither a bbox nor a segmentation that marks anything" in said
     assert "names files that are not there: found 1: gone.png" in said
     file.write_text('{"images": []}', encoding="utf-8")
     with pytest.raises(DataError, match=r"is no COCO file: found images; expected lists of images, annotations, categories"):
@@ -255,7 +268,7 @@ def test_mistakes_in_a_manifest_are_all_told(tmp_path: Path) -> None:
         "gone.png,good,train,,,",
         "1.png,,train,,,",
         ",good,train,,,",
-        '1.png,dent,training,,"[[0, 0, 4, 4, ""spur""]]",lost.png',
+        '1.png,dent,elsewhere,,"[[0, 0, 4, 4, ""spur""]]",lost.png',
         "1.png,dent,train,,[[1, 2, 3, 4, dent]],",
         '1.png,dent,val,,"[[0, 0, Infinity, 4, ""dent""]]",',
         f'1.png,dent,val,,"[[0, 0, 1{"0" * 400}, 4, ""dent""]]",',
@@ -263,7 +276,7 @@ def test_mistakes_in_a_manifest_are_all_told(tmp_path: Path) -> None:
     )
     found = findings_of(path)
     assert [one.kind for one in found] == [
-        "missing_file", "no_value", "no_value", "unknown_split", "unknown_class", "fields", "boxes", "boxes",
+        "missing_file", "no_value", "no_value", "unknown_split", "unknown_class", "fields", "boxes", "boxes", "listed_twice",
     ]  # fmt: skip
     assert "names files that are not there: found 3: gone.png, lost.png, longlong" in found[0].text
     assert "line 4: no label" in found[1].text

@@ -26,6 +26,7 @@ __all__ = [
     "decide",
     "decision_word",
     "defect_classes",
+    "judge_again",
     "opinion",
     "parse_answer",
     "problems",
@@ -230,4 +231,17 @@ def decide(room: Room, review: NewReview) -> Outcome:
         if (known[-1].id if known else None) != review.supersedes:
             return Outcome.OVERTAKEN
         unit.reviews.add(review)
+        unit.second_reviews.arrange(review.uid_inspection, share=room.config.dashboard.second_share)
+    return Outcome.STORED
+
+
+def judge_again(room: Room, review: NewReview) -> Outcome:
+    """Store what was said in a second look, unless it was stored before or another person was faster. Raises like `decide`."""
+    with room.records.unit(prompt=True) as unit:
+        unit.reviews.of(review.uid_inspection, hold=True)
+        if not unit.second_reviews.waits_for(review.reviewer, review.uid_inspection):
+            return Outcome.OVERTAKEN
+        if not unit.second_reviews.add(review):
+            return Outcome.REPEATED
+        unit.second_reviews.arrange(review.uid_inspection, share=room.config.dashboard.second_share)
     return Outcome.STORED

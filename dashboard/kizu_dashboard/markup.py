@@ -32,6 +32,7 @@ __all__ = [
     "narrowed_to",
     "part_head",
     "probability_bars",
+    "progress_line",
     "quiet",
     "region_table",
     "score_scale",
@@ -69,6 +70,11 @@ def became(said: str, *, well: bool) -> str:
 def card_title(text: str) -> str:
     """A card's heading."""
     return f'<div class="kz kz-title">{escape(text)}</div>'
+
+
+def progress_line(*told: str) -> str:
+    """How far a person is, in few words."""
+    return f'<div class="kz kz-quiet kz-num">{" · ".join(escape(one) for one in told)}</div>'
 
 
 def part_head(part: str, verdict: Verdict | None, places: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from kizu_db.values import InspectionRecord
 from kizu_inspect.picture.decoding import decode_image
 from kizu_inspect.picture.heatmap import upsample
 from kizu_inspect.picture.images import encode_png
-from kizu_inspect.results import ImageRGB
+from kizu_inspect.results import ImageRGB, Verdict
 
 __all__ = ["THUMBNAIL_PX", "Picture", "heatmap_png", "parse_uid", "photo", "shrink", "stored_image", "thumbnail"]
 
@@ -56,6 +56,9 @@ def photo(room: Room, record: InspectionRecord) -> Picture | None:
     data = _data(room, record)
     if data is None:
         return None
+    # What was judged had been decoded; of a file that arrived cut a browser shows half as if it were whole.
+    if record.row.verdict is Verdict.ERROR:
+        _decoded(record, data)
     if data.startswith(b"\xff\xd8\xff"):
         return Picture(data, "image/jpeg")
     # 8 bits, grey or RGB: byte 24 is a PNG's bit depth, byte 25 its colour type. Others are converted before judging.

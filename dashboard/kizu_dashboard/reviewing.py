@@ -8,20 +8,26 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
+from weakref import WeakSet
 
-from kizu_dashboard.deciding import Outcome, decide, defect_classes, parse_answer, problems, review_of
+from kizu_dashboard.blindness import drawn_blind
+from kizu_dashboard.deciding import Outcome, decide, defect_classes, judge_again, parse_answer, problems, review_of
 from kizu_dashboard.failing import failure_text
 from kizu_dashboard.language.speaking import marked, say
 from kizu_dashboard.room import Room
+from kizu_dashboard.scanning import claim_scanned
 from kizu_dashboard.wording import disposition_text
 from kizu_db.repositories.queue_order import Order
-from kizu_db.values import InspectionRecord
+from kizu_db.values import Claim, InspectionRecord, Look
 from kizu_inspect.errors import KizuError, RecordError, RecordsAway
-from kizu_inspect.results import Verdict
 
 __all__ = ["ORDERS", "Desk", "Shown", "Wanted"]
 
 ORDERS: Final[dict[Order, str]] = {"oldest": marked("Oldest first"), "uncertain": marked("Least certain first")}
+_desks: WeakSet[Desk] = WeakSet()
+"""All that there are: two windows of one person may show the same part."""
+_desks_lock: Final = threading.Lock()
+
 _REMEMBERED: Final = 200
 """Decisions that can be taken back, and parts that were skipped."""
 _AHEAD: Final = 3
@@ -34,6 +40,8 @@ class Wanted:
     station: str | None = None
     defect_class: str | None = None
     order: Order = "oldest"
+    settles: bool = False
+    """Whether what two people disagree on comes too."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,8 @@ class Shown:
     """Whether it was decided here before."""
     blind: bool = False
     """Whether it was decided blind here, which a correction then is too."""
+    look: Look | None = None
+    """Why it is shown though it was decided before."""
 
 
 class Desk:
@@ -59,12 +69,12 @@ class Desk:
         self.reviewer = reviewer
         self._room = room
         self.shown: Shown | None = None
-        self.decided = 0
-        """How many decisions this desk has stored."""
         self.notice: str | None = None
         """Why the last answer was not stored, as a sentence; None where it was."""
         self.told: str | None = None
         """What became of the last answer, in a few words, to be said once."""
+        self.scanned: str | None = None
+        """Why what was scanned last did not come, as a sentence."""
         self.turn = 0
         """Counts the answers that were looked at: the browser may answer again when it has changed."""
         self._wanted: Wanted | None = None
@@ -75,6 +85,18 @@ class Desk:
         self._left = False
         """Whether what lies here was given back."""
         self._lock = threading.RLock()
+        with _desks_lock:
+            _desks.add(self)
+
+    def holds(self, room: Room, reviewer: str, uid: str) -> bool:
+        """Whether this desk has the part for this reviewer. It waits for no answer that is being stored here."""
+        on_it = (self.shown, self._aside)
+        return (
+            self._room is room
+            and self.reviewer == reviewer
+            and not self._left
+            and any(shown is not None and shown.claimed and shown.uid == uid for shown in on_it)
+        )
 
     def begin(self, wanted: Wanted, *, uid: str | None = None) -> Shown | None:
         """The part before the reviewer, taken from the queue if there is none; None where nothing waits for them.
@@ -89,8 +111,8 @@ class Desk:
                 self._give_back()
                 uid = None
             self._wanted = wanted
-            if self.shown is None and uid is not None and self._has(uid):
-                self.shown = Shown(uid)
+            if self.shown is None and uid is not None and (claim := self._hold(uid)) is not None:
+                self.shown = Shown(uid, look=claim.look)
             if self.shown is None:
                 self._take()
             return self.shown
@@ -105,9 +127,11 @@ class Desk:
             return self.shown
 
     def present(self, record: InspectionRecord) -> None:
-        """The page shows this record now: where another review stands than before, it asks anew."""
+        """The page shows this record now: where another review stands than before, it asks anew, but of who is blind to it."""
         with self._lock:
             standing = None if record.standing_review is None else record.standing_review.id
+            if self.shown is not None and self.shown.look == "second":
+                return
             if self.shown is not None and self.shown.uid == record.row.uid and self.shown.standing != standing:
                 self.shown = replace(self.shown, nonce=secrets.token_urlsafe(16), standing=standing)
 
@@ -117,7 +141,7 @@ class Desk:
         with self._room.records.unit(read_only=True) as unit:
             return unit.queue.next_up(
                 self.reviewer, order=wanted.order, station=wanted.station, defect_class=wanted.defect_class,
-                passing_over=list(self._passed_over), limit=_AHEAD,
+                settles=wanted.settles, blind_share=self._blind_share, passing_over=list(self._passed_over), limit=_AHEAD,
             )  # fmt: skip
 
     def keep(self) -> None:
@@ -135,6 +159,29 @@ class Desk:
                 if shown is not None and shown.claimed:
                     self._release(shown)
 
+    def bring(self, text: str) -> None:
+        """Have the part of this id, serial or lot before the reviewer, if they may judge it; `scanned` says why not.
+
+        What was before them goes back, with what was typed for it kept by the browser. Nothing is raised.
+        """
+        with self._lock:
+            self._come_back()
+            self.scanned = None
+            text = text.strip()
+            if not text:
+                return
+            settles = self._wanted is not None and self._wanted.settles
+            try:
+                found = claim_scanned(self._room, self.reviewer, text, settles=settles)
+                if isinstance(found, str):
+                    self.scanned = found
+                elif self.shown is None or self.shown.uid != found.uid_inspection:
+                    self._put_back()
+                    self.shown = Shown(found.uid_inspection, look=found.look)
+                    self.notice = self.told = None
+            except KizuError as error:
+                self.scanned = failure_text(error)
+
     def refuse(self, why: str) -> None:
         """Say why an answer was not even looked at."""
         with self._lock:
@@ -148,7 +195,7 @@ class Desk:
         """
         with self._lock:
             self.turn += 1
-            self.notice = self.told = None
+            self.notice = self.told = self.scanned = None
             try:
                 self._answer(told, follow=follow)
             except KizuError as error:
@@ -164,11 +211,9 @@ class Desk:
             self._take_back()
             return
         if answer.kind == "skip":
-            if shown.taken_back:
-                self._made.append(shown)
-            else:
+            if not shown.taken_back:
                 self._passed_over.append(shown.uid)
-            self._give_back()
+            self._put_back()
             self._go_on(follow=follow)
             return
         if answer.kind == "unsure":
@@ -185,9 +230,8 @@ class Desk:
         if lacking := problems(record, review, self.classes(record), blind=self.is_blind(record)):
             self.notice = " ".join(lacking)
             return
-        outcome = decide(self._room, review)
+        outcome = (judge_again if shown.look == "second" else decide)(self._room, review)
         if outcome is Outcome.STORED:
-            self.decided += 1
             self._made.append(replace(shown, blind=self.is_blind(record)))
             self.told = say("{part}: recorded as {decision}", part=record.row.part, decision=disposition_text(review))
         elif outcome is Outcome.OVERTAKEN:
@@ -195,12 +239,15 @@ class Desk:
         self._go_on(follow=follow)
 
     def is_blind(self, record: InspectionRecord) -> bool:
-        """Whether the reviewer must not see what the system thinks: in the audit sample, until it is decided."""
+        """Whether the reviewer must not see what the system thinks: where that was drawn, until it is decided, and of a
+        second look, nor what others decided.
+        """
         shown = self.shown
         if shown is None or shown.uid != record.row.uid:
             return False
-        audit = record.row.audit and record.row.verdict is Verdict.PASS and record.standing_review is None
-        return shown.blind or (audit and shown.claimed)
+        if shown.blind or shown.look == "second":
+            return True
+        return shown.claimed and record.standing_review is None and drawn_blind(self._room, record.row)
 
     def classes(self, record: InspectionRecord) -> tuple[str, ...]:
         """The defects that the part may be said to have."""
@@ -220,7 +267,7 @@ class Desk:
             self._made.append(shown)
         elif shown is not None and shown.claimed and self._aside is None:
             self._aside = shown
-        self.shown = Shown(back.uid, claimed=False, taken_back=True, blind=back.blind)
+        self.shown = Shown(back.uid, claimed=False, taken_back=True, blind=back.blind, look=back.look)
         self.told = say("decide again: the new decision replaces the old one, which stays on record")
 
     def _go_on(self, *, follow: bool) -> None:
@@ -230,7 +277,7 @@ class Desk:
             return
         self.shown = None
         aside, self._aside = self._aside, None
-        if aside is not None and self._has(aside.uid):
+        if aside is not None and self._hold(aside.uid) is not None:
             self.shown = aside
             return
         with suppress(RecordError):  # the answer is stored; the page, which is drawn next, takes the part or says why not
@@ -242,10 +289,10 @@ class Desk:
             for passing_over in dict.fromkeys((tuple(self._passed_over), ())):  # what was skipped comes last
                 claim = claims.take(
                     self.reviewer, order=wanted.order, station=wanted.station, defect_class=wanted.defect_class,
-                    passing_over=passing_over,
+                    settles=wanted.settles, blind_share=self._blind_share, passing_over=passing_over,
                 )  # fmt: skip
                 if claim is not None:
-                    self.shown = Shown(claim.uid_inspection)
+                    self.shown = Shown(claim.uid_inspection, look=claim.look)
                     return
                 self._passed_over.clear()
 
@@ -254,20 +301,30 @@ class Desk:
         if not self._left:
             return
         shown = self.shown
-        if shown is not None and shown.claimed and not self._has(shown.uid):
+        if shown is not None and shown.claimed and self._hold(shown.uid) is None:
             self.shown = None
             self.told = say("The connection was lost, and somebody else has that part by now: this is another one")
         self._left = False
 
-    def _has(self, uid: str) -> bool:
-        """Have this very part, if it waits and nobody else has it."""
+    def _hold(self, uid: str) -> Claim | None:
+        """Have this very part, if it waits for this reviewer and nobody else has it."""
         with self._room.records.claims() as claims:
             try:
-                return claims.hold(uid, self.reviewer)
+                return claims.hold(uid, self.reviewer, settles=self._wanted is not None and self._wanted.settles)
             except RecordsAway:
                 raise
             except RecordError:  # there is no such inspection
-                return False
+                return None
+
+    @property
+    def _blind_share(self) -> float:
+        return self._room.config.dashboard.blind_share
+
+    def _put_back(self) -> None:
+        """Another part comes though this one was not decided; one that was taken back can be taken back again."""
+        if self.shown is not None and self.shown.taken_back:
+            self._made.append(self.shown)
+        self._give_back()
 
     def _give_back(self) -> None:
         shown, self.shown = self.shown, None
@@ -275,5 +332,9 @@ class Desk:
             self._release(shown)
 
     def _release(self, shown: Shown) -> None:
+        with _desks_lock:
+            others = [one for one in _desks if one is not self]
+        if any(one.holds(self._room, self.reviewer, shown.uid) for one in others):
+            return  # another window of this reviewer still shows it
         with self._room.records.claims() as claims:
             claims.release(shown.uid, by=self.reviewer)

@@ -84,6 +84,16 @@ class DashboardSettings(Settings):
     oidc: OidcSettings | None = Field(
         default=None, title="Sign-in service", description="The company's accounts, by OpenID Connect. Null: nothing is asked."
     )
+    second_share: float = Field(
+        default=0.0, ge=0, le=1, title="Second reviews",
+        description="Share of the decided parts that another inspector judges too, blind to the first decision, for the figure "
+        "by which reviewers agree. 0: none, for it takes a second person and their time. 0.05 is a good start.",
+    )  # fmt: skip
+    blind_share: float = Field(
+        default=0.1, ge=0, le=1, title="Blind reviews",
+        description="Share of REVIEW and REJECT parts that are judged by the photo alone, as the audit sample's are. "
+        "With 0, who must judge blind knows that the part passed.",
+    )  # fmt: skip
 
 
 class ReportSettings(Settings):

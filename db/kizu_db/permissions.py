@@ -14,6 +14,8 @@ class Action(StrEnum):
     """Decide about a part, and correct a decision."""
     REPORT = "report"
     """Make a report or an export."""
+    SETTLE = "settle a disagreement"
+    """Decide about a part of which two people said different things."""
     RELEASE_CLAIM = "release a claim"
     """Take a part from the reviewer who has it."""
     RELEASE_FILE = "release a file from quarantine"
@@ -72,6 +74,7 @@ class Way(StrEnum):
 _LEAST = {
     Action.REPORT: Role.INSPECTOR,
     Action.REVIEW: Role.INSPECTOR,
+    Action.SETTLE: Role.ENGINEER,
     Action.RELEASE_CLAIM: Role.ENGINEER,
     Action.RELEASE_FILE: Role.ENGINEER,
     Action.SET_LIMITS: Role.ENGINEER,

@@ -34,6 +34,8 @@ from kizu_db.repositories.retention import Retention
 from kizu_db.repositories.review_queue import ReviewQueue
 from kizu_db.repositories.reviews import Reviews
 from kizu_db.repositories.rollups import Rollups
+from kizu_db.repositories.scanned import Scanned
+from kizu_db.repositories.second_reviews import SecondReviews
 from kizu_db.repositories.sign_ins import SignIns
 from kizu_db.repositories.signals import Signals
 from kizu_db.repositories.stations import Stations
@@ -62,6 +64,8 @@ class Unit:
         self.inspections = Inspections(session, self.rollups, self.queue)
         self.neighbours = Neighbours(session, self.rollups)
         self.reviews = Reviews(session, self.rollups, self.queue, self.trail, self.users)
+        self.scanned = Scanned(session)
+        self.second_reviews = SecondReviews(session, self.reviews, self.queue, self.trail, self.users)
         self.models = Models(session, self.trail)
         self.recipes = Recipes(session, self.trail)
         self.limits = StationLimits(session, self.recipes, self.trail, self.users)

@@ -35,6 +35,14 @@ _KEPT: Mapping[str, tuple[str, tuple[str, ...]]] = {
             "supersedes", "inspection", "reviewed_at", "boxes",
         ),
     ),
+    "second_review": (
+        "SELECT second_review.*, uid AS inspection FROM second_review JOIN inspection ON inspection.id = "
+        "second_review.inspection_id",
+        (
+            "id", "reviewer", "disposition", "defect_class", "decision", "treatment", "reason", "shown_ms", "nonce",
+            "inspection", "reviewed_at", "boxes",
+        ),
+    ),
     "recipe": (
         "SELECT * FROM recipe LEFT JOIN chosen_limits ON recipe_id = recipe.id",
         ("id", "station", "version", "content", "model_hash", "created_at", "chosen_as", "chosen_by", "reason", "seen"),
@@ -43,7 +51,10 @@ _KEPT: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }  # fmt: skip
 """Of what the audit trail keeps a copy: where it lies, and which columns."""
 
-_JSON = {"content", "classes", "spec", "promise", "seen"}
+_PRUNED = {"review": "reviews", "second_review": "second_reviews"}
+"""What goes with its inspection, and by which name the event of it tells the ids."""
+
+_JSON = {"content", "classes", "spec", "promise", "seen", "boxes"}
 _TIMES = {"at", "reviewed_at", "created_at", "registered_at"}
 
 
@@ -52,7 +63,7 @@ class Finding:
     """Something that is not as it was written."""
 
     subject: str
-    """"audit event", "review", "recipe", "model", "inspection", "picture", "rollups" or "file"."""
+    """"audit event", "review", "second_review", "recipe", "model", "inspection", "picture", "rollups" or "file"."""
     subject_id: str
     what: str
 
@@ -149,7 +160,7 @@ class _Walk:
         gone: dict[str, set[str]] = {kind: set() for kind in _KEPT}
         for events in self._pages(f"SELECT {', '.join(_EVENT)} FROM audit_event", "id"):
             told: dict[str, dict[str, Mapping[str, Any]]] = {kind: {} for kind in _KEPT}
-            pruned: set[str] = set()
+            pruned: dict[str, set[str]] = {kind: set() for kind in _PRUNED}
             for event in events:
                 self.events += 1
                 yield from self._link(event, expected)
@@ -160,7 +171,8 @@ class _Walk:
                     told[event["subject"]][str(event["subject_id"])] = after
                 if event["action"] == "prune.records":
                     before = _loaded(event["before"])
-                    pruned.update(map(str, before.get("reviews", ()) if isinstance(before, dict) else ()))
+                    for kind, name in _PRUNED.items():
+                        pruned[kind].update(map(str, before.get(name, ()) if isinstance(before, dict) else ()))
             self._progress(self.events)
             for kind, copies in told.items():
                 rows = self._rows(kind, copies)
@@ -169,7 +181,8 @@ class _Walk:
                         gone[kind].add(key)
                     elif changed := sorted(name for name in _KEPT[kind][1] if rows[key].get(name) != copy.get(name)):
                         yield Finding(kind, key, f"changed since it was written: {', '.join(changed)}")
-            gone["review"] -= pruned
+            for kind, keys in pruned.items():
+                gone[kind] -= keys
         for kind, keys in gone.items():
             for key in sorted(keys, key=lambda key: (len(key), key)):
                 yield Finding(kind, key, "the audit trail tells of it, and it is not there")

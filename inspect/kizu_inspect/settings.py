@@ -25,7 +25,8 @@ class Settings(BaseModel):
 def read_yaml(text: str | bytes) -> Any:
     """The content of YAML text: plain values, lists and mappings. Raises yaml.YAMLError.
 
-    Also for aliases that stand for more than 100,000 values in all, or for themselves: some lines of them can fill any memory.
+    Also for aliases that stand for more than 100,000 values in all, or for themselves: some lines of them can fill any memory;
+    and for a key that stands twice, of which the last would silently win.
     """
     loader = yaml.SafeLoader(text)
     try:
@@ -34,6 +35,7 @@ def read_yaml(text: str | bytes) -> Any:
             return None
         if _values(node, {}) > MOST_NODES:
             raise yaml.YAMLError(f"its aliases stand for more than {MOST_NODES:,} values")
+        _check_keys(node)
         return loader.construct_document(node)
     except RecursionError:
         raise yaml.YAMLError("it is nested too deeply") from None
@@ -41,6 +43,21 @@ def read_yaml(text: str | bytes) -> Any:
         raise yaml.YAMLError(f"a value that is none: {error}") from None
     finally:
         loader.dispose()
+
+
+def _check_keys(root: yaml.Node) -> None:
+    waiting, seen = [root], set[int]()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen or not isinstance(node, yaml.CollectionNode):
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            keys = [(key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            twice = next((key for key in keys if keys.count(key) > 1), None) if len(set(keys)) < len(keys) else None
+            if twice is not None:
+                raise yaml.YAMLError(f"the key {twice[1]} stands twice{node.start_mark}")
+        waiting += [part for one in node.value for part in (one if isinstance(one, tuple) else (one,))]
 
 
 def _values(node: yaml.Node, known: dict[int, int]) -> int:

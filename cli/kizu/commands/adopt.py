@@ -9,6 +9,7 @@ import typer
 
 from kizu.commands.calibrate import trade_off_table
 from kizu.console import BitsOption, bit_depth, screen
+from kizu.labelled_set import UnlabelledOption, tell, unlabelled_choice
 from kizu_inspect.errors import ConfigError
 
 __all__ = ["adopt_command"]
@@ -35,6 +36,7 @@ def adopt_command(
     group_pattern: Annotated[
         str | None, typer.Option(help="Regular expression for a picture's group, found in its file name.")
     ] = None,
+    unlabelled: UnlabelledOption = "refuse",
     seed: Annotated[int, typer.Option(min=0)] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
@@ -47,7 +49,8 @@ def adopt_command(
     from kizu_inspect.training.settings import TrainingSettings
     from kizu_inspect.training.thresholds import trade_off, write_trade_off
 
-    labelled = read_labelled(data, good=good, group_pattern=group_pattern, seed=seed)
+    labelled = read_labelled(data, good=good, group_pattern=group_pattern, seed=seed, unlabelled=unlabelled_choice(unlabelled))
+    tell(labelled.warnings, labelled.left_out)
     height, width = _size(size)
     try:
         settings = TrainingSettings.model_validate(

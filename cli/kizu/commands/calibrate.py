@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from kizu.console import JsonOption, progress_bar, screen, write_json
+from kizu.labelled_set import UnlabelledOption, tell, unlabelled_choice
 from kizu_inspect.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def calibrate_command(
     out: Annotated[Path, typer.Option(help="Folder of the new bundle.")],
     promise: Annotated[float, typer.Option(help="Miss rate that the PASS limit promises.", min=0.0001, max=0.9999)] = 0.05,
     overkill: Annotated[float, typer.Option(help="Overkill that the REJECT limit keeps.", min=0, max=1)] = 0.01,
+    unlabelled: UnlabelledOption = "refuse",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     json: JsonOption = None,
 ) -> None:
@@ -44,7 +46,9 @@ def calibrate_command(
             "the new bundle would overwrite the old one", found=str(out), expected="another folder",
             next_step="Records name a model by its bundle: keep both.",
         )  # fmt: skip
-    samples = read_as_trained(data, loaded.spec).split("val")
+    labelled = read_as_trained(data, loaded.spec, unlabelled=unlabelled_choice(unlabelled))
+    tell(labelled.warnings, labelled.left_out)
+    samples = labelled.split("val")
     # The other half chose the weights and the temperature: on it the model looks better than it is.
     _, limiting = split_by_group([sample.group for sample in samples], seed=loaded.spec.provenance.seed)
     chosen = [samples[row] for row in limiting]

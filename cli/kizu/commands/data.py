@@ -11,9 +11,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from kizu.console import BitsOption, JsonOption, bit_depth, progress_bar, screen, write_json, write_text
+from kizu.labelled_set import SetArgument, UnlabelledOption, tell, tell_findings, unlabelled_choice
 from kizu_inspect.errors import ConfigError
-from kizu_inspect.labelled.findings import refuse
-from kizu_inspect.labelled.readers import EXPECTED, Splits, read_samples
+from kizu_inspect.labelled.choices import EXPECTED
+from kizu_inspect.labelled.findings import Finding, refuse
+from kizu_inspect.labelled.readers import Splits, read_samples
 from kizu_inspect.labelled.readers.manifest import write_manifest
 from kizu_inspect.labelled.samples import SPLITS
 
@@ -22,20 +24,17 @@ if TYPE_CHECKING:
 
 __all__ = ["check_command", "convert_command"]
 
-A_KIND = 5
-"""Findings of one kind that the screen shows."""
-COLOURS = {"error": "red", "warning": "yellow"}
-DataArgument = Annotated[Path, typer.Argument(help=f"{EXPECTED[0].upper()}{EXPECTED[1:]}.")]
 GroupOption = Annotated[str | None, typer.Option(help="Regular expression for a picture's group, found in its file name.")]
 
 
 def check_command(
-    data: DataArgument,
+    data: SetArgument,
     good: Annotated[str | None, typer.Option(help="The class that passes (default: good, ok, normal, pass or free).")] = None,
     group_pattern: GroupOption = None,
     promise: Annotated[float, typer.Option(help="Miss rate that the set should promise.", min=0.0001, max=0.9999)] = 0.05,
     seed: Annotated[int, typer.Option(help="Of the split, where pictures have none; training's default is 0.", min=0)] = 0,
     bits: BitsOption = None,
+    unlabelled: UnlabelledOption = "refuse",
     html: Annotated[Path | None, typer.Option(help="Write a page with the pictures to this file.")] = None,
     json: JsonOption = None,
 ) -> None:
@@ -46,6 +45,7 @@ def check_command(
     with progress_bar("Looking", None) as bar:
         checked = check_set(
             data, good=good, group_pattern=group_pattern, seed=seed, promise=promise, bits=bit_depth(bits),
+            unlabelled=unlabelled_choice(unlabelled),
             progress=lambda done, count: bar.update(bar.task_ids[0], completed=done, total=count),
         )  # fmt: skip
     if html is not None:
@@ -58,6 +58,10 @@ def check_command(
                 "format": checked.format,
                 "good": checked.good,
                 "pictures": len(checked.samples),
+                "pictures_there": checked.left_out.there,
+                "left_out": {reason: [str(path) for path in paths] for reason, paths in checked.left_out.by_reason.items()},
+                "boxes": checked.boxes,
+                "masked": sum(sample.masked for sample in checked.samples),
                 "classes": checked.counts,
                 "errors": checked.errors,
                 "warnings": len(checked.findings) - checked.errors,
@@ -83,14 +87,8 @@ def _print(checked: Checked) -> None:
     for name, row in checked.counts.items():
         table.add_row(escape(name), *(str(row[split]) for split in SPLITS))
     screen.print(table)
-    shown: Counter[str] = Counter()
-    for finding in checked.findings:
-        shown[finding.kind] += 1
-        if shown[finding.kind] <= A_KIND:
-            screen.print(f"[{COLOURS[finding.severity]}]{finding.severity}[/]: {escape(finding.text)}")
-    for kind, count in shown.items():
-        if count > A_KIND:
-            screen.print(f"… and {count - A_KIND} more of kind {kind}: --html or --json shows them")
+    tell_findings(checked.findings, screen, more="--html or --json shows them")
+    screen.print(escape(checked.left_out.said))
     warnings = len(checked.findings) - checked.errors
     screen.print(
         f"{len(checked.samples)} pictures read as {checked.format}, good: {escape(str(checked.good))}; "
@@ -99,12 +97,13 @@ def _print(checked: Checked) -> None:
 
 
 def convert_command(
-    data: DataArgument,
+    data: SetArgument,
     out: Annotated[Path, typer.Argument(help="New manifest CSV; pictures stay where they are.")],
     splits: Annotated[
         str, typer.Option(help="keep the set's splits, anew (left to training), or usual: keep, but MVTec AD's anew.")
     ] = "usual",
     group_pattern: GroupOption = None,
+    unlabelled: UnlabelledOption = "refuse",
 ) -> None:
     """Write a manifest of any set that Kizu reads. Example: kizu data convert coco/ parts.csv"""
     if out.suffix.lower() != ".csv":
@@ -112,9 +111,19 @@ def convert_command(
     options: dict[str, Splits] = {"usual": "usual", "keep": "keep", "anew": "anew"}
     if splits not in options:
         raise ConfigError("splits are not understood", found=splits, expected=", ".join(options))
-    read = read_samples(data, group_pattern=group_pattern, report=refuse, splits=options[splits])
+    warnings: list[Finding] = []
+
+    def report(finding: Finding) -> None:
+        refuse(finding)
+        warnings.append(finding)
+
+    read = read_samples(
+        data, group_pattern=group_pattern, report=report, splits=options[splits], unlabelled=unlabelled_choice(unlabelled)
+    )
     if not read.samples:
-        raise ConfigError(f"data set {data} is empty", found="no picture", expected=EXPECTED)
+        found = read.left_out.said if read.left_out.there else "no picture"
+        raise ConfigError(f"data set {data} is empty", found=found, expected=EXPECTED)
+    tell(warnings, read.left_out)
     write_manifest(out, read.samples)
     counts = Counter(sample.split for sample in read.samples)
     said = ", ".join(f"{counts[split]} {split or 'without a split'}" for split in (*SPLITS, "") if counts[split])

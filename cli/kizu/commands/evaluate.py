@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from kizu.console import JsonOption, progress_bar, screen, write_json
+from kizu.labelled_set import SetArgument, UnlabelledOption, tell, unlabelled_choice
 from kizu_inspect.errors import DataError
 from kizu_inspect.recipe import ExplanationSettings, Masked, Refine, Target
 
@@ -20,9 +21,7 @@ MOST_FAULTS = 5
 
 def evaluate_command(
     bundle: Annotated[Path, typer.Argument(help="Folder of the trained model.")],
-    data: Annotated[
-        Path, typer.Argument(help="Class folders, a manifest CSV, or a set as MVTec AD, Pascal VOC, COCO or YOLO lay it out.")
-    ],
+    data: SetArgument,
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
     explain: Annotated[
         str | None, typer.Option(help="Methods, separated by commas, or all (default: the one that the line takes).")
@@ -51,6 +50,7 @@ def evaluate_command(
         typer.Option(help="pixels: draw maps at every second pixel; none: by the network's cells. Default: the bundle's own."),
     ] = None,
     sheet: Annotated[Path | None, typer.Option(help="Write pictures, truth and maps side by side to this PNG.")] = None,
+    unlabelled: UnlabelledOption = "refuse",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     json: JsonOption = None,
 ) -> None:
@@ -68,7 +68,8 @@ def evaluate_command(
     methods = list(EXPLAINERS) if explain == "all" else (explain or line).split(",")
     for method in methods:
         explainer(method)
-    labelled = read_as_trained(data, loaded.spec)
+    labelled = read_as_trained(data, loaded.spec, unlabelled=unlabelled_choice(unlabelled))
+    tell(labelled.warnings, labelled.left_out)
     if labelled.split_seed is not None and labelled.data_hash != loaded.spec.provenance.data_hash:
         typer.secho(
             "These are not the pictures that the model was trained from, and they have no splits of their own: if some of them "

@@ -12,6 +12,7 @@ from rich.console import Console
 from kizu.candidates import COMPARED, backbones_for, input_size, settings_of
 from kizu.commands.calibrate import trade_off_table
 from kizu.console import BitsOption, JsonOption, bit_depth, progress_bar, screen, write_json
+from kizu.labelled_set import SetArgument, UnlabelledOption, tell, unlabelled_choice
 from kizu_inspect.errors import ConfigError
 
 __all__ = ["train_command"]
@@ -21,9 +22,7 @@ ENOUGH_MINUTES = 7.0
 
 
 def train_command(
-    data: Annotated[
-        Path, typer.Argument(help="Class folders, a manifest CSV, or a set as MVTec AD, Pascal VOC, COCO or YOLO lay it out.")
-    ],
+    data: SetArgument,
     out: Annotated[Path, typer.Option(help="Folder of the new bundle.")],
     good: Annotated[str | None, typer.Option(help="The class that passes (default: good, ok, normal, pass or free).")] = None,
     name: Annotated[str | None, typer.Option(help="The model's name (default: the bundle folder's).")] = None,
@@ -104,6 +103,7 @@ def train_command(
     group_pattern: Annotated[
         str | None, typer.Option(help="Regular expression for a picture's group, found in its file name.")
     ] = None,
+    unlabelled: UnlabelledOption = "refuse",
     bits: BitsOption = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -112,6 +112,7 @@ def train_command(
     """Train, calibrate and set thresholds. Example: kizu train parts --out bundles/plates"""
     from kizu.comparison import cautions, comparison_table
     from kizu_inspect.comparing.compare import compare as train_and_compare
+    from kizu_inspect.labelled.checking.near_twins import near_twins_of
     from kizu_inspect.labelled.dataset import read_labelled
     from kizu_inspect.training.likely_profiles import likely_profiles
     from kizu_inspect.training.report import write_report
@@ -120,7 +121,8 @@ def train_command(
 
     backbones = backbones_for(backbone or (), compare=compare)
     depth = bit_depth(bits)
-    labelled = read_labelled(data, good=good, group_pattern=group_pattern, seed=seed)
+    labelled = read_labelled(data, good=good, group_pattern=group_pattern, seed=seed, unlabelled=unlabelled_choice(unlabelled))
+    tell([*labelled.warnings, *near_twins_of(labelled, depth)], labelled.left_out)
     profiles: tuple[str, ...] = tuple(dict.fromkeys(profile or ["auto"]))
     if "auto" in profiles:
         profiles = likely_profiles(labelled, tiled=tile is not None, bits=depth)
@@ -144,7 +146,7 @@ def train_command(
         "architecture": {
             "cell_px": cells or None,
             "branch": branch,
-            "marked": (places or tile is not None) and any(sample.boxes or sample.mask for sample in labelled.samples),
+            "marked": (places or tile is not None) and any(sample.boxes or sample.masked for sample in labelled.samples),
             "kind": head,
             "labels": labels,
             "readout": readout,

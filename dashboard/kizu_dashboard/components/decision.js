@@ -1,13 +1,11 @@
 // The panel answers for the part that is on the screen, once: it sleeps until the photo is decoded and was seen for a moment,
 // and after an answer until the server has looked at it.
 const panels = new WeakMap()
-const KEYS = "kizu-keys"
 const DRAFTS = "kizu-drafts"
 const SILENT_MS = 8000
 let pending = null // the answer that the server has not told of yet; it outlives a panel whose connection was lost
 const DWELL_MS = 250
-const TAKEN = ["h", "r", "b", "d", "+", "-", "0"] // the viewer's
-const DELIVERED = { confirm: "c", good: "g", unsure: "u", skip: "s", undo: "z", comment: "m", help: "?" }
+const DIGITS = 9
 const WORDS = {
   confirm: () => say("Confirm the verdict"),
   good: () => say("Good"),
@@ -15,6 +13,8 @@ const WORDS = {
   skip: () => say("Skip"),
   undo: () => say("Undo: decide the last part again"),
   comment: () => say("Write a comment"),
+  find: () => say("Scan or type which part comes next"),
+  list: () => say("Defects by name, where there are more than nine"),
   help: () => say("These keys"),
 }
 
@@ -23,22 +23,6 @@ function make(tag, className, text) {
   if (className) element.className = className
   if (text !== undefined) element.textContent = text
   return element
-}
-
-function ownKeys() {
-  try {
-    const own = Object.entries(JSON.parse(localStorage.getItem(KEYS) ?? "{}"))
-    return { ...DELIVERED, ...Object.fromEntries(own.filter(([, key]) => !TAKEN.includes(key))) } // some were taken since
-  } catch {
-    return { ...DELIVERED }
-  }
-}
-
-function isTyping(event) {
-  const at = event.composedPath()[0]
-  if (!(at instanceof HTMLElement)) return false
-  if (at.isContentEditable || /^(TEXTAREA|SELECT)$/.test(at.tagName)) return true
-  return at.tagName === "INPUT" && !/^(checkbox|range|radio|button)$/.test(at.type)
 }
 
 // What was typed for a part stays until it is decided, whatever comes between: another part, a reload, a lost connection.
@@ -69,6 +53,7 @@ const drafts = {
 class Panel {
   constructor(root) {
     this.find = (name) => root.querySelector("." + name)
+    this.guard = new KeyGuard()
     this.keys = ownKeys()
     this.since = null // when the photo could be seen; null: not yet
     this.sent = false
@@ -82,6 +67,11 @@ class Panel {
       event.preventDefault()
       this.reasoned(this.find("why-text").value)
     }
+    this.find("by-name").onsubmit = (event) => {
+      event.preventDefault()
+      this.named()
+    }
+    this.find("by-name-text").oninput = () => this.narrow()
     this.find("cancel").onclick = () => this.ask(null)
     this.find("comment").oninput = () => {
       drafts.keep(this.data.uid, this.find("comment").value)
@@ -93,6 +83,7 @@ class Panel {
   }
 
   close() {
+    this.guard.close()
     document.removeEventListener("kizu-picture", this.onPicture)
     document.removeEventListener("keydown", this.onKey)
     clearTimeout(this.waking)
@@ -109,6 +100,7 @@ class Panel {
       this.find("comment").value = drafts.of(data.uid)
       this.find("treatment").value = ""
       this.find("why-text").value = ""
+      this.find("by-name-text").value = ""
     }
     const lost = this.answered(data)
     this.words()
@@ -169,12 +161,16 @@ class Panel {
       find(name).textContent = text ?? ""
     }
     line("standing", data.standing)
+    line("second", data.second)
     line("escalated", data.escalated)
     line("refused", data.notice)
     find("told").textContent = data.told ?? ""
     find("comment-key").textContent = this.keys.comment.toUpperCase()
     find("answers").replaceChildren(...this.answers.map((answer) => this.button(answer)))
     find("beside").replaceChildren(...this.besides.map((answer) => this.button(answer)))
+    find("by-name").hidden = data.classes.length <= DIGITS
+    find("by-name-key").textContent = this.keys.list.toUpperCase()
+    this.narrow()
     this.ask(this.asking)
   }
 
@@ -184,7 +180,7 @@ class Panel {
       ...(data.confirm ? [{ kind: "confirm", label: say("Confirm: {decision}", { decision: data.confirm }), key: this.keys.confirm, main: true }] : []),
       { kind: "good", label: say("Good"), key: this.keys.good },
       ...data.classes.map((one, index) => ({
-        kind: "defective", defect_class: one.name, label: one.label, key: index < 9 ? String(index + 1) : null, suspected: one.suspected,
+        kind: "defective", defect_class: one.name, label: one.label, key: index < DIGITS ? String(index + 1) : null, suspected: one.suspected,
       })),
     ]
   }
@@ -215,6 +211,32 @@ class Panel {
     if (answer.off) button.dataset.off = "1"
     button.onclick = () => this.act(answer)
     return button
+  }
+
+  // Of dozens of defects those whose name holds what is typed.
+  get matching() {
+    const typed = this.find("by-name-text").value.trim().toLowerCase()
+    const defects = this.answers.filter((one) => one.kind === "defective")
+    const exact = defects.filter((one) => one.label.toLowerCase() === typed)
+    return exact.length ? exact : defects.filter((one) => one.label.toLowerCase().includes(typed))
+  }
+
+  narrow() {
+    const typed = this.find("by-name-text").value.trim()
+    const shown = new Set(this.matching.map((one) => one.label))
+    for (const button of this.find("answers").querySelectorAll(".to-defective")) {
+      button.hidden = Boolean(typed) && !shown.has(button.firstElementChild.textContent)
+    }
+    this.find("by-name-said").textContent = ""
+  }
+
+  named() {
+    const { matching } = this
+    if (this.find("by-name-text").value.trim() && matching.length === 1) {
+      this.find("by-name-text").blur() // where a reason is asked, digits answer
+      return this.act(matching[0])
+    }
+    this.find("by-name-said").textContent = matching.length ? say("Type more of the name: several defects have it") : say("No defect has this in its name")
   }
 
   act(answer) {
@@ -306,9 +328,10 @@ class Panel {
       if (reason) this.reasoned(reason.reason)
       return
     }
-    if (key === this.keys.comment) {
+    const field = { [this.keys.comment]: "comment", [this.keys.list]: this.find("by-name").hidden ? null : "by-name-text" }[key]
+    if (field) {
       event.preventDefault()
-      this.find("comment").focus()
+      this.find(field).focus()
       return
     }
     const answer = [...this.answers, ...this.besides].find((one) => one.key === key)
@@ -362,7 +385,7 @@ class Panel {
     if (key === "Escape") return
     event.preventDefault()
     const other = Object.entries(this.keys).some(([action, taken]) => taken === key && action !== this.changing)
-    if (event.key.length !== 1 || other || TAKEN.includes(key) || /^[1-9 ]$/.test(key)) return
+    if (other || !isFree(key)) return
     const changed = this.changing
     this.changing = null
     this.setKeys({ ...this.keys, [changed]: key })
@@ -371,7 +394,7 @@ class Panel {
   setKeys(keys) {
     this.keys = keys
     try {
-      localStorage.setItem(KEYS, JSON.stringify(keys))
+      localStorage.setItem(OWN_KEYS, JSON.stringify(keys))
     } catch {
       // A browser that keeps nothing has them until it is closed.
     }

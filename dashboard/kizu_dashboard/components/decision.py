@@ -9,10 +9,10 @@ import streamlit as st
 
 from kizu_dashboard.components.assets import join_scripts, read_asset, texts_in
 from kizu_dashboard.deciding import LONGEST_REASON, Proposal, opinion
-from kizu_dashboard.language.speaking import known, say
+from kizu_dashboard.language.speaking import known, marked, say
 from kizu_dashboard.reviewing import Desk
-from kizu_dashboard.wording import DISPOSITIONS, REVIEW_REASONS, class_name, disposition_text
-from kizu_db.values import Escalation, InspectionRecord
+from kizu_dashboard.wording import DISPOSITIONS, REVIEW_REASONS, class_name, comment_text, disposition_text
+from kizu_db.values import Escalation, InspectionRecord, Review
 from kizu_inspect.results import Verdict
 
 __all__ = ["draw_panel", "panel_data", "sent_answer"]
@@ -20,18 +20,27 @@ __all__ = ["draw_panel", "panel_data", "sent_answer"]
 _KEY: Final = "decision"
 _FILES: Final = ("decision.html", "decision.js")
 
+_SECOND: Final = marked("In a second look, blind to the first: {decision} by {reviewer}.")
+_SECOND_WITH_REASON: Final = marked("In a second look, blind to the first: {decision} by {reviewer}: {reason}")
+
 _mount = st.components.v2.component(
     "kizu_decision",
     html=read_asset("decision.html"),
     css=read_asset("decision.css"),
-    js=join_scripts("speaking.js", "decision.js"),
+    js=join_scripts("speaking.js", "keys.js", "decision.js"),
 )
 
 
-def draw_panel(desk: Desk, record: InspectionRecord, escalations: Sequence[Escalation], on_answer: Callable[[], None]) -> None:
+def draw_panel(
+    desk: Desk,
+    record: InspectionRecord,
+    escalations: Sequence[Escalation],
+    seconds: Sequence[Review],
+    on_answer: Callable[[], None],
+) -> None:
     """Mounts the panel for the part on the desk; `on_answer` is called when one came, which `sent_answer` then gives."""
     desk.present(record)
-    _mount(key=_KEY, data=panel_data(desk, record, escalations), on_answered_change=on_answer)
+    _mount(key=_KEY, data=panel_data(desk, record, escalations, seconds), on_answered_change=on_answer)
 
 
 def sent_answer() -> object:
@@ -40,13 +49,16 @@ def sent_answer() -> object:
     return None if state is None else state.get("answered")
 
 
-def panel_data(desk: Desk, record: InspectionRecord, escalations: Sequence[Escalation]) -> dict[str, Any]:
-    """What the panel is told. To who is blind to the verdict it says nothing of it."""
+def panel_data(
+    desk: Desk, record: InspectionRecord, escalations: Sequence[Escalation], seconds: Sequence[Review] = ()
+) -> dict[str, Any]:
+    """What the panel is told. To who is blind to the verdict it says nothing of it, in a second look nor of any decision."""
     shown = desk.shown
-    blind, standing, said = desk.is_blind(record), record.standing_review, opinion(record)
+    again = shown is not None and shown.look == "second"
+    blind, standing, said = desk.is_blind(record), None if again else record.standing_review, opinion(record)
     confirm = None if said is None or blind else _said(said)
     contradicted = None if said is None or blind else "defective" if said.disposition == "good" else "good"
-    suspected = record.row.target if record.row.verdict in (Verdict.REVIEW, Verdict.REJECT) else None
+    suspected = record.row.target if record.row.verdict.flagged and not blind else None
     return {
         "uid": record.row.uid,
         "nonce": "" if shown is None else shown.nonce,
@@ -58,7 +70,7 @@ def panel_data(desk: Desk, record: InspectionRecord, escalations: Sequence[Escal
         "needs_reason": [] if contradicted is None else [contradicted],
         "reasons": [{"reason": one, "label": known(one)} for one in REVIEW_REASONS.get(contradicted or "", ())],
         "longest_reason": LONGEST_REASON,
-        "can_escalate": standing is None and (record.row.audit or record.row.verdict is not Verdict.PASS),
+        "can_escalate": standing is None and (again or record.row.audit or record.row.verdict is not Verdict.PASS),
         "can_skip": shown is not None and shown.claimed,
         "can_undo": desk.can_undo,
         "standing": None if standing is None
@@ -67,6 +79,7 @@ def panel_data(desk: Desk, record: InspectionRecord, escalations: Sequence[Escal
             decision=disposition_text(standing), reviewer=standing.reviewer,
         ),
         "escalated": " · ".join(_left_over(one) for one in escalations) or None,
+        "second": None if again or not seconds else _second_said(seconds[-1]),
         "notice": desk.notice,
         "told": desk.told,
         "texts": texts_in(*_FILES),
@@ -76,6 +89,11 @@ def panel_data(desk: Desk, record: InspectionRecord, escalations: Sequence[Escal
 def _said(proposal: Proposal) -> str:
     word, name = known(DISPOSITIONS[proposal.disposition]), proposal.defect_class
     return word if name is None else f"{word}, {class_name(name)}"
+
+
+def _second_said(review: Review) -> str:
+    words = {"decision": disposition_text(review), "reviewer": review.reviewer, "reason": comment_text(review)}
+    return known(_SECOND_WITH_REASON if review.reason else _SECOND).format(**words)
 
 
 def _left_over(escalation: Escalation) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -21,25 +21,32 @@ _mount = st.components.v2.component(
 )
 
 
-def draw_part_strip(rows: Sequence[InspectionRow], zone: ZoneInfo, *, key: str) -> None:
-    """Mounts the strip; a click goes to the part's page."""
-    data = {"parts": strip_data(rows, zone), "texts": texts_in("part_strip.js")}
-    result = _mount(key=key, data=data, on_opened_change=lambda: None)
+def draw_part_strip(
+    rows: Sequence[InspectionRow], zone: ZoneInfo, *, key: str, tell: Callable[[InspectionRow], str] | None = None
+) -> None:
+    """Mounts the strip; a click goes to the part's page. `tell` says of each what it is; None: what was suspected."""
+    result = _mount(
+        key=key, data={"parts": strip_data(rows, zone, tell), "texts": texts_in("part_strip.js")}, on_opened_change=lambda: None
+    )
     opened = result.opened
     if isinstance(opened, str):
         st.switch_page("part.py", query_params={"uid": opened})
 
 
-def strip_data(rows: Sequence[InspectionRow], zone: ZoneInfo) -> list[dict[str, str | None]]:
+def strip_data(
+    rows: Sequence[InspectionRow], zone: ZoneInfo, tell: Callable[[InspectionRow], str] | None = None
+) -> list[dict[str, str | None]]:
     """What the strip is told of each part."""
     return [
         {
             "uid": row.uid,
             "name": row.part,
             "thumbnail": None if row.kept_image is None else f"/thumbnail/{row.uid}",
-            "about": " · ".join(
-                (row.judged_at.astimezone(zone).strftime("%H:%M"), class_name(row.target or row.verdict.value))
-            ),
+            "about": " · ".join((row.judged_at.astimezone(zone).strftime("%H:%M"), (tell or _suspected)(row))),
         }
         for row in rows
     ]
+
+
+def _suspected(row: InspectionRow) -> str:
+    return class_name(row.target or row.verdict.value)

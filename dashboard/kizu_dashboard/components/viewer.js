@@ -1,12 +1,12 @@
-// The viewer keeps its own state between reruns: opacity and switches stay from part to part, zoom starts anew.
+// The viewer keeps its own state between reruns: its look and switches stay from part to part, zoom starts anew.
 const viewers = new WeakMap()
 const REMEMBERED = "kizu-viewer"
 
 function remembered() {
   try {
-    return { showMap: true, showBoxes: true, opacity: 60, ...JSON.parse(sessionStorage.getItem(REMEMBERED) ?? "{}") }
+    return { showMap: true, showBoxes: true, ...JSON.parse(sessionStorage.getItem(REMEMBERED) ?? "{}"), ...keptLook() }
   } catch {
-    return { showMap: true, showBoxes: true, opacity: 60 }
+    return { showMap: true, showBoxes: true, ...keptLook() }
   }
 }
 
@@ -17,9 +17,10 @@ class Viewer {
     this.world = this.find("world")
     this.photo = this.find("photo")
     this.map = this.find("map")
-    this.grey = null
+    this.heat = new HeatMap(this.map)
     this.view = { zoom: 1, x: 0, y: 0 }
     this.choice = remembered()
+    this.find("colours").replaceChildren(...Object.keys(COLOUR_TABLES).map((name) => new Option(name, name)))
     this.beside = new Beside(this)
     this.drawing = new Drawing(this)
     this.ahead = new Map() // what may come next, fetched while this part is looked at
@@ -31,6 +32,8 @@ class Viewer {
     find("show-map").onchange = (event) => this.choose({ showMap: event.target.checked })
     find("show-boxes").onchange = (event) => this.choose({ showBoxes: event.target.checked })
     find("opacity").oninput = (event) => this.choose({ opacity: Number(event.target.value), showMap: true })
+    find("threshold").oninput = (event) => this.choose({ threshold: Number(event.target.value), showMap: true })
+    find("colours").onchange = (event) => this.choose({ colours: event.target.value, showMap: true })
     find("in").onclick = () => this.zoomBy(1.5)
     find("out").onclick = () => this.zoomBy(1 / 1.5)
     find("fit").onclick = () => this.fit()
@@ -69,9 +72,7 @@ class Viewer {
     this.makeBoxes()
     if (same) return this.draw()
     this.view = { zoom: 1, x: 0, y: 0 }
-    this.grey = null
-    this.colours = Uint8Array.from(atob(data.colours), (character) => character.charCodeAt(0))
-    this.map.width = this.map.height = 0
+    this.heat.clear()
     this.stage.dataset.uid = data.uid
     this.stage.dataset.map = data.heatmap ? "loading" : "none"
     this.find("empty").hidden = true
@@ -133,20 +134,8 @@ class Viewer {
       if (!answer.ok) throw new Error(await answer.text())
       const picture = await createImageBitmap(await answer.blob())
       if (address !== this.data.heatmap) return
-      const { width, height } = picture
-      this.map.width = width
-      this.map.height = height
-      const paper = this.map.getContext("2d", { willReadFrequently: true })
-      paper.drawImage(picture, 0, 0)
-      const pixels = paper.getImageData(0, 0, width, height)
-      const grey = new Uint8Array(width * height)
-      for (let i = 0; i < grey.length; i++) {
-        const value = (grey[i] = pixels.data[4 * i])
-        pixels.data.set(this.colours.subarray(3 * value, 3 * value + 3), 4 * i)
-        pixels.data[4 * i + 3] = Math.min(255, 4 * value) // full at a quarter of the scale, like the reports' overlay
-      }
-      paper.putImageData(pixels, 0, 0)
-      this.grey = { width, height, values: grey }
+      this.heat.take(picture)
+      this.heat.draw(this.choice)
       this.stage.dataset.map = "drawn"
     } catch (error) {
       if (address !== this.data.heatmap) return
@@ -162,17 +151,28 @@ class Viewer {
     if (!data.heatmap) return
     find("method").textContent = data.method
     find("about").textContent = data.about
-    const stops = Array.from({ length: 17 }, (_, i) => {
-      const at = 3 * Math.round((255 * i) / 16)
-      return `rgb(${this.colours.subarray(at, at + 3).join(" ")})`
-    })
-    find("ramp").style.background = `linear-gradient(90deg, ${stops.join(", ")})`
     this.find("peak").firstElementChild.style.left = `${100 * Math.min(1, data.peak)}%`
     const peak = data.peak.toFixed(2)
     find("peak-words").textContent =
       data.peak > 1
         ? say("▎Peak of this picture: {peak} of the scale – above the scale, drawn at full colour", { peak })
         : say("▎Peak of this picture: {peak} of the scale", { peak })
+  }
+
+  // What stands for what: the colours chosen, from where on they are drawn.
+  legend() {
+    const { find, choice } = this
+    const table = coloursOf(choice.colours)
+    const stops = Array.from({ length: 17 }, (_, i) => {
+      const at = 3 * Math.round((255 * i) / 16)
+      return `rgb(${table.subarray(at, at + 3).join(" ")})`
+    })
+    const hidden = `linear-gradient(90deg, var(--kz-card) ${choice.threshold}%, transparent ${choice.threshold}%)`
+    find("ramp").style.background = `${hidden}, linear-gradient(90deg, ${stops.join(", ")})`
+    find("threshold").value = choice.threshold
+    find("colours").value = choice.colours
+    const from = (choice.threshold / 100).toFixed(2)
+    find("hidden-words").textContent = choice.threshold ? say("Evidence below {from} of the scale is hidden", { from }) : say("All evidence is shown")
   }
 
   notice(text) {
@@ -187,8 +187,10 @@ class Viewer {
 
   choose(change) {
     Object.assign(this.choice, change)
+    keepLook(this.choice)
     try {
-      sessionStorage.setItem(REMEMBERED, JSON.stringify(this.choice))
+      const { showMap, showBoxes } = this.choice
+      sessionStorage.setItem(REMEMBERED, JSON.stringify({ showMap, showBoxes }))
     } catch {
       // A browser that keeps nothing still shows the picture.
     }
@@ -290,10 +292,11 @@ class Viewer {
     readout.hidden = !inside
     if (!inside) return
     let text = `x ${x}  y ${y}`
-    if (this.grey) {
-      const column = Math.min(this.grey.width - 1, Math.floor((x * this.grey.width) / width))
-      const row = Math.min(this.grey.height - 1, Math.floor((y * this.grey.height) / height))
-      const evidence = (this.grey.values[row * this.grey.width + column] / 255).toFixed(2)
+    const { grey } = this.heat
+    if (grey) {
+      const column = Math.min(grey.width - 1, Math.floor((x * grey.width) / width))
+      const row = Math.min(grey.height - 1, Math.floor((y * grey.height) / height))
+      const evidence = (grey.values[row * grey.width + column] / 255).toFixed(2)
       text += `  ·  ${say("evidence {evidence}", { evidence })}`
     }
     readout.textContent = text
@@ -310,6 +313,8 @@ class Viewer {
     find("show-boxes").disabled = boxes.length === 0
     find("opacity").value = choice.opacity
     find("opacity-value").textContent = `${choice.opacity} %`
+    this.legend()
+    this.heat.draw(choice)
     find("factor").textContent = `${Math.round(100 * this.view.zoom)} %`
     this.map.style.opacity = choice.showMap && !this.beside.shows ? choice.opacity / 100 : 0
     const { width, height } = this.size

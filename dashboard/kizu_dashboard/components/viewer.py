@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final
@@ -15,18 +16,26 @@ from kizu_dashboard.components.assets import join_scripts, read_asset, texts_in
 from kizu_dashboard.language.speaking import known
 from kizu_dashboard.wording import BLIND_SENTENCE, class_name, map_name, map_subject, no_map_reason
 from kizu_db.values import MOST_BOXES, InspectionRecord
-from kizu_inspect.picture.heatmap import COLOUR_TABLE
+from kizu_inspect.picture.heatmap import COLOUR_TABLES
 from kizu_inspect.results import Region
 
 __all__ = ["draw_viewer", "viewer_data"]
 
-_SCRIPTS: Final = ("viewer_regions.js", "viewer_beside.js", "viewer_drafts.js", "viewer_drawing.js", "viewer.js")
+_SCRIPTS: Final = (
+    "viewer_regions.js",
+    "viewer_beside.js",
+    "viewer_drafts.js",
+    "viewer_drawing.js",
+    "viewer_map.js",
+    "viewer.js",
+)
+_COLOURS = {name: base64.b64encode(table.tobytes()).decode("ascii") for name, table in COLOUR_TABLES.items()}
 
 _mount = st.components.v2.component(
     "kizu_viewer",
     html=read_asset("viewer.html"),
     css=read_asset("viewer.css"),
-    js=join_scripts("speaking.js", *_SCRIPTS),
+    js=f"const COLOUR_TABLES = {json.dumps(_COLOURS)}\n" + join_scripts("speaking.js", *_SCRIPTS),
 )
 
 
@@ -48,8 +57,9 @@ def viewer_data(
     """What the viewer is told: addresses, sizes and words; the pictures themselves come from their routes.
 
     `photo_first`: each part is shown without its map until that is asked for. `blind`: nothing is told of what the system
-    thinks. `ahead`: inspections whose photos may be asked for next. `beside`: what the part can be compared with.
-    `classes`: of the defects that may be drawn on a picture that is kept and whose size is known; empty where nothing may be.
+    thinks, nor of what people decided. `ahead`: inspections whose photos may be asked for next. `beside`: what the part can be
+    compared with. `classes`: of the defects that may be drawn on a picture that is kept and whose size is known; empty where
+    nothing may be.
     """
     told = _viewer_data(record, method) | {
         "photo_first": photo_first,
@@ -59,7 +69,15 @@ def viewer_data(
         "texts": texts_in("viewer.html", *_SCRIPTS),
     }
     if blind:
-        told |= {"heatmap": None, "method": None, "about": None, "peak": None, "regions": [], "message": known(BLIND_SENTENCE)}
+        told |= {
+            "heatmap": None,
+            "method": None,
+            "about": None,
+            "peak": None,
+            "regions": [],
+            "people": [],
+            "message": known(BLIND_SENTENCE),
+        }
     return told
 
 
@@ -90,7 +108,6 @@ def _viewer_data(record: InspectionRecord, method: str) -> dict[str, Any]:
         "about": None if heatmap is None else map_subject(heatmap, refined=record.refined),
         "peak": None if heatmap is None else heatmap.peak,
         "message": why,
-        "colours": base64.b64encode(COLOUR_TABLE.tobytes()).decode("ascii"),
         "people": [
             {**asdict(box), "label": class_name(box.defect_class)}
             for box in (record.standing_review.boxes if record.standing_review is not None else ())

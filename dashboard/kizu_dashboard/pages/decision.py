@@ -16,10 +16,10 @@ from kizu_dashboard.reviewing import Desk
 from kizu_dashboard.room import open_room
 from kizu_dashboard.wording import DECISIONS, TREATMENTS, boxes_text, comment_text, disposition_text, moment, role_name
 from kizu_db.permissions import Action
-from kizu_db.values import InspectionRecord
+from kizu_db.values import InspectionRecord, Review
 from kizu_inspect.errors import KizuError
 
-__all__ = ["current_desk", "draw_decision", "draw_reviews"]
+__all__ = ["current_desk", "draw_decision", "draw_reviews", "may_act"]
 
 
 @st.cache_resource(scope="session", show_spinner=False, on_release=Desk.leave)
@@ -40,45 +40,59 @@ def current_desk(of: Literal["review", "part"], *, by_clock: bool = False) -> De
 def draw_decision(desk: Desk, record: InspectionRecord, *, follow: bool) -> None:
     """The panel in which a person decides; with `follow` the next part is shown after it."""
     with current_room().records.unit(read_only=True) as unit:
-        escalations = unit.queue.escalations(record.row.uid)
-    draw_panel(desk, record, escalations, lambda: _answered(desk, follow=follow))
+        escalations, seconds = unit.queue.escalations(record.row.uid), unit.second_reviews.of(record.row.uid)
+    draw_panel(desk, record, escalations, seconds, lambda: _answered(desk, follow=follow))
 
 
 def _answered(desk: Desk, *, follow: bool) -> None:
-    """Take the answer as it is now, from who is signed in now: nothing here is left from the run before."""
+    """Take the answer as it is now: nothing here is left from the run before."""
+    if may_act(desk):
+        desk.answer(sent_answer(), follow=follow)
+
+
+def may_act(desk: Desk) -> bool:
+    """Whether who is signed in at this moment may work at this desk, which else says why not. For callbacks."""
     try:
         user = user_now()
     except KizuError as error:
         desk.refuse(failure_text(error))
-        return
+        return False
     if user is None or user.name != desk.reviewer:
-        return  # the page, which is drawn next, says that the sign-in has ended
+        return False  # the page, which is drawn next, says that the sign-in has ended
     if not user.role.may(Action.REVIEW):
         desk.leave()
         desk.refuse(say("You are {role} now, and may look alone.", role=role_name(user.role)))
-        return
-    desk.answer(sent_answer(), follow=follow)
+        return False
+    return True
 
 
 def draw_reviews(record: InspectionRecord, zone: ZoneInfo) -> None:
-    """Every review, the standing one first; corrected ones stay readable."""
+    """Every review, the standing one first; corrected ones stay readable. Then what was said in a second look."""
     if not record.reviews:
         return
+    with current_room().records.unit(read_only=True) as unit:
+        seconds = unit.second_reviews.of(record.row.uid)
     superseded = {review.supersedes for review in record.reviews}
     with st.container(border=True, key="card-reviews"):
         st.html(card_title(say("Reviews")))
         for review in reversed(record.reviews):
             decided = f"{known(DECISIONS[review.decision])}, {disposition_text(review)}"
-            entries = {
-                say("Decision"): say("{decision} (corrected)", decision=decided) if review.id in superseded else decided,
-                say("By"): f"{review.reviewer}, {moment(review.reviewed_at, zone)}",
-            }
-            if review.boxes:
-                entries[say("Drew")] = boxes_text(review.boxes)
-            if review.treatment is not None:
-                entries[say("Then")] = known(TREATMENTS[review.treatment])
-            if review.reason:
-                entries[say("Comment")] = comment_text(review)
-            if review.shown_ms is not None:
-                entries[say("Looked at")] = say("{seconds:.1f} s", seconds=review.shown_ms / 1000)
-            st.html(facts(entries))
+            if review.id in superseded:
+                decided = say("{decision} (corrected)", decision=decided)
+            st.html(facts({say("Decision"): decided} | _told(review, zone)))
+        for review in reversed(seconds):
+            decided = say("{decision}, blind to the decision", decision=disposition_text(review))
+            st.html(facts({say("Second look"): decided} | _told(review, zone)))
+
+
+def _told(review: Review, zone: ZoneInfo) -> dict[str, str]:
+    entries = {say("By"): f"{review.reviewer}, {moment(review.reviewed_at, zone)}"}
+    if review.boxes:
+        entries[say("Drew")] = boxes_text(review.boxes)
+    if review.treatment is not None:
+        entries[say("Then")] = known(TREATMENTS[review.treatment])
+    if review.reason:
+        entries[say("Comment")] = comment_text(review)
+    if review.shown_ms is not None:
+        entries[say("Looked at")] = say("{seconds:.1f} s", seconds=review.shown_ms / 1000)
+    return entries

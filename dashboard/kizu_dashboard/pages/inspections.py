@@ -7,11 +7,12 @@ from typing import Final
 
 import streamlit as st
 
+from kizu_dashboard.blindness import veiled
 from kizu_dashboard.components.inspection_list import draw_inspection_list
 from kizu_dashboard.filters import DECISIONS, Filters, decision_of, verdict_label
 from kizu_dashboard.language.speaking import known, say
 from kizu_dashboard.markup import empty_state, figure_tiles, narrowed_to
-from kizu_dashboard.pages.frame import current_room, remember_list, remembered_list
+from kizu_dashboard.pages.frame import current_room, current_user, remember_list, remembered_list
 from kizu_dashboard.pages.period import choose_period
 from kizu_dashboard.periods import ALL, LENGTHS, OWN, Period
 from kizu_dashboard.room import Room
@@ -132,7 +133,7 @@ def _list(room: Room, filters: Filters, period: Period, counts: Mapping[Verdict,
             limit=PAGE_ROWS + 1,
             before=cursors[-1] if cursors else None,
         )
-    rows = found[:PAGE_ROWS]
+    rows = veiled(room, current_user().name, found[:PAGE_ROWS])
     if not rows:
         _nothing(filters, period, sum(counts.values()))
         return

@@ -5,14 +5,15 @@ from __future__ import annotations
 import streamlit as st
 
 from kizu_dashboard.beside import beside_of
+from kizu_dashboard.blindness import hidden_from
 from kizu_dashboard.components.viewer import draw_viewer
 from kizu_dashboard.explaining import can_explain, explain_stored, methods_of
 from kizu_dashboard.failing import error_text
-from kizu_dashboard.language.speaking import known, say
+from kizu_dashboard.language.speaking import known, marked, say
 from kizu_dashboard.markup import empty_state, evidence, facts, part_head, region_table
 from kizu_dashboard.pages.decision import current_desk, draw_decision, draw_reviews
 from kizu_dashboard.pages.frame import current_room, current_user, remembered_list
-from kizu_dashboard.pages.neighbours import draw_neighbours
+from kizu_dashboard.pages.neighbours import draw_near_evidence, draw_neighbours
 from kizu_dashboard.pictures import parse_uid
 from kizu_dashboard.room import Room
 from kizu_dashboard.wording import (
@@ -27,6 +28,10 @@ from kizu_dashboard.wording import (
 from kizu_db.permissions import Action
 from kizu_db.values import InspectionRecord, User
 from kizu_inspect.errors import KizuError
+
+_BLIND = marked(
+    "On the Review page it is to be judged by the photo alone, so nothing of it is told here until you have decided."
+)
 
 
 def main() -> None:
@@ -49,6 +54,10 @@ def main() -> None:
                 say("The address names an inspection that is not in the records. Choose one from the list."),
             )
         )
+        return
+    if uid in hidden_from(room, user.name):
+        st.html(empty_state(say("You have this part before you"), known(_BLIND)))
+        st.page_link("review.py", label=say("Decide there first"), icon=":material/fact_check:", query_params={"uid": uid})
         return
     _draw(room, record, user)
 
@@ -74,7 +83,8 @@ def _draw(room: Room, record: InspectionRecord, user: User) -> None:
             st.html(region_table(explanation.regions, mm_per_px=record.mm_per_px))
             st.caption(known(SIZE_SENTENCE))
         st.caption(known(FOOT_SENTENCE))
-        draw_neighbours(room, record, zone)
+        draw_near_evidence(room, record, user.name)
+        draw_neighbours(room, record, user)
     with right:
         if user.role.may(Action.REVIEW):
             draw_decision(desk, record, follow=False)

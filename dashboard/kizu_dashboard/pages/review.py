@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Final
 
 import streamlit as st
 
 from kizu_dashboard.beside import beside_of
+from kizu_dashboard.components.scan import draw_scan, sent_scan
 from kizu_dashboard.components.viewer import draw_viewer
-from kizu_dashboard.language.speaking import known, say
-from kizu_dashboard.markup import empty_state, evidence, part_head
-from kizu_dashboard.pages.decision import current_desk, draw_decision, draw_reviews
+from kizu_dashboard.language.speaking import known, marked, say
+from kizu_dashboard.markup import empty_state, evidence, part_head, progress_line
+from kizu_dashboard.pages.decision import current_desk, draw_decision, draw_reviews, may_act
 from kizu_dashboard.pages.failing import telling_failures
 from kizu_dashboard.pages.frame import current_room, current_user
+from kizu_dashboard.pages.neighbours import draw_near_evidence
 from kizu_dashboard.pictures import parse_uid
+from kizu_dashboard.quality import group_start
 from kizu_dashboard.reviewing import ORDERS, Desk, Wanted
 from kizu_dashboard.room import Room, open_room
 from kizu_dashboard.wording import FOOT_SENTENCE, class_name, moment, places_text, role_name
@@ -21,6 +25,8 @@ from kizu_db.permissions import Action
 from kizu_db.values import InspectionRecord
 from kizu_inspect.errors import RecordError
 
+_PROGRESS: Final = marked("{judged} judged by you in this shift, since {hour}")
+_WAIT: Final = marked("{waiting} wait")
 KEEP_S: Final = 120  # a claim lasts ten minutes: renewed so often it outlives some failed tries
 
 
@@ -33,11 +39,11 @@ def main() -> None:
         )
         st.html(empty_state(say("You may look, and not decide"), needed))
         return
-    _work(_wanted(current_room()))
+    _work(_wanted(current_room(), settles=user.role.may(Action.SETTLE)))
     _keep()
 
 
-def _wanted(room: Room) -> Wanted:
+def _wanted(room: Room, *, settles: bool) -> Wanted:
     """Which parts come, kept in the address: it is the reviewer's own choice and survives a reload."""
     stations, classes = _known(room.config.model_dump_json())
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="review-filters"):
@@ -53,7 +59,7 @@ def _wanted(room: Room) -> Wanted:
             say("Order"), list(ORDERS), format_func=lambda name: known(ORDERS[name]), key="order", bind="query-params",
             label_visibility="collapsed", width=190,
         )  # fmt: skip
-    return Wanted(station, defect, order)
+    return Wanted(station, defect, order, settles)
 
 
 @st.cache_data(ttl=30, show_spinner=False)
@@ -75,6 +81,7 @@ def _next_part(wanted: Wanted) -> None:
     shown = desk.begin(wanted, uid=parse_uid(st.query_params.get("uid", "")))
     if shown is None:
         st.query_params.pop("uid", None)
+        _scan(desk)
         st.html(empty_state(say("No part waits for your decision"), _whose_turn(room, wanted)))
         st.button(say("Look again"), icon=":material/refresh:")
         return
@@ -89,7 +96,7 @@ def _next_part(wanted: Wanted) -> None:
 
 def _draw(room: Room, desk: Desk, record: InspectionRecord) -> None:
     row, blind = record.row, desk.is_blind(record)
-    places = [*places_text(row), moment(row.captured_at, room.config.plant.zone), *([say("audit sample")] if blind else [])]
+    places = [*places_text(row), moment(row.captured_at, room.config.plant.zone), *([say("judged blind")] if blind else [])]
     left, right = st.columns([1.75, 1], gap="medium")
     with left:
         st.html(part_head(row.part, None if blind else row.verdict, places))
@@ -99,8 +106,10 @@ def _draw(room: Room, desk: Desk, record: InspectionRecord) -> None:
         )  # fmt: skip
         if not blind:
             st.caption(known(FOOT_SENTENCE))
+            draw_near_evidence(room, record, desk.reviewer)
     with right:
         st.html(_progress(room, desk))
+        _scan(desk)
         draw_decision(desk, record, follow=True)
         if not blind:
             st.html(evidence(record))
@@ -110,10 +119,18 @@ def _draw(room: Room, desk: Desk, record: InspectionRecord) -> None:
             )
 
 
+def _scan(desk: Desk) -> None:
+    """The field for a scanner; what is scanned comes before the next part is chosen."""
+    draw_scan(desk.scanned, lambda: desk.bring(sent_scan()) if may_act(desk) else None)
+
+
 def _progress(room: Room, desk: Desk) -> str:
-    waiting = _waiting(room.config.model_dump_json())
-    said = say("{decided} decided here · {waiting} wait", decided=f"<b>{desk.decided:,}</b>", waiting=f"<b>{waiting:,}</b>")
-    return f'<div class="kz kz-quiet kz-num">{said}</div>'
+    """How far the reviewer is in this shift, by all their windows, and how much waits."""
+    since = group_start(datetime.now(UTC), "shift", room.config.plant.zone)
+    with room.records.unit(read_only=True) as unit:
+        judged = unit.reviews.judged_since(desk.reviewer, since)
+    told = known(_PROGRESS).format(judged=f"{judged:,}", hour=since.astimezone(room.config.plant.zone).strftime("%H:%M"))
+    return progress_line(told, known(_WAIT).format(waiting=f"{_waiting(room.config.model_dump_json()):,}"))
 
 
 @st.cache_data(ttl=5, show_spinner=False)

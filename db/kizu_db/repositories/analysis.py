@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Final, cast, get_args
 
 from sqlalchemy import ColumnElement, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from kizu_db.repositories.finding import Wanted, find_ids, ids_query, judged_within
 from kizu_db.repositories.rollups import Rollups
-from kizu_db.tables import HeatmapTable, InspectionTable, PartTable, QueueTable, RegionTable, ReviewTable
+from kizu_db.tables import HeatmapTable, InspectionTable, PartTable, QueueTable, RegionTable, ReviewTable, SecondReviewTable
 from kizu_db.values import DefectPlace, Disposition, LotCounts, Opinion, ReviewedPart
 from kizu_inspect.results import Verdict
 
@@ -115,34 +115,32 @@ class Analysis:
         """How many PASS parts of the audit sample still wait for their review, by the chance with which they were drawn."""
         row = InspectionTable
         query = select(row.audit_probability, func.count()).join_from(QueueTable, row, row.id == QueueTable.inspection_id)
-        query = query.where(QueueTable.verdict == Verdict.PASS, *_of_period(since, until, station))
+        query = query.where(QueueTable.verdict == Verdict.PASS, QueueTable.look.is_(None), *_of_period(since, until, station))
         return {chance: n for chance, n in self._session.execute(query.group_by(row.audit_probability)) if chance}
 
     def opinions(
         self, *, since: datetime | None = None, until: datetime | None = None, station: str | None = None, limit: int
     ) -> list[Opinion]:
-        """What several people each said of the same inspections, newest first; of each person the first review.
+        """What two people each said of the same inspections on their own, newest first: the first review, and the second one.
 
-        A correction is left out: who corrects has seen what was decided.
+        A second review was made blind to the first. A correction is left out: who corrects has seen what was decided.
         """
         bounds = self._rollups.bounds(since, until, station)
         if bounds is None:
             return []
-        own = (ReviewTable.supersedes.is_(None), ReviewTable.inspection_id.between(*bounds))
-        several = select(ReviewTable.inspection_id).where(*own).group_by(ReviewTable.inspection_id)
-        several = several.having(func.count(ReviewTable.reviewer.distinct()) > 1)
-        several = several.order_by(ReviewTable.inspection_id.desc()).limit(limit)
-        query = select(ReviewTable.inspection_id, ReviewTable.reviewer, ReviewTable.disposition)
-        query = query.join(InspectionTable, InspectionTable.id == ReviewTable.inspection_id)
-        query = query.where(ReviewTable.inspection_id.in_(several), ReviewTable.supersedes.is_(None))
-        query = query.where(*_of_period(since, until, station))
-        first: dict[tuple[int, str], Opinion] = {}
-        for number, reviewer, disposition in self._session.execute(
-            query.order_by(ReviewTable.inspection_id.desc(), ReviewTable.id)
-        ):
-            opinion = Opinion(inspection=number, reviewer=reviewer, disposition=cast("Disposition", disposition))
-            first.setdefault((number, reviewer), opinion)
-        return list(first.values())
+        row, second = InspectionTable, SecondReviewTable
+        earliest = select(func.min(second.id)).where(second.inspection_id.between(*bounds)).group_by(second.inspection_id)
+        own = aliased(ReviewTable)
+        first = select(func.min(own.id)).where(own.inspection_id == row.id).correlate(row).scalar_subquery()
+        query = select(row.id, ReviewTable.reviewer, ReviewTable.disposition, second.reviewer, second.disposition)
+        query = query.join_from(second, row, row.id == second.inspection_id).join(ReviewTable, ReviewTable.id == first)
+        query = query.where(second.id.in_(earliest), *_of_period(since, until, station))
+        found = self._session.execute(query.order_by(row.id.desc()).limit(limit))
+        return [
+            Opinion(inspection=number, reviewer=reviewer, disposition=cast("Disposition", disposition))
+            for number, *said in found
+            for reviewer, disposition in (said[:2], said[2:])
+        ]
 
 
 def _of_period(since: datetime | None, until: datetime | None, station: str | None) -> list[ColumnElement[bool]]:

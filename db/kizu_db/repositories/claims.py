@@ -9,7 +9,7 @@ from sqlalchemy import Connection, update
 from sqlalchemy.orm import Session
 
 from kizu_db.repositories.common import inspection_id
-from kizu_db.repositories.queue_order import Order, asked_for, take_next
+from kizu_db.repositories.queue_order import Order, asked_for, may_have, take_next
 from kizu_db.tables import QueueTable
 from kizu_db.values import Claim
 from kizu_inspect.errors import RecordError
@@ -39,18 +39,23 @@ class Claims:
         station: str | None = None,
         defect_class: str | None = None,
         passing_over: Sequence[str] = (),
+        settles: bool = False,
+        blind_share: float = 0.0,
         lease: timedelta = LEASE,
     ) -> Claim | None:
         """The next part, for this reviewer alone until the lease ends; None where no part waits that nobody has.
 
-        Of those that the model suspects of `defect_class` (no part of the audit sample) at `station`, but for the uids in
-        `passing_over` and those that this reviewer left to a second person: first one whose lease has ended, then the least
-        certain one, or the oldest.
+        Of those that the model suspects of `defect_class` (none that is judged blind: no part of the audit sample, none of
+        the `blind_share` of the others, no second look) at `station`, but for the uids in `passing_over` and those that this
+        reviewer judged or left to a second person: first one whose lease has ended, then the least certain one, or the oldest.
+        What two people disagree on is for who `settles` it.
         """
         now = datetime.now(UTC)
-        asked, told = asked_for(reviewer, order, station, defect_class, passing_over)
-        uid = self._connection.scalar(take_next(asked), told | {"now": now, "until": now + lease})
-        return None if uid is None else Claim(uid_inspection=uid, reviewer=reviewer, expires_at=now + lease)
+        asked, told = asked_for(reviewer, order, station, defect_class, passing_over, settles=settles, blind_share=blind_share)
+        found = self._connection.execute(take_next(asked), told | {"now": now, "until": now + lease}).one_or_none()
+        if found is None:
+            return None
+        return Claim(uid_inspection=found[0], reviewer=reviewer, expires_at=now + lease, look=found[1])
 
     def renew(self, uid: str, reviewer: str, *, lease: timedelta = LEASE) -> Claim:
         """The claim, from now on for a whole lease. Raises RecordError where the part is not this reviewer's any more."""
@@ -63,12 +68,14 @@ class Claims:
             )  # fmt: skip
         return Claim(uid_inspection=uid, reviewer=reviewer, expires_at=until)
 
-    def hold(self, uid: str, reviewer: str, *, lease: timedelta = LEASE) -> bool:
-        """Have this very part, if it waits and nobody else has it; False where somebody has, or it is decided."""
+    def hold(self, uid: str, reviewer: str, *, settles: bool = False, lease: timedelta = LEASE) -> Claim | None:
+        """Have this very part, if it waits for this reviewer; None where somebody else has it, or nobody is to judge it."""
         now = datetime.now(UTC)
         free = _QUEUE.c.claimed_by.is_(None) | (_QUEUE.c.claimed_by == reviewer) | (_QUEUE.c.claim_expires_at <= now)
-        change = update(_QUEUE).where(_QUEUE.c.inspection_id == self._number(uid), free)
-        return bool(self._connection.execute(change.values(claimed_by=reviewer, claim_expires_at=now + lease)).rowcount)
+        change = update(_QUEUE).where(_QUEUE.c.inspection_id == self._number(uid), free, *may_have(settles=settles))
+        change = change.values(claimed_by=reviewer, claim_expires_at=now + lease)
+        held = self._connection.execute(change.returning(_QUEUE.c.look), {"reviewer": reviewer}).one_or_none()
+        return None if held is None else Claim(uid_inspection=uid, reviewer=reviewer, expires_at=now + lease, look=held[0])
 
     def release(self, uid: str, *, by: str) -> None:
         """Give the part back; nothing happens where it is not this reviewer's. Another's is freed by `ReviewQueue.free`."""

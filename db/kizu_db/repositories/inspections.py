@@ -135,7 +135,7 @@ class Inspections:
         counted = Counted(new.judged_at, new.station, judgement.verdict, judgement.target, new.audit, new.audit_probability)
         self._rollups.count(number, counted, 1)
         if new.audit or judgement.verdict is not Verdict.PASS:
-            self._queue.add(number, new)
+            self._queue.add(number, uid, new)
         return uid
 
     def uid_of(self, source: str, source_key: str) -> str | None:

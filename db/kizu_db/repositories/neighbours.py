@@ -1,4 +1,4 @@
-"""What an inspection is looked at beside: the last good part like it, the others of its part, and its lot around it."""
+"""What an inspection is looked at beside: the last good part, others of its part, its lot around it, evidence at its place."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from kizu_db.repositories.finding import Wanted, find_ids
 from kizu_db.repositories.rollups import Rollups
 from kizu_db.repositories.rows import row_value, rows_query
-from kizu_db.tables import InspectionTable, PartTable
+from kizu_db.tables import HeatmapTable, InspectionTable, PartTable, RegionTable
 from kizu_db.values import Disposition, InspectionRow
 from kizu_inspect.results import Verdict
 
@@ -18,6 +18,8 @@ __all__ = ["Neighbours"]
 
 _LOOKED_THROUGH = 200
 _AROUND = 2000
+_AT_ONCE = 500
+_NEAR = 0.1
 _GOOD_FIRST: tuple[Disposition | None, ...] = ("good", None)
 
 
@@ -81,6 +83,38 @@ class Neighbours:
         earlier = max(limit // 2, limit - len(after))
         chosen = before[:earlier]
         return self._rows([*chosen, *after[: limit - len(chosen)]])
+
+    def near_evidence(self, uid: str, *, limit: int = 8) -> list[InspectionRow]:
+        """Earlier parts of the same station and view, suspected of the same class, with evidence at a like place; newest first.
+
+        The place is the middle of a region of the line's map: within a tenth of the picture's width and height of that of this
+        part's strongest one. Nothing is said of how the parts look. They are looked for among the newest 2,000 of that class
+        before it; empty where it has no region, or was not flagged.
+        """
+        row, region, heatmap = InspectionTable, RegionTable, HeatmapTable
+        own = select(func.min(heatmap.id)).where(heatmap.inspection_id == row.id).correlate(row).scalar_subquery()
+        x = (region.x1 + region.x2) / (2.0 * heatmap.width_px)
+        y = (region.y1 + region.y2) / (2.0 * heatmap.height_px)
+        asked = select(row.id, row.station, row.view, row.target, row.verdict, x.label("x"), y.label("y"))
+        asked = asked.join_from(row, heatmap, heatmap.id == own).join(region, region.heatmap_id == heatmap.id)
+        this = self._session.execute(asked.where(row.uid == uid).order_by(region.ordinal).limit(1)).one_or_none()
+        if this is None or this.target is None or not this.verdict.flagged:
+            return []
+        wanted = Wanted(verdicts=(Verdict.REVIEW, Verdict.REJECT), station=this.station, suspected=this.target)
+        ids = find_ids(self._session, self._rollups, wanted, limit=_AROUND, newest=True, beyond=this.id)
+        found: list[int] = []
+        for start in range(0, len(ids), _AT_ONCE):
+            some = ids[start : start + _AT_ONCE]
+            first = select(func.min(heatmap.id)).where(heatmap.inspection_id.in_(some)).group_by(heatmap.inspection_id)
+            near = select(row.id).distinct().join_from(region, heatmap, heatmap.id == region.heatmap_id)
+            near = near.join(row, row.id == heatmap.inspection_id).where(
+                region.heatmap_id.in_(first), row.view.is_not_distinct_from(this.view),
+                x.between(this.x - _NEAR, this.x + _NEAR), y.between(this.y - _NEAR, this.y + _NEAR),
+            )  # fmt: skip
+            found += self._session.scalars(near.order_by(row.id.desc()).limit(limit - len(found)))
+            if len(found) >= limit:
+                break
+        return self._rows(found)
 
     def _rows(self, ids: Collection[int]) -> list[InspectionRow]:
         query = rows_query().where(InspectionTable.id.in_(ids)).order_by(InspectionTable.id.desc())

@@ -10,7 +10,16 @@ from sqlalchemy.orm import Session
 
 from kizu_db.repositories.audit_trail import AuditTrail
 from kizu_db.repositories.rollups import Counted, Rollups
-from kizu_db.tables import HeatmapTable, InspectionTable, LotTable, PartTable, PrunePermitTable, ReviewBoxTable, ReviewTable
+from kizu_db.tables import (
+    HeatmapTable,
+    InspectionTable,
+    LotTable,
+    PartTable,
+    PrunePermitTable,
+    ReviewBoxTable,
+    ReviewTable,
+    SecondReviewTable,
+)
 from kizu_db.values import DueInspection, ExplanationState, RetentionEnds
 from kizu_inspect.results import Verdict
 
@@ -65,6 +74,7 @@ class Retention:
         numbers = [one.number for one in due]
         rows = self._session.scalars(select(InspectionTable).where(InspectionTable.id.in_(numbers))).all()
         reviews = list(self._session.scalars(select(ReviewTable.id).where(ReviewTable.inspection_id.in_(numbers))))
+        seconds = list(self._session.scalars(select(SecondReviewTable.id).where(SecondReviewTable.inspection_id.in_(numbers))))
         for row in rows:
             self._rollups.count(row.id, Counted.of(row), -1)
             self._rollups.move_review(Counted.of(row), row.disposition, None)  # type: ignore[arg-type]  # checked words
@@ -73,6 +83,7 @@ class Retention:
         for table, column in (
             (ReviewBoxTable, ReviewBoxTable.review_id),
             (ReviewTable, ReviewTable.inspection_id),
+            (SecondReviewTable, SecondReviewTable.inspection_id),
             (HeatmapTable, HeatmapTable.inspection_id),  # its regions with it, and with the inspection the rest
             (InspectionTable, InspectionTable.id),
         ):
@@ -85,7 +96,9 @@ class Retention:
         self._session.execute(delete(PartTable).where(PartTable.id.in_(parts), ~still), execution_options=_PLAIN)
         self._session.execute(delete(PrunePermitTable), execution_options=_PLAIN)
         self._session.expunge_all()
-        told = {"inspections": {one.uid: one.image_sha256 for one in due}, "reviews": reviews}
+        told: dict[str, object] = {"inspections": {one.uid: one.image_sha256 for one in due}, "reviews": reviews}
+        if seconds:  # what is told without any stays what it was before there were second reviews
+            told["second_reviews"] = seconds
         self._trail.add("prune.records", actor=by, subject="retention", subject_id=due[0].uid, before=told, reason=reason)
 
     def image_is_kept(self, sha256: str) -> bool:

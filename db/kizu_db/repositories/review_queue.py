@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import cast
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
+from kizu_db.chance import chance_of
 from kizu_db.permissions import Action
 from kizu_db.repositories.audit_trail import AuditTrail, canonical_time
 from kizu_db.repositories.common import insert_unless_there, inspection_id
 from kizu_db.repositories.queue_order import Order, asked_for, look_ahead
 from kizu_db.repositories.users import Users
 from kizu_db.tables import InspectionTable, QueueTable
-from kizu_db.values import Claim, Escalation, NewInspection, Waiting
+from kizu_db.values import Claim, Escalation, Look, NewInspection, Waiting
 from kizu_inspect.errors import RecordError
 
 __all__ = ["ReviewQueue"]
@@ -32,7 +34,7 @@ class ReviewQueue:
         self._trail = trail
         self._users = users
 
-    def add(self, number: int, new: NewInspection) -> None:
+    def add(self, number: int, uid: str, new: NewInspection) -> None:
         """Let an inspection wait."""
         judgement = new.judgement
         values = {
@@ -40,14 +42,48 @@ class ReviewQueue:
             "station": new.station,
             "verdict": judgement.verdict,
             "defect_class": judgement.target,
-            "certainty": 0.0 if judgement.score is None else abs(2 * judgement.score - 1),
+            "certainty": _certainty(judgement.score),
+            "blind_chance": chance_of(uid, "blind"),
         }
         insert_unless_there(self._session, QueueTable, values)
 
+    def add_again(self, number: int, look: Look, *, seen_by: Sequence[str]) -> None:
+        """Let a decided inspection wait once more, for none of these people. Who has it for the same look keeps it."""
+        names = "".join(f"{name}\n" for name in dict.fromkeys(seen_by))
+        if self.look_of(number) == look:
+            change = update(QueueTable).where(QueueTable.inspection_id == number)
+            self._session.execute(change.values(seen_by=names), execution_options=_PLAIN)
+            free = change.where(QueueTable.claimed_by.in_(seen_by)).values(claimed_by=None, claim_expires_at=None)
+            self._session.execute(free, execution_options=_PLAIN)
+            return
+        self.end(number)
+        of = select(InspectionTable.station, InspectionTable.verdict, InspectionTable.target, InspectionTable.score)
+        station, verdict, target, score = self._session.execute(of.where(InspectionTable.id == number)).one()
+        values = {
+            "inspection_id": number,
+            "station": station,
+            "verdict": verdict,
+            "defect_class": target,
+            "certainty": _certainty(score),
+            "look": look,
+            "seen_by": names,
+        }
+        insert_unless_there(self._session, QueueTable, values)
+
+    def look_of(self, number: int) -> Look | None:
+        """Why this decided inspection waits again; None where it does not."""
+        look = self._session.scalar(select(QueueTable.look).where(QueueTable.inspection_id == number).with_for_update())
+        return cast("Look | None", look)
+
     def settle(self, number: int) -> None:
-        """Take a reviewed inspection out."""
-        settled = delete(QueueTable).where(QueueTable.inspection_id == number)
+        """Take an inspection out that was reviewed just now; a second look at it is still to be made."""
+        settled = delete(QueueTable).where(QueueTable.inspection_id == number, QueueTable.look.is_distinct_from("second"))
         self._session.execute(settled, execution_options=_PLAIN)
+
+    def end(self, number: int) -> None:
+        """Take a decided inspection out that nobody is to look at again."""
+        again = delete(QueueTable).where(QueueTable.inspection_id == number, QueueTable.look.is_not(None))
+        self._session.execute(again, execution_options=_PLAIN)
 
     def escalate(self, uid: str, *, by: str, why: str = "") -> None:
         """Leave a part that `by` cannot tell to another person: it waits on, and `by` is not offered it again.
@@ -84,14 +120,20 @@ class ReviewQueue:
         names, reasons = found[0].splitlines(), (found[1] or "").split(_BETWEEN)
         return tuple(Escalation(by=by, why=why) for by, why in zip(names, reasons, strict=True))
 
-    def claims(self) -> list[Claim]:
-        """All parts that somebody has, by the end of the lease; expired ones are nobody's."""
-        query = select(InspectionTable.uid, QueueTable.claimed_by, QueueTable.claim_expires_at).join_from(
+    def claims(self, *, of: str | None = None) -> list[Claim]:
+        """All parts that somebody has, or this reviewer, by the end of the lease; expired ones are nobody's."""
+        query = select(InspectionTable.uid, QueueTable.claimed_by, QueueTable.claim_expires_at, QueueTable.look).join_from(
             QueueTable, InspectionTable, InspectionTable.id == QueueTable.inspection_id
         )
         query = query.where(QueueTable.claimed_by.is_not(None), QueueTable.claim_expires_at > datetime.now(UTC))
+        if of is not None:
+            query = query.where(QueueTable.claimed_by == of)
         found = self._session.execute(query.order_by(QueueTable.claim_expires_at))
-        return [Claim(uid_inspection=uid, reviewer=by, expires_at=end) for uid, by, end in found if by and end]
+        return [
+            Claim(uid_inspection=uid, reviewer=by, expires_at=end, look=cast("Look | None", look))
+            for uid, by, end, look in found
+            if by and end
+        ]
 
     def free(self, uid: str, *, of: str, by: str, reason: str) -> None:
         """Take a part from the reviewer `of`, who has it on the screen: anybody may have it from now on.
@@ -124,10 +166,12 @@ class ReviewQueue:
         station: str | None = None,
         defect_class: str | None = None,
         passing_over: Sequence[str] = (),
+        settles: bool = False,
+        blind_share: float = 0.0,
         limit: int = 1,
     ) -> list[str]:
         """The uids of the parts that `Claims.take` would give next, if nobody else took them. It waits for nobody."""
-        asked, told = asked_for(reviewer, order, station, defect_class, passing_over)
+        asked, told = asked_for(reviewer, order, station, defect_class, passing_over, settles=settles, blind_share=blind_share)
         return list(self._session.scalars(look_ahead(asked), told | {"most": limit}))
 
     def kinds(self) -> tuple[list[str], list[str]]:
@@ -150,3 +194,7 @@ class ReviewQueue:
         query = select(each.c.station, each.c.parts, InspectionTable.judged_at)
         query = query.join_from(each, InspectionTable, InspectionTable.id == each.c.oldest)
         return {name: Waiting(parts=parts, since=since) for name, parts, since in self._session.execute(query)}
+
+
+def _certainty(score: float | None) -> float:
+    return 0.0 if score is None else abs(2 * score - 1)

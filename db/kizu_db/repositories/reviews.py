@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.orm import Session, selectinload
 
 from kizu_db.permissions import Action
@@ -16,7 +16,7 @@ from kizu_db.repositories.common import insert_unless_there, inspection_id
 from kizu_db.repositories.review_queue import ReviewQueue
 from kizu_db.repositories.rollups import Counted, Rollups
 from kizu_db.repositories.users import Users
-from kizu_db.tables import InspectionTable, ReviewBoxTable, ReviewTable
+from kizu_db.tables import InspectionTable, ReviewBoxTable, ReviewTable, SecondReviewTable
 from kizu_db.values import MOST_BOXES, Decision, Disposition, DrawnBox, NewReview, Review, Treatment
 from kizu_inspect.errors import RecordError
 
@@ -51,13 +51,10 @@ class Reviews:
         first = self._by_nonce(review.nonce)
         if first is not None:
             return first
-        self._require_sound(review)
-        self._users.require(review.reviewer, Action.REVIEW)
-        number = self._hold(review.uid_inspection)
+        number = self.require_storable(review)
         first = self._by_nonce(review.nonce)  # the same form may have been stored while this one waited
         if first is not None:
             return first
-        self._require_inside(review.boxes, number)
         values = {name: value for name, value in asdict(review).items() if name not in ("uid_inspection", "boxes")}
         values |= {
             "inspection_id": number,
@@ -95,6 +92,22 @@ class Reviews:
         )
         return [review_value(review, uid) for review in found]
 
+    def judged_since(self, reviewer: str, since: datetime) -> int:
+        """How many inspections this person has judged from then on: decided, corrected, or looked at a second time."""
+        counted = 0
+        for table in (ReviewTable, SecondReviewTable):
+            query = select(func.count(table.inspection_id.distinct()))
+            counted += self._session.scalar(query.where(table.reviewer == reviewer, table.reviewed_at >= since)) or 0
+        return counted
+
+    def require_storable(self, review: NewReview) -> int:
+        """The number of the inspection, which nobody else reviews until this unit ends. Raises as `add`."""
+        _require_sound(review)
+        self._users.require(review.reviewer, Action.REVIEW)
+        number = self._hold(review.uid_inspection)
+        self._require_inside(review.boxes, number)
+        return number
+
     def _settle(self, review: ReviewTable, uid: str) -> None:
         """Let the inspection follow its review, and tell of it."""
         same = select(InspectionTable).where(InspectionTable.id == review.inspection_id)
@@ -129,20 +142,6 @@ class Reviews:
         ).one_or_none()
         return None if found is None else review_value(found[0], found[1])
 
-    def _require_sound(self, review: NewReview) -> None:
-        if not review.reviewer.strip():
-            raise RecordError("A review needs a reviewer", found=repr(review.reviewer), expected="a name")
-        if not review.nonce:
-            raise RecordError("A review needs a nonce", found="an empty one", expected="text unique to one form")
-        if review.disposition == "good" and review.defect_class is not None:
-            raise RecordError("A good part has no defect class", found=repr(review.defect_class), expected="None")
-        if review.disposition == "good" and review.boxes:
-            raise RecordError("A good part has no boxes", found=len(review.boxes), expected="none")
-        if len(review.boxes) > MOST_BOXES:
-            raise RecordError("A review has too many boxes", found=len(review.boxes), expected=f"at most {MOST_BOXES}")
-        if not all(box.defect_class.strip() for box in review.boxes):
-            raise RecordError("A box needs a defect class", found="an empty one", expected="a name")
-
     def _require_inside(self, boxes: Sequence[DrawnBox], number: int) -> None:
         """That they lie within the picture of the inspection with this number."""
         if not boxes:
@@ -166,6 +165,21 @@ class Reviews:
             )
         if self._session.scalar(select(ReviewTable.id).where(ReviewTable.supersedes == review_id)) is not None:
             raise _corrected_before(review_id)
+
+
+def _require_sound(review: NewReview) -> None:
+    if not review.reviewer.strip():
+        raise RecordError("A review needs a reviewer", found=repr(review.reviewer), expected="a name")
+    if not review.nonce:
+        raise RecordError("A review needs a nonce", found="an empty one", expected="text unique to one form")
+    if review.disposition == "good" and review.defect_class is not None:
+        raise RecordError("A good part has no defect class", found=repr(review.defect_class), expected="None")
+    if review.disposition == "good" and review.boxes:
+        raise RecordError("A good part has no boxes", found=len(review.boxes), expected="none")
+    if len(review.boxes) > MOST_BOXES:
+        raise RecordError("A review has too many boxes", found=len(review.boxes), expected=f"at most {MOST_BOXES}")
+    if not all(box.defect_class.strip() for box in review.boxes):
+        raise RecordError("A box needs a defect class", found="an empty one", expected="a name")
 
 
 def _corrected_before(review_id: int | None) -> RecordError:

@@ -7,7 +7,7 @@ from kizu_db.tables.inspections import HeatmapTable, InspectionTable, Quarantine
 from kizu_db.tables.outbox import OutboxTable
 from kizu_db.tables.plant import ChosenLimitsTable, LotTable, ModelTable, PartTable, RecipeTable, StationTable, ViewTable
 from kizu_db.tables.reports import ReportTable
-from kizu_db.tables.reviews import QueueTable, ReviewBoxTable, ReviewTable
+from kizu_db.tables.reviews import QueueTable, ReviewBoxTable, ReviewTable, SecondReviewTable
 from kizu_db.tables.rollups import HourTable, MinuteTable, ReviewedTable
 from kizu_db.tables.signals import SignalTable
 
@@ -33,6 +33,7 @@ __all__ = [
     "ReviewBoxTable",
     "ReviewTable",
     "ReviewedTable",
+    "SecondReviewTable",
     "SessionTable",
     "SignalTable",
     "StationTable",

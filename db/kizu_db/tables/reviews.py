@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, UniqueConstraint, text
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, Integer, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from kizu_db.tables.base import Base, row_id, words
 from kizu_inspect.results import Verdict
 
-__all__ = ["FREE", "TAKEN", "QueueTable", "ReviewBoxTable", "ReviewTable"]
+__all__ = ["FREE", "TAKEN", "QueueTable", "ReviewBoxTable", "ReviewTable", "SecondReviewTable"]
 
 FREE = text("claimed_by IS NULL")
 TAKEN = text("claimed_by IS NOT NULL")
@@ -28,6 +29,7 @@ class ReviewTable(Base):
         CheckConstraint("decision IN ('accept', 'override')", name="decision"),
         CheckConstraint("treatment IN ('accept', 'rework', 'scrap')", name="treatment"),
         Index(None, "inspection_id"),
+        Index(None, "reviewer", "reviewed_at"),
         {"sqlite_autoincrement": True},  # the audit trail tells of a review by its id, also when it is pruned
     )
 
@@ -62,8 +64,39 @@ class ReviewBoxTable(Base):
     defect_class: Mapped[str]
 
 
+class SecondReviewTable(Base):
+    """What another person said of a decided part, blind to the decision; it decides nothing. Kept as the reviews are."""
+
+    __tablename__ = "second_review"
+    __table_args__ = (
+        UniqueConstraint("nonce"),
+        CheckConstraint("disposition IN ('good', 'defective')", name="disposition"),
+        CheckConstraint("decision IN ('accept', 'override')", name="decision"),
+        CheckConstraint("treatment IN ('accept', 'rework', 'scrap')", name="treatment"),
+        Index(None, "inspection_id"),
+        Index(None, "reviewer", "reviewed_at"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(row_id, primary_key=True)
+    inspection_id: Mapped[int] = mapped_column(row_id, ForeignKey("inspection.id"))
+    reviewer: Mapped[str]
+    disposition: Mapped[str] = mapped_column(String(16))
+    defect_class: Mapped[str | None]
+    decision: Mapped[str] = mapped_column(String(16))
+    treatment: Mapped[str | None] = mapped_column(String(16))
+    reason: Mapped[str]
+    shown_ms: Mapped[int | None]
+    nonce: Mapped[str]
+    boxes: Mapped[list[Any]] = mapped_column(JSON)
+    """[[x1, y1, x2, y2, class], …], as the audit trail tells a review's."""
+    reviewed_at: Mapped[datetime]
+
+
 class QueueTable(Base):
-    """What waits for a review, with who looks at it now and until when the claim holds. A review takes the row away."""
+    """What waits for a review, with who looks at it now and until when the claim holds. A review takes the row away.
+
+    A decided part waits here again where another person is to judge it too."""
 
     __tablename__ = "review_queue"
     __table_args__ = (
@@ -94,3 +127,9 @@ class QueueTable(Base):
     """Who could not tell, and left it to others: each name with a line's end."""
     escalated_why: Mapped[str | None]
     """What they wrote, in that order, between record separators (U+001E)."""
+    look: Mapped[str | None]
+    """"second": decided, and to be judged again by who has not; "engineer": these disagree. NULL: not decided."""
+    seen_by: Mapped[str | None]
+    """Who judged it before, and is not offered it again: each name with a line's end."""
+    blind_chance: Mapped[float | None]
+    """0 to 1: below the share that is judged blind, a flagged part is shown without what the system thinks."""

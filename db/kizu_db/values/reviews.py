@@ -13,6 +13,7 @@ __all__ = [
     "Disposition",
     "DrawnBox",
     "Escalation",
+    "Look",
     "NewReview",
     "Review",
     "Treatment",
@@ -28,6 +29,9 @@ Decision = Literal["accept", "override"]
 Treatment = Literal["accept", "rework", "scrap"]
 """What becomes of the part."""
 
+
+Look = Literal["second", "engineer"]
+"""Why a decided part waits again: for another person, blind to the decision; or for an engineer, where these two disagree."""
 
 MOST_BOXES: Final = 50
 """Of one review."""
@@ -89,6 +93,8 @@ class Claim:
     reviewer: str
     expires_at: datetime
     """From then on anybody may have it."""
+    look: Look | None = None
+    """None where nobody decided it yet."""
 
 
 @dataclass(frozen=True, kw_only=True)

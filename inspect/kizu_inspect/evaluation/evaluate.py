@@ -137,7 +137,7 @@ def evaluate(
     tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
     asked: list[tuple[Forward, int, int]] = []
     with_truth = 0
-    masked = any(sample.mask is not None for sample in samples)
+    masked = any(sample.masked for sample in samples)
     bits = bundle.spec.input.bits
     for start in range(0, len(samples), max_batch):
         some = samples[start : start + max_batch]
@@ -153,7 +153,7 @@ def evaluate(
             seed, size_px = start + offset, pictures[offset].shape[:2]
             good = sample.label == bundle.spec.good
             truth = None if good else truth_of(sample, size_px)
-            if masked and (good or (truth is not None and sample.mask is not None)):
+            if masked and (good or (truth is not None and sample.masked)):
                 _add_pixels(tallies, heatmaps, truth, size_px, seed=seed)
             if good:
                 for name, heatmap in heatmaps.items():

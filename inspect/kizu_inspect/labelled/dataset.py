@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kizu_inspect.labelled.choices import EXPECTED, Unlabelled
 from kizu_inspect.labelled.findings import Finding, Report, a_few, refuse
-from kizu_inspect.labelled.readers import EXPECTED, read_samples
-from kizu_inspect.labelled.readers.files import relative_name
+from kizu_inspect.labelled.readers import read_samples
+from kizu_inspect.labelled.readers.files import relative_name, unreadable
+from kizu_inspect.labelled.readers.left_out import LeftOut
 from kizu_inspect.labelled.samples import GOOD_NAMES, SPLITS, Box, Sample
+from kizu_inspect.labelled.twins import twins
 
 if TYPE_CHECKING:
     from kizu_inspect.bundle import BundleSpec  # torch is heavy, and a list of pictures needs none
@@ -36,6 +39,9 @@ class LabelledSet:
     split_seed: int | None = None
     """The seed by which pictures were shared out; None where every picture had a split of its own."""
     group_pattern: str | None = None
+    warnings: tuple[Finding, ...] = ()
+    """What training takes, and what it learns or measures suffers from: whoever uses the set says it."""
+    left_out: LeftOut | None = None
 
     def split(self, name: str) -> tuple[Sample, ...]:
         """The samples of one split."""
@@ -49,29 +55,39 @@ def read_labelled(
     group_pattern: str | None = None,
     seed: int = 0,
     shares: tuple[float, float, float] = SHARES,
+    unlabelled: Unlabelled = "refuse",
 ) -> LabelledSet:
     """The labelled set at `path`, in any format that `readers` knows.
 
     Pictures without a split are shared out by group, class by class. Each picture is its own group unless the set says
     otherwise or `group_pattern`, a regular expression with one group, finds one in its name. Without `good`, a class called
-    good, ok, normal, pass or free is the good one. Raises DataError.
+    good, ok, normal, pass or free is the good one. `unlabelled` as of `read_samples`. Raises DataError.
     """
-    read = read_samples(path, group_pattern=group_pattern, report=refuse)
-    arranged = arrange(path, read.samples, good=good, seed=seed, shares=shares, report=refuse)
+    warnings: list[Finding] = []
+
+    def report(finding: Finding) -> None:
+        refuse(finding)
+        warnings.append(finding)
+
+    read = read_samples(path, group_pattern=group_pattern, report=report, unlabelled=unlabelled)
+    arranged = arrange(path, read.samples, good=good, seed=seed, shares=shares, report=report, left_out=read.left_out)
+    contents = [_content(sample.path) for sample in arranged.samples]
+    warnings += twins(arranged.samples, arranged.sides, contents)
     return LabelledSet(
-        arranged.classes, arranged.good, arranged.samples, _hash(read.root, arranged.samples),
-        split_seed=seed if arranged.drawn else None, group_pattern=group_pattern,
+        arranged.classes, arranged.good, arranged.samples, _hash(read.root, arranged.samples, contents),
+        split_seed=seed if arranged.drawn else None, group_pattern=group_pattern, warnings=tuple(warnings),
+        left_out=read.left_out,
     )  # fmt: skip
 
 
-def read_as_trained(path: Path, spec: BundleSpec) -> LabelledSet:
+def read_as_trained(path: Path, spec: BundleSpec, *, unlabelled: Unlabelled = "refuse") -> LabelledSet:
     """The set at `path`, shared out as the model's training shared it, so that no training picture counts as unseen.
 
     Where the pictures are others than then (`data_hash`) and have no splits of their own, the shares are others as well.
     """
     origin = spec.provenance
     seed = origin.seed if origin.split_seed is None else origin.split_seed
-    return read_labelled(path, good=spec.good, group_pattern=origin.group_pattern, seed=seed)
+    return read_labelled(path, good=spec.good, group_pattern=origin.group_pattern, seed=seed, unlabelled=unlabelled)
 
 
 @dataclass(frozen=True)
@@ -84,6 +100,11 @@ class Arranged:
     drawn: bool
     """Whether pictures were shared out here, because they had no split of their own."""
 
+    @property
+    def sides(self) -> list[str]:
+        """What each picture must share with its like: the group where pictures were shared out, else the split."""
+        return [sample.group if self.drawn else sample.split for sample in self.samples]
+
 
 def arrange(
     path: Path,
@@ -93,10 +114,12 @@ def arrange(
     seed: int,
     shares: tuple[float, float, float] = SHARES,
     report: Report,
+    left_out: LeftOut | None = None,
 ) -> Arranged:
     """The samples of the set at `path` with a split each, and its classes. What training cannot take goes to `report`."""
     if not samples:
-        report(Finding("empty", f"data set {path} is empty", found="no picture", expected=EXPECTED))
+        found = "no picture" if left_out is None or not left_out.there else left_out.said
+        report(Finding("empty", f"data set {path} is empty", found=found, expected=EXPECTED))
     classes = tuple(sorted({label for sample in samples for label in sample.labels}))
     if len(classes) == 1:
         report(
@@ -167,13 +190,15 @@ def _check_splits(samples: Sequence[Sample], classes: Sequence[str], report: Rep
         )  # fmt: skip
 
 
-def _hash(root: Path, samples: Sequence[Sample]) -> str:
+def _hash(root: Path, samples: Sequence[Sample], contents: Sequence[str]) -> str:
     total = hashlib.sha256()
-    for sample in sorted(samples, key=lambda one: str(one.path)):
+    for sample, content in sorted(zip(samples, contents, strict=True), key=lambda one: str(one[0].path)):
         name = relative_name(sample.path, root)  # a manifest may name pictures anywhere
-        described: list[object] = [name, sample.label, sample.split, sample.group, _content(sample.path)]
+        described: list[object] = [name, sample.label, sample.split, sample.group, content]
         if sample.others or sample.boxes or sample.reference is not None:
             described += [sample.others, sample.boxes, None if sample.reference is None else _content(sample.reference)]
+        if sample.areas:
+            described.append(sample.areas)
         if sample.mask is not None:
             described.append(_content(sample.mask))
         total.update(json.dumps(described).encode())
@@ -181,5 +206,8 @@ def _hash(root: Path, samples: Sequence[Sample]) -> str:
 
 
 def _content(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise unreadable("picture", path, error).as_error() from None

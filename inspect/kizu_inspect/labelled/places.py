@@ -3,34 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from kizu_inspect.labelled.findings import Finding
+from kizu_inspect.labelled.masks import read_mask
 from kizu_inspect.labelled.samples import Box, Sample
+from kizu_inspect.labelled.shapes import Pixels, around, pixels_of
 
 __all__ = [
-    "DEFECT_ABOVE", "UNSURE", "Places", "box_findings", "defects_of", "listed", "mask_finding", "places_of", "read_mask",
+    "UNSURE",
+    "Places",
+    "box_findings",
+    "defects_of",
+    "listed",
+    "marked_by",
+    "mask_finding",
+    "places_of",
     "truth_of",
 ]  # fmt: skip
 
 UNSURE = 255
-DEFECT_ABOVE = 127
-"""A mask's grey value above which a pixel is the defect's."""
 Places = npt.NDArray[np.uint8]
 """(H, W) what each pixel shows: 1 + its class, 0 without a defect, UNSURE near a defect's border or where it is not known."""
 
 
 def defects_of(sample: Sample, size_px: tuple[int, int]) -> tuple[Box, ...]:
-    """The sample's boxes, or those around the pieces of its mask, in a picture of (height, width). Raises DataError."""
+    """The sample's boxes, or those around its areas or the pieces of its mask, in a picture of (height, width).
+
+    Raises DataError, also for a mask that marks nothing.
+    """
     for finding in box_findings(sample, size_px):
         raise finding.as_error()
-    if sample.boxes or sample.mask is None:
+    marked = marked_by(sample, size_px)
+    finding_of_mask = mask_finding(sample, marked, size_px)
+    if finding_of_mask is not None:
+        raise finding_of_mask.as_error()
+    if sample.boxes or marked is None:
         return sample.boxes
-    _, _, stats, _ = cv2.connectedComponentsWithStats(_marked(sample, size_px).astype(np.uint8), connectivity=8)
+    if sample.areas:
+        return tuple((*around(spans), name) for name, spans in sample.areas)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(marked.astype(np.uint8), connectivity=8)
     return tuple(
         (int(x), int(y), int(x + width), int(y + height), sample.label) for x, y, width, height, _ in stats[1:].tolist()
     )
@@ -41,20 +56,27 @@ def places_of(
 ) -> Places:
     """What each pixel of the picture shows, for defects as `defects_of` gives them (none of a good picture). Raises DataError.
 
-    A mask says it pixel by pixel, and where there is one a box only names the class of what the mask shows in it; without a
-    mask a box counts as filled. Within `ring_px` of a defect it is not sure what a pixel shows: no outline is exact. Nor is it
-    anywhere outside the marks where one of the picture's classes has none: what nobody marked is not good for that.
+    Areas and a mask say it pixel by pixel. An area names its class; of a mask a box only names the class of what the mask
+    shows in it; without either a box counts as filled. Within `ring_px` of a defect it is not sure what a pixel shows: no
+    outline is exact. Nor is it anywhere outside the marks where one of the picture's classes has none: what nobody marked is
+    not good for that.
     """
     places = np.zeros(size_px, np.uint8)
     if not defects:
         return places
     named = {name for *_, name in defects}
     by_size = sorted(defects, key=lambda box: (box[3] - box[1]) * (box[2] - box[0]), reverse=True)  # the smallest wins
-    if sample.mask is None:
+    marked = marked_by(sample, size_px)
+    if marked is None:
         for x1, y1, x2, y2, name in by_size:
             places[y1:y2, x1:x2] = classes.index(name) + 1
+    elif sample.areas:
+        for x1, y1, x2, y2, _ in by_size:
+            if not marked[y1:y2, x1:x2].any():
+                places[y1:y2, x1:x2] = UNSURE  # a box beside the areas: it does not say pixel by pixel where
+        for name, spans in sorted(sample.areas, key=lambda area: sum(end - start for _, start, end in area[1]), reverse=True):
+            places[pixels_of(spans, size_px)] = classes.index(name) + 1
     else:
-        marked = _marked(sample, size_px)
         places[marked] = UNSURE if sample.others else classes.index(sample.label) + 1
         for x1, y1, x2, y2, name in by_size if sample.boxes else ():
             inside = marked[y1:y2, x1:x2]
@@ -73,28 +95,24 @@ def places_of(
     return places
 
 
-def truth_of(sample: Sample, size_px: tuple[int, int]) -> npt.NDArray[np.bool_] | None:
-    """The defect's pixels (H, W) by mask or boxes; None where the sample has neither, or none in the picture."""
-    truth = np.zeros(size_px, np.bool_)
-    if sample.mask is not None:
-        mask = read_mask(sample.mask)
-        if mask is None or mask.shape != size_px:
-            return None
-        truth |= mask > DEFECT_ABOVE
-    else:
-        for x1, y1, x2, y2, _ in sample.boxes:
+def truth_of(sample: Sample, size_px: tuple[int, int]) -> Pixels | None:
+    """The defect's pixels (H, W) by areas, mask or boxes; None where the sample has none of them, or none in the picture."""
+    truth = marked_by(sample, size_px)
+    if truth is None:
+        truth = np.zeros(size_px, np.bool_)
+        for x1, y1, x2, y2, _ in sample.boxes if sample.mask is None else ():
             truth[max(0, y1) : y2, max(0, x1) : x2] = True
-    return truth if truth.any() else None
+    return truth if truth.shape == size_px and truth.any() else None
 
 
-def read_mask(path: Path) -> npt.NDArray[np.uint8] | None:
-    """The mask (H, W), or None where it is no picture."""
-    try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError:
-        return None
-    mask = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if len(data) else None
-    return None if mask is None else np.asarray(mask, np.uint8)
+def marked_by(sample: Sample, size_px: tuple[int, int]) -> Pixels | None:
+    """The pixels (H, W) that the sample's areas or mask mark; None without these, or where the mask is no picture."""
+    if sample.areas:
+        marked = np.zeros(size_px, np.bool_)
+        for _, spans in sample.areas:
+            marked |= pixels_of(spans, size_px)
+        return marked
+    return None if sample.mask is None else read_mask(sample.mask)
 
 
 def box_findings(sample: Sample, size_px: tuple[int, int]) -> list[Finding]:
@@ -116,27 +134,38 @@ def box_findings(sample: Sample, size_px: tuple[int, int]) -> list[Finding]:
     return findings
 
 
-def mask_finding(sample: Sample, mask: npt.NDArray[np.uint8] | None, size_px: tuple[int, int]) -> Finding | None:
-    """What is wrong with the sample's mask, as `read_mask` gives it, for a picture of (height, width)."""
-    if mask is not None and mask.shape == size_px:
+def mask_finding(sample: Sample, marked: Pixels | None, size_px: tuple[int, int], *, good: str | None = None) -> Finding | None:
+    """What is wrong with what `marked_by` gave of a defective sample, for a picture of (height, width).
+
+    Of a picture of the class `good` only whether it fits.
+    """
+    if not sample.masked:
+        return None
+    what = f"of picture {sample.path}" if sample.mask is None else str(sample.mask)
+    if marked is None or marked.shape != size_px:
+        return Finding(
+            "mask_does_not_fit", f"mask {what} does not fit its picture",
+            found="not a picture" if marked is None else f"{marked.shape[1]} × {marked.shape[0]} px",
+            expected=f"{size_px[1]} × {size_px[0]} px", next_step="Mend it, or leave it out.", pictures=(sample.path,),
+        )  # fmt: skip
+    beyond = [
+        (row, start, end) for _, spans in sample.areas for row, start, end in spans
+        if not (0 <= row < size_px[0] and 0 <= start < end <= size_px[1])
+    ]  # fmt: skip
+    if beyond:
+        return Finding(
+            "mask_does_not_fit", f"an area lies beyond its picture {sample.path}",
+            found=f"row {beyond[0][0]} from {beyond[0][1]} to {beyond[0][2]}", expected=f"in {size_px[1]} × {size_px[0]} px",
+            next_step="Mend the labels.", pictures=(sample.path,),
+        )  # fmt: skip
+    if sample.label == good or marked.any():
         return None
     return Finding(
-        "mask_does_not_fit", f"mask {sample.mask} does not fit its picture",
-        found="not a picture" if mask is None else f"{mask.shape[1]} × {mask.shape[0]} px",
-        expected=f"{size_px[1]} × {size_px[0]} px", next_step="Mend it, or leave it out.", pictures=(sample.path,),
+        "empty_mask", f"mask {what} marks nothing", found="no pixel but 0", expected="pixels of the defect",
+        next_step="Mark the defect in it, or leave the mask out.", pictures=(sample.path,),
     )  # fmt: skip
 
 
 def listed(boxes: Sequence[Box]) -> str:
     """The first boxes, for a message."""
     return ", ".join(str(list(box)) for box in boxes[:3]) + (", …" if len(boxes) > 3 else "")
-
-
-def _marked(sample: Sample, size_px: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """The mask's pixels (H, W). Raises DataError."""
-    assert sample.mask is not None
-    mask = read_mask(sample.mask)
-    finding = mask_finding(sample, mask, size_px)
-    if finding is not None:
-        raise finding.as_error()
-    return np.asarray(mask) > DEFECT_ABOVE

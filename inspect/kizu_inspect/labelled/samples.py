@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["GOOD", "GOOD_NAMES", "PICTURES", "SPLITS", "Box", "Sample", "boxed_sample", "outward"]
+__all__ = ["GOOD", "GOOD_NAMES", "PICTURES", "SPLITS", "SPLIT_NAMES", "Area", "Box", "Sample", "Spans", "outward"]
 
 Box = tuple[int, int, int, int, str]
+Spans = tuple[tuple[int, int, int], ...]
+"""(row, start, end) of the pixels of an area, rows from above; end exclusive."""
+Area = tuple[str, Spans]
+"""A class and the pixels that show it."""
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 SPLITS = ("train", "val", "test")
+SPLIT_NAMES = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val", "test": "test",
+    "testing": "test",
+}  # fmt: skip
+"""What people call the splits, in small letters."""
 GOOD_NAMES = ("good", "ok", "normal", "pass", "free")
 GOOD = GOOD_NAMES[0]
 """The label of a picture on which nobody marked anything."""
@@ -36,17 +44,18 @@ class Sample:
     """A picture of the same part, or of its design, without a defect."""
     others: tuple[str, ...] = ()
     """Further labels of a picture with defects of several classes."""
+    areas: tuple[Area, ...] = ()
+    """What an annotation's outlines or runs cover, in pixels of the picture: a mask that has no file."""
 
     @property
     def labels(self) -> tuple[str, ...]:
         """All labels, the first of which is `label`."""
         return (self.label, *self.others)
 
-
-def boxed_sample(path: Path, split: str, group: str, boxes: Sequence[Box]) -> Sample:
-    """A picture that has the classes of its boxes as labels, the first box's first; without boxes it is good."""
-    label, *others = dict.fromkeys(name for *_, name in boxes) or (GOOD,)
-    return Sample(path, label, split, group, tuple(boxes), others=tuple(others))
+    @property
+    def masked(self) -> bool:
+        """Whether it is said pixel by pixel where its defects lie."""
+        return self.mask is not None or bool(self.areas)
 
 
 def outward(x1: float, y1: float, x2: float, y2: float) -> tuple[int, int, int, int]:

@@ -20,7 +20,7 @@ from kizu_inspect.picture.depth import to_8_bits
 from kizu_inspect.recipe import Bits
 from kizu_inspect.results import ImageRGB
 
-__all__ = ["decode_image", "deep_values", "picture_size"]
+__all__ = ["TURNED_BACK", "decode_image", "deep_values", "picture_size", "picture_turn"]
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit; ours is checked from the header, before any pixel
@@ -113,6 +113,22 @@ def picture_size(path: Path) -> tuple[int, int]:
         return width, height
 
 
+def picture_turn(path: Path) -> int:
+    """The orientation (1 to 8, as of EXIF and TIFF) in which viewers show the picture; 1 where the file says none.
+
+    Raises OSError.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of damaged EXIF data
+            with Image.open(path, formats=FORMATS) as picture:
+                tags = picture.tag_v2 if isinstance(picture, TiffImagePlugin.TiffImageFile) else picture.getexif()
+                told = tags.get(ORIENTATION, 1)
+    except (SyntaxError, ValueError, KeyError, TypeError, struct.error, UnidentifiedImageError):
+        return 1
+    return told if told in TURNED_BACK else 1
+
+
 def _opened(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data), formats=FORMATS)
 
@@ -183,6 +199,10 @@ def _check_pages(picture: TiffImagePlugin.TiffImageFile) -> None:
         picture.seek(index)
         pages += index == 0 or not picture.tag_v2.get(SUBFILE_TYPE, 0) & SMALLER_COPY_OR_MASK
     picture.seek(0)
+    _check_one_page(pages)
+
+
+def _check_one_page(pages: int) -> None:
     if pages > 1:
         raise ImageError(
             "picture has several pages", found=f"a TIFF of {pages} pages", expected="one picture a file",
@@ -249,9 +269,16 @@ def _decode_deep_tiff(data: bytes, max_megapixels: float, bits: Bits | None) -> 
             stream = io.BytesIO(data)
             stream.seek(header.next)
             header.load(stream)
-        width_px, height_px = int(header[WIDTH]), int(header[HEIGHT])
+            width_px, height_px = int(header[WIDTH]), int(header[HEIGHT])
+            pages, seen = 1, {0}
+            while header.next not in seen:
+                seen.add(header.next)
+                stream.seek(header.next)
+                header.load(stream)
+                pages += not int(header.get(SUBFILE_TYPE, 0)) & SMALLER_COPY_OR_MASK
     except (OSError, SyntaxError, ValueError, KeyError, TypeError, struct.error):
         raise broken from None
+    _check_one_page(pages)
     _check_size(width_px, height_px, max_megapixels)
     decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if decoded is None:

@@ -10,12 +10,18 @@ import numpy.typing as npt
 
 from kizu_inspect.results import GridGeometry, Heatmap, ImageRGB
 
-__all__ = ["COLOUR_TABLE", "colour_legend", "overlay", "sample_grid", "upsample"]
+__all__ = ["COLOUR_TABLE", "COLOUR_TABLES", "colour_legend", "overlay", "sample_grid", "upsample"]
 
-COLOUR_TABLE: Final[ImageRGB] = np.ascontiguousarray(
-    cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_INFERNO)[:, 0, ::-1]
-)
-"""(256, 3) RGB: inferno, perceptually uniform and readable with every common colour blindness."""
+COLOUR_TABLES: Final[dict[str, ImageRGB]] = {
+    name: np.ascontiguousarray(cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], number)[:, 0, ::-1])
+    for name, number in (
+        ("inferno", cv2.COLORMAP_INFERNO), ("viridis", cv2.COLORMAP_VIRIDIS), ("cividis", cv2.COLORMAP_CIVIDIS),
+    )
+}  # fmt: skip
+"""(256, 3) RGB each, by name: lighter throughout the scale, so readable with every common colour blindness."""
+
+COLOUR_TABLE: Final = COLOUR_TABLES["inferno"]
+"""That of reports and exports."""
 
 STRIP_PX = 1 << 20
 

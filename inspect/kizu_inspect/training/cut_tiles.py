@@ -94,10 +94,8 @@ def _plan(sample: Sample, tile_px: tuple[int, int], *, good: str | None, generat
             f"picture {sample.path} is smaller than a tile", found=f"{width} × {height} px",
             expected=f"at least {tile_px[1]} × {tile_px[0]} px", next_step="Leave it out, or choose smaller tiles.",
         )  # fmt: skip
-    defects = defects_of(sample, (height, width))
-    if sample.label == good:
-        defects = ()
-    elif not defects:
+    defects = () if sample.label == good else defects_of(sample, (height, width))
+    if sample.label != good and not defects:
         raise DataError(
             f"picture {sample.path} does not say where its defect lies", found=f"label {sample.label} without boxes or mask",
             expected="a box for each defect, or a mask", next_step="Mark it, or train on whole pictures (without --tile).",

@@ -211,6 +211,6 @@ def _truth(val: Pictures, row: int) -> npt.NDArray[np.bool_] | None:
         shown = (val.truths[row] > 0) & (val.truths[row] != UNSURE)
         return shown if shown.any() else None
     sample = val.samples[row]
-    if sample.mask is None and not sample.boxes:
+    if not sample.masked and not sample.boxes:
         return None
     return truth_of(sample, read_picture(sample.path, bits=None).shape[:2])

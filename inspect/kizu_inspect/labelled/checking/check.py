@@ -7,15 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from kizu_inspect.labelled.bit_depth import unfilled
-from kizu_inspect.labelled.checking.alike import clusters, nearest_alike
 from kizu_inspect.labelled.checking.looks import Look, look_at
+from kizu_inspect.labelled.checking.near_twins import near_twins
+from kizu_inspect.labelled.choices import Unlabelled
 from kizu_inspect.labelled.dataset import Arranged, arrange
-from kizu_inspect.labelled.findings import Finding, a_few
+from kizu_inspect.labelled.findings import Finding
 from kizu_inspect.labelled.readers import Format, read_samples
+from kizu_inspect.labelled.readers.left_out import LeftOut
 from kizu_inspect.labelled.samples import GOOD_NAMES, SPLITS, Sample
+from kizu_inspect.labelled.twins import twins
 from kizu_inspect.recipe import Bits
 from kizu_inspect.sums.intervals import parts_needed
 
@@ -34,6 +35,8 @@ class Checked:
     """With the splits that training would take."""
     findings: tuple[Finding, ...]
     """Errors first."""
+    left_out: LeftOut
+    """The pictures that lie there and are not taken."""
     bits: Bits | None = None
     """How many bits of a 16-bit value were taken to be filled."""
 
@@ -42,6 +45,11 @@ class Checked:
         """Pictures of each class in each split; a picture with several classes counts for each."""
         counted = Counter((label, sample.split) for sample in self.samples for label in sample.labels)
         return {name: {split: counted[name, split] for split in SPLITS} for name in self.classes}
+
+    @property
+    def boxes(self) -> int:
+        """How many places are marked: boxes, or where there are none areas."""
+        return sum(len(sample.boxes) or len(sample.areas) for sample in self.samples)
 
     @property
     def errors(self) -> int:
@@ -57,6 +65,7 @@ def check_set(
     seed: int = 0,
     promise: float = 0.05,
     bits: Bits | None = None,
+    unlabelled: Unlabelled = "refuse",
     progress: Callable[[int, int], None] | None = None,
 ) -> Checked:
     """Reads the set as training would and every picture of it, and gathers what is wrong. `progress`: pictures done, of all.
@@ -65,8 +74,8 @@ def check_set(
     promise. Raises DataError only where nothing can be read: no set of a known format, or a manifest that is no table.
     """
     findings: list[Finding] = []
-    read = read_samples(path, group_pattern=group_pattern, report=findings.append)
-    arranged = arrange(path, read.samples, good=good, seed=seed, report=findings.append)
+    read = read_samples(path, group_pattern=group_pattern, report=findings.append, unlabelled=unlabelled)
+    arranged = arrange(path, read.samples, good=good, seed=seed, report=findings.append, left_out=read.left_out)
     samples, chosen = arranged.samples, arranged.good
     looks, found = look_at(
         samples, good=chosen, bits=bits, progress=None if progress is None else lambda done: progress(done, len(samples))
@@ -77,7 +86,7 @@ def check_set(
     if bits is None and (finding := unfilled(samples)) is not None:
         findings.append(finding)
     ordered = sorted(findings, key=lambda finding: finding.severity != "error")
-    return Checked(path, read.format, arranged.classes, chosen, samples, tuple(dict.fromkeys(ordered)), bits)
+    return Checked(path, read.format, arranged.classes, chosen, samples, tuple(dict.fromkeys(ordered)), read.left_out, bits)
 
 
 def _good_class(arranged: Arranged) -> list[Finding]:
@@ -103,49 +112,10 @@ def _good_class(arranged: Arranged) -> list[Finding]:
 
 def _repeated(arranged: Arranged, looks: Sequence[Look | None]) -> list[Finding]:
     """Same and nearly same pictures on two sides: in two splits, or in two groups that another seed may part."""
-    samples = arranged.samples
-    sides = [sample.group if arranged.drawn else sample.split for sample in samples]
-    same: dict[str, list[int]] = {}
-    for index, look in enumerate(looks):
-        if look is not None:
-            same.setdefault(look.sha256, []).append(index)
-    findings = []
-    for rows in same.values():
-        labels = sorted({"|".join(samples[row].labels) for row in rows})
-        if len(labels) > 1:
-            findings.append(
-                _pair("contradiction", f"one picture has the labels {' and '.join(labels)}", samples, rows, "one label")
-            )
-        if len({sides[row] for row in rows}) > 1:
-            findings.append(_pair("duplicate", f"the same picture lies {_where(samples, rows)}", samples, rows))
-    known = [(row, look) for row, look in enumerate(looks) if look is not None]
-    if not known:
-        return findings
-    near = nearest_alike(
-        np.stack([look.look for _, look in known]),
-        np.unique([sides[row] for row, _ in known], return_inverse=True)[1],
-        np.unique([look.sha256 for _, look in known], return_inverse=True)[1],
-    )
-    strength = {known[i][0]: correlation for i, _, correlation in near}
-    for rows in clusters([(known[i][0], known[j][0]) for i, j, _ in near], len(samples)):
-        strongest = max(strength.get(row, 0) for row in rows)
-        what = f"pictures that look nearly the same (correlation {strongest:.3f}) lie {_where(samples, rows)}"
-        findings.append(_pair("near_duplicate", what, samples, rows))
-    return findings
-
-
-def _where(samples: Sequence[Sample], rows: Sequence[int]) -> str:
-    splits = [split for split in SPLITS if any(samples[row].split == split for row in rows)]
-    return f"in {' and '.join(splits)}" if len(splits) > 1 else "in groups that a split may part"
-
-
-def _pair(kind: str, what: str, samples: Sequence[Sample], rows: Sequence[int], expected: str = "one side") -> Finding:
-    files = tuple(samples[row].path for row in rows)
-    return Finding(
-        kind, what, found=a_few(files),
-        expected=expected, next_step="Give them one group, or remove all but one." if expected == "one side" else None,
-        pictures=files, severity="warning",
-    )  # fmt: skip
+    samples, sides = arranged.samples, arranged.sides
+    # What cannot be read is nobody's twin.
+    same = twins(samples, sides, [f"row {row}" if look is None else look.sha256 for row, look in enumerate(looks)])
+    return [*same, *near_twins(samples, sides, looks)]
 
 
 def _too_few(arranged: Arranged, promise: float) -> list[Finding]:
@@ -180,7 +150,7 @@ def _too_few(arranged: Arranged, promise: float) -> list[Finding]:
 def _places(samples: Sequence[Sample], good: str | None) -> list[Finding]:
     """Defects that nobody marked, where others are."""
     defective = [sample for sample in samples if sample.label != good]
-    bare = [sample for sample in defective if not sample.boxes and sample.mask is None]
+    bare = [sample for sample in defective if not sample.boxes and not sample.masked]
     if not bare or len(bare) == len(defective):
         return []
     return [

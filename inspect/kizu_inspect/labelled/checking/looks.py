@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from kizu_inspect.errors import ImageError
 from kizu_inspect.labelled.checking.alike import Floats, look_of
 from kizu_inspect.labelled.findings import Finding
-from kizu_inspect.labelled.places import DEFECT_ABOVE, box_findings, listed, mask_finding, read_mask
+from kizu_inspect.labelled.places import box_findings, listed, marked_by, mask_finding
 from kizu_inspect.labelled.readers.files import unreadable
 from kizu_inspect.labelled.samples import Sample
 from kizu_inspect.picture.decoding import decode_image
@@ -78,22 +78,15 @@ def _boxes(sample: Sample, size_px: tuple[int, int], good: str | None) -> list[F
 
 
 def _mask(sample: Sample, size_px: tuple[int, int], good: str | None) -> list[Finding]:
-    if sample.mask is None:
+    marked = marked_by(sample, size_px)
+    wrong = mask_finding(sample, marked, size_px, good=good)
+    if wrong is not None:
+        return [wrong]
+    if sample.label != good or marked is None or not marked.any():
         return []
-    mask = read_mask(sample.mask)
-    misfit = mask_finding(sample, mask, size_px)
-    if misfit is not None:
-        return [misfit]
-    assert mask is not None  # what is no picture does not fit
-    marked = bool((mask > DEFECT_ABOVE).any())
-    if sample.label == good and marked:
-        finding = Finding("marked_good", f"good picture {sample.path} has a mask", found="pixels of a defect", expected="none")
-    elif good not in (None, sample.label) and not marked:
-        finding = Finding(
-            "empty_mask", f"mask {sample.mask} marks nothing", found=f"values up to {int(mask.max())}",
-            expected=f"above {DEFECT_ABOVE} where the defect is",
-            next_step="Multiply a mask of 0 and 1 by 255." if mask.any() else None,
-        )  # fmt: skip
-    else:
-        return []
-    return [replace(finding, pictures=(sample.path,), severity="warning")]
+    return [
+        Finding(
+            "marked_good", f"good picture {sample.path} has a mask", found="pixels of a defect", expected="none",
+            pictures=(sample.path,), severity="warning",
+        )
+    ]  # fmt: skip

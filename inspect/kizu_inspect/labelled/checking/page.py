@@ -13,7 +13,7 @@ import numpy as np
 
 from kizu_inspect.errors import ImageError
 from kizu_inspect.labelled.checking.check import Checked
-from kizu_inspect.labelled.places import DEFECT_ABOVE, read_mask
+from kizu_inspect.labelled.places import marked_by
 from kizu_inspect.labelled.samples import SPLITS, Sample
 from kizu_inspect.picture.decoding import decode_image
 from kizu_inspect.recipe import Bits
@@ -38,7 +38,7 @@ def page(checked: Checked) -> str:
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(checked.path.name)}: data check</title>'
         f'<meta name="viewport" content="width=device-width"><style>{STYLE.read_text(encoding="utf-8")}</style></head><body>'
-        f"<h1>{escape(str(checked.path))}</h1><p>{escape(said)}.</p>"
+        f"<h1>{escape(str(checked.path))}</h1><p>{escape(said)}. {escape(checked.left_out.said)}.</p>"
         f"<p><b>{_number(checked.errors, 'error')}</b>, which training refuses; <b>{_number(warnings, 'warning')}</b>, "
         "which training takes, and what it learns or measures suffers.</p>"
         f"<h2>Pictures</h2>{_counts(checked.counts)}<h2>Findings</h2>{_findings(checked, by_path)}"
@@ -116,9 +116,9 @@ def thumbnail(sample: Sample, bits: Bits | None) -> ImageRGB | None:
     scale = SIDE_PX / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = np.ascontiguousarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST))
-    mask = read_mask(sample.mask) if sample.mask is not None else None
+    mask = marked_by(sample, (height, width))
     if mask is not None and mask.shape == (height, width):
-        shrunk = cv2.resize((mask > DEFECT_ABOVE).astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
+        shrunk = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
         outlines, _ = cv2.findContours(shrunk.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
         cv2.drawContours(small, outlines, -1, OUTLINE, 1)
     for x1, y1, x2, y2, _ in sample.boxes:

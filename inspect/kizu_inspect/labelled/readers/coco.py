@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated as Typed
+from typing import Any, TypeVar
+from urllib.parse import unquote
 
-from pydantic import BaseModel, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat, ValidationError
 
 from kizu_inspect.errors import DataError
+from kizu_inspect.labelled.annotated import Annotated, Mark
 from kizu_inspect.labelled.findings import Finding, Report
-from kizu_inspect.labelled.readers.files import GroupOf, absent_files, is_there, relative_name
-from kizu_inspect.labelled.samples import Box, Sample, boxed_sample, outward
+from kizu_inspect.labelled.readers.coco_shapes import drawn_shapes, size_of_runs
+from kizu_inspect.labelled.readers.files import absent_files, is_there, relative_name
+from kizu_inspect.labelled.readers.json_files import parse_json, read_json
+from kizu_inspect.labelled.readers.reading import Reading
+from kizu_inspect.labelled.samples import PICTURES, SPLIT_NAMES
 from kizu_inspect.settings import describe_invalid
 
 __all__ = ["coco_files", "read_coco"]
 
 PARTS = ("images", "annotations", "categories")
-SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 Entry = TypeVar("Entry", bound=BaseModel)
 
 
 class _Image(BaseModel):
     id: int | str
     file_name: str
+    width: int = 0
+    height: int = 0
 
 
 class _Category(BaseModel):
@@ -34,33 +40,41 @@ class _Category(BaseModel):
 
 
 class _Annotation(BaseModel):
+    id: int | str | None = None
     image_id: int | str
     category_id: int | str
-    bbox: Annotated[list[FiniteFloat], Field(min_length=4, max_length=4)]
+    bbox: Typed[
+        Typed[list[FiniteFloat], Field(min_length=4, max_length=4)] | None, BeforeValidator(lambda given: given or None)
+    ] = None
+    segmentation: Any = None
 
 
 def coco_files(folder: Path) -> list[Path]:
     """The annotation files of a COCO folder: instances_*.json or all in annotations/, or those beside the pictures."""
     for pattern in ("annotations/instances_*.json", "annotations/*.json", "*/_annotations.coco.json", "*.json"):
-        files = [file for file in sorted(folder.glob(pattern)) if pattern != "*.json" or _is_coco(file)]
+        found = [file for file in sorted(folder.glob(pattern)) if pattern != "*.json" or not _of_one_picture(file)]
+        files = [file for file in found if "instances_" in pattern or _is_coco(file)]
         if files:
             return files
     return []
 
 
+def _of_one_picture(file: Path) -> bool:
+    return any(file.with_suffix(ending).is_file() for ending in PICTURES)
+
+
 def _is_coco(file: Path) -> bool:
     try:
-        content = json.loads(file.read_bytes())
+        content = parse_json(file)
     except (OSError, ValueError):
-        return False
+        return file.parent.name == "annotations" or file.name == "_annotations.coco.json"  # it is meant as one, and is broken
     return isinstance(content, dict) and all(isinstance(content.get(part), list) for part in PARTS)
 
 
-def read_coco(source: Path, group_of: GroupOf, report: Report) -> list[Sample]:
-    """The images of a JSON, or of a folder's, each with its boxes; of outlines and run lengths only the boxes are kept.
+def read_coco(source: Path, reading: Reading) -> list[Annotated]:
+    """The images of a JSON, or of a folder's, each with its boxes, outlines and runs. An image without annotations is good.
 
     Several files tell their split by their name (instances_train2017.json) or their folder's (valid/_annotations.coco.json).
-    Boxes (x, y, width, height) become edges, taken outward to whole pixels. An image without annotations is good.
     Raises DataError where a file is alone and no COCO file, or where several do not tell their splits.
     """
     files = coco_files(source) if source.is_dir() else [source]
@@ -72,10 +86,7 @@ def read_coco(source: Path, group_of: GroupOf, report: Report) -> list[Sample]:
             expected="one each for train, val and test, by their names",
             next_step="Name the one to read.",
         )  # fmt: skip
-    samples: list[Sample] = []
-    for file, split in splits.items():
-        samples += _read(file, split, root, group_of, report)
-    return samples
+    return [one for file, split in splits.items() for one in _read(file, split, root, reading)]
 
 
 def _split_of(file: Path, root: Path) -> str:
@@ -87,46 +98,82 @@ def _split_of(file: Path, root: Path) -> str:
     return ""
 
 
-def _read(file: Path, split: str, root: Path, group_of: GroupOf, report: Report) -> list[Sample]:
-    try:
-        content = json.loads(file.read_bytes())
-    except (OSError, ValueError) as error:
-        report(Finding("annotation", f"{file} cannot be read", found=str(error), expected="a COCO file in JSON"))
+def _read(file: Path, split: str, root: Path, reading: Reading) -> list[Annotated]:
+    report = reading.report
+    content = read_json(file, "a COCO file in JSON", report)
+    if content is None:
         return []
     if not isinstance(content, dict) or not all(isinstance(content.get(part), list) for part in PARTS):
-        found = ", ".join(content) if isinstance(content, dict) else f"a {type(content).__name__}"
-        report(Finding("annotation", f"{file} is no COCO file", found=found, expected=f"lists of {', '.join(PARTS)}"))
+        keys = ", ".join(content) if isinstance(content, dict) else f"a {type(content).__name__}"
+        report(Finding("annotation", f"{file} is no COCO file", found=keys, expected=f"lists of {', '.join(PARTS)}"))
         return []
-    images = {one.id: one for one in _valid(_Image, content["images"], file, report)}
-    names = {one.id: one.name.strip() for one in _valid(_Category, content["categories"], file, report)}
-    boxes: dict[int | str, list[Box]] = {one: [] for one in images}
-    for one in _valid(_Annotation, (_with_box(entry) for entry in content["annotations"]), file, report):
-        if one.image_id not in images or one.category_id not in names:
+    images = _valid(_Image, content["images"], file, report)
+    categories = _valid(_Category, content["categories"], file, report)
+    annotations = _valid(_Annotation, content["annotations"], file, report)
+    reading.once(((one.id, one.file_name) for one in images), f"{file}: several images have the id {{key}}")
+    reading.once(((one.id, one.name) for one in categories), f"{file}: several categories have the id {{key}}")
+    reading.once(((one.name.strip(), one.id) for one in categories), f"{file}: several categories are called {{key}}")
+    known = ((one.id, f"image {one.image_id}") for one in annotations if one.id is not None)
+    reading.once(known, f"{file}: several annotations have the id {{key}}")
+    image_of = {one.id: one for one in images}
+    names = {one.id: one.name.strip() for one in categories}
+    marks: dict[int | str, list[Mark]] = {one: [] for one in image_of}
+    for number, one in enumerate(annotations, start=1):
+        if one.image_id not in image_of or one.category_id not in names:
             report(
                 Finding(
-                    "unknown_class" if one.image_id in images else "unknown_picture",
+                    "unknown_class" if one.image_id in image_of else "unknown_picture",
                     f"{file}: an annotation names what is not there",
                     found=f"image {one.image_id}, category {one.category_id}", expected="ids of images and categories",
                 )
             )  # fmt: skip
             continue
-        x, y, width, height = one.bbox
-        boxes[one.image_id].append((*outward(x, y, x + width, y + height), names[one.category_id]))
+        mark = _mark(number, one, names[one.category_id], image_of[one.image_id], file, report)
+        if mark is not None:
+            marks[one.image_id].append(mark)
+    run_sizes = {one.image_id: size for one in annotations if (size := size_of_runs(one.segmentation)) is not None}
     places = _places(file, root)
-    samples: list[Sample] = []
+    found: list[Annotated] = []
     absent: list[str] = []
-    for key, image in images.items():
-        picture = next((place / image.file_name for place in places if is_there(place / image.file_name)), None)
+    for image in images:
+        picture = _picture(places, image.file_name)
         if picture is None:
             absent.append(image.file_name)
             continue
-        group = group_of(picture.name, relative_name(picture, root))
-        samples.append(boxed_sample(picture, split, group, boxes[key]))
+        group = reading.group_of(picture.name, relative_name(picture, root))
+        size = (image.width, image.height) if min(image.width, image.height) > 0 else run_sizes.get(image.id)
+        found.append(Annotated(picture, split, group, marks=tuple(marks[image.id]), drawn_on=size))
     if absent:
         report(
             absent_files(str(file), absent, next_step="Put the pictures into images/ beside annotations/, or beside the file.")
         )
-    return samples
+    return found
+
+
+def _mark(number: int, one: _Annotation, name: str, image: _Image, file: Path, report: Report) -> Mark | None:
+    try:
+        outlines, spans = drawn_shapes(one.segmentation, (image.height, image.width), f"{file}: annotation {number}", report)
+        if one.bbox is None and not outlines and not spans:
+            raise ValueError("neither a bbox nor a segmentation that marks anything")
+    except (TypeError, ValueError, OverflowError, LookupError) as error:
+        report(
+            Finding(
+                "annotation", f"{file}: annotation {number} is not understood", found=str(error),
+                expected="a bbox, and a segmentation of outlines or of run lengths with the picture's size",
+                pictures=(Path(image.file_name),),
+            )
+        )  # fmt: skip
+        return None
+    if one.bbox is None:
+        return Mark(name, outlines=outlines, spans=spans)
+    x, y, width, height = one.bbox
+    return Mark(name, (x, y, x + width, y + height), outlines, spans)
+
+
+def _picture(places: Iterable[Path], name: str) -> Path | None:
+    """The picture of this name; also of one that Windows wrote, or a web page."""
+    names = dict.fromkeys((name, name.replace("\\", "/"), unquote(name.replace("\\", "/"))))
+    return next((place / one for one in names for place in places if is_there(place / one)), None)
 
 
 def _valid(kind: type[Entry], entries: Iterable[object], file: Path, report: Report) -> list[Entry]:
@@ -139,18 +186,6 @@ def _valid(kind: type[Entry], entries: Iterable[object], file: Path, report: Rep
             what = kind.__name__.strip("_").lower()
             report(Finding("annotation", f"{file}: {what} {number} is not understood", found=describe_invalid(error)))
     return good
-
-
-def _with_box(entry: Any) -> Any:
-    """The annotation with a box around its outlines where it has none of its own."""
-    if not isinstance(entry, dict) or entry.get("bbox") or not isinstance(entry.get("segmentation"), list):
-        return entry
-    try:
-        xs = [float(x) for outline in entry["segmentation"] for x in outline[0::2]]
-        ys = [float(y) for outline in entry["segmentation"] for y in outline[1::2]]
-        return {**entry, "bbox": [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]}
-    except (TypeError, ValueError, OverflowError):
-        return entry
 
 
 def _places(file: Path, root: Path) -> list[Path]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 from kizu_inspect.errors import DataError
 from kizu_inspect.labelled.findings import Finding, a_few
@@ -15,13 +16,20 @@ __all__ = [
     "GroupOf",
     "absent_files",
     "group_finder",
+    "is_hidden",
+    "is_other_picture",
+    "is_picture",
     "is_there",
-    "picture_files",
     "relative_name",
-    "unannotated",
     "unreadable",
+    "walk",
 ]
 
+NOT_READ: Final = (
+    ".webp", ".pgm", ".ppm", ".pnm", ".pbm", ".pam", ".pfm", ".jp2", ".j2k", ".jpf", ".jpx", ".jxl", ".avif", ".heic", ".heif",
+    ".gif", ".tga", ".dng", ".raw", ".exr", ".hdr", ".pcx", ".ico", ".dcm", ".jfif", ".jpe", ".dib",
+)  # fmt: skip
+"""Endings of pictures that are not read."""
 GroupOf = Callable[[str, str], str]
 """From a picture's file name and the group it has otherwise to its group."""
 
@@ -50,15 +58,56 @@ def group_finder(pattern: str | None) -> GroupOf:
     return find
 
 
-def picture_files(folder: Path) -> list[Path]:
-    """The pictures in a folder and below, sorted; hidden files and folders are left out."""
-    return sorted(
-        file
-        for file in folder.rglob("*")
-        if file.suffix.lower() in PICTURES
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-        and file.is_file()
-    )
+def walk(folder: Path) -> list[Path]:
+    """All files in a folder and below, sorted. Links to folders are followed, each folder once and never upward to itself.
+
+    Raises DataError for a folder that may not be read: what lies in it can be neither taken nor counted.
+    """
+    found: list[str] = []
+    seen = {_identity(parent) for parent in (folder.resolve(), *folder.resolve().parents)}
+    waiting = [os.fspath(folder)]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    if not entry.is_symlink():
+                        if entry.is_dir():
+                            waiting.append(entry.path)
+                        elif entry.is_file():
+                            found.append(entry.path)
+                    elif not os.path.isdir(entry.path):
+                        found.append(entry.path)  # also a link to nothing: a picture that is lost
+                    elif (target := _identity(Path(entry.path))) not in seen:
+                        seen.add(target)
+                        waiting.append(entry.path)
+        except OSError as error:
+            raise DataError(
+                "a folder of the set cannot be read", found=str(error), next_step="Give the right to read it, or move it away."
+            ) from None
+    return [Path(path) for path in sorted(found, key=lambda path: path.split(os.sep))]
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:  # a link to nothing, or to itself
+        return None
+    return status.st_dev, status.st_ino
+
+
+def is_picture(file: Path) -> bool:
+    """Whether its ending is that of a picture that is read."""
+    return file.suffix.lower() in PICTURES
+
+
+def is_other_picture(file: Path) -> bool:
+    """Whether its ending is that of a picture in a format that is not read."""
+    return file.suffix.lower() in NOT_READ
+
+
+def is_hidden(file: Path, folder: Path) -> bool:
+    """Whether a part of its name below the folder begins with a dot."""
+    return any(part.startswith(".") for part in file.relative_to(folder).parts)
 
 
 def relative_name(file: Path, root: Path) -> str:
@@ -86,13 +135,4 @@ def unreadable(what: str, path: Path, error: Exception) -> Finding:
     return Finding(
         "unreadable", f"{what} {path} cannot be read", found=str(error), expected="a picture",
         next_step="Mend or remove it.", pictures=(path,),
-    )  # fmt: skip
-
-
-def unannotated(pictures: Iterable[Path]) -> Finding:
-    """The warning that pictures count as good because nobody annotated them."""
-    files = tuple(pictures)
-    return Finding(
-        "unannotated", "pictures without an annotation file count as good", found=a_few([file.name for file in files]),
-        next_step="Remove the pictures that nobody looked at.", pictures=files, severity="warning",
     )  # fmt: skip

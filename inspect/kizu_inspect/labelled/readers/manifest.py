@@ -1,81 +1,88 @@
-"""A manifest CSV, `path,label,split,group,boxes,mask,reference`: read and written."""
+"""A manifest CSV, `path,label,split,group,boxes,mask,reference,areas`, or another table of pictures and labels."""
 
 from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from kizu_inspect.errors import DataError
-from kizu_inspect.labelled.findings import Finding, Report
-from kizu_inspect.labelled.readers.files import GroupOf, absent_files, is_there, relative_name
+from kizu_inspect.labelled.annotated import Annotated, Mark
+from kizu_inspect.labelled.findings import Finding, Report, a_few
+from kizu_inspect.labelled.readers.files import absent_files, is_there, relative_name
 from kizu_inspect.labelled.readers.folders import mask_beside
-from kizu_inspect.labelled.samples import SPLITS, Box, Sample, outward
+from kizu_inspect.labelled.readers.reading import Reading, split_named
+from kizu_inspect.labelled.readers.table import COLUMNS, EDGES, Row, read_table
+from kizu_inspect.labelled.samples import Area, Box, Sample, outward
 
-__all__ = ["COLUMNS", "read_manifest", "write_manifest", "write_rows"]
-
-COLUMNS = ("path", "label", "split", "group", "boxes", "mask", "reference")
-LONGEST_FIELD = 16_000_000
-"""Characters; Python's own limit of 131,072 is a few thousand boxes."""
+__all__ = ["read_manifest", "write_manifest", "write_rows"]
 
 
-def read_manifest(path: Path, group_of: GroupOf, report: Report) -> list[Sample]:
-    """The samples of a manifest whose paths are relative to it. Raises DataError where it is no table of these columns."""
-    csv.field_size_limit(LONGEST_FIELD)
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = [column for column in ("path", "label") if column not in (reader.fieldnames or ())]
-            rows = [] if missing else list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"manifest {path} cannot be read", found=str(error), expected="a CSV in UTF-8") from None
-    if missing:
-        raise DataError(
-            f"manifest {path} lacks a column", found=f"no {', '.join(missing)}",
-            expected=",".join(COLUMNS), next_step="Add the column to its first line.",
-        )  # fmt: skip
-    whole = [row for row in rows if None not in row]  # of a line with a comma too many, no field is what it says
+def read_manifest(path: Path, reading: Reading) -> list[Annotated]:
+    """The pictures of a manifest whose paths are relative to it, a line each, or a line a box where it has columns of edges.
+
+    Raises DataError where it is no table of pictures and labels.
+    """
+    table = read_table(path)
+    boxed = table.columns.issuperset(EDGES)
+    whole = [
+        row for line, row in table.rows if line not in table.excess
+    ]  # of a line with a comma too many, no field is what it says
     named = [row[column] for row in whole for column in ("path", "mask", "reference") if row.get(column)]
-    absent = {name: None for name in named if not is_there(path.parent / name)}
+    absent = {name: None for name in named if not is_there(path.parent / _there(path, name))}
     if absent:
-        report(absent_files(f"manifest {path}", list(absent)))
-    samples = []
-    for line, row in enumerate(rows, start=2):
+        reading.report(absent_files(f"manifest {path}", list(absent)))
+    found: list[Annotated] = []
+    for line, row in table.rows:
+        if line in table.excess:
+            _report_excess(path, line, table.excess[line], reading.report)
+            continue
         if row.get("path") in absent:
             continue  # reported; where a mask or reference is not there, the picture is still worth looking at
-        without = {key: "" for key in ("mask", "reference") if row.get(key) in absent}
-        sample = _sample(path, line, {**row, **without}, group_of, report)
-        if sample is not None:
-            samples.append(sample)
-    return samples
+        kept = {key: value if key not in ("mask", "reference") or value not in absent else "" for key, value in row.items()}
+        one = _read_row(path, line, kept, reading, boxed=boxed)
+        if one is not None:
+            found.append(one)
+    return _gathered(found, reading.report) if boxed else found
 
 
-def _sample(manifest: Path, line: int, row: dict[str, str], group_of: GroupOf, report: Report) -> Sample | None:
-    """The sample of a line; None where it names no picture or no class."""
+def _there(manifest: Path, name: str) -> str:
+    """The name as it is, or with slashes where Windows wrote it."""
+    turned = name.replace("\\", "/")
+    return turned if turned != name and not is_there(manifest.parent / name) else name
+
+
+def _report_excess(path: Path, line: int, excess: Sequence[str], report: Report) -> None:
+    report(
+        Finding(
+            "fields", f"{path} line {line}: more fields than columns", found=str(list(excess)),
+            expected="a separator only between fields",
+            next_step='Put boxes in quotes, and double the quotes within: "[[1, 2, 3, 4, ""dent""]]".',
+        )
+    )  # fmt: skip
+
+
+def _read_row(manifest: Path, line: int, row: Row, reading: Reading, *, boxed: bool) -> Annotated | None:
+    """What a line says; None where it names no picture or no class."""
     where = f"{manifest} line {line}"
-    if None in row:  # what DictReader calls the fields beyond the first line's columns
-        report(
-            Finding(
-                "fields", f"{where}: more fields than columns", found=str(row[None]),  # type: ignore[index]
-                expected="a comma only between fields",
-                next_step='Put boxes in quotes, and double the quotes within: "[[1, 2, 3, 4, ""dent""]]".',
-            )
-        )  # fmt: skip
-        return None
+    report = reading.report
     for column in ("path", "label"):
-        if not (row.get(column) or "").strip(" |"):
+        if not row[column].strip(" |"):
             report(Finding("no_value", f"{where}: no {column}", found="an empty field", expected=f"the picture's {column}"))
             return None
-    split = (row.get("split") or "").strip()
-    file = manifest.parent / row["path"]
-    if split not in ("", *SPLITS):
-        finding = Finding("unknown_split", f"{where}: unknown split", split, "train, val, test or empty", pictures=(file,))
-        report(finding)
+    named = row.get("split", "").strip()
+    name = _there(manifest, row["path"])
+    file = manifest.parent / name
+    split = split_named(named) if named else ""
+    if split is None:
+        report(Finding("unknown_split", f"{where}: unknown split", named, "train, val, test or empty", pictures=(file,)))
         split = ""
-    label, *others = [one.strip() for one in row["label"].split("|")]
+    labels = tuple(one.strip() for one in row["label"].split("|"))
     boxes = _boxes(where, row, file, report)
-    unknown = sorted({name for *_, name in boxes} - {label, *others})
+    areas = _areas(where, row, file, report)
+    unknown = sorted({*(name for *_, name in boxes), *(name for name, _ in areas)}.difference(labels))
     if unknown:
         report(
             Finding(
@@ -84,15 +91,66 @@ def _sample(manifest: Path, line: int, row: dict[str, str], group_of: GroupOf, r
                 pictures=(file,),
             )
         )  # fmt: skip
-    mask = manifest.parent / row["mask"] if row.get("mask") else None
+    mask = manifest.parent / _there(manifest, row["mask"]) if row.get("mask") else None
     if mask is None and "mask" not in row:
         mask = mask_beside(file)
-    reference = manifest.parent / row["reference"] if row.get("reference") else None
-    group = row.get("group") or group_of(file.name, row["path"])
-    return Sample(file, label, split, group, boxes, mask, reference, tuple(others))
+    reference = manifest.parent / _there(manifest, row["reference"]) if row.get("reference") else None
+    group = row.get("group") or reading.group_of(file.name, name)
+    marks = tuple(Mark(label, (x1, y1, x2, y2)) for x1, y1, x2, y2, label in boxes)
+    one = Annotated(file, split, group, labels, marks, None, "stored", mask=mask, reference=reference, areas=areas)
+    return _with_edges(where, row, one, report) if boxed else one
 
 
-def _boxes(where: str, row: dict[str, str], file: Path, report: Report) -> tuple[Box, ...]:
+def _with_edges(where: str, row: Row, one: Annotated, report: Report) -> Annotated:
+    """The picture with the box of its line; without edges the line says its label alone."""
+    edges = [row[edge].strip().replace(",", ".") for edge in EDGES]
+    if not any(edges):
+        return one
+    try:
+        x1, y1, x2, y2 = (float(edge) for edge in edges)
+        outward(x1, y1, x2, y2)
+        sides = [int(float(row.get(side) or 0)) for side in ("width", "height")]
+    except (ValueError, OverflowError):
+        expected = "numbers in xmin, ymin, xmax and ymax"
+        report(Finding("boxes", f"{where}: a box is not understood", ", ".join(edges), expected, pictures=(one.path,)))
+        return one
+    size = (sides[0], sides[1]) if min(sides) > 0 else None
+    return Annotated(
+        one.path, one.split, one.group, one.labels, (Mark(one.labels[0], (x1, y1, x2, y2)),), size, "drawn",
+        mask=one.mask, reference=one.reference,
+    )  # fmt: skip
+
+
+def _gathered(found: Sequence[Annotated], report: Report) -> list[Annotated]:
+    """One of each picture, with the boxes of all its lines, which must agree on everything else."""
+    lines: dict[str, list[Annotated]] = {}
+    for one in found:
+        lines.setdefault(os.path.normpath(one.path), []).append(one)
+    gathered, contradicting = [], []
+    for same in lines.values():
+        first = same[0]
+        facts = {(one.split, one.group, one.mask, one.reference, one.drawn_on) for one in same}
+        if len(same) > 1 and (len(facts) > 1 or not all(one.marks for one in same)):
+            contradicting.append(first.path)
+        labels = tuple(dict.fromkeys(label for one in same for label in one.labels))
+        marks = tuple(mark for one in same for mark in one.marks)
+        gathered.append(
+            Annotated(
+                first.path, first.split, first.group, labels, marks, first.drawn_on, first.unit,
+                mask=first.mask, reference=first.reference,
+            )
+        )  # fmt: skip
+    if contradicting:
+        report(
+            Finding(
+                "listed_twice", "lines of one picture contradict each other", found=a_few(contradicting),
+                expected="the same split, group and size in each, and a box", pictures=tuple(contradicting),
+            )
+        )  # fmt: skip
+    return gathered
+
+
+def _boxes(where: str, row: Row, file: Path, report: Report) -> tuple[Box, ...]:
     try:
         return tuple(
             (*outward(float(x1), float(y1), float(x2), float(y2)), str(name))
@@ -101,6 +159,18 @@ def _boxes(where: str, row: dict[str, str], file: Path, report: Report) -> tuple
     except (ValueError, TypeError, OverflowError):
         expected = '[[x1, y1, x2, y2, "class"], …]'
         report(Finding("boxes", f"{where}: boxes are not understood", row["boxes"], expected, pictures=(file,)))
+        return ()
+
+
+def _areas(where: str, row: Row, file: Path, report: Report) -> tuple[Area, ...]:
+    try:
+        return tuple(
+            (str(name), tuple((int(line), int(start), int(end)) for line, start, end in spans))
+            for name, spans in json.loads(row.get("areas") or "[]")
+        )
+    except (ValueError, TypeError, OverflowError):
+        expected = '[["class", [[row, start, end], …]], …]'
+        report(Finding("areas", f"{where}: areas are not understood", row["areas"][:80], expected, pictures=(file,)))
         return ()
 
 
@@ -116,6 +186,7 @@ def write_manifest(path: Path, samples: Iterable[Sample]) -> None:
             relative(sample.path), "|".join(sample.labels), sample.split, sample.group,
             json.dumps(sample.boxes, ensure_ascii=False) if sample.boxes else "",
             relative(sample.mask), relative(sample.reference),
+            json.dumps(sample.areas, ensure_ascii=False) if sample.areas else "",
         )
         for sample in samples
     ]  # fmt: skip
@@ -131,8 +202,8 @@ def write_manifest(path: Path, samples: Iterable[Sample]) -> None:
 
 
 def write_rows(path: Path, rows: Iterable[Sequence[str]]) -> None:
-    """Writes a manifest of these lines, values in the order of `COLUMNS`."""
+    """Writes a manifest of these lines, values in the order of `COLUMNS`, the last of which may be missing."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        writer.writerows(rows)
+        writer.writerows([*row, *[""] * (len(COLUMNS) - len(row))] for row in rows)

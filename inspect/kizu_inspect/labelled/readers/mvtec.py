@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kizu_inspect.labelled.findings import Finding, Report, a_few
-from kizu_inspect.labelled.readers.files import GroupOf, picture_files, relative_name
-from kizu_inspect.labelled.samples import GOOD, Sample
+from kizu_inspect.labelled.annotated import Annotated
+from kizu_inspect.labelled.findings import Finding, a_few
+from kizu_inspect.labelled.readers.files import relative_name
+from kizu_inspect.labelled.readers.folders import folders_of
+from kizu_inspect.labelled.readers.reading import Reading
+from kizu_inspect.labelled.samples import GOOD
 
 __all__ = ["is_mvtec", "read_mvtec"]
 
@@ -16,22 +19,39 @@ def is_mvtec(folder: Path) -> bool:
     return all((folder / name).is_dir() for name in ("train/good", "test", "ground_truth"))
 
 
-def read_mvtec(root: Path, group_of: GroupOf, report: Report) -> list[Sample]:
+def read_mvtec(root: Path, reading: Reading) -> list[Annotated]:
     """The pictures of train and test, defects with their masks."""
-    samples, unmasked = [], []
+    found: list[Annotated] = []
+    unmasked: list[Path] = []
+    pictures_of: dict[Path, list[Path]] = {}
     for split in ("train", "test"):
-        for folder in sorted(child for child in (root / split).iterdir() if child.is_dir() and not child.name.startswith(".")):
-            for file in picture_files(folder):
-                mask = root / "ground_truth" / folder.name / f"{file.stem}_mask.png"
-                if folder.name != GOOD and not mask.is_file():
+        for folder in folders_of(root / split):
+            for file in reading.pictures(folder):
+                mask = reading.only(root / "ground_truth" / folder.name, f"{file.stem}_mask.png")
+                if mask is not None:
+                    pictures_of.setdefault(mask, []).append(file)
+                elif folder.name != GOOD:
                     unmasked.append(file)
-                group = group_of(file.name, relative_name(file, root))
-                samples.append(Sample(file, folder.name, split, group, mask=mask if mask.is_file() else None))
+                group = reading.group_of(file.name, relative_name(file, root))
+                found.append(Annotated(file, split, group, labels=(folder.name,), mask=mask))
+    for mask, pictures in pictures_of.items():
+        if len(pictures) > 1:
+            reading.same_name(f"mask {mask} belongs to several pictures", pictures)
+    lone = [file for file in reading.pictures(root / "ground_truth") if file not in pictures_of]
+    if lone:
+        reading.report(
+            Finding(
+                "missing_file", "masks belong to no picture", found=a_few([file.relative_to(root) for file in lone]),
+                expected="test/<defect>/<name> for ground_truth/<defect>/<name>_mask.png", pictures=tuple(lone),
+                next_step="Bring back the pictures, or remove the masks.",
+            )
+        )  # fmt: skip
+        reading.left_out |= dict.fromkeys(lone, "a mask of no picture")
     if unmasked:
-        report(
+        reading.report(
             Finding(
                 "no_mask", "defects without a mask", found=a_few([file.relative_to(root) for file in unmasked]),
                 expected="ground_truth/<defect>/<name>_mask.png", pictures=tuple(unmasked), severity="warning",
             )
         )  # fmt: skip
-    return samples
+    return found

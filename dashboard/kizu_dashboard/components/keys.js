@@ -1,0 +1,108 @@
+// What the Review page's keys are, and what they are not: a scanner types like a person, only faster, and ends with Enter.
+const OWN_KEYS = "kizu-keys"
+const BURST_MS = 35 // a key waits so long for the next one: scanners leave 1 to 20 ms between two, people hardly ever so little
+const ENTER_MS = 300 // so long after a burst Enter still belongs to it, and presses no button
+const DELIVERED = { confirm: "c", good: "g", unsure: "u", skip: "s", undo: "z", comment: "m", find: "f", list: "l", help: "?" }
+const VIEWERS = ["h", "r", "b", "d", "n", "t", "+", "-", "0"]
+
+// Each action has a key of its own. What a person chose before another action came goes before what that is delivered with.
+function ownKeys() {
+  const keys = {}
+  const take = (action, key) => {
+    if (!(action in keys) && isFree(key) && !Object.values(keys).includes(key)) keys[action] = key
+  }
+  try {
+    const kept = JSON.parse(localStorage.getItem(OWN_KEYS) ?? "{}") ?? {}
+    for (const action of Object.keys(DELIVERED)) take(action, kept[action])
+  } catch {
+    // A browser that keeps nothing, or something else under this name.
+  }
+  for (const [action, key] of Object.entries(DELIVERED)) for (const one of [key, ..."aefijklopqvwxyz"]) take(action, one)
+  return keys
+}
+
+function isFree(key) {
+  return typeof key === "string" && key.length === 1 && !VIEWERS.includes(key) && !/^[1-9\s]$/.test(key)
+}
+
+function isTyping(event) {
+  const at = event.composedPath()[0]
+  if (!(at instanceof HTMLElement)) return false
+  if (at.isContentEditable || /^(TEXTAREA|SELECT)$/.test(at.tagName)) return true
+  return at.tagName === "INPUT" && !/^(checkbox|range|radio|button)$/.test(at.type)
+}
+
+// Stands before all other listeners: a key goes on to them when no other followed it at once. What came in a burst goes to none
+// of them, whether it ends with Enter, which makes it something scanned, or not. Where somebody types it lets all pass.
+class KeyGuard {
+  constructor() {
+    this.text = ""
+    this.held = [] // the keys of this text, each with where it was pressed and whether it came up already
+    this.burstAt = -Infinity // when the last key of a burst came
+    this.onDown = (event) => this.down(event)
+    this.onUp = (event) => this.up(event)
+    window.addEventListener("keydown", this.onDown, true)
+    window.addEventListener("keyup", this.onUp, true)
+  }
+
+  close() {
+    clearTimeout(this.waiting)
+    window.removeEventListener("keydown", this.onDown, true)
+    window.removeEventListener("keyup", this.onUp, true)
+  }
+
+  down(event) {
+    if (event.kizuPassed || event.repeat || event.ctrlKey || event.metaKey || event.altKey || isTyping(event)) return
+    if (event.key === "Enter") return this.enter(event)
+    if (event.key.length !== 1) return event.key === "Shift" ? undefined : this.settle()
+    if (event.key === " " && !this.text) return
+    this.keep(event)
+    this.text += event.key
+    this.held.push({ event, at: event.composedPath()[0], up: null })
+    if (this.text.length > 1) this.burstAt = event.timeStamp
+    clearTimeout(this.waiting)
+    this.waiting = setTimeout(() => this.settle(), BURST_MS)
+  }
+
+  enter(event) {
+    if (!this.text && event.timeStamp - this.burstAt > ENTER_MS) return
+    this.keep(event)
+    clearTimeout(this.waiting)
+    const text = this.text || this.late || ""
+    this.text = this.late = ""
+    this.held = []
+    this.burstAt = -Infinity
+    if (text.trim()) document.dispatchEvent(new CustomEvent("kizu-scan", { detail: text.trim() }))
+  }
+
+  up(event) {
+    const key = this.held.find((one) => one.event.code === event.code && one.event.key === event.key)
+    if (!key || event.kizuPassed) return
+    this.keep(event)
+    key.up = event
+  }
+
+  // No other key came: one alone is a person's.
+  settle() {
+    if (navigator.scheduling?.isInputPending?.()) return (this.waiting = setTimeout(() => this.settle(), 0)) // a busy page is late
+    clearTimeout(this.waiting)
+    const { held, text } = this
+    this.held = []
+    this.text = ""
+    this.late = held.length > 1 ? text : "" // its Enter may come yet
+    if (held.length !== 1) return
+    this.pass(held[0].event, held[0].at)
+    if (held[0].up) this.pass(held[0].up, held[0].at)
+  }
+
+  pass({ type, key, code, location: where, shiftKey }, at) {
+    const again = new KeyboardEvent(type, { key, code, location: where, shiftKey, bubbles: true, cancelable: true, composed: true })
+    again.kizuPassed = true
+    ;(at.isConnected ? at : document.body).dispatchEvent(again)
+  }
+
+  keep(event) {
+    event.preventDefault()
+    event.stopImmediatePropagation()
+  }
+}

@@ -1,0 +1,47 @@
+"""The same pictures with the same labels come out alike of every layout: classes, boxes, and masks to the pixel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from formats_world import HEIGHT, WIDTH
+from kizu_inspect.labelled.checking.check import check_set
+from kizu_inspect.labelled.findings import refuse
+from kizu_inspect.labelled.places import defects_of, marked_by, places_of
+from kizu_inspect.labelled.readers import read_samples
+from kizu_inspect.labelled.readers.manifest import write_manifest
+from layouts_world import LAYOUTS, the_set
+
+SIZE = (HEIGHT, WIDTH)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_says_the_same(tmp_path: Path, layout: str) -> None:
+    root = tmp_path / "set"
+    root.mkdir()
+    LAYOUTS[layout](root)
+    checked = check_set(root)
+    assert [finding.text for finding in checked.findings if finding.severity == "error"] == []
+    assert {name: sum(row.values()) for name, row in checked.counts.items()} == {"dent": 8, "scratch": 8, "good": 8}
+    assert checked.left_out.there == checked.left_out.taken + sum(len(one) for one in checked.left_out.by_reason.values())
+    assert (checked.left_out.taken, sum(sample.masked for sample in checked.samples)) == (24, 16)
+    write_manifest(tmp_path / "converted.csv", read_samples(root, group_pattern=None, report=refuse).samples)
+    converted = read_samples(tmp_path / "converted.csv", group_pattern=None, report=refuse)
+    for samples in (checked.samples, converted.samples):
+        found = {sample.path.stem: sample for sample in samples}
+        assert set(found) == {one.name for one in the_set()}
+        for one in the_set():
+            sample = found[one.name]
+            assert sample.labels == (one.label or "good",)
+            if one.label is None:
+                continue
+            defects = defects_of(sample, SIZE)
+            assert defects == ((*one.box, one.label),)
+            marked = marked_by(sample, SIZE)
+            assert marked is not None
+            assert np.array_equal(marked, one.mask)
+            places = places_of(sample, defects, ("dent", "good", "scratch"), SIZE, ring_px=1)
+            assert np.array_equal(places == {"dent": 1, "scratch": 3}[one.label], one.mask)

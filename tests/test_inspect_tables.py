@@ -1,0 +1,100 @@
+"""A table of pictures and labels is read as people save it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from formats_world import HEIGHT, WIDTH, picture, write_yolo
+from kizu_inspect.errors import DataError
+from kizu_inspect.labelled.findings import Finding, refuse
+from kizu_inspect.labelled.readers import read_samples
+from kizu_inspect.labelled.samples import Sample
+from layouts_world import LAYOUTS
+
+
+def samples_of(path: Path) -> list[Sample]:
+    return list(read_samples(path, group_pattern=None, report=refuse).samples)
+
+
+def findings_of(path: Path) -> list[Finding]:
+    findings: list[Finding] = []
+    read_samples(path, group_pattern=None, report=findings.append)
+    return findings
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_any_separator_order_and_encoding(tmp_path: Path, separator: str, encoding: str) -> None:
+    for number in range(4):
+        picture(tmp_path / f"tür {number}.png", number)
+    out = StringIO()
+    writer = csv.writer(out, delimiter=separator, lineterminator="\r\n")
+    writer.writerow(("Boxes", "Subset", "CLASS", "Image"))
+    for number in range(4):
+        boxes = json.dumps([[1, 2, 9, 8, "dent"]]) if number % 2 else ""
+        writer.writerow((boxes, "Valid" if number > 1 else "Train", "dent" if number % 2 else "good", f"tür {number}.png"))
+    mark = "\ufeff" if encoding == "utf-16-le" else ""
+    (tmp_path / "pictures.csv").write_bytes((mark + out.getvalue()).encode(encoding))
+    found = samples_of(tmp_path)
+    assert [(one.path.name, one.label, one.split) for one in found] == [
+        (f"tür {number}.png", "dent" if number % 2 else "good", "val" if number > 1 else "train") for number in range(4)
+    ]
+    assert [one.boxes for one in found] == [(), ((1, 2, 9, 8, "dent"),)] * 2
+
+
+def test_a_line_a_box(tmp_path: Path) -> None:
+    for number in range(3):
+        picture(tmp_path / f"{number}.png", number)
+    head = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
+    lines = [
+        "0.png,80,60,dent,4,6,20,30",
+        "0.png,80,60,stain,40,10,60,20",
+        "1.png,80,60,dent,0,0,80,60",
+        "2.png,80,60,good,,,,",
+    ]
+    (tmp_path / "set.csv").write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
+    first, second, third = samples_of_scaled(tmp_path / "set.csv")
+    assert first.boxes == ((2, 3, 10, 15, "dent"), (20, 5, 30, 10, "stain"))
+    assert (first.labels, second.boxes, third.labels) == (("dent", "stain"), ((0, 0, WIDTH, HEIGHT, "dent"),), ("good",))
+    (tmp_path / "set.csv").write_text(head + "\n".join([*lines, "2.png,80,60,dent,1,1,9,9"]) + "\n", encoding="utf-8")
+    assert [(one.kind, one.pictures) for one in findings_of(tmp_path / "set.csv") if one.severity == "error"] == [
+        ("listed_twice", (tmp_path / "2.png",))
+    ]
+
+
+def samples_of_scaled(path: Path) -> list[Sample]:
+    findings: list[Finding] = []
+    samples = read_samples(path, group_pattern=None, report=findings.append).samples
+    assert [(one.kind, one.severity) for one in findings] == [("scaled", "warning")]
+    return list(samples)
+
+
+def test_a_table_of_something_else_is_told(tmp_path: Path) -> None:
+    (tmp_path / "set.csv").write_text("station;temperature\n1;2\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"lacks a column: found no path, label in station;temperature; expected path,label"):
+        samples_of(tmp_path / "set.csv")
+    (tmp_path / "set.csv").write_bytes("path,label\ntür.png,good\n".encode("cp1252"))
+    with pytest.raises(DataError, match=r"cannot be read: .*expected a CSV in UTF-8 or UTF-16\. Save it as CSV UTF-8"):
+        samples_of(tmp_path / "set.csv")
+
+
+def test_pictures_that_nobody_labelled_are_told_in_every_format(tmp_path: Path) -> None:
+    for name in ("labelme", "studio", "voc"):
+        (tmp_path / name).mkdir()
+    LAYOUTS["labelme"](tmp_path / "labelme")
+    (tmp_path / "labelme" / "g0.json").unlink()
+    LAYOUTS["label studio"](tmp_path / "studio")
+    tasks = json.loads((tmp_path / "studio" / "project-3.json").read_text(encoding="utf-8"))
+    tasks[-1]["annotations"] = []
+    (tmp_path / "studio" / "project-3.json").write_text(json.dumps(tasks), encoding="utf-8")
+    LAYOUTS["voc"](tmp_path / "voc")
+    (tmp_path / "voc" / "Annotations" / "g0.XML").unlink()
+    write_yolo(tmp_path / "yolo", {"d0.png": "0 0.5 0.5 0.2 0.2\n", "g0.png": None})
+    for name, lost in (("labelme", "g0"), ("studio", "g7"), ("voc", "g0"), ("yolo", "g0")):
+        told = [one for one in findings_of(tmp_path / name) if one.severity == "error"]
+        assert [(one.kind, [path.stem for path in one.pictures]) for one in told] == [("unannotated", [lost])], name
