@@ -46,8 +46,9 @@ NAMES = (
 )
 """Of the plant: people, parts, classes, and what the line and people wrote."""
 WORDS = (
-    r"PASS|REVIEW|REJECT|ERROR|PIN|CSV|PDF|ID|uid|(?:LFI-|Score-|Grad-)?CAM(?:\+\+)?|Clopper|Pearson|Wilson|Laney|Cohen"
-    r"|KST|UTC|Asia/Seoul|SHA-256|sqlite|SQLite|\d* ?(?:px²?|mm²?|ms|[kMGT]B)|DPPM|decode|judge|cpu|x|y|p|Esc|Shift"
+    r"PASS|REVIEW|REJECT|ERROR|inferno|viridis|cividis|PIN|CSV|PDF|ID|uid"
+    r"|(?:LFI-|Score-|Grad-)?CAM(?:\+\+)?|Clopper|Pearson|Wilson|Laney|Cohen"
+    r"|KST|UTC|Asia/Seoul|SHA-256|sqlite|SQLite|\d* ?(?:px²?|mm²?|ms|[kMGT]B)|DPPM|decode|judge|cpu|x|y|p|Esc|Enter|Shift"
     r"|kizu(?:\.yaml| run| status| db prune(?: --apply)?)|images\.path|audit_share|user\."
     r"|[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{8,}"
 )
@@ -204,7 +205,7 @@ def test_changing_the_language_keeps_the_view(program: Browser, plant: Plant, ad
 
 def test_a_usual_reason_is_recorded_in_english_and_read_in_korean(page: Page, plant: Plant) -> None:
     come_to(page, f"/part?uid={plant.uids['P-1002']}", seen=AWAKE)
-    page.keyboard.press("g")
+    page.locator(".to-good").click()
     page.get_by_role("button", name="반사 또는 조명").click()
     expect(page.get_by_text("P-1002: 양품(으)로 기록했습니다")).to_be_visible()
     (review,) = plant.record("P-1002").reviews
