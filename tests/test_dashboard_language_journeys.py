@@ -55,7 +55,7 @@ WORDS = (
 """Of the trade: verdicts as lines and files have them, methods, units, settings, commands."""
 STREAMLITS = re.compile(
     r"App pages|Choose an option|Choose date|Open|Logo|Navigate to home page|Skip to main content|Show password"
-    r"|Increment|Decrement|\d+ more"
+    r"|Increment|Decrement|Clear value|\d+ more"
     r"|(?:Help for|Fullscreen:|Copy Vega-Lite spec:|Download as PNG:|Show data:|Selected Date:) .*"
     r"|(?:day|month|year), .*|.* — (?:start|end)"
 )
