@@ -10,10 +10,10 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from browser_world import browser_of, chromium, until_settled, window
-from dashboard_world import Plant, enter_people, filled_plant, served
+from dashboard_world import Plant, cookie_header, enter_people, filled_plant, served
 from kizu_dashboard.signing_in.passwords import hash_password
 from looks_world import AWAKE, PAGES, at_size, come_to, findings
-from signing_world import PASSWORD
+from signing_world import HTML, PASSWORD, ask
 
 READ = """() => {
     const found = new Set()
@@ -201,6 +201,31 @@ def test_changing_the_language_keeps_the_view(program: Browser, plant: Plant, ad
         come_to(page, "/?period=%EC%B5%9C%EA%B7%BC+1%EC%8B%9C%EA%B0%84")
         expect(page.get_by_role("combobox", name="Period")).to_have_value("Last hour")
     context.close()
+
+
+def test_the_page_itself_says_its_language_and_is_never_taken_for_that_of_another(plant: Plant, address: str) -> None:
+    mine = cookie_header(plant.config, plant.session("Kim"))
+    for language in ("ko", "en", "ko"):
+        page = ask(address, "/quality", cookie=mine, headers=HTML | {"Accept-Language": language, "If-None-Match": "*"})
+        assert (page.status, f'<html lang="{language}"' in page.text) == (200, True)
+        assert {"etag", "last-modified"} & set(page.headers) == set()
+        assert int(page.headers["content-length"]) == len(page.text.encode())
+        assert {"Cookie", "Accept-Language"} <= set(page.headers["vary"].split(", "))
+
+
+def test_a_choice_leads_back_to_pages_of_this_dashboard_alone_and_no_other_site_makes_it(address: str) -> None:
+    for back, to in (
+        ({"Referer": f"{address}/quality?by=day"}, "/quality?by=day"),
+        ({"Referer": "https://evil.example//evil.example/x"}, "/"),
+        ({}, "/"),
+    ):
+        chosen = ask(address, "/language/ko", method="POST", headers=back)
+        assert (chosen.status, chosen.headers["location"]) == (303, to)
+        assert [cookie.value for cookie in chosen.cookies.values()] == ["ko"]
+    assert ask(address, "/language/ko?next=https://evil.example/", method="POST").headers["location"] == "/signin?next=%2F"
+    stranger = ask(address, "/language/ko", method="POST", headers={"Origin": "https://evil.example"})
+    assert (stranger.status, stranger.cookies) == (403, {})
+    assert ask(address, "/language/xx", method="POST").status == 401
 
 
 def test_a_usual_reason_is_recorded_in_english_and_read_in_korean(page: Page, plant: Plant) -> None:
