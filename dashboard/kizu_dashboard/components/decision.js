@@ -6,17 +6,6 @@ const SILENT_MS = 8000
 let pending = null // the answer that the server has not told of yet; it outlives a panel whose connection was lost
 const DWELL_MS = 250
 const DIGITS = 9
-const WORDS = {
-  confirm: () => say("Confirm the verdict"),
-  good: () => say("Good"),
-  unsure: () => say("Cannot tell: a second person decides"),
-  skip: () => say("Skip"),
-  undo: () => say("Undo: decide the last part again"),
-  comment: () => say("Write a comment"),
-  find: () => say("Scan or type which part comes next"),
-  list: () => say("Defects by name, where there are more than nine"),
-  help: () => say("These keys"),
-}
 
 function make(tag, className, text) {
   const element = document.createElement(tag)
@@ -359,17 +348,8 @@ class Panel {
       row.append(name, make("td", "", WORDS[action]()), end)
       return row
     })
-    const fixed = [
-      ["1 – 9", say("The defect classes, in the model's order")],
-      ["H", say("Heatmap")],
-      ["R", say("Regions")],
-      ["B", say("Compare, while held")],
-      ["D", say("Draw boxes; digits are then their classes")],
-      ["+ − 0", say("Zoom")],
-      ["Esc", say("Leave a field")],
-    ]
     rows.push(
-      ...fixed.map(([key, words]) => {
+      ...fixedKeys().map(([key, words]) => {
         const row = make("tr")
         const name = make("td")
         name.append(make("kbd", "", key))

@@ -18,7 +18,7 @@ from kizu_inspect.results import Verdict
 __all__ = ["draw_panel", "panel_data", "sent_answer"]
 
 _KEY: Final = "decision"
-_FILES: Final = ("decision.html", "decision.js")
+_FILES: Final = ("decision.html", "decision.js", "keys.js")
 
 _SECOND: Final = marked("In a second look, blind to the first: {decision} by {reviewer}.")
 _SECOND_WITH_REASON: Final = marked("In a second look, blind to the first: {decision} by {reviewer}: {reason}")
