@@ -6,12 +6,13 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 # Tests whose models are trained: once more in bfloat16, which some processors take by themselves.
 TRAINED := $(addprefix tests/test_,inspect_fit.py inspect_tiled.py inspect_several.py pipeline_service.py)
 
-.PHONY: demo test system-packages static trained-in-bfloat16
+.PHONY: demo test texts system-packages static trained-in-bfloat16
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   draw parts, train a small model, run the line and open the dashboard"
 	@echo "make test   every check that lands code here"
+	@echo "make texts  the dashboard's texts, as they stand in the code, into the catalogues of the other languages"
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -44,6 +45,16 @@ system-packages:
 	elif sudo -n true 2>/dev/null; then asroot="sudo"; \
 	else echo "The tests need these Debian packages: $$missing. Install them: sudo apt-get install $$missing"; exit 2; fi; \
 	$$asroot apt-get update -qq && $$asroot env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing
+
+# What is new stands there without a translation, what is gone is left out; a test says what is missing.
+TEMPLATE := .venv/texts.pot
+CATALOGUES := $(wildcard dashboard/kizu_dashboard/language/*.po)
+texts: .venv/installed
+	$(BIN)/pybabel -q extract -F pyproject.toml -k say -k say_count:1,2 -k marked --no-default-keywords --add-location=file \
+		--sort-by-file --no-wrap --omit-header -o $(TEMPLATE) .
+	@for po in $(CATALOGUES); do $(BIN)/pybabel -q update -i $(TEMPLATE) -l $$(basename $$po .po) -o $$po --no-fuzzy-matching \
+		--ignore-obsolete --omit-header --no-wrap || exit 1; done
+	@rm $(TEMPLATE)
 
 # What reads the code takes one core: the first tests run beside it. Then all, in the order that tests/schedule.py gives the files,
 # in twice as many processes as two cores, as they often wait: for browsers, for servers, for the line's clock.

@@ -132,9 +132,7 @@ def test_selected_by_keys_decided_told_and_taken_back(page: Page, plant: Plant) 
     said = page.get_by_role("status").filter(has_text="2 of 3 parts are recorded as defective: dent.")
     expect(said).to_be_visible()
     expect(dialog).to_have_count(0)
-    expect(
-        page.locator("td", has_text="It was drawn to be judged blind, on the page Review.")
-    ).to_be_visible()
+    expect(page.locator("td", has_text="It was drawn to be judged blind, on the page Review.")).to_be_visible()
     expect(page.locator(".count")).to_have_text("0 selected")
     expect(tile(page, plant, "P-1007")).to_contain_text("defective")
     parts = ["P-1009", "P-1007", "P-1006"]

@@ -6,30 +6,18 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-from playwright.sync_api import TimeoutError as WaitedTooLong
 
 from browser_world import browser_of, until_settled, window
 from dashboard_world import MODEL_HASH, Plant, filled_plant
 from kizu_dashboard.theme import DARK, LIGHT
 from kizu_db.values import NewInspection
 from kizu_inspect.results import Judgement, ModelInfo, Verdict
+from looks_world import AWAKE, PAGES, SECTIONS, SIZES, at_size, come_to, findings
 
-AWAKE = ".answers:not([data-awake=''])"
 LONG_NAME = "S/N-" + "0123456789" * 20
 LONG_REASON = "the gasket of the upper housing was moved by the operator " * 6
 MANY = ("good", *(f"very_long_defect_class_name_number_{number}" for number in range(40)))
-PAGES = ["/", "/?view=Gallery&heat=true", "/review", "/live", "/live?embed=true", "/quality", "/agreement", "/reports"]
-SECTIONS = ["Health", "Claims", "Quarantine", "Limits", "Audit trail", "Retention", "People", "Terminals"]
-PAGES += [f"/admin?section={section}" for section in SECTIONS]
-SEEN = {
-    "/": "tbody tr", "/?view=Gallery&heat=true": ".tile[data-seen]",
-    "/review": AWAKE, "/live": ".vega-embed svg", "/live?embed=true": ".vega-embed svg",
-    "/quality": ".st-key-places .vega-embed svg", "/agreement": ".kz-table", "/reports": "button:has-text('Make PDF')",
-}  # fmt: skip
-"""What shows that a page is there; one that is not named here has its title."""
-SIZES = [(820, 1180), (1280, 800), (1920, 1080), (3840, 2160)]
 
 
 @pytest.fixture(scope="module")
@@ -73,12 +61,6 @@ def page(browser: BrowserContext, address: str) -> Iterator[Page]:
         yield page
 
 
-def come_to(page: Page, path: str, *, seen: str | None = None) -> None:
-    page.goto(path)
-    page.wait_for_selector(seen or SEEN.get(path, "h1, .kz-name, .kz-empty"))
-    until_settled(page)
-
-
 def in_theme(page: Page, theme: str) -> None:
     """From here on the browser prefers this theme; it is there when Streamlit's own paper has its colour."""
     page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
@@ -89,17 +71,6 @@ def in_theme(page: Page, theme: str) -> None:
 def rgb(hexadecimal: str) -> str:
     """As a browser says a colour."""
     return f"rgb({', '.join(str(int(hexadecimal[at : at + 2], 16)) for at in (1, 3, 5))})"
-
-
-def findings(page: Page) -> list[str]:
-    """What axe-core calls serious or critical, in words."""
-    told = Axe().run(page).response
-    return [
-        f"{page.url} {finding['impact']} {finding['id']}: {node['target']} {node['failureSummary']}"
-        for finding in told["violations"]
-        if finding["impact"] in ("serious", "critical")
-        for node in finding["nodes"]
-    ]
 
 
 def test_axe_finds_what_is_put_there_on_purpose(page: Page) -> None:
@@ -199,21 +170,6 @@ def test_classes_are_said_without_underscores(page: Page, plant: Plant) -> None:
     come_to(page, "/?suspected=missing+hole")
     expect(page.locator("tbody tr")).to_have_count(1)
     expect(page.get_by_text("Only suspected missing hole")).to_be_visible()
-
-
-def at_size(page: Page, width: int, height: int) -> None:
-    """From here on the screen is so large; nothing may be wider than it, once all has found its place."""
-    page.set_viewport_size({"width": width, "height": height})
-    until_settled(page)
-    try:
-        page.wait_for_function(
-            """() => ["html", "[data-testid=stMain]", "[data-testid=stMainBlockContainer]"]
-                .map((name) => document.querySelector(name))
-                .every((one) => one.scrollWidth <= Math.min(one.clientWidth, innerWidth) + 1)"""
-        )
-    except WaitedTooLong as error:
-        wide = page.locator("[data-testid=stMain]").evaluate("one => one.scrollWidth")
-        raise AssertionError(f"{page.url} is {wide} px wide on a screen of {width}") from error
 
 
 def test_the_longest_names_break_neither_part_nor_review(page: Page, plant: Plant) -> None:

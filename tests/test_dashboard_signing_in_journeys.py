@@ -94,7 +94,7 @@ def test_with_the_keyboard_alone_from_the_address_to_the_part_and_out_again(brow
     page.keyboard.press("Enter")
     shown(page, plant, "P-1002")
     assert page.url.endswith(part_path(plant, "P-1002"))
-    expect(page.locator(".kz-who")).to_have_text(re.compile(r"Kim inspector\s*Sign out"))
+    expect(page.locator(".kz-who")).to_have_text(re.compile(r"Kim inspector\s*한국어\s*Sign out"))
     expect(page.get_by_test_id("stMainMenu")).to_be_hidden()
     page.get_by_role("button", name="Sign out").focus()
     page.keyboard.press("Enter")

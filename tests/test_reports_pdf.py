@@ -13,11 +13,13 @@ import pytest
 from pypdf import PdfReader
 
 from dashboard_world import MODEL_HASH, START, Plant, filled_plant
+from kizu_dashboard.language.speaking import speaking
 from kizu_dashboard.reports.content import DefectReport, gather_report
 from kizu_dashboard.reports.fonts import USUAL_FONTS, choose_font
-from kizu_dashboard.reports.pdf import pdf_report
+from kizu_dashboard.reports.pdf import pdf_report, printed_language
 from kizu_dashboard.wording import FOOT_SENTENCE, size_texts
 from kizu_inspect.errors import ConfigError
+from kizu_inspect.synth import KINDS
 
 MADE_AT = datetime(2026, 3, 3, 1, 2, 3, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -69,6 +71,62 @@ def test_the_first_page_tells_where_when_with_what_and_how_many(pages: list[str]
 
 def test_every_page_ends_with_the_sentence_about_heatmaps(pages: list[str]) -> None:
     assert all(FOOT_SENTENCE in page for page in pages)
+
+
+def test_a_korean_reader_has_it_in_korean(plant: Plant, report: DefectReport) -> None:
+    with speaking("ko"):
+        assert printed_language() == "ko"
+        reader = PdfReader(io.BytesIO(pdf_report(report, plant.room.images)))
+    pages = [re.sub(r"\s+", " ", page.extract_text()) for page in reader.pages]
+    assert "불량 보고서 Werk Süd 스테이션 전체 스테이션" in pages[0]
+    for text in (
+        "직행률 (검사 기준): 25.0 % (12건 중 3건, 95 % 신뢰구간 8.9–53.2 %)",
+        "의심 부품 (9건)",
+        "번호 부품 촬영 시각",
+    ):
+        assert text in pages[0]
+    later = " ".join(pages[1:])
+    for text in (
+        "scratch의 근거",
+        "Kim: 판정 변경, 양품. 사유: 먼지 only",
+        "자동 판정 REJECT: scratch: 불량 점수 0.930 ≥ REJECT 한계값 0.600",
+    ):
+        assert text in later
+    allowed = {"REVIEW", "REJECT", "ERROR", "PASS", "Grad", "CAM", "SHA", "KST", "Asia", "Seoul", "Wilson", "Kizu", "Werk"}
+    allowed |= {
+        "Kim",
+        "Lee",
+        "only",
+        "HYPERLINK",
+        "png",
+        "cpu",
+        "plate",
+        "plates",
+        "press",
+        "top",
+        "good",
+        *KINDS,
+        "missing",
+        "hole",
+    }
+    allowed |= set(
+        re.findall(
+            "[A-Za-z]{3,}", "only dust, defect score picture cannot be judged is truncated or broken out of memory found bytes"
+        )
+    )
+    left = re.sub("[0-9a-f]{8}[0-9a-f-]*", "", " ".join(pages))  # ids and hashes
+    assert set(re.findall("[A-Za-z]{3,}", left)) - allowed == set()
+
+
+def test_where_no_font_has_a_languages_letters_the_report_is_english(plant: Plant, report: DefectReport) -> None:
+    plain = replace(report, flagged=())
+    with speaking("ko"):
+        language = printed_language(usual_fonts=())
+        assert language == "en"
+        with pytest.raises(ConfigError, match="no font at hand"):
+            pdf_report(plain, plant.room.images, usual_fonts=())
+        with speaking(language):
+            assert pdf_report(plain, plant.room.images, usual_fonts=()).startswith(b"%PDF")
 
 
 def _block(pages: list[str], part: str) -> str:

@@ -9,9 +9,9 @@ from itertools import combinations, groupby
 from typing import Final
 
 from kizu_dashboard.periods import Period
-from kizu_dashboard.quality import NO_CLASS
 from kizu_dashboard.room import Room
 from kizu_dashboard.thresholds import Limits, Standing, limits_of, read_standing
+from kizu_dashboard.wording import NO_CLASS
 from kizu_db.values import AuditStratum, Disposition, Opinion, ReviewedPart
 from kizu_inspect.results import Verdict
 from kizu_inspect.sums.agreement import PairAgreement, pair_agreement

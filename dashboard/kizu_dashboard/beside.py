@@ -10,6 +10,7 @@ import cv2
 from pydantic import ValidationError
 from starlette.datastructures import QueryParams
 
+from kizu_dashboard.language.speaking import say
 from kizu_dashboard.pictures import Picture, parse_uid, shrink, stored_image
 from kizu_dashboard.room import Room
 from kizu_db.values import InspectionRecord
@@ -50,15 +51,19 @@ def beside_of(room: Room, record: InspectionRecord) -> list[Beside]:
         return []
     found, address = [], f"/beside/{record.row.uid}"
     if _compares(record) and _recipe(record).get("reference"):
-        found.append(Beside(f"{address}?{urlencode({'with': 'reference'})}", "Reference of the recipe"))
+        found.append(Beside(f"{address}?{urlencode({'with': 'reference'})}", say("Reference of the recipe")))
     if _knows_golden(record):
-        words = "Golden picture of the model: the mean of the good pictures that it learned from"
+        words = say("Golden picture of the model: the mean of the good pictures that it learned from")
         found.append(Beside(f"{address}?{urlencode({'with': 'golden'})}", words))
     with room.records.unit(read_only=True) as unit:
         good = unit.neighbours.last_good(record.row.uid)
     if good is not None:
-        said = "reviewed good" if good.disposition == "good" else "passed, not reviewed"
-        found.append(Beside(f"{address}?{urlencode({'with': good.uid})}", f"Last good part {good.part} ({said})"))
+        words = (
+            say("Last good part {part} (reviewed good)", part=good.part)
+            if good.disposition == "good"
+            else say("Last good part {part} (passed, not reviewed)", part=good.part)
+        )
+        found.append(Beside(f"{address}?{urlencode({'with': good.uid})}", words))
     return found
 
 

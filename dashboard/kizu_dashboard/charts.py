@@ -13,8 +13,9 @@ from typing import Any, Final
 import altair as alt
 import pandas as pd
 
+from kizu_dashboard.language.speaking import say
 from kizu_dashboard.theme import LOOKS, colour
-from kizu_dashboard.wording import class_name
+from kizu_dashboard.wording import class_name, of_text
 from kizu_inspect.results import Verdict
 from kizu_inspect.sums.calibration import ReliabilityBin
 from kizu_inspect.sums.control_charts import ControlChart
@@ -71,15 +72,18 @@ def minutes_chart(rejects: Sequence[int]) -> Any:
     """Rejects of each of the last minutes, oldest first, up to now."""
     ago = [number - len(rejects) for number in range(len(rejects))]
     frame = pd.DataFrame({"minute": ago, "rejects": list(rejects)})
+    now, ago_words = json.dumps(say("now")), json.dumps(say("{minutes} min", minutes="#"))
     x = alt.X(
         "minute:Q",
         title=None,
         axis=alt.Axis(
-            grid=False, values=[-60, -45, -30, -15, 0], labelExpr="datum.value == 0 ? 'now' : abs(datum.value) + ' min'"
+            grid=False,
+            values=[-60, -45, -30, -15, 0],
+            labelExpr=f"datum.value == 0 ? {now} : replace({ago_words}, '#', abs(datum.value))",
         ),
     )
     y = alt.Y("rejects:Q", title=None, axis=alt.Axis(tickMinStep=1, tickCount=3), scale=alt.Scale(domain=[0, max(3, *rejects)]))
-    hint = [alt.Tooltip("minute:Q", title="minute"), alt.Tooltip("rejects:Q", title="rejects")]
+    hint = [alt.Tooltip("minute:Q", title=say("minute")), alt.Tooltip("rejects:Q", title=say("rejects"))]
     area = alt.Chart(frame).mark_area(color=RED, opacity=0.12, interpolate="step-after").encode(x=x, y=y)
     line = alt.Chart(frame).mark_line(color=RED, strokeWidth=2, interpolate="step-after").encode(x=x, y=y, tooltip=hint)
     return framed(area + line, height_px=120)
@@ -106,39 +110,44 @@ def pareto_chart(bars: Sequence[ParetoBar]) -> Any:
     base = alt.Chart(pd.DataFrame(rows)).encode(
         x=alt.X(f"{PICKED}:N", sort=None, title=None, axis=names),
         tooltip=[
-            alt.Tooltip("class:N", title="class"),
-            alt.Tooltip("n:Q", title="rejects"),
-            alt.Tooltip("share:Q", title="share", format=PERCENT),
-            alt.Tooltip("cumulative:Q", title="cumulative", format=PERCENT),
+            alt.Tooltip("class:N", title=say("class")),
+            alt.Tooltip("n:Q", title=say("rejects")),
+            alt.Tooltip("share:Q", title=say("share"), format=PERCENT),
+            alt.Tooltip("cumulative:Q", title=say("cumulative"), format=PERCENT),
         ],
     )
-    columns = base.mark_bar(color=BLUE, cursor="pointer").encode(y=alt.Y("n:Q", title="rejects", axis=alt.Axis(tickMinStep=1)))
+    columns = base.mark_bar(color=BLUE, cursor="pointer").encode(
+        y=alt.Y("n:Q", title=say("rejects"), axis=alt.Axis(tickMinStep=1))
+    )
     line = base.mark_line(color=AMBER, point={"color": AMBER}, strokeWidth=1.5).encode(
-        y=alt.Y("cumulative:Q", title="cumulative", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%", grid=False))
+        y=alt.Y(
+            "cumulative:Q", title=say("cumulative"), scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%", grid=False)
+        )
     )
     return framed(alt.layer(columns.add_params(_clicked()), line).resolve_scale(y="independent"), height_px=260)
 
 
 def control_chart(labels: Sequence[str], chart: ControlChart) -> Any:
     """The groups' shares in the order of time, with centre line and limits; points of a signal differ in shape and colour."""
-    signalled = {index for signal in chart.signals for index in signal.indices}
+    in_control, signal = kinds = [say("in control"), say("signal")]
+    signalled = {index for one in chart.signals for index in one.indices}
     rows = [
         {
             PICKED: label,
             "share": point.share.value,
             "low": point.low,
             "high": point.high,
-            "of": f"{point.share.hits:,} of {point.share.n:,}",
-            "kind": "signal" if index in signalled else "in control",
+            "of": of_text(point.share),
+            "kind": signal if index in signalled else in_control,
         }
         for index, (label, point) in enumerate(zip(labels, chart.points, strict=True))
     ]
     hint = [
-        alt.Tooltip(f"{PICKED}:N", title="from"),
-        alt.Tooltip("share:Q", title="rejected", format=".2%"),
-        alt.Tooltip("of:N", title="parts"),
-        alt.Tooltip("low:Q", title="lower limit", format=".2%"),
-        alt.Tooltip("high:Q", title="upper limit", format=".2%"),
+        alt.Tooltip(f"{PICKED}:N", title=say("from")),
+        alt.Tooltip("share:Q", title=say("rejected"), format=".2%"),
+        alt.Tooltip("of:N", title=say("parts")),
+        alt.Tooltip("low:Q", title=say("lower limit"), format=".2%"),
+        alt.Tooltip("high:Q", title=say("upper limit"), format=".2%"),
     ]
     base = alt.Chart(pd.DataFrame(rows)).encode(
         x=alt.X(
@@ -150,9 +159,8 @@ def control_chart(labels: Sequence[str], chart: ControlChart) -> Any:
     shares = [point.share.hits / point.share.n for point in chart.points]
     top = 1.15 * max(*shares, median(highs) if highs else 0.0) or 1.0
     scale = alt.Scale(domain=[0, min(1.0, top)], nice=False)
-    y = alt.Y("share:Q", title="rejected", axis=alt.Axis(format=PERCENT), scale=scale)
+    y = alt.Y("share:Q", title=say("rejected"), axis=alt.Axis(format=PERCENT), scale=scale)
     line = base.mark_line(color=colour("mark"), strokeWidth=1).encode(y=y)
-    kinds = ["in control", "signal"]
     points = base.mark_point(filled=True, opacity=1, cursor="pointer").encode(
         y=y,
         tooltip=hint,
@@ -178,7 +186,7 @@ def yield_chart(shares: Sequence[tuple[str, Share]], title: str) -> Any:
     """Shares with their 95 % intervals, below each other."""
     rows = [
         {PICKED: name, "share": share.value, "low": share.interval[0], "high": share.interval[1],
-         "of": f"{share.hits:,} of {share.n:,}"}
+         "of": of_text(share)}
         for name, share in shares
     ]  # fmt: skip
     base = alt.Chart(pd.DataFrame(rows)).encode(y=alt.Y(f"{PICKED}:N", sort=None, title=None, axis=alt.Axis(labelLimit=140)))
@@ -192,10 +200,10 @@ def yield_chart(shares: Sequence[tuple[str, Share]], title: str) -> Any:
     bars = base.mark_rule(color=BLUE, strokeWidth=2).encode(x=x, x2="high:Q")
     hint = [
         alt.Tooltip(f"{PICKED}:N", title=" "),
-        alt.Tooltip("share:Q", title="yield", format=".2%"),
-        alt.Tooltip("of:N", title="passed"),
-        alt.Tooltip("low:Q", title="95 % from", format=".2%"),
-        alt.Tooltip("high:Q", title="to", format=".2%"),
+        alt.Tooltip("share:Q", title=say("yield"), format=".2%"),
+        alt.Tooltip("of:N", title=say("passed")),
+        alt.Tooltip("low:Q", title=say("95 % from"), format=".2%"),
+        alt.Tooltip("high:Q", title=say("to"), format=".2%"),
     ]
     points = base.mark_point(filled=True, size=80, color=BLUE, opacity=1, cursor="pointer").encode(x="share:Q", tooltip=hint)
     return framed(bars + points.add_params(_clicked()), height_px=max(110, 28 * len(rows) + 50))
@@ -222,7 +230,7 @@ def density_chart(counts: Mapping[tuple[int, int], int], cells: int, *, aspect: 
     # Colours of the theme cannot be mixed by the chart: a cell of few regions lets what is below through.
     shade = alt.Opacity(
         "n:Q",
-        title="regions",
+        title=say("regions"),
         scale=alt.Scale(range=[0.35 if under else 0.2, 1]),
         legend=alt.Legend(orient="top", format=",d", values=sorted({min(counts.values()), max(counts.values())})),
     )
@@ -232,12 +240,12 @@ def density_chart(counts: Mapping[tuple[int, int], int], cells: int, *, aspect: 
         alt.Chart(pd.DataFrame(rows))
         .mark_rect(cursor="pointer", **marks)
         .encode(
-            x=alt.X("x:Q", title="across the picture", axis=axis, scale=alt.Scale(domain=[0, 1], nice=False)),
+            x=alt.X("x:Q", title=say("across the picture"), axis=axis, scale=alt.Scale(domain=[0, 1], nice=False)),
             x2="x2:Q",
-            y=alt.Y("y:Q", title="down", axis=axis, scale=alt.Scale(domain=[1, 0], nice=False)),
+            y=alt.Y("y:Q", title=say("down"), axis=axis, scale=alt.Scale(domain=[1, 0], nice=False)),
             y2="y2:Q",
             opacity=shade,
-            tooltip=[alt.Tooltip("n:Q", title="regions")],
+            tooltip=[alt.Tooltip("n:Q", title=say("regions"))],
         )
         .add_params(_clicked())
     )
@@ -251,19 +259,19 @@ def reliability_chart(bins: Sequence[ReliabilityBin]) -> Any:
     """The share of defective parts of each bin of scores, with its 95 % interval, beside the line of a calibrated score."""
     rows = [
         {"score": one.score, "share": one.defective.value, "low": one.defective.interval[0], "high": one.defective.interval[1],
-         "of": f"{one.defective.hits:,} of {one.defective.n:,}"}
+         "of": of_text(one.defective)}
         for one in bins
     ]  # fmt: skip
     axis, scale = alt.Axis(format=".0%", tickCount=5), alt.Scale(domain=[0, 1], nice=False)
-    base = alt.Chart(pd.DataFrame(rows)).encode(x=alt.X("score:Q", title="defect score", axis=axis, scale=scale))
-    y = alt.Y("low:Q", title="defective", axis=axis, scale=scale)
+    base = alt.Chart(pd.DataFrame(rows)).encode(x=alt.X("score:Q", title=say("defect score"), axis=axis, scale=scale))
+    y = alt.Y("low:Q", title=say("defective"), axis=axis, scale=scale)
     hint = [
-        alt.Tooltip("score:Q", title="mean score", format=".3f"),
-        alt.Tooltip("share:Q", title="defective", format=PERCENT),
-        alt.Tooltip("of:N", title="parts"),
+        alt.Tooltip("score:Q", title=say("mean score"), format=".3f"),
+        alt.Tooltip("share:Q", title=say("defective"), format=PERCENT),
+        alt.Tooltip("of:N", title=say("parts")),
     ]
     even = alt.Chart(pd.DataFrame({"score": [0, 1], "share": [0, 1]})).mark_line(color=QUIET, strokeDash=[4, 3], strokeWidth=1)
-    line = even.encode(x=alt.X("score:Q", title="defect score"), y=alt.Y("share:Q", title="defective"))
+    line = even.encode(x=alt.X("score:Q", title=say("defect score")), y=alt.Y("share:Q", title=say("defective")))
     bars = base.mark_rule(color=BLUE, strokeWidth=2).encode(y=y, y2="high:Q")
     points = base.mark_point(filled=True, size=70, color=BLUE, opacity=1).encode(y="share:Q", tooltip=hint)
     return framed(alt.layer(line, bars, points), height_px=300)

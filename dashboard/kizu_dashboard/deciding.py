@@ -9,8 +9,9 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from kizu_dashboard.language.speaking import known, marked, say
 from kizu_dashboard.room import Room
-from kizu_dashboard.wording import class_name
+from kizu_dashboard.wording import DISPOSITIONS, OTHER_DEFECT, class_name
 from kizu_db.values import MOST_BOXES, Disposition, DrawnBox, InspectionRecord, InspectionRow, NewReview, Treatment
 from kizu_inspect.errors import RecordError
 from kizu_inspect.results import Verdict
@@ -34,8 +35,6 @@ __all__ = [
 
 WAITING_VERDICTS: Final = (Verdict.REVIEW, Verdict.ERROR, Verdict.REJECT)
 """What a person must look at: all that the line signalled as not good."""
-
-OTHER_DEFECT: Final = "other defect"
 
 LONGEST_REASON: Final = 10_000
 """Characters; a report still shows so many."""
@@ -100,10 +99,10 @@ def parse_answer(told: object) -> Answer:
         first = error.errors()[0]
         long = first["type"] == "string_too_long" and first["loc"] == ("reason",)
         raise RecordError(
-            "the comment is too long" if long else "the browser's answer cannot be read",
+            marked("the comment is too long") if long else marked("the browser's answer cannot be read"),
             found=f"{len(str(first['input'])):,} characters" if long else first["msg"],
-            expected=f"at most {LONGEST_REASON:,}" if long else "an answer as this page sends it",
-            next_step="Shorten it; nothing was stored." if long else "Load the page again; nothing was stored.",
+            expected=f"at most {LONGEST_REASON:,}" if long else marked("an answer as this page sends it"),
+            next_step=marked("Shorten it; nothing was stored.") if long else marked("Load the page again; nothing was stored."),
         ) from None
 
 
@@ -121,7 +120,9 @@ def opinion(record: InspectionRecord) -> Proposal | None:
 
 def decision_word(row: InspectionRow) -> str:
     """What a list says of the decision: the disposition, that one is waited for, or a dash."""
-    return row.disposition or ("waits" if row.verdict in WAITING_VERDICTS else "–")
+    if row.disposition is not None:
+        return known(DISPOSITIONS[row.disposition])
+    return say("waits") if row.verdict in WAITING_VERDICTS else "–"
 
 
 def defect_classes(room: Room, record: InspectionRecord) -> tuple[str, ...]:
@@ -157,8 +158,8 @@ def review_of(record: InspectionRecord, answer: Answer, *, reviewer: str, supers
     if decided is None:
         raise RecordError(
             f"{record.row.verdict.value} says nothing that could be confirmed" if answer.kind == "confirm"
-            else "that answer is no decision",
-            found=answer.kind, expected="good, or a defect", next_step="Decide on the part.",
+            else marked("that answer is no decision"),
+            found=answer.kind, expected=marked("good, or a defect"), next_step=marked("Decide on the part."),
         )  # fmt: skip
     return NewReview(
         uid_inspection=record.row.uid,
@@ -182,11 +183,15 @@ def problems(record: InspectionRecord, review: NewReview, classes: Collection[st
     """
     found = []
     if review.disposition == "defective" and review.defect_class not in classes:
-        found.append("Choose the defect.")
+        found.append(say("Choose the defect."))
     found += _box_problems(record, review, classes)
     said = opinion(record)
     if said is not None and said.disposition != review.disposition and not blind and not review.reason:
-        found.append(f"Say why the part is {review.disposition}: the verdict says {said.disposition}.")
+        found.append(
+            say("Say why the part is good: the verdict says defective.")
+            if review.disposition == "good"
+            else say("Say why the part is defective: the verdict says good.")
+        )
     return found
 
 
@@ -195,19 +200,21 @@ def _box_problems(record: InspectionRecord, review: NewReview, classes: Collecti
     if not review.boxes:
         return []
     if review.disposition == "good":
-        return ["A good part has no defects to draw: delete the boxes, or say what is defective."]
+        return [say("A good part has no defects to draw: delete the boxes, or say what is defective.")]
     width, height = record.width_px, record.height_px
     if record.row.kept_image is None or width is None or height is None:
-        return ["There is no picture to draw on: delete the boxes."]
+        return [say("There is no picture to draw on: delete the boxes.")]
     found = []
     if any(box.x1 >= box.x2 or box.y1 >= box.y2 or box.x2 > width or box.y2 > height for box in review.boxes):
-        found.append("A box lies beyond the picture or has no inside: delete it.")
+        found.append(say("A box lies beyond the picture or has no inside: delete it."))
     drawn = {box.defect_class for box in review.boxes}
     if not drawn <= set(classes):
-        found.append("A box has a class that this part cannot have: choose another.")
+        found.append(say("A box has a class that this part cannot have: choose another."))
     elif review.defect_class in classes and review.defect_class not in drawn:
         told = class_name(str(review.defect_class))
-        found.append(f"No box shows {told}: give one that class, delete the boxes, or decide for what they show.")
+        found.append(
+            say("No box shows {defect}: give one that class, delete the boxes, or decide for what they show.", defect=told)
+        )
     return found
 
 

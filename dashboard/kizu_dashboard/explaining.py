@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from kizu_dashboard.language.speaking import marked
 from kizu_dashboard.pictures import stored_image
 from kizu_dashboard.room import Room
 from kizu_db.permissions import Action
@@ -48,10 +49,10 @@ def explain_stored(room: Room, uid: str, method: str, *, by: str) -> None:
         unit.users.require(by, Action.REVIEW)  # before the work, which takes seconds, and again where it is stored
         record = unit.inspections.get(uid)
     if record is None or record.model is None:
-        raise RecordError("nothing to explain", found=f"inspection {uid} without a model on record")
+        raise RecordError(marked("nothing to explain"), found=f"inspection {uid} without a model on record")
     image = stored_image(room, record)
     if image is None:
-        raise RecordError("nothing to explain", found=f"inspection {uid} without a stored picture")
+        raise RecordError(marked("nothing to explain"), found=f"inspection {uid} without a stored picture")
     with _lock:
         inspector = _inspector(record.recipe_then, record.model.hash, method)
         batch = inspector.judge([image], names=[record.image_name])

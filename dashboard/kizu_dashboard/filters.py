@@ -8,21 +8,23 @@ from typing import Final
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
+from kizu_dashboard.language.speaking import LANGUAGES, known, marked, say, speaking
 from kizu_dashboard.periods import OWN, Period
 from kizu_dashboard.theme import LOOKS
-from kizu_dashboard.wording import class_name, recorded_class
+from kizu_dashboard.wording import DISPOSITIONS, class_name, recorded_class
 from kizu_db.records import Unit
 from kizu_db.values import Disposition, InspectionRow
 from kizu_inspect.results import Verdict
 
 __all__ = [
-    "DECISIONS", "ESCALATED", "UNDECIDED", "Filters", "ListView", "decision_of", "find", "known_classes", "verdict_label",
+    "DECISIONS", "ESCALATED", "UNDECIDED", "Filters", "ListView", "decision_of", "decision_text", "find", "known_classes",
+    "verdict_label",
 ]  # fmt: skip
 
-UNDECIDED: Final = "undecided"
-ESCALATED: Final = "left to a second person"
-DECISIONS: Final = ("good", "defective", UNDECIDED, ESCALATED)
-"""As an address says it; `defective: dent` is a decision too."""
+UNDECIDED: Final = marked("undecided")
+ESCALATED: Final = marked("left to a second person")
+DECISIONS: Final = (*DISPOSITIONS, UNDECIDED, ESCALATED)
+"""As an address says it, in the reader's language; `defective: dent` is a decision too."""
 
 _STATES: Final = (UNDECIDED, ESCALATED)
 """What is no decision."""
@@ -46,14 +48,18 @@ class Filters:
     def further(self) -> list[str]:
         """In words, what it is narrowed to beside the verdicts, the part or lot and map conflicts."""
         told = (
-            self.station and f"station {self.station}",
-            self.suspected and f"suspected {class_name(self.suspected)}",
-            self.lot and f"lot {self.lot}",
-            self.decision
-            and (class_name(self.decision) if self.decision in _STATES else f"decided {class_name(self.decision)}"),
-            self.reviewer and f"decided by {self.reviewer}",
+            self.station and say("station {station}", station=self.station),
+            self.suspected and say("suspected {suspected}", suspected=class_name(self.suspected)),
+            self.lot and say("lot {lot}", lot=self.lot),
+            self.decision and self._decided(self.decision),
+            self.reviewer and say("decided by {reviewer}", reviewer=self.reviewer),
         )
         return [words for words in told if words]
+
+    @staticmethod
+    def _decided(decision: str) -> str:
+        told = decision_text(class_name(decision))
+        return told if decision in _STATES else say("decided {decision}", decision=told)
 
     @property
     def narrowing(self) -> bool:
@@ -66,14 +72,23 @@ def verdict_label(verdict: Verdict) -> str:
     return f"{LOOKS[verdict].icon} {LOOKS[verdict].word}"
 
 
+def decision_text(decision: str) -> str:
+    """A decision of DECISIONS, or `defective: dent`, as it is read."""
+    word, colon, name = decision.partition(":")
+    return f"{known(word)}{colon}{name}"
+
+
 def decision_of(text: str | None) -> tuple[Disposition | None, str | None]:
-    """`good`, `defective` or `defective: dent` as disposition and defect class; of other text a class that nobody decides."""
+    """`good`, `defective` or `defective: dent`, in any language, as disposition and defect class.
+
+    Of other text a class that nobody decides.
+    """
     if text is None or text in _STATES:
         return None, None
     word, _, name = (piece.strip() for piece in text.partition(":"))
-    if word == "good" and not name:
+    if word in _words_for("good") and not name:
         return "good", None
-    if word == "defective":
+    if word in _words_for("defective"):
         return "defective", name or None
     return None, text
 
@@ -113,6 +128,15 @@ def _as_recorded(unit: Unit, name: str | None) -> str | None:
     return name if name is None or " " not in name else recorded_class(name, known_classes(unit))
 
 
+def _words_for(disposition: Disposition) -> set[str]:
+    """How it is written in any language: an address may have come from somebody else."""
+    words = set()
+    for language in LANGUAGES:
+        with speaking(language):
+            words.add(known(DISPOSITIONS[disposition]))
+    return words
+
+
 @dataclass(frozen=True)
 class ListView:
     """The list of the inspections behind a figure; None leaves a thing open."""
@@ -128,13 +152,18 @@ class ListView:
     @property
     def query(self) -> dict[str, str | list[str]]:
         """What stands behind the question mark of its address."""
-        query: dict[str, str | list[str]] = {"period": self.period.name}
+        query: dict[str, str | list[str]] = {"period": known(self.period.name)}
         if self.period.name == OWN:
             ends = zip(("from", "to"), self.period.by_the_clock(self.zone), strict=True)
             query |= {name: end.strftime("%Y-%m-%dT%H:%M") for name, end in ends if end is not None}
         if self.verdicts:
             query["verdict"] = [verdict_label(verdict) for verdict in self.verdicts]
-        words = {"suspected": self.suspected, "station": self.station, "lot": self.lot, "decision": self.decision}
+        words = {
+            "suspected": self.suspected,
+            "station": self.station,
+            "lot": self.lot,
+            "decision": known(self.decision or "") or None,
+        }
         return query | {name: value for name, value in words.items() if value is not None}
 
     @property

@@ -9,9 +9,10 @@ from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from kizu_dashboard.language.speaking import say, say_count
 from kizu_dashboard.room import Room
 from kizu_dashboard.watching import Pulse, pulses_of
-from kizu_dashboard.wording import duration_text, moment
+from kizu_dashboard.wording import duration_text, forgotten_text, moment
 from kizu_db.records import Unit
 from kizu_db.space import Space, space_of
 from kizu_db.spooled import spooled_rows
@@ -59,7 +60,7 @@ def look_at(room: Room, now: datetime) -> list[Line]:
     stations = [_station(one, now, zone) for one in pulses]
     found = [_database(room, database), _image_store(room), *stations, *events, _waiting(waiting, now), *_spool(room)]
     if forgotten:
-        found.append(Line("Other stations", Word.WELL, "nothing recorded for more than 7 days: " + ", ".join(forgotten)))
+        found.append(Line(say("Other stations"), Word.WELL, forgotten_text(forgotten)))
     return found
 
 
@@ -89,39 +90,47 @@ def _bytes(number: int) -> str:
 
 
 def _database(room: Room, state: DatabaseState) -> Line:
-    said = f"{state.kind} {state.program_version}, {_bytes(state.size_bytes)}, tables of version {state.version}"
+    said = say(
+        "{kind} {program}, {size}, tables of version {version}",
+        kind=state.kind, program=state.program_version, size=_bytes(state.size_bytes), version=state.version,
+    )  # fmt: skip
     file = room.records.file
     space = None if file is None else space_of(file)
     if space is None:
-        return Line("Database", Word.WELL, said)
+        return Line(say("Database"), Word.WELL, said)
     word, todo = _fullness(space)
-    return Line("Database", word, f"{said}; {_space(space)}", todo)
+    return Line(say("Database"), word, f"{said}; {_space(space)}", todo)
 
 
 def _image_store(room: Room) -> Line:
     space = space_of(room.images.path)
     if space is None:
-        return Line("Image store", Word.ACT, "its disk cannot be read", "See that it is mounted: images.path.", "unread")
+        todo = say("See that it is mounted: images.path.")
+        return Line(say("Image store"), Word.ACT, say("its disk cannot be read"), todo, "unread")
     word, todo = _fullness(space)
-    return Line("Image store", word, _space(space), todo, word)
+    return Line(say("Image store"), word, _space(space), todo, word)
 
 
 def _space(space: Space) -> str:
-    return f"{_bytes(space.free_bytes)} free, {space.used_percent:.0f} % used"
+    return say("{free} free, {used:.0f} % used", free=_bytes(space.free_bytes), used=space.used_percent)
 
 
 def _fullness(space: Space) -> tuple[Word, str]:
     word = _worse(space.used_percent, FULL)
-    return word, "" if word is Word.WELL else "Make space, or let go what is over: kizu db prune."
+    return word, "" if word is Word.WELL else say("Make space, or let go what is over: kizu db prune.")
 
 
 def _station(pulse: Pulse, now: datetime, zone: ZoneInfo) -> Line:
-    name = f"Station {pulse.name}"
+    name = say("Station {station}", station=pulse.name)
     if pulse.silent_for(now) is None:
-        return Line(name, Word.WELL, f"recording, last part {duration_text(now - pulse.newest)} ago", live=True)
+        said = say("recording, last part {duration} ago", duration=duration_text(now - pulse.newest))
+        return Line(name, Word.WELL, said, live=True)
     # By the clock, for a page that nobody touches says it for hours.
-    said = f"nothing recorded since {moment(pulse.newest, zone)}; {duration_text(pulse.quiet_after)} would be usual at most"
-    todo = "Is the line at rest? Else see its source and kizu status."
+    said = say(
+        "nothing recorded since {time}; {usual} would be usual at most",
+        time=moment(pulse.newest, zone), usual=duration_text(pulse.quiet_after),
+    )  # fmt: skip
+    todo = say("Is the line at rest? Else see its source and kizu status.")
     return Line(name, Word.LOOK, said, todo, pulse.newest.isoformat(), live=True)
 
 
@@ -129,27 +138,34 @@ def _outbox(unit: Unit, now: datetime, zone: ZoneInfo) -> Iterator[Line]:
     since = unit.outbox.waiting_since()
     for station, count in sorted(unit.outbox.backlog().items()):
         word = _worse(now - since[station], UNSENT)
-        said = f"{count:,} wait for their receiver, the oldest since {moment(since[station], zone)}"
-        todo = "" if word is Word.WELL else "See that the receiver answers: kizu status tells the last error."
-        yield Line(f"Events of {station}", word, said, todo, word)
+        time = moment(since[station], zone)
+        said = say("{count:,} wait for their receiver, the oldest since {time}", count=count, time=time)
+        todo = "" if word is Word.WELL else say("See that the receiver answers: kizu status tells the last error.")
+        yield Line(say("Events of {station}", station=station), word, said, todo, word)
 
 
 def _waiting(by_station: dict[str, Waiting], now: datetime) -> Line:
     if not by_station:
-        return Line("Reviews", Word.WELL, "no part waits")
+        return Line(say("Reviews"), Word.WELL, say("no part waits"))
     parts = sum(one.parts for one in by_station.values())
     waits = now - min(one.since for one in by_station.values())
     word = _worse(waits, WAITS)
-    todo = "" if word is Word.WELL else "More reviewers, or other limits: see the page Agreement."
-    return Line("Reviews", word, f"{parts:,} parts wait, the oldest for {duration_text(waits)}", todo)
+    todo = "" if word is Word.WELL else say("More reviewers, or other limits: see the page Agreement.")
+    said = say_count(
+        "{count:,} part waits, for {duration}",
+        "{count:,} parts wait, the oldest for {duration}",
+        parts,
+        duration=duration_text(waits),
+    )
+    return Line(say("Reviews"), word, said, todo)
 
 
 def _spool(room: Room) -> Iterator[Line]:
     """What lines on this machine could not record yet; on another machine with its own folder nobody here knows."""
     for station, rows in spooled_rows(room.images.path).items():
-        name = f"Spool of {station}"
+        name = say("Spool of {station}", station=station)
         if rows is None:
-            yield Line(name, Word.LOOK, "cannot be read now", "Look again; it is a file in the image store.")
+            yield Line(name, Word.LOOK, say("cannot be read now"), say("Look again; it is a file in the image store."))
         elif rows:
-            todo = "They are recorded by themselves when the database is back, or at the next kizu run."
-            yield Line(name, Word.LOOK, f"{rows:,} results wait for the database", todo)
+            todo = say("They are recorded by themselves when the database is back, or at the next kizu run.")
+            yield Line(name, Word.LOOK, say("{rows:,} results wait for the database", rows=rows), todo)

@@ -7,6 +7,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from kizu_dashboard.agreement import Agreed, at_limits
+from kizu_dashboard.language.speaking import known, marked, say
 from kizu_dashboard.room import Room
 from kizu_dashboard.thresholds import Limits, Standing
 from kizu_dashboard.wording import moment
@@ -21,43 +22,45 @@ __all__ = [
 ]  # fmt: skip
 
 FILE: Final = "kizu.yaml"
-OWN: Final = "the model"
-LIMITS: Final = "PASS below {low}, REJECT from {high}"
-SEVERAL: Final = "Choose a station above to save limits for it."
-NO_RECIPE: Final = "There are no limits to change: no line has run here with a recipe."
-NO_GOOD: Final = "No class of this model is good: it rejects every part, whatever the limits."
-FILE_WINS: Final = (
+OWN: Final = marked("the model")
+LIMITS: Final = marked("PASS below {low}, REJECT from {high}")
+SEVERAL: Final = marked("Choose a station above to save limits for it.")
+NO_RECIPE: Final = marked("There are no limits to change: no line has run here with a recipe.")
+NO_GOOD: Final = marked("No class of this model is good: it rejects every part, whatever the limits.")
+FILE_WINS: Final = marked(
     "The kizu.yaml of {station} sets its limits itself, and wins: its line takes no others. Change these lines there, or take "
     "both out so that limits can be saved here; then start the line again."
 )
-OTHER_MODEL: Final = (
+OTHER_MODEL: Final = marked(
     "{station} has another model since {since}: the scores of parts before that say nothing of it. Choose a period that begins "
     "then or later to save limits."
 )
-STANDS: Final = "{station} is to judge by version {version} of its recipe, limits of {who}: {limits}."
-UNTAKEN: Final = "No part of it is on record yet that was judged by this version."
-SEEN: Final = (
+STANDS: Final = marked("{station} is to judge by version {version} of its recipe, limits of {who}: {limits}.")
+UNTAKEN: Final = marked("No part of it is on record yet that was judged by this version.")
+SEEN: Final = marked(
     "Miss rate {miss}, overkill {overkill}, sent to review {review}; of {inspections:,} inspections, by {reviewed:,} reviewed "
     "ones, {audited:,} of the audit sample"
 )
-AGAIN: Final = "As in version {version}"
-TAKEN: Final = "Saved as version {version} of the recipe of {station}: {limits}. A running line takes it within a minute."
+AGAIN: Final = marked("As in version {version}")
+TAKEN: Final = marked(
+    "Saved as version {version} of the recipe of {station}: {limits}. A running line takes it within a minute."
+)
 
 
 def hindrance(agreed: Agreed, zone: ZoneInfo) -> str | None:
     """Why no limits can be saved of what is looked at; None where they can."""
     standing, since = agreed.standing, agreed.period.since
     if standing is None:
-        return SEVERAL
+        return known(SEVERAL)
     if standing.model is None:
-        return NO_RECIPE
+        return known(NO_RECIPE)
     if standing.model.good is None:
-        return NO_GOOD
+        return known(NO_GOOD)
     station = standing.recipe.station
     if standing.recipe.set_by_file:
-        return FILE_WINS.format(station=station)
+        return known(FILE_WINS).format(station=station)
     if standing.model_since is not None and (since is None or since < standing.model_since):
-        return OTHER_MODEL.format(station=station, since=moment(standing.model_since, zone))
+        return known(OTHER_MODEL).format(station=station, since=moment(standing.model_since, zone))
     return None
 
 
@@ -67,22 +70,22 @@ def standing_text(agreed: Agreed) -> str:
     if standing is None or standing.limits is None:
         return ""
     recipe = standing.recipe
-    said = STANDS.format(
+    said = known(STANDS).format(
         station=recipe.station, version=recipe.version, who=chosen_by(recipe), limits=limits_text(standing.limits)
     )
-    return said if agreed.newest_recipe == recipe.id else f"{said} {UNTAKEN}"
+    return said if agreed.newest_recipe == recipe.id else f"{said} {known(UNTAKEN)}"
 
 
 def chosen_by(recipe: RecipeRow) -> str:
     """Whose the limits of this version are."""
-    return recipe.chosen.by if recipe.chosen is not None else FILE if recipe.set_by_file else OWN
+    return recipe.chosen.by if recipe.chosen is not None else FILE if recipe.set_by_file else known(OWN)
 
 
 def limits_text(limits: Limits | None) -> str:
     """Both in words; a dash where they are not on record."""
     if limits is None:
         return "–"
-    return LIMITS.format(low=probability_text(limits.pass_below), high=probability_text(limits.reject_from))
+    return known(LIMITS).format(low=probability_text(limits.pass_below), high=probability_text(limits.reject_from))
 
 
 def recipe_lines(limits: Limits) -> str:
@@ -112,17 +115,19 @@ def _figure(rate: Estimate) -> dict[str, float | None]:
 def seen_text(seen: Mapping[str, Any]) -> str:
     """What limits were chosen by."""
     if "again" in seen:
-        return AGAIN.format(version=seen["again"])
+        return known(AGAIN).format(version=seen["again"])
     if "miss_rate" not in seen:
         return "–"
     miss, overkill, review = (_told(seen[name]) for name in ("miss_rate", "overkill_rate", "review_rate"))
     counts = {name: int(seen[name]) for name in ("inspections", "reviewed", "audited")}
-    return SEEN.format(miss=miss, overkill=overkill, review=review, **counts)
+    return known(SEEN).format(miss=miss, overkill=overkill, review=review, **counts)
 
 
 def _told(rate: Mapping[str, float | None]) -> str:
     value, upper = (100 * (rate[name] or 0) for name in ("value", "upper"))
-    return f"unknown (at most {upper:.1f} %)" if rate["value"] is None else f"{value:.2f} % (at most {upper:.1f} %)"
+    if rate["value"] is None:
+        return say("unknown (at most {upper:.1f} %)", upper=upper)
+    return say("{value:.2f} % (at most {upper:.1f} %)", value=value, upper=upper)
 
 
 def choose_limits(room: Room, agreed: Agreed, standing: Standing, limits: Limits, *, by: str, reason: str) -> str:
@@ -134,4 +139,4 @@ def choose_limits(room: Room, agreed: Agreed, standing: Standing, limits: Limits
             recipe.station, limits.pass_below, limits.reject_from,
             by=ChosenBy(by, reason, recipe.version), model_hash=recipe.model_hash or "", seen=seen,
         )  # fmt: skip
-    return TAKEN.format(version=new.version, station=recipe.station, limits=limits_text(limits))
+    return known(TAKEN).format(version=new.version, station=recipe.station, limits=limits_text(limits))

@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from kizu_dashboard.health import Line, Word
+from kizu_dashboard.language.asking import choose_address
+from kizu_dashboard.language.speaking import LANGUAGES, known, language_now, marked, say, say_count
 from kizu_dashboard.theme import LOOKS, colour
 from kizu_dashboard.thresholds import Limits, limits_of
-from kizu_dashboard.wording import check_text, class_name, promise_text, reason_text, size_texts
+from kizu_dashboard.wording import check_text, class_name, promise_text, reason_text, size_texts, spread_text, standing_said
 from kizu_db.values import InspectionRecord
 from kizu_inspect.results import Region, Verdict
 from kizu_inspect.sums.intervals import Share
-from kizu_inspect.sums.scores import log_odds, probability_text, standing_text
+from kizu_inspect.sums.scores import log_odds, probability_text
 
 __all__ = [
     "Cell",
@@ -88,16 +90,13 @@ def part_head(part: str, verdict: Verdict | None, places: Sequence[str]) -> str:
 
 def figure_tiles(total: int, first_pass: Share, shares: Mapping[Verdict, Share]) -> str:
     """The period's figures, each with what it is a share of."""
-    tiles = [_tile("Inspections", f"{total:,}", "in this period", colour("quiet"))]
-    if first_pass.value is None:
-        spread = "nothing inspected"
-    else:
-        low, high = first_pass.interval
-        spread = f"{first_pass.hits:,} of {first_pass.n:,} · 95 % {100 * low:.1f}–{100 * high:.1f} %"
-    tiles.append(_tile("First-pass yield", first_pass.percent, spread, LOOKS[Verdict.PASS].ink))
+    tiles = [_tile(say("Inspections"), f"{total:,}", say("in this period"), colour("quiet"))]
+    spread = say("nothing inspected") if first_pass.value is None else spread_text(first_pass)
+    tiles.append(_tile(say("First-pass yield"), first_pass.percent, spread, LOOKS[Verdict.PASS].ink))
     for verdict, share in shares.items():
         look = LOOKS[verdict]
-        tiles.append(_tile(f"{look.icon} {look.word}", f"{share.hits:,}", f"of {share.n:,} · {share.percent}", look.ink))
+        of_all = say("of {n:,} · {share}", n=share.n, share=share.percent)
+        tiles.append(_tile(f"{look.icon} {look.word}", f"{share.hits:,}", of_all, look.ink))
     return f'<div class="kz kz-tiles">{"".join(tiles)}</div>'
 
 
@@ -123,7 +122,7 @@ def probability_bars(probabilities: Mapping[str, float]) -> str:
         for number, (name, p) in enumerate(ranked[:_BARS])
     ]
     below = len(ranked) - _BARS
-    more = quiet(f"and {below} classes below these") if below > 0 else ""
+    more = quiet(say_count("and {count} class below these", "and {count} classes below these", below)) if below > 0 else ""
     return f'<div class="kz kz-bars">{"".join(rows)}</div>{more}'
 
 
@@ -140,19 +139,25 @@ def score_scale(score: float, limits: Limits) -> str:
         for one, since, until in zip((Verdict.PASS, Verdict.REVIEW, Verdict.REJECT), ends, ends[1:], strict=False)
     )
     place = 50 * (log_odds(score, most=_ODDS) + _ODDS) / _ODDS
-    stands = standing_text(score, pass_below=limits.pass_below, reject_from=limits.reject_from)
-    text = f"PASS below {probability_text(limits.pass_below)} · REJECT from {probability_text(limits.reject_from)}"
+    said = say(
+        "Defect score {score}, {standing} · PASS below {pass_below} · REJECT from {reject_from}",
+        score=f"<b>{probability_text(score)}</b>",
+        standing=standing_said(score, pass_below=limits.pass_below, reject_from=limits.reject_from),
+        pass_below=probability_text(limits.pass_below),
+        reject_from=probability_text(limits.reject_from),
+    )
     return (
-        f'<div class="kz" title="A scale of odds: each sixth of it is a hundredfold">'
+        f'<div class="kz" title="{escape(say("A scale of odds: each sixth of it is a hundredfold"))}">'
         f'<div class="kz-mark"><i style="left:{min(99, max(1, place)):.2f}%">▼</i></div><div class="kz-scale">{zones}</div>'
-        f'<div class="kz-quiet kz-small kz-num">Defect score <b>{probability_text(score)}</b>, {stands} · {text}</div></div>'
+        f'<div class="kz-quiet kz-small kz-num">{said}</div></div>'
     )
 
 
 def evidence(record: InspectionRecord) -> str:
     """Why the verdict is what it is: its reason, the score between its limits, the probabilities, and what its map is worth."""
     row, limits, explanation = record.row, limits_of(record), record.explanation
-    pieces = [card_title(f"Why {LOOKS[row.verdict].word}"), f"<p>{escape(reason_text(row) or 'No reason recorded.')}</p>"]
+    pieces = [card_title(say("Why {verdict}", verdict=LOOKS[row.verdict].word))]
+    pieces.append(f"<p>{escape(reason_text(row) or say('No reason recorded.'))}</p>")
     if record.error and record.error != row.reason:
         pieces.append(f'<p class="kz-quiet">{escape(record.error)}</p>')
     if row.score is not None and limits is not None:
@@ -175,7 +180,9 @@ def region_table(regions: Sequence[Region], *, mm_per_px: float | None) -> str:
         f"{_size_cells(size_texts(r, mm_per_px))}<td>{r.x1}–{r.x2}</td><td>{r.y1}–{r.y2}</td></tr>"
         for number, r in enumerate(regions, start=1)
     )
-    names = ("No.", "Evidence for", "Peak", "Share of map", "Length × width", "Area", "x, px", "y, px")
+    names = (
+        say("No."), say("Evidence for"), say("Peak"), say("Share of map"), say("Length × width"), say("Area"), "x, px", "y, px",
+    )  # fmt: skip
     heads = "".join(f"<th>{name}</th>" for name in names)
     return _table(heads, rows)
 
@@ -193,14 +200,18 @@ def _table(heads: str, rows: str) -> str:
     return f'<div class="kz-wide" tabindex="0">{table}</div>'
 
 
-_WORDS = {Word.WELL: ("●", "well"), Word.LOOK: ("▲", "unknown"), Word.ACT: ("✕", "silent")}
-"""Each word's mark and class."""
+_WORDS = {
+    Word.WELL: ("●", "well", marked("well")),
+    Word.LOOK: ("▲", "unknown", marked("look")),
+    Word.ACT: ("✕", "silent", marked("act")),
+}
+"""Each word's mark and class, and how it is said."""
 
 
 def health_word(word: Word) -> str:
     """How it is, as a mark and a word on its colour."""
-    mark, kind = _WORDS[word]
-    return f'<span class="kz-state kz-{kind}">{mark} {word}</span>'
+    mark, kind, said = _WORDS[word]
+    return f'<span class="kz-state kz-{kind}">{mark} {known(said)}</span>'
 
 
 def health_table(lines: Sequence[Line]) -> str:
@@ -210,7 +221,7 @@ def health_table(lines: Sequence[Line]) -> str:
         f"<td>{escape(one.todo)}</td></tr>"
         for one in lines
     )
-    heads = "".join(f"<th>{head}</th>" for head in ("", "What", "How it is", "What to do"))
+    heads = "".join(f"<th>{head}</th>" for head in ("", say("What"), say("How it is"), say("What to do")))
     return f'<table class="kz-table"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
 
 
@@ -248,7 +259,8 @@ def quiet(text: str) -> str:
 
 def narrowed_to(words: Sequence[str]) -> str:
     """What a list leaves in, beside what its controls show."""
-    return f'<div class="kz">Only <b>{escape(" · ".join(words))}</b></div>'
+    filters = f"<b>{escape(' · '.join(words))}</b>"
+    return f'<div class="kz">{say("Only {filters}", filters=filters)}</div>'
 
 
 def empty_state(headline: str, next_step: str) -> str:
@@ -259,8 +271,8 @@ def empty_state(headline: str, next_step: str) -> str:
 def session_over(sign_in: str) -> str:
     """What stands in place of a page whose reader is not signed in any more, with the address to sign in at."""
     return (
-        '<div class="kz kz-empty"><b>Your sign-in has ended</b>'
-        f'<a href="{escape(sign_in)}">Sign in</a> to go on where you were.</div>'
+        f'<div class="kz kz-empty"><b>{say("Your sign-in has ended")}</b>'
+        f'<a href="{escape(sign_in)}">{say("Sign in to go on where you were")}</a></div>'
     )
 
 
@@ -271,19 +283,24 @@ def terminal_form(action: str, why: str) -> str:
     """
     return (
         f'<form class="kz kz-form" method="post" action="{escape(action)}">'
-        '<label>Where it stands<input name="terminal" required maxlength="200" autocomplete="off"></label>'
+        f'<label>{say("Where it stands")}<input name="terminal" required maxlength="200" autocomplete="off"></label>'
         f'<label>{escape(why)}<input name="reason" required maxlength="500" autocomplete="off"></label>'
-        '<button type="submit">Make it a known terminal</button></form>'
+        f'<button type="submit">{say("Make it a known terminal")}</button></form>'
     )
 
 
 def signed_in_as(name: str, role: str, sign_out: str, *, shared: bool = False) -> str:
-    """Who is signed in, and the way out: a form, so that no link or picture can sign anybody out.
+    """Who is signed in, the other languages, and the way out: forms, so that no link or picture can do it for anybody.
 
     At a terminal that is shared, the way out is the way in of the next person.
     """
-    press = "Change person" if shared else "Sign out"
+    press = say("Change person") if shared else say("Sign out")
+    others = "".join(
+        f'<form method="post" action="{choose_address(code)}"><button type="submit" lang="{code}">{other}</button></form>'
+        for code, other in LANGUAGES.items()
+        if code != language_now()
+    )
     return (
-        f'<div class="kz kz-who"><span><b>{escape(name)}</b> <span class="kz-quiet">{escape(role)}</span></span>'
+        f'<div class="kz kz-who"><span><b>{escape(name)}</b> <span class="kz-quiet">{escape(role)}</span></span>{others}'
         f'<form method="post" action="{escape(sign_out)}"><button type="submit">{press}</button></form></div>'
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from kizu_dashboard.language.speaking import marked
 from kizu_dashboard.room import Room
 from kizu_dashboard.signing_in.passwords import hash_badge, hash_password, hash_pin
 from kizu_db.permissions import Action, Role
@@ -49,7 +50,7 @@ def new_badge(records: Records, name: str, code: str, *, by: str, reason: str) -
         unit.users.require(by, Action.MANAGE_USERS)
         salt = unit.credentials.badge_salt()
     if salt is None:
-        raise RecordError("Nobody is entered yet", next_step="Enter the first person with `kizu user add`.")
+        raise RecordError(marked("Nobody is entered yet"), next_step=marked("Enter the first person with `kizu user add`."))
     kept = hash_badge(code, salt)
     with records.unit() as unit:
         unit.credentials.set_badge(name, kept, by=by, reason=reason)
@@ -60,6 +61,6 @@ def _hash(room: Room, typed: str, again: str, *, by: str, made_by: Callable[[str
     with room.records.unit(read_only=True) as unit:
         unit.users.require(by, Action.MANAGE_USERS)
     if typed != again:
-        what = "The two PINs differ" if made_by is hash_pin else "The two passwords differ"
-        raise RecordError(what, found="one typed otherwise than the other", expected="the same twice")
+        what = marked("The two PINs differ") if made_by is hash_pin else marked("The two passwords differ")
+        raise RecordError(what, found=marked("one typed otherwise than the other"), expected=marked("the same twice"))
     return made_by(typed)

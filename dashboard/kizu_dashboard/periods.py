@@ -7,16 +7,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from kizu_dashboard.language.speaking import marked
+
 __all__ = ["ALL", "LENGTHS", "OWN", "Period", "named_period", "own_period", "period_between"]
 
-ALL: Final = "All"
-OWN: Final = "From … to …"
+ALL: Final = marked("All")
+OWN: Final = marked("From … to …")
 LENGTHS: Final[dict[str, timedelta]] = {
-    "Last hour": timedelta(hours=1),
-    "Last 8 hours": timedelta(hours=8),
-    "Last 24 hours": timedelta(days=1),
-    "Last 7 days": timedelta(days=7),
-    "Last 30 days": timedelta(days=30),
+    marked("Last hour"): timedelta(hours=1),
+    marked("Last 8 hours"): timedelta(hours=8),
+    marked("Last 24 hours"): timedelta(days=1),
+    marked("Last 7 days"): timedelta(days=7),
+    marked("Last 30 days"): timedelta(days=30),
 }
 QUARTER: Final = timedelta(minutes=15)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

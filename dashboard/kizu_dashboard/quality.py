@@ -8,8 +8,10 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
+from kizu_dashboard.language.speaking import marked, say
 from kizu_dashboard.periods import Period
 from kizu_dashboard.room import Room
+from kizu_dashboard.wording import NO_CLASS
 from kizu_db.values import DefectPlace
 from kizu_inspect.results import Verdict
 from kizu_inspect.sums.intervals import Share
@@ -17,13 +19,13 @@ from kizu_inspect.sums.pareto import ParetoBar, pareto
 from kizu_inspect.sums.yields import first_pass_yield, share_of
 
 __all__ = [
-    "CELLS", "GROUPINGS", "NO_CLASS", "Group", "Grouping", "Quality", "cells_of", "gather_quality", "group_start", "grouped",
+    "CELLS", "GROUPINGS", "Group", "Grouping", "Quality", "cells_of", "gather_quality", "group_start", "grouped",
     "labels_of", "most_seen", "side_text", "span_text",
 ]  # fmt: skip
 
 Grouping = Literal["hour", "shift", "day"]
 GROUPINGS: Final[dict[Grouping, timedelta]] = {
-    "hour": timedelta(days=30), "shift": timedelta(days=240), "day": timedelta(days=720),
+    marked("hour"): timedelta(days=30), marked("shift"): timedelta(days=240), marked("day"): timedelta(days=720),
 }  # fmt: skip
 """Groups of a control chart, with the longest time that a chart of them shows: 720 groups."""
 SHIFT_HOURS: Final = 8
@@ -31,7 +33,6 @@ FIRST_SHIFT: Final = 6
 """The hour of the plant's day at which the first of three shifts begins."""
 MOST_OF_LOTS: Final = 20_000
 MOST_PLACES: Final = 2_000
-NO_CLASS: Final = "no class"
 CELLS: Final = 20
 """The density is counted in so many cells each way."""
 
@@ -143,13 +144,13 @@ def labels_of(groups: Sequence[Group], grouping: Grouping) -> list[str]:
 def span_text(labels: Sequence[str], indices: Sequence[int]) -> str:
     """From the first to the last of these groups: `03-02 14:00 to 03-02 22:00`."""
     first, last = labels[indices[0]], labels[indices[-1]]
-    return first if first == last else f"{first} to {last}"
+    return first if first == last else say("{first} to {last}", first=first, last=last)
 
 
 def side_text(side: tuple[str, str | None]) -> str:
     """A station and its view: `press-3, view top`."""
     station, view = side
-    return station if view is None else f"{station}, view {view}"
+    return station if view is None else say("{station}, view {view}", station=station, view=view)
 
 
 def most_seen(places: Sequence[DefectPlace]) -> tuple[tuple[str, str | None], ...]:

@@ -13,6 +13,7 @@ from weakref import WeakSet
 from kizu_dashboard.blindness import drawn_blind
 from kizu_dashboard.deciding import Outcome, decide, defect_classes, judge_again, parse_answer, problems, review_of
 from kizu_dashboard.failing import failure_text
+from kizu_dashboard.language.speaking import marked, say
 from kizu_dashboard.room import Room
 from kizu_dashboard.scanning import claim_scanned
 from kizu_dashboard.wording import disposition_text
@@ -20,8 +21,9 @@ from kizu_db.repositories.queue_order import Order
 from kizu_db.values import Claim, InspectionRecord, Look
 from kizu_inspect.errors import KizuError, RecordError, RecordsAway
 
-__all__ = ["Desk", "Shown", "Wanted"]
+__all__ = ["ORDERS", "Desk", "Shown", "Wanted"]
 
+ORDERS: Final[dict[Order, str]] = {"oldest": marked("Oldest first"), "uncertain": marked("Least certain first")}
 _desks: WeakSet[Desk] = WeakSet()
 """All that there are: two windows of one person may show the same part."""
 _desks_lock: Final = threading.Lock()
@@ -184,7 +186,7 @@ class Desk:
         """Say why an answer was not even looked at."""
         with self._lock:
             self.turn += 1
-            self.told, self.notice = None, f"Not stored: {why}"
+            self.told, self.notice = None, say("Not stored: {why}", why=why)
 
     def answer(self, told: object, *, follow: bool = True) -> None:
         """Do what the browser sent, once, and have the next part shown if it is to `follow`.
@@ -197,7 +199,7 @@ class Desk:
             try:
                 self._answer(told, follow=follow)
             except KizuError as error:
-                self.notice = f"Not stored: {failure_text(error)}"
+                self.notice = say("Not stored: {why}", why=failure_text(error))
 
     def _answer(self, told: object, *, follow: bool) -> None:
         answer = parse_answer(told)
@@ -217,13 +219,13 @@ class Desk:
         if answer.kind == "unsure":
             with self._room.records.unit(prompt=True) as unit:
                 unit.queue.escalate(shown.uid, by=self.reviewer, why=answer.reason.strip())
-            self.told = "left to a second person"
+            self.told = say("left to a second person")
             self._go_on(follow=follow)
             return
         with self._room.records.unit(read_only=True) as unit:
             record = unit.inspections.get(shown.uid)
         if record is None:
-            raise RecordError("the inspection is not in the records any more", next_step="Take the next one.")
+            raise RecordError(marked("the inspection is not in the records any more"), next_step=marked("Take the next one."))
         review = review_of(record, answer, reviewer=self.reviewer, supersedes=shown.standing)
         if lacking := problems(record, review, self.classes(record), blind=self.is_blind(record)):
             self.notice = " ".join(lacking)
@@ -231,9 +233,9 @@ class Desk:
         outcome = (judge_again if shown.look == "second" else decide)(self._room, review)
         if outcome is Outcome.STORED:
             self._made.append(replace(shown, blind=self.is_blind(record)))
-            self.told = f"{record.row.part}: recorded as {disposition_text(review)}"
+            self.told = say("{part}: recorded as {decision}", part=record.row.part, decision=disposition_text(review))
         elif outcome is Outcome.OVERTAKEN:
-            self.told = f"{record.row.part}: somebody else decided meanwhile; nothing was stored"
+            self.told = say("{part}: somebody else decided meanwhile; nothing was stored", part=record.row.part)
         self._go_on(follow=follow)
 
     def is_blind(self, record: InspectionRecord) -> bool:
@@ -258,7 +260,7 @@ class Desk:
 
     def _take_back(self) -> None:
         if not self._made:
-            self.notice = "There is no decision to take back."
+            self.notice = say("There is no decision to take back.")
             return
         back, shown = self._made.pop(), self.shown
         if shown is not None and shown.taken_back:
@@ -266,7 +268,7 @@ class Desk:
         elif shown is not None and shown.claimed and self._aside is None:
             self._aside = shown
         self.shown = Shown(back.uid, claimed=False, taken_back=True, blind=back.blind, look=back.look)
-        self.told = "decide again: the new decision replaces the old one, which stays on record"
+        self.told = say("decide again: the new decision replaces the old one, which stays on record")
 
     def _go_on(self, *, follow: bool) -> None:
         if not follow:
@@ -301,7 +303,7 @@ class Desk:
         shown = self.shown
         if shown is not None and shown.claimed and self._hold(shown.uid) is None:
             self.shown = None
-            self.told = "The connection was lost, and somebody else has that part by now: this is another one"
+            self.told = say("The connection was lost, and somebody else has that part by now: this is another one")
         self._left = False
 
     def _hold(self, uid: str) -> Claim | None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
+from kizu_dashboard.language.speaking import known, marked
 from kizu_dashboard.room import Room
 from kizu_db.values import Claim, InspectionRow
 from kizu_inspect.results import Verdict
 
 __all__ = ["claim_scanned"]
 
-_UNKNOWN: Final = "Nothing on record is called “{text}”."
-_HAD: Final = "{reviewer} has {part} on the screen."
-_FOR_OTHERS: Final = "{part} waits for another person than you."
-_DECIDED: Final = "{part} is decided already."
-_PASSED: Final = "{part} passed and waits for nobody."
-_LOT_DONE: Final = "Of lot {lot} no part waits for a decision."
+_UNKNOWN: Final = marked("Nothing on record is called “{text}”.")
+_HAD: Final = marked("{reviewer} has {part} on the screen.")
+_FOR_OTHERS: Final = marked("{part} waits for another person than you.")
+_DECIDED: Final = marked("{part} is decided already.")
+_PASSED: Final = marked("{part} passed and waits for nobody.")
+_LOT_DONE: Final = marked("Of lot {lot} no part waits for a decision.")
 
 
 def claim_scanned(room: Room, reviewer: str, text: str, *, settles: bool) -> Claim | str:
@@ -31,19 +32,19 @@ def claim_scanned(room: Room, reviewer: str, text: str, *, settles: bool) -> Cla
         if claim is not None:
             return claim
     if newest is None:
-        return _UNKNOWN.format(text=text)
+        return known(_UNKNOWN).format(text=text)
     if not waiting:
         return _why_none_waits(newest, text)
     with room.records.unit(read_only=True) as unit:
         had_by = {one.uid_inspection: one.reviewer for one in unit.queue.claims()}
         (first,) = unit.inspections.rows(waiting[:1]) or [newest]
     other = next((had_by[uid] for uid in waiting if had_by.get(uid, reviewer) != reviewer), None)
-    return _FOR_OTHERS.format(part=first.part) if other is None else _HAD.format(reviewer=other, part=first.part)
+    return known(_FOR_OTHERS).format(part=first.part) if other is None else known(_HAD).format(reviewer=other, part=first.part)
 
 
 def _why_none_waits(row: InspectionRow, text: str) -> str:
     if row.lot == text and row.part.casefold() != text.casefold():
-        return _LOT_DONE.format(lot=text)
+        return known(_LOT_DONE).format(lot=text)
     if row.disposition is not None:
-        return _DECIDED.format(part=row.part)
-    return (_PASSED if row.verdict is Verdict.PASS else _FOR_OTHERS).format(part=row.part)
+        return known(_DECIDED).format(part=row.part)
+    return known(_PASSED if row.verdict is Verdict.PASS else _FOR_OTHERS).format(part=row.part)

@@ -16,12 +16,17 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import QueryParams
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from kizu_dashboard.addresses import in_readers_words
 from kizu_dashboard.beside import beside_picture
 from kizu_dashboard.exporting import export_route
+from kizu_dashboard.language.asking import language_for
+from kizu_dashboard.language.page import InItsLanguage
+from kizu_dashboard.language.speaking import ask_sessions
+from kizu_dashboard.pages.frame import session_language
 from kizu_dashboard.pictures import LARGE_PX, THUMBNAIL_PX, Picture, heatmap_png, parse_uid, photo, thumbnail
 from kizu_dashboard.room import Room, close_rooms, open_room
 from kizu_dashboard.settings import DashboardConfig
@@ -107,6 +112,10 @@ def build_app(
     """The ASGI app. The settings travel to the pages inside the process, never on a command line."""
     text = config.model_dump_json()
     signing_in = SigningIn(lambda: open_room(text), link, config.dashboard.oidc)
+    ask_sessions(session_language)
+
+    def asked_language(asked: HTTPConnection) -> str:
+        return language_for(asked.cookies, asked.headers.get("accept-language"), config.dashboard)
 
     @asynccontextmanager
     async def lifespan(_: st.App) -> AsyncIterator[None]:
@@ -140,6 +149,7 @@ def build_app(
             Middleware(SecurityHeaders),
             # A page on the internet must not read pictures through a name that it points at this machine.
             Middleware(TrustedHostMiddleware, allowed_hosts=_allowed_hosts(config) or ["*"]),
+            Middleware(InItsLanguage, language=asked_language, in_readers_words=in_readers_words),
             # To fetch is no use of a session: pages do it by themselves. Its pages note that somebody is there.
             Middleware(
                 Gate,

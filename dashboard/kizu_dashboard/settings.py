@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -42,7 +42,7 @@ class PlantSettings(Settings):
 
 
 class DashboardSettings(Settings):
-    """Where the dashboard is served, and for how long a sign-in holds."""
+    """Where the dashboard is served, in which language, and for how long a sign-in holds."""
 
     host: str = Field(
         default="127.0.0.1",
@@ -61,6 +61,11 @@ class DashboardSettings(Settings):
         title="Names",
         description="Names by which people reach it through a proxy or the network, for example kizu.plant.example. No "
         "other is answered but the machine's own; on a network address any, where none is given.",
+    )
+    language: Literal["en", "ko"] | None = Field(
+        default=None,
+        title="Language",
+        description="What the pages speak to who has not chosen another: English (en) or Korean (ko). Default: the browser's.",
     )
     idle_min: int = Field(
         default=60, ge=5, le=1440, title="Idle", description="A sign-in that is not used for so many minutes ends."

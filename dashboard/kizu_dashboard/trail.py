@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from kizu_dashboard.language.speaking import known, marked
 from kizu_dashboard.room import Room
 from kizu_db.values import AuditEvent
 
 __all__ = ["SUBJECTS", "Sought", "TrailPage", "about_text", "change_text", "read_trail"]
 
 SUBJECTS: Final = (
-    "user", "inspection", "review", "lot", "recipe", "model", "report", "export", "retention", "records",
+    marked("user"), marked("inspection"), marked("review"), marked("lot"), marked("recipe"), marked("model"), marked("report"),
+    marked("export"), marked("retention"), marked("records"),
 )  # fmt: skip
 """What events are about."""
 LOOKED_AT: Final = 50_000
@@ -60,7 +62,7 @@ def read_trail(room: Room, sought: Sought, *, before: int | None, limit: int) ->
 
 def about_text(event: AuditEvent) -> str:
     """What it is about; of a model's hash the beginning."""
-    return f"{event.subject} {_cut(event.subject_id, LONGEST_VALUE)}"
+    return f"{known(event.subject)} {_cut(event.subject_id, LONGEST_VALUE)}"
 
 
 def change_text(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> str:

@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 
 from kizu_dashboard.failing import failure_text
+from kizu_dashboard.language.speaking import marked
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
 from kizu_db.verifying import verify
@@ -64,7 +65,7 @@ class Verifying:
             unit.verifications.require(by)
         with self._lock:
             if self._walk is not None and self._walk.runs:
-                raise RecordError("The records are being verified already", found=f"begun by {self._walk.by}")
+                raise RecordError(marked("The records are being verified already"), found=f"begun by {self._walk.by}")
             self._walk = Walk(by, datetime.now(UTC))
             # It ends with the program: SQLite's own check of its file cannot be stopped.
             self._thread = threading.Thread(target=self._go, args=(by,), name="kizu-verifying", daemon=True)
@@ -94,10 +95,10 @@ class Verifying:
         except KizuError as error:
             failed = failure_text(error)
         except _StoppedError:
-            failed = "The dashboard was ended meanwhile."
+            failed = marked("The dashboard was ended meanwhile.")
         except Exception:  # noqa: BLE001 - whatever it is, the page must not show a walk that never ends
             _log.exception("verifying failed")
-            failed = "It ended by a fault. The dashboard's log says which."
+            failed = marked("It ended by a fault. The dashboard's log says which.")
         finally:
             self._tell(runs=False, failed=failed)
 

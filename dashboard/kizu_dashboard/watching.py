@@ -8,6 +8,7 @@ from datetime import datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from kizu_dashboard.language.speaking import marked
 from kizu_dashboard.room import Room
 from kizu_db.records import Unit
 from kizu_db.values import InspectionRow, Waiting
@@ -19,7 +20,7 @@ LINE_MINUTES: Final = 60
 """How many whole minutes the line of rejects shows."""
 LAST_REJECTS: Final = 6
 FORGOTTEN_AFTER: Final = timedelta(days=7)
-SPANS: Final = ("Last hour", "Today")
+SPANS: Final = (marked("Last hour"), marked("Today"))
 
 _MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
 

@@ -50,6 +50,7 @@ class KizuError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, *, found: object = None, expected: object = None, next_step: str | None = None) -> None:
+        self.what, self.found, self.expected, self.next_step = what, found, expected, next_step
         details = [f"{name} {value}" for name, value in (("found", found), ("expected", expected)) if value is not None]
         message = what + (": " + "; ".join(details) if details else "")
         if next_step is not None:

@@ -6,11 +6,6 @@ const SILENT_MS = 8000
 let pending = null // the answer that the server has not told of yet; it outlives a panel whose connection was lost
 const DWELL_MS = 250
 const DIGITS = 9
-const WORDS = {
-  confirm: "Confirm the verdict", good: "Good", unsure: "Cannot tell: a second person decides", skip: "Skip",
-  undo: "Undo: decide the last part again", comment: "Write a comment", find: "Scan or type which part comes next", list: "Defects by name, where there are more than nine",
-  help: "These keys",
-}
 
 function make(tag, className, text) {
   const element = document.createElement(tag)
@@ -98,7 +93,7 @@ class Panel {
     }
     const lost = this.answered(data)
     this.words()
-    if (lost) this.refuse("The connection was lost before your answer arrived: nothing was stored. Decide again.")
+    if (lost) this.refuse(say("The connection was lost before your answer arrived: nothing was stored. Decide again."))
     this.measure()
     this.picture(document.documentElement.dataset.kizuPicture)
   }
@@ -118,7 +113,7 @@ class Panel {
   // The same answer again counts once, whichever of the two arrives.
   speakUp() {
     this.sent = false
-    this.refuse("No word from the server: your answer may not be stored. Answer again; it counts once.")
+    this.refuse(say("No word from the server: your answer may not be stored. Answer again; it counts once."))
     this.wake()
   }
 
@@ -171,8 +166,8 @@ class Panel {
   get answers() {
     const { data } = this
     return [
-      ...(data.confirm ? [{ kind: "confirm", label: `Confirm: ${data.confirm}`, key: this.keys.confirm, main: true }] : []),
-      { kind: "good", label: "Good", key: this.keys.good },
+      ...(data.confirm ? [{ kind: "confirm", label: say("Confirm: {decision}", { decision: data.confirm }), key: this.keys.confirm, main: true }] : []),
+      { kind: "good", label: say("Good"), key: this.keys.good },
       ...data.classes.map((one, index) => ({
         kind: "defective", defect_class: one.name, label: one.label, key: index < DIGITS ? String(index + 1) : null, suspected: one.suspected,
       })),
@@ -182,10 +177,10 @@ class Panel {
   get besides() {
     const { data, keys } = this
     return [
-      { kind: "unsure", label: "Cannot tell", key: keys.unsure, off: !data.can_escalate },
-      { kind: "skip", label: "Skip", key: keys.skip, off: !data.can_skip },
-      { kind: "undo", label: "Undo", key: keys.undo, off: !data.can_undo },
-      { kind: "help", label: "Keys", key: keys.help },
+      { kind: "unsure", label: say("Cannot tell"), key: keys.unsure, off: !data.can_escalate },
+      { kind: "skip", label: say("Skip"), key: keys.skip, off: !data.can_skip },
+      { kind: "undo", label: say("Undo"), key: keys.undo, off: !data.can_undo },
+      { kind: "help", label: say("Keys"), key: keys.help },
     ]
   }
 
@@ -200,7 +195,7 @@ class Panel {
     if (answer.main) button.classList.add("main")
     if (answer.suspected) {
       button.classList.add("suspected")
-      button.title = "What the model suspects"
+      button.title = say("What the model suspects")
     }
     if (answer.off) button.dataset.off = "1"
     button.onclick = () => this.act(answer)
@@ -230,7 +225,7 @@ class Panel {
       this.find("by-name-text").blur() // where a reason is asked, digits answer
       return this.act(matching[0])
     }
-    this.find("by-name-said").textContent = matching.length ? "Type more of the name: several defects have it" : "No defect has this in its name"
+    this.find("by-name-said").textContent = matching.length ? say("Type more of the name: several defects have it") : say("No defect has this in its name")
   }
 
   act(answer) {
@@ -272,12 +267,15 @@ class Panel {
     const { find, data } = this
     find("why").hidden = !answer
     if (!answer) return
-    find("why-words").textContent = `Why is it ${answer.kind === "good" ? "good" : "defective"}? The verdict says otherwise.`
+    find("why-words").textContent =
+      answer.kind === "good"
+        ? say("Why is it good? The verdict says otherwise.")
+        : say("Why is it defective? The verdict says otherwise.")
     find("reasons").replaceChildren(
-      ...data.reasons.map((reason, index) => {
+      ...data.reasons.map(({ reason, label }, index) => {
         const button = make("button", "reason")
         button.type = "button"
-        button.append(make("span", "", reason), make("kbd", "", String(index + 1)))
+        button.append(make("span", "", label), make("kbd", "", String(index + 1)))
         button.onclick = () => this.reasoned(reason)
         return button
       })
@@ -298,7 +296,10 @@ class Panel {
     const { length } = this.find("comment").value
     const most = this.data.longest_reason
     this.find("too-long").hidden = length <= most
-    this.find("too-long").textContent = `${length.toLocaleString()} characters: shorten it to ${most.toLocaleString()}; nothing is cut off.`
+    this.find("too-long").textContent = say("{length} characters: shorten it to {most}; nothing is cut off.", {
+      length: length.toLocaleString(),
+      most: most.toLocaleString(),
+    })
   }
 
   key(event) {
@@ -313,7 +314,7 @@ class Panel {
     if (isTyping(event) || this.drawn.drawing) return
     if (this.asking && /^[1-9]$/.test(key)) {
       const reason = this.data.reasons[Number(key) - 1]
-      if (reason) this.reasoned(reason)
+      if (reason) this.reasoned(reason.reason)
       return
     }
     const field = { [this.keys.comment]: "comment", [this.keys.list]: this.find("by-name").hidden ? null : "by-name-text" }[key]
@@ -332,7 +333,7 @@ class Panel {
   help() {
     const rows = Object.keys(DELIVERED).map((action) => {
       const row = make("tr")
-      const change = make("button", "change", this.changing === action ? "Press a key…" : "Change")
+      const change = make("button", "change", this.changing === action ? say("Press a key…") : say("Change"))
       change.type = "button"
       change.dataset.action = action
       change.onclick = () => {
@@ -344,12 +345,11 @@ class Panel {
       name.append(make("kbd", "", this.keys[action].toUpperCase()))
       const end = make("td")
       end.append(change)
-      row.append(name, make("td", "", WORDS[action]), end)
+      row.append(name, make("td", "", WORDS[action]()), end)
       return row
     })
-    const fixed = [["1 – 9", "The defect classes, in the model's order"], ["H", "Heatmap"], ["R", "Regions"], ["B", "Compare, while held"], ["D", "Draw boxes; digits are then their classes"], ["+ − 0", "Zoom"], ["Esc", "Leave a field"]]
     rows.push(
-      ...fixed.map(([key, words]) => {
+      ...fixedKeys().map(([key, words]) => {
         const row = make("tr")
         const name = make("td")
         name.append(make("kbd", "", key))
@@ -385,6 +385,8 @@ class Panel {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
+  speak(data)
+  sayMarkup(parentElement)
   let panel = panels.get(parentElement)
   if (!panel) {
     panel = new Panel(parentElement)

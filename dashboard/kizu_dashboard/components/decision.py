@@ -7,27 +7,27 @@ from typing import Any, Final
 
 import streamlit as st
 
-from kizu_dashboard.components.assets import join_scripts, read_asset
+from kizu_dashboard.components.assets import join_scripts, read_asset, texts_in
 from kizu_dashboard.deciding import LONGEST_REASON, Proposal, opinion
+from kizu_dashboard.language.speaking import known, marked, say
 from kizu_dashboard.reviewing import Desk
-from kizu_dashboard.wording import class_name, disposition_text
+from kizu_dashboard.wording import DISPOSITIONS, REVIEW_REASONS, class_name, comment_text, disposition_text
 from kizu_db.values import Escalation, InspectionRecord, Review
 from kizu_inspect.results import Verdict
 
 __all__ = ["draw_panel", "panel_data", "sent_answer"]
 
 _KEY: Final = "decision"
-_REASONS: Final = {
-    "good": ["dust or fibre", "reflection or light", "harmless mark", "within limits"],
-    "defective": ["overlooked by the model", "map at another place", "borderline, to be safe"],
-}
-"""What people say most often when they contradict the verdict, by what they call the part."""
+_FILES: Final = ("decision.html", "decision.js", "keys.js")
 
-_SECOND: Final = "In a second look, blind to the first: {decision} by {reviewer}."
-_SECOND_WITH_REASON: Final = "In a second look, blind to the first: {decision} by {reviewer}: {reason}"
+_SECOND: Final = marked("In a second look, blind to the first: {decision} by {reviewer}.")
+_SECOND_WITH_REASON: Final = marked("In a second look, blind to the first: {decision} by {reviewer}: {reason}")
 
 _mount = st.components.v2.component(
-    "kizu_decision", html=read_asset("decision.html"), css=read_asset("decision.css"), js=join_scripts("keys.js", "decision.js")
+    "kizu_decision",
+    html=read_asset("decision.html"),
+    css=read_asset("decision.css"),
+    js=join_scripts("speaking.js", "keys.js", "decision.js"),
 )
 
 
@@ -68,30 +68,35 @@ def panel_data(
             {"name": name, "label": class_name(name), "suspected": name == suspected} for name in desk.classes(record)
         ],
         "needs_reason": [] if contradicted is None else [contradicted],
-        "reasons": [] if contradicted is None else _REASONS[contradicted],
+        "reasons": [{"reason": one, "label": known(one)} for one in REVIEW_REASONS.get(contradicted or "", ())],
         "longest_reason": LONGEST_REASON,
         "can_escalate": standing is None and (again or record.row.audit or record.row.verdict is not Verdict.PASS),
         "can_skip": shown is not None and shown.claimed,
         "can_undo": desk.can_undo,
         "standing": None if standing is None
-        else f"Decided: {disposition_text(standing)} by {standing.reviewer}. A correction is kept beside it.",
+        else say(
+            "Decided: {decision} by {reviewer}. A correction is kept beside it.",
+            decision=disposition_text(standing), reviewer=standing.reviewer,
+        ),
         "escalated": " · ".join(_left_over(one) for one in escalations) or None,
         "second": None if again or not seconds else _second_said(seconds[-1]),
         "notice": desk.notice,
         "told": desk.told,
+        "texts": texts_in(*_FILES),
     }  # fmt: skip
 
 
 def _said(proposal: Proposal) -> str:
-    name = proposal.defect_class
-    return proposal.disposition if name is None else f"{proposal.disposition}, {class_name(name)}"
+    word, name = known(DISPOSITIONS[proposal.disposition]), proposal.defect_class
+    return word if name is None else f"{word}, {class_name(name)}"
 
 
 def _second_said(review: Review) -> str:
-    words = {"decision": disposition_text(review), "reviewer": review.reviewer, "reason": review.reason}
-    return (_SECOND_WITH_REASON if review.reason else _SECOND).format(**words)
+    words = {"decision": disposition_text(review), "reviewer": review.reviewer, "reason": comment_text(review)}
+    return known(_SECOND_WITH_REASON if review.reason else _SECOND).format(**words)
 
 
 def _left_over(escalation: Escalation) -> str:
-    why = f": {escalation.why}" if escalation.why else ""
-    return f"{escalation.by} could not tell{why}"
+    if escalation.why:
+        return say("{name} could not tell: {why}", name=escalation.by, why=escalation.why)
+    return say("{name} could not tell", name=escalation.by)

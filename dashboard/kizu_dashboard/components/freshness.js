@@ -2,12 +2,13 @@
 const clocks = new WeakMap()
 
 function words(age_s, data) {
-  if (age_s <= data.old_after_s) return `Data is ${age_s} s old`
-  const age = age_s < 120 ? `${age_s} s` : `${Math.floor(age_s / 60)} min`
-  return `Data is ${age} old: these figures stand still`
+  if (age_s <= data.old_after_s) return say("Data is {seconds} s old", { seconds: age_s })
+  if (age_s < 120) return say("Data is {seconds} s old: these figures stand still", { seconds: age_s })
+  return say("Data is {minutes} min old: these figures stand still", { minutes: Math.floor(age_s / 60) })
 }
 
 export default function ({ data, parentElement }) {
+  speak(data)
   const box = parentElement.querySelector(".freshness")
   const clock = clocks.get(box) ?? {}
   clocks.set(box, clock)

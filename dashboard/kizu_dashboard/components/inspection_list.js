@@ -16,11 +16,11 @@ function cell(className, ...children) {
 }
 
 function thumbnail(row) {
-  if (!row.thumbnail) return make("span", "thumb", "no picture")
+  if (!row.thumbnail) return make("span", "thumb", say("no picture"))
   const image = make("img", "thumb")
   image.loading = "lazy"
   image.alt = ""
-  image.onerror = () => image.replaceWith(make("span", "thumb", "picture missing"))
+  image.onerror = () => image.replaceWith(make("span", "thumb", say("picture missing")))
   image.src = row.thumbnail
   return image
 }
@@ -45,16 +45,16 @@ function line(row, open) {
   badge.style.background = row.paper
   const reason = make("small", "reason", row.reason)
   reason.title = row.reason
-  const decision = make("span", row.decision === "–" ? "" : row.waits ? "tag waits" : "tag", row.decision)
-  const tags = [decision, ...(row.audit ? [make("span", "tag audit", "audit")] : [])]
+  const decision = make("span", !row.decided && !row.waits ? "" : row.waits ? "tag waits" : "tag", row.decision)
+  const tags = [decision, ...(row.audit ? [make("span", "tag audit", say("audit"))] : [])]
   if (row.conflict) {
-    const conflict = make("span", "tag conflict", "map conflict")
-    conflict.title = "The heatmap does not explain the verdict"
+    const conflict = make("span", "tag conflict", say("map conflict"))
+    conflict.title = say("The heatmap does not explain the verdict")
     tags.push(conflict)
   }
   tr.append(
     cell("picture", thumbnail(row)),
-    cell("part", link, make("small", "", row.place + (row.generated ? " · id made up" : ""))),
+    cell("part", link, make("small", "", row.generated ? `${row.place} · ${say("id made up")}` : row.place)),
     cell("", badge, reason),
     cell("suspected", make("span", "", row.suspected ?? "–")),
     cell("score", ...score(row)),
@@ -71,6 +71,8 @@ function line(row, open) {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
+  speak(data)
+  sayMarkup(parentElement)
   const body = parentElement.querySelector("tbody")
   const text = JSON.stringify(data.rows)
   if (drawn.get(body) === text) return

@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from kizu_dashboard.components.assets import read_asset
+from kizu_dashboard.components.assets import join_scripts, read_asset, texts_in
 from kizu_dashboard.deciding import WAITING_VERDICTS, decision_word
 from kizu_dashboard.theme import LOOKS
-from kizu_dashboard.wording import class_name, reason_text
+from kizu_dashboard.wording import class_name, places_text, reason_text
 from kizu_db.values import InspectionRow
 from kizu_inspect.sums.scores import probability_text
 
@@ -21,7 +21,7 @@ _mount = st.components.v2.component(
     "kizu_inspection_list",
     html=read_asset("inspection_list.html"),
     css=read_asset("inspection_list.css"),
-    js=read_asset("inspection_list.js"),
+    js=join_scripts("speaking.js", "inspection_list.js"),
 )
 
 
@@ -34,19 +34,19 @@ def draw_inspection_list(rows: Sequence[InspectionRow], zone: ZoneInfo) -> str |
 
 def list_data(rows: Sequence[InspectionRow], zone: ZoneInfo) -> dict[str, Any]:
     """What the list is told, one entry a row."""
-    return {"rows": [_row_data(row, zone) for row in rows]}
+    texts = texts_in("inspection_list.html", "inspection_list.js")
+    return {"rows": [_row_data(row, zone) for row in rows], "texts": texts}
 
 
 def _row_data(row: InspectionRow, zone: ZoneInfo) -> dict[str, Any]:
     look = LOOKS[row.verdict]
     waits = row.disposition is None and row.verdict in WAITING_VERDICTS
     captured = row.captured_at.astimezone(zone)
-    places = (row.station, row.lot and f"lot {row.lot}", row.view and f"view {row.view}")
     return {
         "uid": row.uid,
         "part": row.part,
         "generated": row.part_generated,
-        "place": " · ".join(place for place in places if place),
+        "place": " · ".join(places_text(row)),
         "thumbnail": None if row.kept_image is None else f"/thumbnail/{row.uid}",
         "icon": look.icon,
         "word": look.word,
@@ -59,6 +59,7 @@ def _row_data(row: InspectionRow, zone: ZoneInfo) -> dict[str, Any]:
         "time": captured.strftime("%H:%M:%S"),
         "date": captured.strftime("%Y-%m-%d"),
         "decision": decision_word(row),
+        "decided": row.disposition is not None,
         "waits": waits,
         "audit": row.audit,
         "conflict": row.explanation_conflict,

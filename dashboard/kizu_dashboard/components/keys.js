@@ -106,3 +106,29 @@ class KeyGuard {
     event.stopImmediatePropagation()
   }
 }
+
+// What each key is for, in the reader's language.
+const WORDS = {
+  confirm: () => say("Confirm the verdict"),
+  good: () => say("Good"),
+  unsure: () => say("Cannot tell: a second person decides"),
+  skip: () => say("Skip"),
+  undo: () => say("Undo: decide the last part again"),
+  comment: () => say("Write a comment"),
+  find: () => say("Scan or type which part comes next"),
+  list: () => say("Defects by name, where there are more than nine"),
+  help: () => say("These keys"),
+}
+
+// The keys that nobody changes.
+function fixedKeys() {
+  return [
+    ["1 – 9", say("The defect classes, in the model's order")],
+    ["H", say("Heatmap")],
+    ["R", say("Regions")],
+    ["B", say("Compare, while held")],
+    ["D", say("Draw boxes; digits are then their classes")],
+    ["+ − 0", say("Zoom")],
+    ["Esc", say("Leave a field")],
+  ]
+}

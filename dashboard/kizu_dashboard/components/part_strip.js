@@ -10,11 +10,11 @@ function make(tag, className, text) {
 }
 
 function picture(part) {
-  if (!part.thumbnail) return make("span", "thumb", "no picture")
+  if (!part.thumbnail) return make("span", "thumb", say("no picture"))
   const image = make("img", "thumb")
   image.loading = "lazy"
   image.alt = ""
-  image.onerror = () => image.replaceWith(make("span", "thumb", "picture missing"))
+  image.onerror = () => image.replaceWith(make("span", "thumb", say("picture missing")))
   image.src = part.thumbnail
   return image
 }
@@ -35,6 +35,7 @@ function card(part, open) {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
+  speak(data)
   const strip = parentElement.querySelector(".strip")
   const text = JSON.stringify(data.parts)
   if (drawn.get(strip) === text) return

@@ -7,14 +7,17 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from kizu_dashboard.components.assets import read_asset
+from kizu_dashboard.components.assets import join_scripts, read_asset, texts_in
 from kizu_dashboard.wording import class_name
 from kizu_db.values import InspectionRow
 
 __all__ = ["draw_part_strip", "strip_data"]
 
 _mount = st.components.v2.component(
-    "kizu_part_strip", html=read_asset("part_strip.html"), css=read_asset("part_strip.css"), js=read_asset("part_strip.js")
+    "kizu_part_strip",
+    html=read_asset("part_strip.html"),
+    css=read_asset("part_strip.css"),
+    js=join_scripts("speaking.js", "part_strip.js"),
 )
 
 
@@ -22,7 +25,9 @@ def draw_part_strip(
     rows: Sequence[InspectionRow], zone: ZoneInfo, *, key: str, tell: Callable[[InspectionRow], str] | None = None
 ) -> None:
     """Mounts the strip; a click goes to the part's page. `tell` says of each what it is; None: what was suspected."""
-    result = _mount(key=key, data={"parts": strip_data(rows, zone, tell)}, on_opened_change=lambda: None)
+    result = _mount(
+        key=key, data={"parts": strip_data(rows, zone, tell), "texts": texts_in("part_strip.js")}, on_opened_change=lambda: None
+    )
     opened = result.opened
     if isinstance(opened, str):
         st.switch_page("part.py", query_params={"uid": opened})

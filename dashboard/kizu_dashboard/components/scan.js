@@ -40,6 +40,8 @@ class Field {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
+  speak(data)
+  sayMarkup(parentElement)
   let field = fields.get(parentElement)
   if (!field) {
     field = new Field(parentElement)

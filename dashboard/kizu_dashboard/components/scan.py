@@ -7,20 +7,20 @@ from typing import Final
 
 import streamlit as st
 
-from kizu_dashboard.components.assets import join_scripts, read_asset
+from kizu_dashboard.components.assets import join_scripts, read_asset, texts_in
 
 __all__ = ["draw_scan", "sent_scan"]
 
 _KEY: Final = "scan"
 
 _mount = st.components.v2.component(
-    "kizu_scan", html=read_asset("scan.html"), css=read_asset("scan.css"), js=join_scripts("keys.js", "scan.js")
+    "kizu_scan", html=read_asset("scan.html"), css=read_asset("scan.css"), js=join_scripts("speaking.js", "keys.js", "scan.js")
 )
 
 
 def draw_scan(said: str | None, on_scan: Callable[[], None]) -> None:
     """Mounts the field with what became of the last scan; `on_scan` is called when one came, which `sent_scan` then gives."""
-    _mount(key=_KEY, data={"said": said}, on_scanned_change=on_scan)
+    _mount(key=_KEY, data={"said": said, "texts": texts_in("scan.html", "scan.js")}, on_scanned_change=on_scan)
 
 
 def sent_scan() -> str:

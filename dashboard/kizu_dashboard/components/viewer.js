@@ -51,7 +51,7 @@ class Viewer {
     this.onKey = (event) => this.key(event)
     document.addEventListener("keydown", this.onKey)
     this.photo.onload = () => this.seen()
-    this.photo.onerror = () => this.missing("The picture is missing from the image store or cannot be read.")
+    this.photo.onerror = () => this.missing(say("The picture is missing from the image store or cannot be read."))
     this.resizing = new ResizeObserver(() => this.draw())
     this.resizing.observe(this.stage)
   }
@@ -81,12 +81,12 @@ class Viewer {
     if (!samePart) this.beside.begin(data.beside)
     if (data.photo) {
       this.photo.hidden = false
-      this.photo.alt = `Photo of part ${data.part}`
+      this.photo.alt = say("Photo of part {part}", { part: data.part })
       if (this.photo.getAttribute("src") !== data.photo) this.photo.src = data.photo
       else if (this.photo.complete) this.seen()
     } else {
       this.photo.removeAttribute("src")
-      this.missing("No picture was kept of this inspection.")
+      this.missing(say("No picture was kept of this inspection."))
     }
     if (data.heatmap) this.load(data.heatmap)
     this.draw()
@@ -140,7 +140,7 @@ class Viewer {
     } catch (error) {
       if (address !== this.data.heatmap) return
       this.stage.dataset.map = "missing"
-      this.notice(`The heatmap cannot be loaded: ${error.message}`)
+      this.notice(say("The heatmap cannot be loaded: {why}", { why: error.message }))
     }
   }
 
@@ -152,8 +152,11 @@ class Viewer {
     find("method").textContent = data.method
     find("about").textContent = data.about
     this.find("peak").firstElementChild.style.left = `${100 * Math.min(1, data.peak)}%`
-    const above = data.peak > 1 ? " – above the scale, drawn at full colour" : ""
-    find("peak-words").textContent = `▎Peak of this picture: ${data.peak.toFixed(2)} of the scale${above}`
+    const peak = data.peak.toFixed(2)
+    find("peak-words").textContent =
+      data.peak > 1
+        ? say("▎Peak of this picture: {peak} of the scale – above the scale, drawn at full colour", { peak })
+        : say("▎Peak of this picture: {peak} of the scale", { peak })
   }
 
   // What stands for what: the colours chosen, from where on they are drawn.
@@ -169,7 +172,7 @@ class Viewer {
     find("threshold").value = choice.threshold
     find("colours").value = choice.colours
     const from = (choice.threshold / 100).toFixed(2)
-    find("hidden-words").textContent = choice.threshold ? `Evidence below ${from} of the scale is hidden` : "All evidence is shown"
+    find("hidden-words").textContent = choice.threshold ? say("Evidence below {from} of the scale is hidden", { from }) : say("All evidence is shown")
   }
 
   notice(text) {
@@ -293,7 +296,8 @@ class Viewer {
     if (grey) {
       const column = Math.min(grey.width - 1, Math.floor((x * grey.width) / width))
       const row = Math.min(grey.height - 1, Math.floor((y * grey.height) / height))
-      text += `  ·  evidence ${(grey.values[row * grey.width + column] / 255).toFixed(2)}`
+      const evidence = (grey.values[row * grey.width + column] / 255).toFixed(2)
+      text += `  ·  ${say("evidence {evidence}", { evidence })}`
     }
     readout.textContent = text
   }
@@ -328,6 +332,8 @@ class Viewer {
 }
 
 export default function ({ data, parentElement }) {
+  speak(data)
+  sayMarkup(parentElement)
   let viewer = viewers.get(parentElement)
   if (!viewer) {
     viewer = new Viewer(parentElement)

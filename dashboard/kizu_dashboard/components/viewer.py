@@ -6,13 +6,14 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import streamlit as st
 
 from kizu_dashboard.beside import Beside
-from kizu_dashboard.components.assets import join_scripts, read_asset
+from kizu_dashboard.components.assets import join_scripts, read_asset, texts_in
+from kizu_dashboard.language.speaking import known
 from kizu_dashboard.wording import BLIND_SENTENCE, class_name, map_name, map_subject, no_map_reason
 from kizu_db.values import MOST_BOXES, InspectionRecord
 from kizu_inspect.picture.heatmap import COLOUR_TABLES
@@ -20,16 +21,21 @@ from kizu_inspect.results import Region
 
 __all__ = ["draw_viewer", "viewer_data"]
 
+_SCRIPTS: Final = (
+    "viewer_regions.js",
+    "viewer_beside.js",
+    "viewer_drafts.js",
+    "viewer_drawing.js",
+    "viewer_map.js",
+    "viewer.js",
+)
 _COLOURS = {name: base64.b64encode(table.tobytes()).decode("ascii") for name, table in COLOUR_TABLES.items()}
 
 _mount = st.components.v2.component(
     "kizu_viewer",
     html=read_asset("viewer.html"),
     css=read_asset("viewer.css"),
-    js=f"const COLOUR_TABLES = {json.dumps(_COLOURS)}\n"
-    + join_scripts(
-        "viewer_regions.js", "viewer_beside.js", "viewer_drafts.js", "viewer_drawing.js", "viewer_map.js", "viewer.js"
-    ),
+    js=f"const COLOUR_TABLES = {json.dumps(_COLOURS)}\n" + join_scripts("speaking.js", *_SCRIPTS),
 )
 
 
@@ -60,6 +66,7 @@ def viewer_data(
         "ahead": [f"/image/{uid}" for uid in ahead],
         "drawing": _drawing(record, classes, blind=blind),
         "beside": [{"address": one.address, "words": one.words} for one in beside],
+        "texts": texts_in("viewer.html", *_SCRIPTS),
     }
     if blind:
         told |= {
@@ -69,7 +76,7 @@ def viewer_data(
             "peak": None,
             "regions": [],
             "people": [],
-            "message": BLIND_SENTENCE,
+            "message": known(BLIND_SENTENCE),
         }
     return told
 

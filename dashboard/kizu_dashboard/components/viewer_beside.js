@@ -82,12 +82,12 @@ class Beside {
     const none = this.viewer.stage.dataset.beside === "none"
     this.toggle.disabled = none
     this.toggle.parentElement.title = none
-      ? "Nothing to compare with: no reference, and no good part of this view with a kept picture"
-      : "Show what the part is compared with in the photo's place (hold key B)"
+      ? say("Nothing to compare with: no reference, and no good part of this view with a kept picture")
+      : say("Show what the part is compared with in the photo's place (hold key B)")
     this.picture.hidden = !this.shows
     const words = this.viewer.find("beside-words")
     words.hidden = !(this.held || this.toggle.checked)
-    words.textContent = this.ready ? this.offers[0].words : none ? "Nothing to compare with" : "Loading…"
+    words.textContent = this.ready ? this.offers[0].words : none ? say("Nothing to compare with") : say("Loading…")
     this.viewer.draw()
   }
 }

@@ -131,7 +131,7 @@ class Drawing {
 
   add(at) {
     const added = this.drafts.add({ x1: at.x, y1: at.y, x2: at.x + 1, y2: at.y + 1, defect_class: this.next })
-    if (!added) this.tell(`${this.drafts.most} boxes are the most.`)
+    if (!added) this.tell(say("{most} boxes are the most.", { most: this.drafts.most }))
     return added
   }
 
@@ -157,7 +157,7 @@ class Drawing {
     for (const box of this.offered) {
       if (!this.drafts.add({ ...box, defect_class: known.has(box.defect_class) ? box.defect_class : this.next })) break
     }
-    this.tell(`${this.drafts.boxes.length} boxes`)
+    this.tell(say("{count} boxes", { count: this.drafts.boxes.length }))
     this.make()
   }
 
@@ -167,7 +167,7 @@ class Drawing {
 
   remove() {
     this.drafts.remove()
-    this.tell(`Deleted; ${this.drafts.boxes.length} left`)
+    this.tell(say("Deleted; {count} left", { count: this.drafts.boxes.length }))
     this.make()
   }
 
@@ -185,7 +185,9 @@ class Drawing {
   }
 
   nameOf(box, index) {
-    return `Box ${index + 1} of ${this.drafts.boxes.length}: ${this.label(box.defect_class)}, x ${box.x1} to ${box.x2}, y ${box.y1} to ${box.y2}`
+    const { x1, x2, y1, y2 } = box
+    const named = { number: index + 1, count: this.drafts.boxes.length, defect: this.label(box.defect_class), x1, x2, y1, y2 }
+    return say("Box {number} of {count}: {defect}, x {x1} to {x2}, y {y1} to {y2}", named)
   }
 
   key(event) {
@@ -265,8 +267,9 @@ class Drawing {
 
   get standing() {
     const { length } = this.drafts.boxes
-    if (length) return `${length === 1 ? "1 box goes" : `${length} boxes go`} with your decision`
-    return "Draw a box around each defect; keys decide again after D"
+    if (length === 1) return say("1 box goes with your decision")
+    if (length) return say("{count} boxes go with your decision", { count: length })
+    return say("Draw a box around each defect; keys decide again after D")
   }
 
   lay() {

@@ -8,6 +8,7 @@ from typing import Final
 import streamlit as st
 
 from kizu_dashboard.health import Line, pressing
+from kizu_dashboard.language.speaking import language_now, say, speaking
 from kizu_dashboard.markup import alert_line
 from kizu_dashboard.pages.frame import current_room
 from kizu_dashboard.room import open_room
@@ -31,7 +32,7 @@ def draw_alerts(user: User, *, on_live: bool = False) -> None:
     if st.context.is_embedded:
         return
     try:
-        lines = _pressing(current_room().config.model_dump_json())
+        lines = _pressing(current_room().config.model_dump_json(), language_now())
     except KizuError:
         return
     told = {_told(one) for one in lines}
@@ -48,12 +49,12 @@ def _draw(fresh: list[Line], seen: set[tuple[str, str]], user: User) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"alert-{number}"):
             st.html(alert_line(line), width="stretch")
             if line.live:
-                st.page_link("live.py", label="Live")
+                st.page_link("live.py", label=say("Live"))
             elif user.role.may(Action.RELEASE_CLAIM):
-                st.page_link("admin.py", label="Admin", query_params={"section": "Health"})
-            st.button("Dismiss", key=f"dismiss-{line.name}", type="tertiary", on_click=seen.add, args=(_told(line),))
+                st.page_link("admin.py", label=say("Admin"), query_params={"section": say("Health")})
+            st.button(say("Dismiss"), key=f"dismiss-{line.name}", type="tertiary", on_click=seen.add, args=(_told(line),))
     if len(fresh) > MOST:
-        st.caption(f"And {len(fresh) - MOST} more.")
+        st.caption(say("And {count} more.", count=len(fresh) - MOST))
 
 
 def _told(line: Line) -> tuple[str, str]:
@@ -61,6 +62,7 @@ def _told(line: Line) -> tuple[str, str]:
 
 
 @st.cache_data(ttl=10, show_spinner=False)
-def _pressing(config: str) -> list[Line]:
-    """For all browsers at once, some seconds old at most."""
-    return pressing(open_room(config), datetime.now(UTC))
+def _pressing(config: str, language: str) -> list[Line]:
+    """For all browsers of a language at once, some seconds old at most."""
+    with speaking(language):
+        return pressing(open_room(config), datetime.now(UTC))

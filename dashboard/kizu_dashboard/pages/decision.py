@@ -9,11 +9,12 @@ import streamlit as st
 
 from kizu_dashboard.components.decision import draw_panel, sent_answer
 from kizu_dashboard.failing import failure_text
+from kizu_dashboard.language.speaking import known, say
 from kizu_dashboard.markup import card_title, facts
 from kizu_dashboard.pages.frame import current_room, current_user, user_now
 from kizu_dashboard.reviewing import Desk
 from kizu_dashboard.room import open_room
-from kizu_dashboard.wording import boxes_text, disposition_text, moment
+from kizu_dashboard.wording import DECISIONS, TREATMENTS, boxes_text, comment_text, disposition_text, moment, role_name
 from kizu_db.permissions import Action
 from kizu_db.values import InspectionRecord, Review
 from kizu_inspect.errors import KizuError
@@ -60,7 +61,7 @@ def may_act(desk: Desk) -> bool:
         return False  # the page, which is drawn next, says that the sign-in has ended
     if not user.role.may(Action.REVIEW):
         desk.leave()
-        desk.refuse(f"You are {user.role} now, and may look alone.")
+        desk.refuse(say("You are {role} now, and may look alone.", role=role_name(user.role)))
         return False
     return True
 
@@ -73,22 +74,25 @@ def draw_reviews(record: InspectionRecord, zone: ZoneInfo) -> None:
         seconds = unit.second_reviews.of(record.row.uid)
     superseded = {review.supersedes for review in record.reviews}
     with st.container(border=True, key="card-reviews"):
-        st.html(card_title("Reviews"))
+        st.html(card_title(say("Reviews")))
         for review in reversed(record.reviews):
-            corrected = " (corrected)" if review.id in superseded else ""
-            st.html(facts({"Decision": f"{review.decision}, {disposition_text(review)}{corrected}"} | _told(review, zone)))
+            decided = f"{known(DECISIONS[review.decision])}, {disposition_text(review)}"
+            if review.id in superseded:
+                decided = say("{decision} (corrected)", decision=decided)
+            st.html(facts({say("Decision"): decided} | _told(review, zone)))
         for review in reversed(seconds):
-            st.html(facts({"Second look": f"{disposition_text(review)}, blind to the decision"} | _told(review, zone)))
+            decided = say("{decision}, blind to the decision", decision=disposition_text(review))
+            st.html(facts({say("Second look"): decided} | _told(review, zone)))
 
 
 def _told(review: Review, zone: ZoneInfo) -> dict[str, str]:
-    entries = {"By": f"{review.reviewer}, {moment(review.reviewed_at, zone)}"}
+    entries = {say("By"): f"{review.reviewer}, {moment(review.reviewed_at, zone)}"}
     if review.boxes:
-        entries["Drew"] = boxes_text(review.boxes)
+        entries[say("Drew")] = boxes_text(review.boxes)
     if review.treatment is not None:
-        entries["Then"] = review.treatment
+        entries[say("Then")] = known(TREATMENTS[review.treatment])
     if review.reason:
-        entries["Comment"] = review.reason
+        entries[say("Comment")] = comment_text(review)
     if review.shown_ms is not None:
-        entries["Looked at"] = f"{review.shown_ms / 1000:.1f} s"
+        entries[say("Looked at")] = say("{seconds:.1f} s", seconds=review.shown_ms / 1000)
     return entries

@@ -9,6 +9,7 @@ import streamlit as st
 
 from kizu_dashboard.charts import OPENED, PICKED
 from kizu_dashboard.filters import ListView
+from kizu_dashboard.language.speaking import say
 from kizu_dashboard.markup import data_table
 
 __all__ = ["draw_chart", "draw_figures", "draw_opening_chart", "draw_picking_chart"]
@@ -55,7 +56,7 @@ def draw_figures(
 
     It is made when it is opened: a table of 720 rows costs a browser as much as all charts together.
     """
-    table = st.expander("As a table", icon=":material/table_rows:", key=key, on_change="rerun")
+    table = st.expander(say("As a table"), icon=":material/table_rows:", key=key, on_change="rerun")
     if table.open:
         first = {name: (said(name), opens[name].href) if name in opens else said(name) for name in rows}
         table.html(data_table(heads, [[first[name], *cells] for name, cells in rows.items()]))

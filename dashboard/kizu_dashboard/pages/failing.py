@@ -9,6 +9,7 @@ from typing import Final
 import streamlit as st
 
 from kizu_dashboard.failing import AWAY_SENTENCE, failure_text
+from kizu_dashboard.language.speaking import known, say
 from kizu_dashboard.markup import empty_state
 from kizu_inspect.errors import KizuError, RecordsAway
 
@@ -24,10 +25,11 @@ def telling_failures() -> Iterator[None]:
         yield
     except RecordsAway as error:
         failure_text(error)
-        st.html(empty_state(AWAY_SENTENCE, f"The line goes on without this page. It tries again every {AGAIN_S} seconds."))
+        again = say("The line goes on without this page. It tries again every {seconds} seconds.", seconds=AGAIN_S)
+        st.html(empty_state(known(AWAY_SENTENCE), again))
         _draw_again()
     except KizuError as error:
-        st.html(empty_state("This page cannot be shown", failure_text(error)))
+        st.html(empty_state(say("This page cannot be shown"), failure_text(error)))
 
 
 @st.fragment(run_every=AGAIN_S)

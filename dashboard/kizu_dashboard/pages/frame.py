@@ -5,19 +5,30 @@ from __future__ import annotations
 from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from kizu_dashboard.language.asking import language_for
 from kizu_dashboard.markup import session_over
 from kizu_dashboard.room import Room, open_room
 from kizu_dashboard.signing_in.gate import SIGN_IN
 from kizu_dashboard.signing_in.sessions import cookie_name
 from kizu_db.values import User
 
-__all__ = ["current_room", "current_user", "remember_list", "remembered_list", "require_user", "user_now"]
+__all__ = [
+    "current_room", "current_user", "remember_list", "remembered_list", "require_user", "session_language", "user_now",
+]  # fmt: skip
 
 
 def current_room() -> Room:
     """The room whose settings the server was started with. Raises SchemaError, ConfigError and RecordError like `open_room`."""
     return open_room(str(st.secrets["kizu"]["config"]))
+
+
+def session_language() -> str | None:
+    """In which language the browser is spoken to whose script runs in this thread; None where none does."""
+    if get_script_run_ctx(suppress_warning=True) is None:
+        return None
+    return language_for(st.context.cookies, st.context.headers.get("Accept-Language"), current_room().config.dashboard)
 
 
 def user_now(*, by_clock: bool = False) -> User | None:

@@ -11,7 +11,8 @@ import streamlit as st
 from kizu_dashboard.charts import minutes_chart
 from kizu_dashboard.components.freshness import draw_freshness
 from kizu_dashboard.components.part_strip import draw_part_strip
-from kizu_dashboard.failing import AWAY_SENTENCE, failure_text
+from kizu_dashboard.failing import failure_text
+from kizu_dashboard.language.speaking import known, say
 from kizu_dashboard.markup import empty_state, quiet
 from kizu_dashboard.pages.alerts import draw_alerts
 from kizu_dashboard.pages.drawing import draw_chart
@@ -34,9 +35,16 @@ def main() -> None:
     if st.context.is_embedded:
         st.html(KIOSK)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        st.title("Live", anchor=False, width="stretch")
+        st.title(say("Live"), anchor=False, width="stretch")
         span = st.segmented_control(
-            "Counts of", SPANS, default=SPANS[0], key="span", bind="query-params", required=True, label_visibility="collapsed"
+            say("Counts of"),
+            SPANS,
+            default=SPANS[0],
+            format_func=known,
+            key="span",
+            bind="query-params",
+            required=True,
+            label_visibility="collapsed",
         )
     _line(room, span)
 
@@ -60,20 +68,22 @@ def _line(room: Room, span: str) -> None:
     if failed is not None:
         failure_text(failed)
         with alert:
-            st.error(f"{AWAY_SENTENCE} Tried again every {EVERY_S} s.", icon=":material/cloud_off:")
+            away = say("The records cannot be reached at the moment. Tried again every {seconds} s.", seconds=EVERY_S)
+            st.error(away, icon=":material/cloud_off:")
     if kept is None or (failed is not None and kept[0] != span):
         return
     line = kept[1]
     plant = room.config.plant
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        st.caption(f"{plant.name} · {span.lower()} · times in {plant.timezone}", width="stretch")
+        about = {"plant": plant.name, "span": known(span).lower(), "zone": plant.timezone}
+        st.caption(say("{plant} · {span} · times in {zone}", **about), width="stretch")
         with st.container(width="content"):
             draw_freshness(line.read_at, now, old_after_s=OLD_AFTER_S)
     if not line.stations:
         st.html(
             empty_state(
-                "No station is recording",
-                "Start the line with “kizu run”; its stations appear here with their first inspection.",
+                say("No station is recording"),
+                say("Start the line with “kizu run”; its stations appear here with their first inspection."),
             )
         )
     across = 1 if len(line.stations) == 1 else 2 if len(line.stations) <= 4 else 3
@@ -83,7 +93,7 @@ def _line(room: Room, span: str) -> None:
             with column:
                 _station(station, line.read_at, room, known=failed is None)
     if line.forgotten:
-        st.html(quiet("Nothing recorded for more than 7 days: " + ", ".join(line.forgotten)))
+        st.html(quiet(say("Nothing recorded for more than 7 days: {stations}", stations=", ".join(line.forgotten))))
 
 
 def _station(station: StationNow, now: datetime, room: Room, *, known: bool) -> None:
@@ -91,13 +101,16 @@ def _station(station: StationNow, now: datetime, room: Room, *, known: bool) -> 
         st.html(station_head(station, now, known=known))
         st.html(station_figures(station, now))
         most = max(station.rejects)
-        said = f"Rejects a minute, last {LINE_MINUTES} min: {sum(station.rejects):,} in all, {most:,} in the worst minute"
+        said = say(
+            "Rejects a minute, last {minutes} min: {all:,} in all, {most:,} in the worst minute",
+            minutes=LINE_MINUTES, all=sum(station.rejects), most=most,
+        )  # fmt: skip
         st.caption(said)
         draw_chart(minutes_chart(station.rejects), key=f"minutes-{station.name}", told=said)
         if station.last_rejects:
             draw_part_strip(station.last_rejects, room.config.plant.zone, key=f"rejects-{station.name}")
         else:
-            st.caption("No part was rejected here yet.")
+            st.caption(say("No part was rejected here yet."))
 
 
 if __name__ == "__main__":

@@ -7,12 +7,14 @@ from typing import Final
 
 import streamlit as st
 
+from kizu_dashboard.language.speaking import known, marked
 from kizu_dashboard.markup import signed_in_as
 from kizu_dashboard.pages.alerts import draw_alerts
 from kizu_dashboard.pages.failing import telling_failures
 from kizu_dashboard.pages.frame import require_user, user_now
 from kizu_dashboard.signing_in.gate import SIGN_OUT
 from kizu_dashboard.theme import page_style
+from kizu_dashboard.wording import role_name
 from kizu_db.permissions import Action
 from kizu_db.values import User
 from kizu_inspect.errors import KizuError
@@ -22,16 +24,26 @@ ICON = str(HERE.parent / "assets" / "icon.png")
 
 
 _PAGES: Final = (
-    ("search", "search", "Inspections as a list or as pictures, by what is known of them."),
-    ("review", "rule", "What waits for a decision, one part after the other."),
-    ("live", "monitor_heart", "What each station records now."),
-    ("part", "center_focus_strong", "One inspection with its evidence and the decisions about it."),
-    ("quality", "bar_chart", "Which defects, when, at which station and where on the part."),
-    ("agreement", "handshake", "The model against reviewers, reviewers against each other, misses and overkill."),
-    ("reports", "description", "The flagged parts of a period as CSV and PDF."),
-    ("admin", "admin_panel_settings", "Health, people, claims, quarantine, the audit trail and retention."),
+    ("search", marked("Search"), "search", marked("Inspections as a list or as pictures, by what is known of them.")),
+    ("review", marked("Review"), "rule", marked("What waits for a decision, one part after the other.")),
+    ("live", marked("Live"), "monitor_heart", marked("What each station records now.")),
+    ("part", marked("Part"), "center_focus_strong", marked("One inspection with its evidence and the decisions about it.")),
+    ("quality", marked("Quality"), "bar_chart", marked("Which defects, when, at which station and where on the part.")),
+    (
+        "agreement",
+        marked("Agreement"),
+        "handshake",
+        marked("The model against reviewers, reviewers against each other, misses and overkill."),
+    ),
+    ("reports", marked("Reports"), "description", marked("The flagged parts of a period as CSV and PDF.")),
+    (
+        "admin",
+        marked("Admin"),
+        "admin_panel_settings",
+        marked("Health, people, claims, quarantine, the audit trail and retention."),
+    ),
 )
-# Name, icon and what it is for, in the order of the navigation; the first one is the start.
+# Name, title, icon and what it is for, in the order of the navigation; the first one is the start.
 
 
 def main() -> None:
@@ -50,7 +62,7 @@ def main() -> None:
         if failed is not None:
             raise failed
         user = require_user(user)
-        st.html(signed_in_as(user.name, user.role, SIGN_OUT, shared=user.at_terminal))
+        st.html(signed_in_as(user.name, role_name(user.role), SIGN_OUT, shared=user.at_terminal))
         if page.url_path != "live":  # there they are drawn with its figures
             draw_alerts(user)
         page.run()
@@ -62,14 +74,14 @@ def _pages(user: User | None) -> list[st.Page]:
     return [
         st.Page(
             HERE / f"{name}.py",
-            title=name.capitalize(),
+            title=known(title),
             icon=f":material/{icon}:",
             url_path=None if number == 0 else name,
             default=number == 0,
             visibility="hidden" if name in hidden else "visible",
-            help=told,
+            help=known(told),
         )
-        for number, (name, icon, told) in enumerate(_PAGES)
+        for number, (name, title, icon, told) in enumerate(_PAGES)
     ]
 
 

@@ -13,6 +13,7 @@ from kizu_dashboard.blindness import veiled
 from kizu_dashboard.components.part_strip import draw_part_strip
 from kizu_dashboard.deciding import decision_word
 from kizu_dashboard.filters import verdict_label
+from kizu_dashboard.language.speaking import known, marked, say
 from kizu_dashboard.markup import Cell, card_title, data_table, quiet
 from kizu_dashboard.room import Room
 from kizu_dashboard.wording import class_name, moment
@@ -20,13 +21,12 @@ from kizu_db.values import InspectionRecord, InspectionRow, User
 
 __all__ = ["draw_near_evidence", "draw_neighbours"]
 
-_NEAR: Final = "Earlier parts with evidence for {defect} at this place"
-_NEAR_TOLD: Final = (
+_NEAR: Final = marked("Earlier parts with evidence for {defect} at this place")
+_NEAR_TOLD: Final = marked(
     "Same station and view, at most a tenth of the picture away, newest first, with what people decided. They may look quite "
     "different: only the place is alike."
 )
-_NONE_NEAR: Final = "None among the 2,000 parts before it that were suspected of the same."
-_HEADS = ["Part", "View", "Captured", "Verdict", "Suspected", "Decision"]
+_NONE_NEAR: Final = marked("None among the 2,000 parts before it that were suspected of the same.")
 
 
 def draw_neighbours(room: Room, record: InspectionRecord, user: User) -> None:
@@ -36,10 +36,11 @@ def draw_neighbours(room: Room, record: InspectionRecord, user: User) -> None:
         same, around = unit.neighbours.of_part(record.row.uid), unit.neighbours.of_lot(record.row.uid)
     same, around = veiled(room, user.name, same), veiled(room, user.name, around)
     if same:
-        _card("The same part", "its other inspections, newest first, at most 10", same, zone, key="card-same-part")
+        told = say("its other inspections, newest first, at most 10")
+        _card(say("The same part"), told, same, zone, key="card-same-part")
     if around:
-        told = "other parts, recorded next before and after it, newest first, at most 10"
-        _card(f"Lot {record.row.lot}", told, around, zone, key="card-lot")
+        told = say("other parts, recorded next before and after it, newest first, at most 10")
+        _card(say("Lot {lot}", lot=record.row.lot), told, around, zone, key="card-lot")
 
 
 def draw_near_evidence(room: Room, record: InspectionRecord, reader: str) -> None:
@@ -47,14 +48,14 @@ def draw_near_evidence(room: Room, record: InspectionRecord, reader: str) -> Non
     row = record.row
     if not row.verdict.flagged or record.explanation is None or not record.explanation.regions or row.target is None:
         return
-    words = _NEAR.format(defect=class_name(row.target))
+    words = known(_NEAR).format(defect=class_name(row.target))
     box = st.expander(words, icon=":material/location_searching:", key=f"near-{row.uid}", on_change="rerun")
     if not box.open:
         return
     with room.records.unit(read_only=True) as unit:
         found = veiled(room, reader, unit.neighbours.near_evidence(row.uid))
     with box:
-        st.html(quiet(_NEAR_TOLD if found else _NONE_NEAR))
+        st.html(quiet(known(_NEAR_TOLD if found else _NONE_NEAR)))
         if found:
             draw_part_strip(found, room.config.plant.zone, key=f"near-strip-{row.uid}", tell=decision_word)
 
@@ -63,7 +64,8 @@ def _card(title: str, told: str, rows: Sequence[InspectionRow], zone: ZoneInfo, 
     with st.container(border=True, key=key):
         st.html(card_title(title))
         st.html(quiet(told))
-        st.html(data_table(_HEADS, [_cells(row, zone) for row in rows]))
+        heads = [say("Part"), say("View"), say("Captured"), say("Verdict"), say("Suspected"), say("Decision")]
+        st.html(data_table(heads, [_cells(row, zone) for row in rows]))
 
 
 def _cells(row: InspectionRow, zone: ZoneInfo) -> list[Cell]:

@@ -13,6 +13,7 @@ from kizu_dashboard.beside import Beside, beside_of
 from kizu_dashboard.charts import control_chart, density_chart, pareto_chart, yield_chart
 from kizu_dashboard.components.part_strip import draw_part_strip
 from kizu_dashboard.filters import ListView
+from kizu_dashboard.language.speaking import known, marked, say, say_count
 from kizu_dashboard.markup import card_title, empty_state, figure_tiles, quiet
 from kizu_dashboard.pages.drawing import draw_figures, draw_opening_chart, draw_picking_chart
 from kizu_dashboard.pages.frame import current_room
@@ -21,7 +22,6 @@ from kizu_dashboard.periods import Period, period_between
 from kizu_dashboard.quality import (
     CELLS,
     GROUPINGS,
-    NO_CLASS,
     Grouping,
     Quality,
     cells_of,
@@ -32,9 +32,9 @@ from kizu_dashboard.quality import (
     span_text,
 )
 from kizu_dashboard.room import Room
-from kizu_dashboard.wording import class_name, interval_text
+from kizu_dashboard.wording import NO_CLASS, class_name, interval_text, no_limits_text, share_text
 from kizu_inspect.results import Verdict
-from kizu_inspect.sums.control_charts import ControlChart, laney_chart, p_chart
+from kizu_inspect.sums.control_charts import ControlChart, Rule, laney_chart, p_chart
 from kizu_inspect.sums.intervals import Share
 from kizu_inspect.sums.yields import first_pass_yield, share_of
 
@@ -42,17 +42,24 @@ MOST_BARS: Final = 12
 MOST_LOTS: Final = 12
 MOST_STATIONS: Final = 20
 MOST_SHOWN: Final = 12
+RULES: Final = {
+    Rule.BEYOND_LIMITS: marked("a point beyond 3σ"),
+    Rule.ONE_SIDE: marked("9 points in a row on one side of the centre line"),
+    Rule.STEADY: marked("6 points in a row rising or falling"),
+    Rule.NEAR_LIMITS: marked("2 of 3 points beyond 2σ on one side"),
+}
 # The part of the address that names the cell whose parts are shown. (A text in quotes would be drawn on the page.)
 CELL: Final = "cell"
-DRAWN_OVER: Final = "Drawn over: {picture}."
+DRAWN_OVER: Final = marked("Drawn over: {picture}.")
 KINDS: Final = {"p′ (Laney)": laney_chart, "p": p_chart}
 
 
 def main() -> None:
     """Draws the page."""
     room = current_room()
-    st.title("Quality", anchor=False)
-    st.caption(f"{room.config.plant.name} · by the time of judging · times in {room.config.plant.timezone}")
+    st.title(say("Quality"), anchor=False)
+    plant = room.config.plant
+    st.caption(say("{plant} · by the time of judging · times in {zone}", plant=plant.name, zone=plant.timezone))
     _page(room)
 
 
@@ -60,18 +67,28 @@ def _page(room: Room) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         period, station = choose_analysed(room)
         grouping = st.segmented_control(
-            "Control chart by", list(GROUPINGS), default="hour", key="by", bind="query-params", required=True
+            say("Control chart by"),
+            list(GROUPINGS),
+            default="hour",
+            format_func=known,
+            key="by",
+            bind="query-params",
+            required=True,
         )
         kind = st.segmented_control(
-            "Chart", list(KINDS), default="p′ (Laney)", key="chart", bind="query-params", required=True,
-            help="p′ takes the variation between groups into account; with thousands of parts a group, p signals nearly always",
+            say("Chart"), list(KINDS), default="p′ (Laney)", key="chart", bind="query-params", required=True,
+            help=say(
+                "p′ takes the variation between groups into account; with thousands of parts a group, p signals nearly always"
+            ),
         )  # fmt: skip
     if period is None:
-        st.warning("The period ends before it starts.", icon=":material/event_busy:")
+        st.warning(say("The period ends before it starts."), icon=":material/event_busy:")
         return
     quality = gather_quality(room, period, station=station, grouping=grouping, now=datetime.now(UTC))
     if not sum(quality.verdicts.values()):
-        st.html(empty_state("No inspections in this period", "Choose a longer period, or check that the line is running."))
+        st.html(
+            empty_state(say("No inspections in this period"), say("Choose a longer period, or check that the line is running."))
+        )
         return
     shares = {verdict: share_of(verdict, quality.verdicts) for verdict in (Verdict.REJECT, Verdict.REVIEW, Verdict.ERROR)}
     st.html(figure_tiles(sum(quality.verdicts.values()), first_pass_yield(quality.verdicts), shares))
@@ -91,21 +108,27 @@ def _page(room: Room) -> None:
 def _pareto(room: Room, quality: Quality, period: Period, station: str | None) -> None:
     rejects, bars = quality.verdicts[Verdict.REJECT], quality.bars
     with st.container(border=True, key="card-pareto"):
-        st.html(card_title("Rejects by suspected defect class"))
+        st.html(card_title(say("Rejects by suspected defect class")))
         if not bars:
-            st.caption("Nothing was rejected in this period.")
+            st.caption(say("Nothing was rejected in this period."))
             return
-        shown = f", the first {MOST_BARS} of {len(bars)} classes drawn" if len(bars) > MOST_BARS else ""
-        st.caption(f"{rejects:,} rejects{shown}")
+        if len(bars) > MOST_BARS:
+            drawn = {"shown": MOST_BARS, "classes": len(bars)}
+            st.caption(say("{rejects:,} rejects, the first {shown} of {classes} classes drawn", rejects=rejects, **drawn))
+        else:
+            st.caption(say_count("{count:,} reject", "{count:,} rejects", rejects))
         opens = {bar.name: _rejects(room, period, station, bar.name) for bar in bars}
-        told = f"Pareto chart of {rejects:,} rejects. Most: {class_name(bars[0].name)}, {bars[0].share.text}."
+        told = say(
+            "Pareto chart of {rejects:,} rejects. Most: {most}, {share}.",
+            rejects=rejects, most=class_name(bars[0].name), share=share_text(bars[0].share),
+        )  # fmt: skip
         draw_opening_chart(pareto_chart(bars[:MOST_BARS]), opens, key="pareto", told=told)
         rows = {
             bar.name: [f"{bar.share.hits:,}", bar.share.percent, interval_text(bar.share), bar.cumulative.percent]
             for bar in bars
         }
         draw_figures(
-            ["Class", "Rejects", f"Share of {rejects:,}", "95 % interval", "Cumulative"],
+            [say("Class"), say("Rejects"), say("Share of {n:,}", n=rejects), say("95 % interval"), say("Cumulative")],
             rows,
             opens,
             key="pareto-figures",
@@ -121,28 +144,43 @@ def _rejects(room: Room, period: Period, station: str | None, name: str) -> List
 
 def _stations(room: Room, quality: Quality, period: Period) -> None:
     with st.container(border=True, key="card-stations"):
-        st.html(card_title("First-pass yield by station"))
-        drawn = f"; the first {MOST_STATIONS} of {len(quality.stations)} drawn" if len(quality.stations) > MOST_STATIONS else ""
-        st.caption(f"Passed of all inspections, with the 95 % interval (Wilson){drawn}")
+        st.html(card_title(say("First-pass yield by station")))
+        if len(quality.stations) > MOST_STATIONS:
+            drawn = {"shown": MOST_STATIONS, "stations": len(quality.stations)}
+            st.caption(
+                say(
+                    "Passed of all inspections, with the 95 % interval (Wilson); the first {shown} of {stations} drawn", **drawn
+                )
+            )
+        else:
+            st.caption(say("Passed of all inspections, with the 95 % interval (Wilson)"))
         opens = {name: ListView(period, room.config.plant.zone, station=name) for name in quality.stations}
-        _yields(list(quality.stations.items()), opens, "Station", key="stations", drawn=MOST_STATIONS)
+        _yields(list(quality.stations.items()), opens, say("Station"), key="stations", drawn=MOST_STATIONS)
 
 
 def _lots(room: Room, quality: Quality, period: Period, station: str | None) -> None:
     with st.container(border=True, key="card-lots"):
-        st.html(card_title("First-pass yield by lot"))
-        lots = [(name or "no lot", share) for name, share in quality.lots]
-        drawn = f"; the newest {MOST_LOTS} of {len(lots)} drawn" if len(lots) > MOST_LOTS else ""
-        st.caption(f"Of the period's newest {quality.of_lots:,} inspections; newest lot first{drawn}")
+        st.html(card_title(say("First-pass yield by lot")))
+        lots = [(name or say("no lot"), share) for name, share in quality.lots]
+        about = {"inspections": quality.of_lots, "shown": MOST_LOTS, "lots": len(lots)}
+        st.caption(
+            say(
+                "Of the period's newest {inspections:,} inspections; newest lot first; the newest {shown} of {lots} drawn",
+                **about,
+            )
+            if len(lots) > MOST_LOTS
+            else say("Of the period's newest {inspections:,} inspections; newest lot first", **about)
+        )
         opens = {name: ListView(period, room.config.plant.zone, lot=name, station=station) for name, _ in quality.lots if name}
-        _yields(lots, opens, "Lot", key="lots", drawn=MOST_LOTS)
+        _yields(lots, opens, say("Lot"), key="lots", drawn=MOST_LOTS)
 
 
 def _yields(shares: list[tuple[str, Share]], opens: dict[str, ListView], head: str, *, key: str, drawn: int) -> None:
-    told = "; ".join(f"{name}: {share.text}" for name, share in shares[:drawn])
-    draw_opening_chart(yield_chart(shares[:drawn], "passed"), opens, key=key, told=told)
+    told = "; ".join(f"{name}: {share_text(share)}" for name, share in shares[:drawn])
+    draw_opening_chart(yield_chart(shares[:drawn], say("passed")), opens, key=key, told=told)
     rows = {name: [f"{share.n:,}", f"{share.hits:,}", share.percent, interval_text(share)] for name, share in shares}
-    draw_figures([head, "Inspections", "Passed", "Yield", "95 % interval"], rows, opens, key=f"{key}-figures")
+    heads = [head, say("Inspections"), say("Passed"), say("Yield"), say("95 % interval")]
+    draw_figures(heads, rows, opens, key=f"{key}-figures")
 
 
 def _control(room: Room, quality: Quality, station: str | None, grouping: Grouping, kind: str) -> None:
@@ -150,22 +188,24 @@ def _control(room: Room, quality: Quality, station: str | None, grouping: Groupi
     groups = quality.groups
     chart = KINDS[kind]([group.rejected for group in groups])
     with st.container(border=True, key="card-control"):
-        st.html(card_title(f"{kind} chart: rejected by {grouping}"))
+        st.html(card_title(say("{kind} chart: rejected by {grouping}", kind=kind, grouping=known(grouping))))
         if not groups:
-            st.caption("No whole hour of this period has an inspection.")
+            st.caption(say("No whole hour of this period has an inspection."))
             return
-        st.caption(f"Centre {chart.centre.text}. {_limits_text(chart)}")
+        st.caption(say("Centre {share}. {limits}", share=share_text(chart.centre), limits=_limits_text(chart)))
         labels = labels_of(groups, grouping)
         opens = {
             label: ListView(period_between(group.start, group.end), zone, verdicts=(Verdict.REJECT,), station=station)
             for label, group in zip(labels, groups, strict=True)
         }
-        signals = [f"{signal.rule.value}: {span_text(labels, signal.indices)}" for signal in chart.signals]
-        told = f"Control chart of {len(groups)} groups. {len(signals)} signals. {'; '.join(signals[:5])}"
+        signals = [f"{known(RULES[signal.rule])}: {span_text(labels, signal.indices)}" for signal in chart.signals]
+        named = {"groups": len(groups), "signals": len(signals), "first": "; ".join(signals[:5])}
+        told = say("Control chart of {groups} groups. {signals} signals. {first}", **named)
         draw_opening_chart(control_chart(labels, chart), opens, key="control", told=told)
         if signals:
             st.warning(
-                f"{len(signals)} signal{'s' if len(signals) > 1 else ''}: " + " · ".join(signals[:5]), icon=":material/warning:"
+                say_count("{count} signal: {first}", "{count} signals: {first}", len(signals), first=" · ".join(signals[:5])),
+                icon=":material/warning:",
             )
         rows = {}
         for label, point in zip(labels, chart.points, strict=True):
@@ -177,43 +217,50 @@ def _control(room: Room, quality: Quality, station: str | None, grouping: Groupi
                 interval_text(point.share),
                 limits,
             ]
-        heads = ["From", "Inspections", "Rejected", "Share", "95 % interval", "Limits of the chart"]
+        heads = [
+            say("From"), say("Inspections"), say("Rejected"), say("Share"), say("95 % interval"), say("Limits of the chart"),
+        ]  # fmt: skip
         draw_figures(heads, rows, opens, key="control-figures")
 
 
 def _limits_text(chart: ControlChart) -> str:
     if chart.no_limits is not None:
-        return chart.no_limits[0].upper() + chart.no_limits[1:]
+        return no_limits_text(chart)
     if chart.sigma_z is None:
-        return "Limits at 3σ of the binomial distribution"
-    return f"Limits at 3σ, widened by σ_z = {chart.sigma_z:.2f} for the variation between groups"
+        return say("Limits at 3σ of the binomial distribution")
+    return say("Limits at 3σ, widened by σ_z = {sigma:.2f} for the variation between groups", sigma=chart.sigma_z)
 
 
 def _places(room: Room, quality: Quality) -> None:
     with st.container(border=True, key="card-places"):
-        st.html(card_title("Where on the part the heatmaps' regions lie"))
+        st.html(card_title(say("Where on the part the heatmaps' regions lie")))
         if not quality.places:
-            st.caption("No flagged part of this period has a region.")
+            st.caption(say("No flagged part of this period has a region."))
             return
         sides = {side_text(side): side for side in most_seen(quality.places)}
-        name = st.selectbox("Station and view", list(sides), key="side", width=240) if len(sides) > 1 else next(iter(sides))
+        name = (
+            st.selectbox(say("Station and view"), list(sides), key="side", width=240) if len(sides) > 1 else next(iter(sides))
+        )
         here = [place for place in quality.places if (place.station, place.view) == sides.get(name or "")]
         parts = len({place.uid for place in here})
-        said = (
-            f"{len(here):,} regions of {parts:,} parts at {name}, of the period's newest {quality.of_places:,} flagged ones. "
-        )
         under = _picture_of(room, here[0].uid)
-        st.html(quiet(said + "Centres, in fractions of the picture."))
+        said = say(
+            "{regions:,} regions of {parts:,} parts at {place}, of the period's newest {flagged:,} flagged ones. Centres, in "
+            "fractions of the picture.",
+            regions=len(here), parts=parts, place=name, flagged=quality.of_places,
+        )  # fmt: skip
+        st.html(quiet(said))
         cells = cells_of(here)
         most = max(cells, key=lambda cell: len(cells[cell]))
-        told = (
-            f"Density of {len(here)} region centres in {CELLS} × {CELLS} cells; most, {len(cells[most])}, at {_cell_text(most)}"
-        )
+        told = say(
+            "Density of {regions} region centres in {cells} × {cells} cells; most, {most}, at {place}",
+            regions=len(here), cells=CELLS, most=len(cells[most]), place=_cell_text(most),
+        )  # fmt: skip
         counts = {cell: len(found) for cell, found in cells.items()}
         chart = density_chart(counts, CELLS, aspect=here[0].aspect, under=None if under is None else under.small)
         picked = draw_picking_chart(chart, key="places", told=told, width="content")
         if under is not None:
-            st.html(quiet(DRAWN_OVER.format(picture=under.words)))
+            st.html(quiet(known(DRAWN_OVER).format(picture=under.words)))
         ranked = sorted(cells, key=lambda cell: -len(cells[cell]))
         rows = {
             _cell_text(cell): [
@@ -224,7 +271,8 @@ def _places(room: Room, quality: Quality) -> None:
             for cell in ranked[:MOST_SHOWN]
         }
         opens = {_cell_text(cell): _CellView(cell) for cell in ranked[:MOST_SHOWN]}
-        draw_figures(["Across, down", "Regions", f"Of {len(here):,}", "95 % interval"], rows, opens, key="places-figures")
+        heads = [say("Across, down"), say("Regions"), say("Of {n:,}", n=len(here)), say("95 % interval")]
+        draw_figures(heads, rows, opens, key="places-figures")
         if picked is not None:
             st.query_params[CELL] = picked
         asked = st.query_params.get(CELL)
@@ -257,7 +305,12 @@ def _parts_of_cell(room: Room, uids: list[str], where: str) -> None:
     shown = list(dict.fromkeys(uids))
     with room.records.unit(read_only=True) as unit:
         rows = unit.inspections.rows(shown[:MOST_SHOWN])
-    st.caption(f"Parts with a region at {where}: {min(len(shown), MOST_SHOWN)} of {len(shown):,}. Click a cell for its own.")
+    st.caption(
+        say(
+            "Parts with a region at {place}: {shown} of {all:,}. Click a cell for its own.",
+            place=where, shown=min(len(shown), MOST_SHOWN), all=len(shown),
+        )
+    )  # fmt: skip
     draw_part_strip(rows, room.config.plant.zone, key="cell-parts")
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Final, cast
+from typing import Final
 
 import streamlit as st
 
 from kizu_dashboard.beside import beside_of
 from kizu_dashboard.components.scan import draw_scan, sent_scan
 from kizu_dashboard.components.viewer import draw_viewer
+from kizu_dashboard.language.speaking import known, marked, say
 from kizu_dashboard.markup import empty_state, evidence, part_head, progress_line
 from kizu_dashboard.pages.decision import current_desk, draw_decision, draw_reviews, may_act
 from kizu_dashboard.pages.failing import telling_failures
@@ -17,17 +18,15 @@ from kizu_dashboard.pages.frame import current_room, current_user
 from kizu_dashboard.pages.neighbours import draw_near_evidence
 from kizu_dashboard.pictures import parse_uid
 from kizu_dashboard.quality import group_start
-from kizu_dashboard.reviewing import Desk, Wanted
+from kizu_dashboard.reviewing import ORDERS, Desk, Wanted
 from kizu_dashboard.room import Room, open_room
-from kizu_dashboard.wording import FOOT_SENTENCE, class_name, moment
+from kizu_dashboard.wording import FOOT_SENTENCE, class_name, moment, places_text, role_name
 from kizu_db.permissions import Action
-from kizu_db.repositories.queue_order import Order
 from kizu_db.values import InspectionRecord
 from kizu_inspect.errors import RecordError
 
-ORDERS: Final[dict[str, str]] = {"oldest": "Oldest first", "uncertain": "Least certain first"}
-_PROGRESS: Final = "{judged} judged by you in this shift, since {hour}"
-_WAIT: Final = "{waiting} wait"
+_PROGRESS: Final = marked("{judged} judged by you in this shift, since {hour}")
+_WAIT: Final = marked("{waiting} wait")
 KEEP_S: Final = 120  # a claim lasts ten minutes: renewed so often it outlives some failed tries
 
 
@@ -35,7 +34,10 @@ def main() -> None:
     """Draws the page."""
     user = current_user()
     if not user.role.may(Action.REVIEW):
-        st.html(empty_state("You may look, and not decide", f"Reviews need the role inspector; you are {user.role}."))
+        needed = say(
+            "Reviews need the role {least}; you are {role}.", least=role_name(Action.REVIEW.least), role=role_name(user.role)
+        )
+        st.html(empty_state(say("You may look, and not decide"), needed))
         return
     _work(_wanted(current_room(), settles=user.role.may(Action.SETTLE)))
     _keep()
@@ -46,18 +48,18 @@ def _wanted(room: Room, *, settles: bool) -> Wanted:
     stations, classes = _known(room.config.model_dump_json())
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="review-filters"):
         station = st.selectbox(
-            "Station", stations, index=None, placeholder="All stations", key="station", bind="query-params",
+            say("Station"), stations, index=None, placeholder=say("All stations"), key="station", bind="query-params",
             label_visibility="collapsed", width=190,
         )  # fmt: skip
         defect = st.selectbox(
-            "Suspected", classes, index=None, placeholder="All suspicions", format_func=class_name, key="class",
+            say("Suspected"), classes, index=None, placeholder=say("All suspicions"), format_func=class_name, key="class",
             bind="query-params", label_visibility="collapsed", width=190,
         )  # fmt: skip
         order = st.selectbox(
-            "Order", list(ORDERS), format_func=ORDERS.__getitem__, key="order", bind="query-params",
+            say("Order"), list(ORDERS), format_func=lambda name: known(ORDERS[name]), key="order", bind="query-params",
             label_visibility="collapsed", width=190,
         )  # fmt: skip
-    return Wanted(station, defect, cast("Order", order), settles)
+    return Wanted(station, defect, order, settles)
 
 
 @st.cache_data(ttl=30, show_spinner=False)
@@ -80,13 +82,13 @@ def _next_part(wanted: Wanted) -> None:
     if shown is None:
         st.query_params.pop("uid", None)
         _scan(desk)
-        st.html(empty_state("No part waits for your decision", _whose_turn(room, wanted)))
-        st.button("Look again", icon=":material/refresh:")
+        st.html(empty_state(say("No part waits for your decision"), _whose_turn(room, wanted)))
+        st.button(say("Look again"), icon=":material/refresh:")
         return
     with room.records.unit(read_only=True) as unit:
         record = unit.inspections.get(shown.uid)
     if record is None:
-        st.html(empty_state("This part is not in the records any more", "It was let go by the rules of retention."))
+        st.html(empty_state(say("This part is not in the records any more"), say("It was let go by the rules of retention.")))
         return
     st.query_params["uid"] = shown.uid
     _draw(room, desk, record)
@@ -94,8 +96,7 @@ def _next_part(wanted: Wanted) -> None:
 
 def _draw(room: Room, desk: Desk, record: InspectionRecord) -> None:
     row, blind = record.row, desk.is_blind(record)
-    places = [row.station, *(f"{name} {value}" for name, value in (("lot", row.lot), ("view", row.view)) if value)]
-    places += [moment(row.captured_at, room.config.plant.zone), *(["judged blind"] if blind else [])]
+    places = [*places_text(row), moment(row.captured_at, room.config.plant.zone), *([say("judged blind")] if blind else [])]
     left, right = st.columns([1.75, 1], gap="medium")
     with left:
         st.html(part_head(row.part, None if blind else row.verdict, places))
@@ -104,7 +105,7 @@ def _draw(room: Room, desk: Desk, record: InspectionRecord) -> None:
             classes=desk.classes(record),
         )  # fmt: skip
         if not blind:
-            st.caption(FOOT_SENTENCE)
+            st.caption(known(FOOT_SENTENCE))
             draw_near_evidence(room, record, desk.reviewer)
     with right:
         st.html(_progress(room, desk))
@@ -113,7 +114,9 @@ def _draw(room: Room, desk: Desk, record: InspectionRecord) -> None:
         if not blind:
             st.html(evidence(record))
             draw_reviews(record, room.config.plant.zone)
-            st.page_link("part.py", label="All evidence", icon=":material/center_focus_strong:", query_params={"uid": row.uid})
+            st.page_link(
+                "part.py", label=say("All evidence"), icon=":material/center_focus_strong:", query_params={"uid": row.uid}
+            )
 
 
 def _scan(desk: Desk) -> None:
@@ -126,8 +129,8 @@ def _progress(room: Room, desk: Desk) -> str:
     since = group_start(datetime.now(UTC), "shift", room.config.plant.zone)
     with room.records.unit(read_only=True) as unit:
         judged = unit.reviews.judged_since(desk.reviewer, since)
-    told = _PROGRESS.format(judged=f"{judged:,}", hour=since.astimezone(room.config.plant.zone).strftime("%H:%M"))
-    return progress_line(told, _WAIT.format(waiting=f"{_waiting(room.config.model_dump_json()):,}"))
+    told = known(_PROGRESS).format(judged=f"{judged:,}", hour=since.astimezone(room.config.plant.zone).strftime("%H:%M"))
+    return progress_line(told, known(_WAIT).format(waiting=f"{_waiting(room.config.model_dump_json()):,}"))
 
 
 @st.cache_data(ttl=5, show_spinner=False)
@@ -141,10 +144,12 @@ def _whose_turn(room: Room, wanted: Wanted) -> str:
     with room.records.unit(read_only=True) as unit:
         waiting = unit.queue.waiting()
     if waiting == 0:
-        return "Every flagged part, and every one of the audit sample, is decided."
+        return say("Every flagged part, and every one of the audit sample, is decided.")
     if wanted.station is not None or wanted.defect_class is not None:
-        return f"{waiting:,} wait, but none of this choice that nobody has. Choose all stations and suspicions."
-    return f"{waiting:,} wait: others have them on the screen, or you left them to a second person."
+        return say(
+            "{waiting:,} wait, but none of this choice that nobody has. Choose all stations and suspicions.", waiting=waiting
+        )
+    return say("{waiting:,} wait: others have them on the screen, or you left them to a second person.", waiting=waiting)
 
 
 @st.fragment(run_every=KEEP_S)

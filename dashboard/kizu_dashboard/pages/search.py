@@ -11,7 +11,8 @@ import streamlit as st
 from kizu_dashboard.blindness import veiled
 from kizu_dashboard.components.inspection_list import draw_inspection_list
 from kizu_dashboard.exporting import AskedFor, export_form
-from kizu_dashboard.filters import DECISIONS, Filters, find, known_classes, verdict_label
+from kizu_dashboard.filters import DECISIONS, Filters, decision_text, find, known_classes, verdict_label
+from kizu_dashboard.language.speaking import say
 from kizu_dashboard.markup import empty_state, figure_tiles, narrowed_to
 from kizu_dashboard.pages.frame import current_room, current_user, remember_list, remembered_list
 from kizu_dashboard.pages.gallery import draw_pictures
@@ -38,9 +39,9 @@ def main() -> None:
         st.query_params.from_dict(remembered_list())
         st.rerun()
     room, user = current_room(), current_user()
-    st.title("Search", anchor=False)
+    st.title(say("Search"), anchor=False)
     plant = room.config.plant
-    st.caption(f"{plant.name} · times in {plant.timezone}")
+    st.caption(say("{plant} · times in {zone}", plant=plant.name, zone=plant.timezone))
     _page(room, user)
 
 
@@ -48,7 +49,7 @@ def _page(room: Room, user: User) -> None:
     tiles = st.container()
     filters, period = _filters(room)
     if period is None:
-        st.warning("The period ends before it starts.", icon=":material/event_busy:")
+        st.warning(say("The period ends before it starts."), icon=":material/event_busy:")
         return
     with room.records.unit(read_only=True) as unit:
         counts = unit.rollups.verdicts(since=period.since, until=period.until, station=filters.station)
@@ -62,7 +63,7 @@ def _filters(room: Room) -> tuple[Filters, Period | None]:
     """The filters, kept in the address so that a view can be passed on."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         words = st.pills(
-            "Verdict",
+            say("Verdict"),
             [verdict.value for verdict in SHOWN_ORDER],
             selection_mode="multi",
             format_func=lambda word: verdict_label(Verdict(word)),
@@ -70,22 +71,30 @@ def _filters(room: Room) -> tuple[Filters, Period | None]:
             bind="query-params",
         )
         named = st.text_input(
-            "Part or lot", placeholder="Type or scan", icon=":material/search:", key="search", bind="query-params", width=190,
-            help="How a part's id begins or ends, or a lot's whole name",
-        )  # fmt: skip
+            say("Part or lot"),
+            placeholder=say("Type or scan"),
+            icon=":material/search:",
+            key="search",
+            bind="query-params",
+            width=190,
+            help=say("How a part's id begins or ends, or a lot's whole name"),
+        )
         period = choose_period((ALL, *LENGTHS), ALL, room.config.plant.zone)
         conflicting = st.toggle(
-            "Map conflicts", key="conflicts", bind="query-params", help="Only parts whose heatmap does not explain the verdict"
+            say("Map conflicts"),
+            key="conflicts",
+            bind="query-params",
+            help=say("Only parts whose heatmap does not explain the verdict"),
         )
-        with st.popover("More filters", icon=":material/filter_list:"):
+        with st.popover(say("More filters"), icon=":material/filter_list:"):
             further = _further(room)
-        st.button("Refresh", icon=":material/refresh:", help="Read the records again")
+        st.button(say("Refresh"), icon=":material/refresh:", help=say("Read the records again"))
     verdicts = tuple(Verdict(word) for word in words)
     filters = replace(further, verdicts=verdicts, named=_scanned(named), conflicting=conflicting)
     if filters.further:
         with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
             st.html(narrowed_to(filters.further), width="content")
-            st.button("Show all again", icon=":material/filter_list_off:", on_click=_open_up)
+            st.button(say("Show all again"), icon=":material/filter_list_off:", on_click=_open_up)
     return filters, period
 
 
@@ -93,17 +102,20 @@ def _further(room: Room) -> Filters:
     """The filters that are wanted more rarely: station, suspected class, lot, decision, reviewer."""
     with room.records.unit(read_only=True) as unit:
         stations, classes, people = unit.stations.names(), known_classes(unit), [user.name for user in unit.users.list()]
-    station = st.selectbox("Station", stations, index=None, placeholder="All", key="station", bind="query-params")
-    suspected = st.text_input("Suspected defect class", placeholder="The whole name", key="suspected", bind="query-params")
-    lot = st.text_input("Lot", placeholder="The whole name", key="lot", bind="query-params")
+    station = st.selectbox(say("Station"), stations, index=None, placeholder=say("All"), key="station", bind="query-params")
+    suspected = st.text_input(
+        say("Suspected defect class"), placeholder=say("The whole name"), key="suspected", bind="query-params"
+    )
+    lot = st.text_input(say("Lot"), placeholder=say("The whole name"), key="lot", bind="query-params")
     decisions = (*DECISIONS, *(f"defective: {class_name(name)}" for name in sorted(classes)))
     decision = st.selectbox(
-        "Decision", decisions, index=None, placeholder="Any", accept_new_options=True, key="decision", bind="query-params",
-        help="Of the latest review: good, defective, or for example “defective: scratch”; undecided is what has none",
+        say("Decision"), decisions, index=None, placeholder=say("Any"), format_func=decision_text, accept_new_options=True,
+        key="decision", bind="query-params",
+        help=say("Of the latest review: good, defective, or for example “defective: scratch”; undecided is what has none"),
     )  # fmt: skip
     reviewer = st.selectbox(
-        "Decided by", people, index=None, placeholder="Anybody", key="reviewer", bind="query-params",
-        help="Who made the latest review",
+        say("Decided by"), people, index=None, placeholder=say("Anybody"), key="reviewer", bind="query-params",
+        help=say("Who made the latest review"),
     )  # fmt: skip
     return Filters(station=station, suspected=suspected.strip(), lot=_scanned(lot), decision=decision, reviewer=reviewer)
 
@@ -135,11 +147,13 @@ def _found(room: Room, user: User, filters: Filters, period: Period, counts: Map
         opened = draw_inspection_list(rows, room.config.plant.zone)
     first = len(cursors) * PAGE_ROWS + 1
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"{first:,} to {first + len(rows) - 1:,}, newest first", width="stretch")
-        st.button("Newest", icon=":material/first_page:", disabled=not cursors, on_click=cursors.clear)
-        st.button("Newer", icon=":material/chevron_left:", disabled=not cursors, on_click=_turn_back, args=(cursors,))
+        st.caption(say("{first:,} to {last:,}, newest first", first=first, last=first + len(rows) - 1), width="stretch")
+        st.button(say("Newest"), icon=":material/first_page:", disabled=not cursors, on_click=cursors.clear)
+        st.button(say("Newer"), icon=":material/chevron_left:", disabled=not cursors, on_click=_turn_back, args=(cursors,))
         older = len(found) > PAGE_ROWS
-        st.button("Older", icon=":material/chevron_right:", disabled=not older, on_click=cursors.append, args=(rows[-1].uid,))
+        st.button(
+            say("Older"), icon=":material/chevron_right:", disabled=not older, on_click=cursors.append, args=(rows[-1].uid,)
+        )
     if opened is not None:
         remember_list()
         st.switch_page("part.py", query_params={"uid": opened})
@@ -177,14 +191,16 @@ def _turn_back(cursors: list[str]) -> None:
 
 def _nothing(filters: Filters, period: Period, in_period: int) -> None:
     if filters.narrowing:
-        st.html(empty_state("No inspection matches", "Clear the filters or the search, or choose a longer period."))
+        st.html(empty_state(say("No inspection matches"), say("Clear the filters or the search, or choose a longer period.")))
     elif period.name != ALL and in_period == 0:
-        st.html(empty_state("No inspections in this period", "Choose a longer period, or check that the line is running."))
+        st.html(
+            empty_state(say("No inspections in this period"), say("Choose a longer period, or check that the line is running."))
+        )
     else:
         st.html(
             empty_state(
-                "No inspections yet",
-                "Start the line with “kizu run” and put pictures into its folder; they appear here as they are judged.",
+                say("No inspections yet"),
+                say("Start the line with “kizu run” and put pictures into its folder; they appear here as they are judged."),
             )
         )
 

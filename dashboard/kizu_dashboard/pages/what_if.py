@@ -8,6 +8,7 @@ from typing import Final
 import streamlit as st
 
 from kizu_dashboard.agreement import Agreed, at_limits
+from kizu_dashboard.language.speaking import known, marked, say
 from kizu_dashboard.limits import choose_limits, hindrance, limits_text, recipe_lines, standing_text
 from kizu_dashboard.markup import card_title, data_table, quiet, tile_row
 from kizu_dashboard.pages.administration.writing import WHY, reason_given, tell_what_became, write
@@ -15,7 +16,7 @@ from kizu_dashboard.pages.frame import current_user
 from kizu_dashboard.room import Room
 from kizu_dashboard.theme import LOOKS
 from kizu_dashboard.thresholds import Limits, Standing
-from kizu_dashboard.wording import bound_text, estimate_text, promise_text
+from kizu_dashboard.wording import bound_text, estimate_text, promise_text, role_name
 from kizu_db.permissions import Action
 from kizu_db.values import User
 from kizu_inspect.results import Verdict
@@ -27,13 +28,12 @@ RULES: Final = (Verdict.REJECT, Verdict.REVIEW, Verdict.PASS)
 UNUSUAL: Final = Limits(0.2, 0.6)
 SLIDER, LOW, HIGH, OF = "limits", "pass-below", "reject-from", "limits-of"
 REASON, SAVED = "limits-why", "limits-saved"
-RESTS_ON: Final = (
+RESTS_ON: Final = marked(
     "Of {inspections:,} inspections, by the scores of {reviewed:,} reviewed ones. Gates and novelty, which also send parts to "
     "REVIEW, are left out."
 )
-CROSSED: Final = "The PASS limit lies above the REJECT limit."
-ROLE: Final = "Limits are saved by people with the role {role} or one above."
-HEADS: Final = ("", "Limits", "Miss rate", "Overkill of good parts", "Sent to review")
+CROSSED: Final = marked("The PASS limit lies above the REJECT limit.")
+ROLE: Final = marked("Limits are saved by people with the role {role} or one above.")
 
 
 @st.fragment
@@ -41,19 +41,19 @@ def draw_what_if(room: Room, agreed: Agreed) -> None:
     """Only this is drawn anew when the limits are moved."""
     user = current_user()
     with st.container(border=True, key="card-what-if"):
-        st.html(card_title("What if the limits were others?"))
+        st.html(card_title(say("What if the limits were others?")))
         limits = _chosen_limits(agreed)
         if limits is None:
-            st.warning(CROSSED, icon=":material/swap_horiz:")
+            st.warning(known(CROSSED), icon=":material/swap_horiz:")
             return
         found = outcomes(at_limits(agreed, limits))
         red, amber, green = (LOOKS[verdict].ink for verdict in RULES)
         st.html(
             tile_row(
                 [
-                    ("Miss rate", estimate_text(found.miss_rate), bound_text(found.miss_rate), red),
-                    ("Overkill of good parts", estimate_text(found.overkill_rate), bound_text(found.overkill_rate), amber),
-                    ("Sent to review", estimate_text(found.review_rate), bound_text(found.review_rate), green),
+                    (say("Miss rate"), estimate_text(found.miss_rate), bound_text(found.miss_rate), red),
+                    (say("Overkill of good parts"), estimate_text(found.overkill_rate), bound_text(found.overkill_rate), amber),
+                    (say("Sent to review"), estimate_text(found.review_rate), bound_text(found.review_rate), green),
                 ]
             )
         )  # fmt: skip
@@ -63,7 +63,7 @@ def draw_what_if(room: Room, agreed: Agreed) -> None:
 
 
 def _rests_on(agreed: Agreed, found: Outcomes) -> str:
-    return RESTS_ON.format(inspections=found.parts, reviewed=len(agreed.parts))
+    return known(RESTS_ON).format(inspections=found.parts, reviewed=len(agreed.parts))
 
 
 def _chosen_limits(agreed: Agreed) -> Limits | None:
@@ -74,11 +74,11 @@ def _chosen_limits(agreed: Agreed) -> Limits | None:
         state.update({OF: of, SLIDER: (then.pass_below, then.reject_from), LOW: then.pass_below, HIGH: then.reject_from})
     left, low, high = st.columns([3, 1, 1], gap="medium", vertical_alignment="bottom")
     with left:
-        st.slider("PASS below, REJECT from", 0.0, 1.0, step=0.005, format="%.3f", key=SLIDER, on_change=_slid)
+        st.slider(say("PASS below, REJECT from"), 0.0, 1.0, step=0.005, format="%.3f", key=SLIDER, on_change=_slid)
     with low:
-        st.number_input("PASS below", 0.0, 1.0, step=0.001, format="%.6g", key=LOW, on_change=_typed)
+        st.number_input(say("PASS below"), 0.0, 1.0, step=0.001, format="%.6g", key=LOW, on_change=_typed)
     with high:
-        st.number_input("REJECT from", 0.0, 1.0, step=0.001, format="%.6g", key=HIGH, on_change=_typed)
+        st.number_input(say("REJECT from"), 0.0, 1.0, step=0.001, format="%.6g", key=HIGH, on_change=_typed)
     return Limits(state[LOW], state[HIGH]) if state[LOW] <= state[HIGH] else None
 
 
@@ -94,7 +94,7 @@ def _typed() -> None:
 
 def _saving(room: Room, agreed: Agreed, limits: Limits, user: User) -> None:
     if not user.role.may(Action.SET_LIMITS):
-        st.caption(ROLE.format(role=Action.SET_LIMITS.least))
+        st.caption(known(ROLE).format(role=role_name(Action.SET_LIMITS.least)))
         return
     standing, why_not = agreed.standing, hindrance(agreed, room.config.plant.zone)
     if why_not is not None or standing is None:
@@ -103,28 +103,31 @@ def _saving(room: Room, agreed: Agreed, limits: Limits, user: User) -> None:
             st.code(recipe_lines(limits), language="yaml")
         return
     if st.button(
-        f"Save for {standing.recipe.station} …", icon=":material/save:", key="save-limits", disabled=limits == standing.limits
+        say("Save for {station} …", station=standing.recipe.station),
+        icon=":material/save:",
+        key="save-limits",
+        disabled=limits == standing.limits,
     ):
-        _dialog(room, agreed, standing, limits)
+        st.dialog(say("Save these limits"), width="large")(_dialog)(room, agreed, standing, limits)
 
 
-@st.dialog("Save these limits", width="large")
 def _dialog(room: Room, agreed: Agreed, standing: Standing, limits: Limits) -> None:
     """What changes, what it costs, what becomes of the promise, and why."""
     current_user()
     if st.session_state.pop(SAVED, False):
         st.rerun()
     tell_what_became()
-    rows = [_row(agreed, name, one) for name, one in (("Now", standing.limits), ("New", limits)) if one is not None]
-    st.html(data_table(HEADS, rows))
+    rows = [_row(agreed, name, one) for name, one in ((say("Now"), standing.limits), (say("New"), limits)) if one is not None]
+    heads = ["", say("Limits"), say("Miss rate"), say("Overkill of good parts"), say("Sent to review")]
+    st.html(data_table(heads, rows))
     st.caption(_rests_on(agreed, outcomes(at_limits(agreed, limits))))
     lacking = promise_text(standing.model, limits.pass_below)
     if lacking is not None:
         st.warning(lacking, icon=":material/gpp_bad:")
-    st.text_area(WHY, key=REASON, max_chars=500, height=80)
+    st.text_area(known(WHY), key=REASON, max_chars=500, height=80)
     with st.container(horizontal=True, horizontal_alignment="right", gap="small"):
         st.button(
-            "Save as a new version", key="save-limits-now", type="primary", icon=":material/save:",
+            say("Save as a new version"), key="save-limits-now", type="primary", icon=":material/save:",
             on_click=partial(_save, room, agreed, standing, limits),
         )  # fmt: skip
 

@@ -6,9 +6,22 @@ from collections.abc import Iterator
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from kizu_dashboard.language.speaking import known, say, say_count
+from kizu_dashboard.reasons import reason_said
 from kizu_dashboard.reports.sheet import BAND, FAINT, GREY, Sheet
 from kizu_dashboard.theme import LOOKS
-from kizu_dashboard.wording import boxes_text, disposition_text, map_name, map_subject, moment, no_map_reason, size_texts
+from kizu_dashboard.wording import (
+    DECISIONS,
+    boxes_text,
+    comment_text,
+    disposition_text,
+    map_name,
+    map_subject,
+    moment,
+    no_map_reason,
+    places_text,
+    size_texts,
+)
 from kizu_db.image_store import ImageStore
 from kizu_db.values import InspectionRecord, Review
 from kizu_inspect.errors import ImageError, RecordError
@@ -70,14 +83,14 @@ def picture_of(record: InspectionRecord, images: ImageStore) -> ImageRGB | str:
     """The picture, or why there is none."""
     sha256 = record.row.kept_image
     if sha256 is None:
-        return "No picture was kept."
+        return say("No picture was kept.")
     bits = None if record.recipe is None else record.recipe.content.get("bits")
     try:
         return decode_image(images.get(sha256), max_megapixels=1000, bits=bits)
     except ImageError as error:
-        return f"The picture cannot be shown: {error}"
+        return say("The picture cannot be shown: {why}", why=error)
     except RecordError:
-        return "The picture is missing from the image store or was changed there."
+        return say("The picture is missing from the image store or was changed there.")
 
 
 def _head(sheet: Sheet, record: InspectionRecord, zone: ZoneInfo, number: int) -> None:
@@ -88,17 +101,24 @@ def _head(sheet: Sheet, record: InspectionRecord, zone: ZoneInfo, number: int) -
     sheet.badge(look, x=sheet.l_margin, y=top)
     sheet.set_xy(sheet.l_margin + 22, top - 0.3)
     sheet.text_line(f"{number}. {row.part}", 12, bold=True, height=6)
-    places = [row.station, *(f"{name} {value}" for name, value in (("lot", row.lot), ("view", row.view)) if value)]
     sheet.set_x(sheet.l_margin)
-    sheet.text_line(" · ".join([*places, moment(row.captured_at, zone), record.image_name]), 8.5, colour=GREY)
-    sheet.text_line(f"Verdict {row.verdict.value}: {row.reason or record.error or 'no reason recorded'}", 8.5)
+    sheet.text_line(" · ".join([*places_text(row), moment(row.captured_at, zone), record.image_name]), 8.5, colour=GREY)
+    reason = reason_said(row.reason) or record.error or say("no reason recorded")
+    sheet.text_line(say("Verdict {verdict}: {reason}", verdict=row.verdict.value, reason=reason), 8.5)
     sheet.text_line(_judge_line(record), 7.5, colour=GREY, height=4)
 
 
 def _judge_line(record: InspectionRecord) -> str:
-    model = f"model {record.model.name} {record.model.hash[:12]}" if record.model is not None else "no model"
-    recipe = f"recipe {record.recipe.station} version {record.recipe.version}" if record.recipe is not None else "no recipe"
-    return f"Inspection {record.row.uid} · {model} · {recipe}" + (f" · {record.device}" if record.device else "")
+    pieces = [say("Inspection {uid}", uid=record.row.uid)]
+    if record.model is None:
+        pieces.append(say("no model"))
+    else:
+        pieces.append(say("model {model} {hash}", model=record.model.name, hash=record.model.hash[:12]))
+    if record.recipe is None:
+        pieces.append(say("no recipe"))
+    else:
+        pieces.append(say("recipe {station} version {version}", station=record.recipe.station, version=record.recipe.version))
+    return " · ".join([*pieces, *([record.device] if record.device else [])])
 
 
 def _evidence(sheet: Sheet, record: InspectionRecord, image: ImageRGB | str, top: float, height: float) -> None:
@@ -107,7 +127,7 @@ def _evidence(sheet: Sheet, record: InspectionRecord, image: ImageRGB | str, top
     why = no_map_reason(record)
     explanation = record.explanation
     if explanation is None or why is not None or isinstance(image, str):
-        sheet.empty_frame(why or "No picture to draw the heatmap over.", x=x, y=top, width=FRAME_MM[0], height=height)
+        sheet.empty_frame(why or say("No picture to draw the heatmap over."), x=x, y=top, width=FRAME_MM[0], height=height)
         return
     heatmap = explanation.heatmap
     width, _ = sheet.picture(overlay(image, heatmap), x=x, y=top, width=FRAME_MM[0], height=height)
@@ -121,12 +141,12 @@ def _evidence(sheet: Sheet, record: InspectionRecord, image: ImageRGB | str, top
     sheet.set_xy(x - sheet.c_margin, bar + 1.8)
     sheet.style(7, colour=GREY)
     sheet.cell(26, 3.4, "0")
-    sheet.cell(28, 3.4, "1 = full scale", align="R")
+    sheet.cell(28, 3.4, say("1 = full scale"), align="R")
     sheet.set_xy(x + 55, bar - 1.2)
     sheet.style(7, colour=GREY)
-    sheet.cell(32, 3.4, f"peak {heatmap.peak:.2f} of the scale")
+    sheet.cell(32, 3.4, say("peak {peak:.2f} of the scale", peak=heatmap.peak))
     sheet.set_xy(x + 55, bar + 1.8)
-    sheet.cell(32, 3.4, "same scale in all pictures")
+    sheet.cell(32, 3.4, say("same scale in all pictures"))
 
 
 def _outlines(sheet: Sheet, explanation: Explanation, x: float, y: float, mm_per_px: float) -> None:
@@ -158,7 +178,7 @@ def _outlines(sheet: Sheet, explanation: Explanation, x: float, y: float, mm_per
 def _lists(sheet: Sheet, record: InspectionRecord) -> None:
     """Probabilities as bars on the left, regions on the right."""
     top = sheet.y
-    sheet.text_line("Probabilities (calibrated)", 8.5, bold=True)
+    sheet.text_line(say("Probabilities (calibrated)"), 8.5, bold=True)
     ranked = sorted(record.probabilities.items(), key=lambda item: -item[1])
     for name, probability in ranked[:PROBABILITIES_SHOWN]:
         y = sheet.y
@@ -171,26 +191,28 @@ def _lists(sheet: Sheet, record: InspectionRecord) -> None:
         sheet.text_line(f"{100 * probability:.1f} %", 8.5, width=17, height=4.6)
         sheet.set_x(COLUMN_MM[0])
     if not ranked:
-        sheet.text_line("not judged", 8.5, colour=GREY)
+        sheet.text_line(say("not judged"), 8.5, colour=GREY)
     elif len(ranked) > PROBABILITIES_SHOWN:
-        sheet.text_line(f"and {len(ranked) - PROBABILITIES_SHOWN} classes below these", 8, colour=GREY)
+        below = len(ranked) - PROBABILITIES_SHOWN
+        sheet.text_line(say_count("and {count} class below these", "and {count} classes below these", below), 8, colour=GREY)
     bottom = sheet.y
     sheet.set_xy(COLUMN_MM[1] - sheet.c_margin, top)
-    sheet.text_line("Regions (pixels of the picture; sizes of the warm region)", 8.5, bold=True)
+    sheet.text_line(say("Regions (pixels of the picture; sizes of the warm region)"), 8.5, bold=True)
     regions = record.explanation.regions if record.explanation is not None else ()
     for number, region in enumerate(regions[:REGIONS_SHOWN], start=1):
         sheet.text_line(f"{number}. {_region_line(region)}", 8.5, height=4.6)
         if sizes := _size_line(region, record.mm_per_px):
             sheet.text_line(sizes, 7.5, colour=GREY, height=4.6)
     if not regions:
-        sheet.text_line("none above the region threshold", 8.5, colour=GREY)
+        sheet.text_line(say("none above the region threshold"), 8.5, colour=GREY)
     elif len(regions) > REGIONS_SHOWN:
-        sheet.text_line(f"and {len(regions) - REGIONS_SHOWN} weaker ones", 8, colour=GREY)
+        sheet.text_line(say("and {count} weaker ones", count=len(regions) - REGIONS_SHOWN), 8, colour=GREY)
     check = record.explanation.check if record.explanation is not None else None
     if check is not None:
-        sheet.text_line(f"score without them {check.score_without:.3f}, of them alone {check.score_only:.3f}", 8, colour=GREY)
+        scores = {"without": check.score_without, "alone": check.score_only}
+        sheet.text_line(say("score without them {without:.3f}, of them alone {alone:.3f}", **scores), 8, colour=GREY)
         if check.conflict:
-            sheet.text_line("conflict: the map does not explain the verdict", 8, bold=True)
+            sheet.text_line(say("conflict: the map does not explain the verdict"), 8, bold=True)
     sheet.set_xy(COLUMN_MM[0], max(bottom, sheet.y) + 1)
 
 
@@ -203,8 +225,10 @@ def _region_lines(record: InspectionRecord) -> int:
 
 
 def _region_line(region: Region) -> str:
-    box = f"x {region.x1} to {region.x2}, y {region.y1} to {region.y2}"
-    return f"{region.label}: {box}, peak {region.score:.2f}"
+    return say(
+        "{defect}: x {x1} to {x2}, y {y1} to {y2}, peak {peak:.2f}",
+        defect=region.label, x1=region.x1, x2=region.x2, y1=region.y1, y2=region.y2, peak=region.score,
+    )  # fmt: skip
 
 
 def _size_line(region: Region, mm_per_px: float | None) -> str:
@@ -213,20 +237,23 @@ def _size_line(region: Region, mm_per_px: float | None) -> str:
 
 
 def _reviews(sheet: Sheet, record: InspectionRecord, zone: ZoneInfo) -> None:
-    sheet.text_line("Reviews", 8.5, bold=True)
+    sheet.text_line(say("Reviews"), 8.5, bold=True)
     for review in record.reviews:
         sheet.paragraph(_review_line(review, zone), 8.5)
     if not record.reviews:
-        sheet.text_line("not reviewed", 8.5, colour=GREY)
+        sheet.text_line(say("not reviewed"), 8.5, colour=GREY)
 
 
 def _review_line(review: Review, zone: ZoneInfo) -> str:
-    """`2026-11-24 09:03:11 KST  Kim: override, good. Reason: … (corrects review 3)`."""
-    line = f"{moment(review.reviewed_at, zone)}  {review.reviewer}: {review.decision}, {disposition_text(review)}."
+    """`Review 4  2026-11-24 09:03:11 KST  Kim: override, good. Reason: … (corrects review 3)`."""
+    pieces = [
+        say("Review {number}  {time}", number=review.id, time=moment(review.reviewed_at, zone)),
+        f" {review.reviewer}: {known(DECISIONS[review.decision])}, {disposition_text(review)}.",
+    ]
     if review.boxes:
-        line += f" Drew: {boxes_text(review.boxes)}."
+        pieces.append(say("Drew: {boxes}.", boxes=boxes_text(review.boxes)))
     if review.reason:
-        line += f" Reason: {review.reason}"
+        pieces.append(say("Reason: {reason}", reason=comment_text(review)))
     if review.supersedes is not None:
-        line += f" (corrects review {review.supersedes})"
-    return f"Review {review.id}  {line}"
+        pieces.append(say("(corrects review {number})", number=review.supersedes))
+    return " ".join(pieces)

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from kizu_dashboard.failing import failure_text
+from kizu_dashboard.language.speaking import say
 from kizu_dashboard.room import Room
 from kizu_dashboard.signing_in.gate import SIGN_IN, SIGN_OUT
 from kizu_dashboard.signing_in.page import PAGE_HEADERS, SignInForm, form_page, words_page
@@ -41,7 +42,7 @@ class Answers:
             return answer(request)
         except KizuError as error:
             failure_text(error)
-            return self.words("The records cannot be had now", ["Try again in a moment."], status=503)
+            return self.words(say("The records cannot be had now"), [say("Try again in a moment.")], status=503)
 
     def form(self, form: SignInForm, request: Request, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
         """The page for signing in, with what works in this browser."""

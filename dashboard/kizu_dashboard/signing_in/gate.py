@@ -16,6 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from kizu_dashboard.failing import failure_text
+from kizu_dashboard.language.asking import CHOOSE
+from kizu_dashboard.language.speaking import LANGUAGES, say
 from kizu_db.values import User
 from kizu_inspect.errors import KizuError
 
@@ -33,6 +35,7 @@ _HEALTH: Final = "/_stcore/health"
 _OPEN: Final = frozenset(
     [(method, SIGN_IN) for method in ("GET", "HEAD", "POST")]
     + [("POST", SIGN_OUT), ("GET", OIDC), ("GET", OIDC_BACK)]
+    + [("POST", CHOOSE + code) for code in LANGUAGES]
     + [(method, _HEALTH) for method in ("GET", "HEAD")]  # it only says ok, to whoever watches that the program lives
 )
 _LOOKING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -85,7 +88,7 @@ class Gate:
         asked = HTTPConnection(scope)
         changes = scope["type"] == "websocket" or scope["method"] not in _LOOKING
         if changes and _is_foreign(asked):
-            await _refuse(scope, receive, send, 403, "Another site's page asked for this. Nothing was done.")
+            await _refuse(scope, receive, send, 403, say("Another site's page asked for this. Nothing was done."))
         elif (scope.get("method"), scope["path"]) in _OPEN:
             await self._app(scope, receive, send)
         else:
@@ -94,7 +97,7 @@ class Gate:
                 user = await run_in_threadpool(self._whose, secret)
             except KizuError as error:
                 failure_text(error)
-                await _refuse(scope, receive, send, 503, "The records cannot be had now. Try again in a moment.")
+                await _refuse(scope, receive, send, 503, say("The records cannot be had now. Try again in a moment."))
                 return
             if user is not None and scope["type"] == "websocket":
                 await self._while_signed_in(secret, scope, receive, send)
@@ -105,7 +108,7 @@ class Gate:
                 to_sign_in = RedirectResponse(f"{SIGN_IN}?{urlencode({'next': back})}", 303, {"Cache-Control": "no-store"})
                 await to_sign_in(scope, receive, send)
             else:
-                await _refuse(scope, receive, send, 401, "Sign in first.")
+                await _refuse(scope, receive, send, 401, say("Sign in first."))
 
     async def _while_signed_in(self, secret: str | None, scope: Scope, receive: Receive, send: Send) -> None:
         """A websocket lives long: each message asks again. What a page shows by itself ends with the session, too."""

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
 
+from kizu_dashboard.language.asking import choose_address
+from kizu_dashboard.language.speaking import LANGUAGES, language_now, say
 from kizu_dashboard.signing_in.gate import OIDC, SIGN_IN
 from kizu_dashboard.theme import page_style
 from kizu_db.permissions import Way
@@ -54,15 +56,15 @@ def form_page(form: SignInForm) -> str:
     account = ""
     if form.account is not None:
         to = escape(f"{OIDC}?{urlencode({'next': form.back})}")
-        account = f'<p><a class="button" href="{to}">{escape(_WITH_ACCOUNT.format(account=form.account))}</a></p>'
-    password = _name_form(form, Way.PASSWORD, "Password", "Sign in")
+        account = f'<p><a class="button" href="{to}">{escape(say("Sign in with {account}", account=form.account))}</a></p>'
+    password = _name_form(form, Way.PASSWORD, say("Password"), say("Sign in"))
     if form.terminal is None:
-        return _page(form.plant, f"{alert}{account}{password}{_help(form)}")
+        return _page(form.plant, f"{alert}{account}{password}{_help(form)}", form.back)
     opened = " open" if form.way is Way.PASSWORD and form.wrong is not None else ""
-    folded = f"<details{opened}><summary>Sign in with a password</summary>{password}{_help(form)}</details>"
-    pin = _name_form(form, Way.PIN, "PIN", "Sign in with the PIN")
-    body = f'{alert}{_badge_form(form)}<h2 class="or">Without a badge</h2>{pin}{account}{folded}'
-    return _page(_AT_TERMINAL.format(plant=form.plant, terminal=form.terminal), body)
+    folded = f"<details{opened}><summary>{say('Sign in with a password')}</summary>{password}{_help(form)}</details>"
+    pin = _name_form(form, Way.PIN, say("PIN"), say("Sign in with the PIN"))
+    body = f'{alert}{_badge_form(form)}<h2 class="or">{say("Without a badge")}</h2>{pin}{account}{folded}'
+    return _page(f"{form.plant} · {form.terminal}", body, form.back)
 
 
 def words_page(
@@ -72,11 +74,7 @@ def words_page(
     body = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
     code = "" if command is None else f'<p><code class="command">{escape(command)}</code></p>'
     leads = "" if link is None else f'<p><a href="{escape(link[0])}">{escape(link[1])}</a></p>'
-    return _page(plant, f"<h2>{escape(headline)}</h2>{body}{code}{leads}")
-
-
-_WITH_ACCOUNT: Final = "Sign in with {account}"
-_AT_TERMINAL: Final = "{plant} · {terminal}"
+    return _page(plant, f"<h2>{escape(headline)}</h2>{body}{code}{leads}", "/")
 
 
 def _name_form(form: SignInForm, way: Way, label: str, press: str) -> str:
@@ -96,7 +94,7 @@ def _name_form(form: SignInForm, way: Way, label: str, press: str) -> str:
     names = "username" if form.terminal is None else "off"
     return f"""<form method="post" action="{SIGN_IN}">
 <input type="hidden" name="next" value="{escape(form.back)}"><input type="hidden" name="way" value="{way}">
-<label for="{way}-name">Name</label>
+<label for="{way}-name">{say("Name")}</label>
 <input id="{way}-name" name="name" value="{escape(name)}" maxlength="200" required autocomplete="{names}" autocapitalize="none"
  spellcheck="false"{told}{on_name}>
 <label for="{way}">{label}</label>
@@ -111,31 +109,41 @@ def _badge_form(form: SignInForm) -> str:
     focus = " autofocus" if tried or form.wrong is None else ""
     return f"""<form method="post" action="{SIGN_IN}">
 <input type="hidden" name="next" value="{escape(form.back)}"><input type="hidden" name="way" value="badge">
-<label for="badge">Scan your badge</label>
+<label for="badge">{say("Scan your badge")}</label>
 <input id="badge" name="badge" class="hidden" maxlength="200" required autocomplete="off" autocapitalize="none"
  spellcheck="false"{told}{focus}>
-<button type="submit">Sign in with the badge</button>
+<button type="submit">{say("Sign in with the badge")}</button>
 </form>"""
 
 
 def _help(form: SignInForm) -> str:
-    link = (
-        "<p>On this machine the terminal that started the dashboard shows a link that signs in without a password, once.</p>"
-        if form.link_open
-        else ""
-    )
-    forgotten = "<p>No password yet, or forgotten? An admin sets one: <code>kizu user password NAME</code></p>"
-    return f'<div class="help">{link}{forgotten}</div>'
+    told = [say("No password yet, or forgotten? An admin sets one: {command}", command="<code>kizu user password NAME</code>")]
+    if form.link_open:
+        told.insert(
+            0,
+            say("On this machine the terminal that started the dashboard shows a link that signs in without a password, once."),
+        )
+    return f'<div class="help">{"".join(f"<p>{sentence}</p>" for sentence in told)}</div>'
 
 
-def _page(plant: str, body: str) -> str:
+def _page(plant: str, body: str, back: str) -> str:
     return f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark"><title>Sign in · Kizu</title><link rel="icon" href="{_icon()}">
+<html lang="{language_now()}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"><title>{say("Sign in")} · Kizu</title><link rel="icon" href="{_icon()}">
 <style>{_STYLE}</style></head>
 <body><main><header><img src="{_icon()}" alt="" width="36" height="36"><div><h1>Kizu</h1><p>{escape(plant)}</p></div></header>
-{body}</main></body></html>
+{body}{_languages(back)}</main></body></html>
 """
+
+
+def _languages(back: str) -> str:
+    """A button for each language, named as its readers call it; the one that is spoken is pressed."""
+    buttons = "".join(
+        f'<form method="post" action="{escape(choose_address(code, signing_in=back))}">'
+        f'<button type="submit" lang="{code}" aria-pressed="{str(code == language_now()).lower()}">{name}</button></form>'
+        for code, name in LANGUAGES.items()
+    )
+    return f'<div class="languages" role="group" aria-label="{escape(say("Language"))}">{buttons}</div>'
 
 
 @cache

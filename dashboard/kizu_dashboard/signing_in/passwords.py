@@ -13,6 +13,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.low_level import Type, hash_secret_raw
 from argon2.profiles import RFC_9106_LOW_MEMORY
 
+from kizu_dashboard.language.speaking import marked
 from kizu_inspect.errors import ConfigError
 
 __all__ = ["LEAST_LENGTH", "LONGEST", "hash_badge", "hash_password", "hash_pin", "matches"]
@@ -31,7 +32,7 @@ def hash_password(password: str) -> str:
     """What the records keep of a password. Raises ConfigError for one that is too short or too long."""
     if not LEAST_LENGTH <= len(password) <= LONGEST:
         raise ConfigError(
-            "The password cannot be taken", found=f"{len(password)} characters", expected=f"{LEAST_LENGTH} to {LONGEST}"
+            marked("The password cannot be taken"), found=f"{len(password)} characters", expected=f"{LEAST_LENGTH} to {LONGEST}"
         )
     return _HASHER.hash(_bytes(password))
 
@@ -41,11 +42,17 @@ def hash_pin(pin: str) -> str:
     least, most = PIN_DIGITS
     if not (pin.isascii() and pin.isdecimal() and least <= len(pin) <= most):
         raise ConfigError(
-            "The PIN cannot be taken", found="other characters, or another length", expected=f"{least} to {most} digits"
+            marked("The PIN cannot be taken"),
+            found=marked("other characters, or another length"),
+            expected=f"{least} to {most} digits",
         )
     steps = {(int(after) - int(before)) % 10 for before, after in pairwise(pin)}
     if steps in ({0}, {1}, {9}):
-        raise ConfigError("The PIN cannot be taken", found="a row such as 1111 or 1234", expected="one that is not tried first")
+        raise ConfigError(
+            marked("The PIN cannot be taken"),
+            found=marked("a row such as 1111 or 1234"),
+            expected=marked("one that is not tried first"),
+        )
     return _HASHER.hash(_bytes(pin))
 
 
@@ -56,7 +63,7 @@ def hash_badge(code: str, salt: bytes) -> str:
     """
     code, (least, most) = code.strip(), BADGE_LENGTH
     if not least <= len(code) <= most:
-        raise ConfigError("The badge cannot be taken", found=f"{len(code)} characters", expected=f"{least} to {most}")
+        raise ConfigError(marked("The badge cannot be taken"), found=f"{len(code)} characters", expected=f"{least} to {most}")
     with_ = RFC_9106_LOW_MEMORY
     made = hash_secret_raw(_bytes(code), salt, with_.time_cost, with_.memory_cost, with_.parallelism, 32, Type.ID)
     return made.hex()

@@ -15,12 +15,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from kizu_dashboard.language.speaking import known, marked, say, say_count
 from kizu_dashboard.oidc_settings import OidcSettings
 from kizu_dashboard.room import Room
 from kizu_dashboard.signing_in.answers import NO_STORE, Answers, local_path, text_of, too_long
 from kizu_dashboard.signing_in.attempts import Attempts
 from kizu_dashboard.signing_in.checking import check
 from kizu_dashboard.signing_in.gate import SIGN_IN, SIGN_OUT
+from kizu_dashboard.signing_in.languages import LanguageRoutes
 from kizu_dashboard.signing_in.oidc.routes import OidcRoutes
 from kizu_dashboard.signing_in.once import OneTimeLink, is_from_here, is_loopback
 from kizu_dashboard.signing_in.page import SignInForm
@@ -34,13 +36,11 @@ LONGEST_NAME: Final = 200
 AT_ONCE: Final = 2
 """Passwords that are checked at the same time: each takes 64 MiB, and a processor for a moment."""
 WRONG: Final[Mapping[Way, str]] = {
-    Way.PASSWORD: "Name and password do not fit each other, or this person may not sign in.",
-    Way.PIN: "Name and PIN do not fit each other, or this person may not sign in by PIN.",
-    Way.BADGE: "Nobody comes in by this badge. An admin can give it to a person.",
+    Way.PASSWORD: marked("Name and password do not fit each other, or this person may not sign in."),
+    Way.PIN: marked("Name and PIN do not fit each other, or this person may not sign in by PIN."),
+    Way.BADGE: marked("Nobody comes in by this badge. An admin can give it to a person."),
 }
 """One answer for all: nobody learns from it who is entered here."""
-WAIT_ONE: Final = "Too many attempts. Wait 1 second, then try again."
-WAIT_MORE: Final = "Too many attempts. Wait {count} seconds, then try again."
 
 _log = structlog.get_logger("kizu.dashboard")
 
@@ -62,6 +62,7 @@ class SigningIn:
             Route(SIGN_IN, self._show, methods=["GET"]),
             Route(SIGN_IN, self._submit, methods=["POST"]),
             Route(SIGN_OUT, self._sign_out, methods=["POST"]),
+            *LanguageRoutes(self._answers).routes(),
             *TerminalRoutes(self._answers).routes(),
             *OidcRoutes(self._answers, self._oidc).routes(),
         ]
@@ -71,7 +72,7 @@ class SigningIn:
 
     async def _submit(self, request: Request) -> Response:
         if too_long(request):
-            return PlainTextResponse("The form is too long, or does not say how long it is.", 413)
+            return PlainTextResponse(say("The form is too long, or does not say how long it is."), 413)
         async with request.form(max_files=0, max_fields=10) as form:
             submitted = partial(self._submitted, form=form)
             return await to_thread.run_sync(self._answers.guarded, request, submitted, limiter=self._in_turn)
@@ -92,15 +93,20 @@ class SigningIn:
             return self._answers.form(self._form(back=back, link_open=self._link_is_open), request)
         if self._link_is_open:
             return self._answers.words(
-                "Nobody is entered yet",
-                ["The terminal that started the dashboard shows a link. On this machine it signs you in, as the first admin."],
+                say("Nobody is entered yet"),
+                [
+                    say(
+                        "The terminal that started the dashboard shows a link. On this machine it signs you in, as the first "
+                        "admin."
+                    )
+                ],
             )
         if is_loopback(room.config.dashboard.host):
             return self._answers.words(
-                "Nobody is entered yet", ["Start the dashboard again: it shows a link that signs you in."]
+                say("Nobody is entered yet"), [say("Start the dashboard again: it shows a link that signs you in.")]
             )
         return self._answers.words(
-            "Nobody is entered yet", ["On the machine of the records, enter the first person:"],
+            say("Nobody is entered yet"), [say("On the machine of the records, enter the first person:")],
             command="kizu user add NAME --role admin",
         )  # fmt: skip
 
@@ -109,8 +115,8 @@ class SigningIn:
         terminal = self._answers.terminal(request) if way.quick else None
         if way.quick and terminal is None:
             return self._answers.words(
-                "PIN and badge work at known terminals alone", ["This browser is none. Sign in with a password."],
-                link=(SIGN_IN, "Sign in with a password"), status=403,
+                say("PIN and badge work at known terminals alone"), [say("This browser is none. Sign in with a password.")],
+                link=(SIGN_IN, say("Sign in with a password")), status=403,
             )  # fmt: skip
         name, back = text_of(form, "name").strip()[:LONGEST_NAME], local_path(text_of(form, "next"))
         address = request.client.host if request.client is not None else ""
@@ -120,25 +126,34 @@ class SigningIn:
         wait_s = self._attempts.begin(counted_as, address, **counted_by)
         if wait_s > 0:
             seconds = math.ceil(wait_s)
-            said = WAIT_ONE if seconds == 1 else WAIT_MORE.format(count=seconds)
+            said = say_count(
+                "Too many attempts. Wait {count} second, then try again.",
+                "Too many attempts. Wait {count} seconds, then try again.",
+                seconds,
+            )
             return self._answers.form(tried(wrong=said), request, status=429, headers={"Retry-After": str(seconds)})
         checked = check(self._room().records, way, name, text_of(form, way))
         if checked is None:
             # Without the name: people type their password there by mistake.
             _log.warning("sign-in refused", address=address, **({} if terminal is None else {"terminal": terminal.name}))
-            return self._answers.form(tried(wrong=WRONG[way]), request, status=401)
+            return self._answers.form(tried(wrong=known(WRONG[way])), request, status=401)
         try:
             return self._answers.let_in(request, checked.name, back, way=way, proof=checked.proof, terminal=terminal)
         except NotAllowed:  # let out, or given another password, at this very moment
-            return self._answers.form(tried(wrong=WRONG[way]), request, status=401)
+            return self._answers.form(tried(wrong=known(WRONG[way])), request, status=401)
         finally:
             self._attempts.succeeded(counted_as, address, **counted_by)
 
     def _by_link(self, request: Request, secret: str) -> Response:
         if self._link is None or not is_from_here(request) or not self._link.take(secret):
             return self._answers.words(
-                "This link has ended",
-                ["It signs in once, on the dashboard's machine. Sign in with your password, or start the dashboard again."],
+                say("This link has ended"),
+                [
+                    say(
+                        "It signs in once, on the dashboard's machine. Sign in with your password, or start the dashboard "
+                        "again."
+                    )
+                ],
                 status=403,
             )
         name = self._link.name
@@ -149,7 +164,7 @@ class SigningIn:
             return self._answers.let_in(request, name, "/", way=Way.LINK)
         except NotAllowed:
             return self._answers.words(
-                "This link has ended", ["People were entered meanwhile. Sign in with your password."], status=403
+                say("This link has ended"), [say("People were entered meanwhile. Sign in with your password.")], status=403
             )  # fmt: skip
 
     @property

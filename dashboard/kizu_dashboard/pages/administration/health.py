@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from kizu_dashboard.health import look_at
+from kizu_dashboard.language.speaking import say
 from kizu_dashboard.markup import card_title, health_table
 from kizu_dashboard.room import Room
 from kizu_dashboard.wording import moment
@@ -19,8 +20,8 @@ def draw_health(room: Room, _: User) -> None:
     """Draws the section."""
     now = datetime.now(UTC)
     with st.container(border=True, key="card-health"):
-        st.html(card_title("Health"))
+        st.html(card_title(say("Health")))
         st.html(health_table(look_at(room, now)))
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption(f"Looked at {moment(now, room.config.plant.zone)}", width="stretch")
-            st.button("Look again", icon=":material/refresh:", key="look-again")
+            st.caption(say("Looked at {time}", time=moment(now, room.config.plant.zone)), width="stretch")
+            st.button(say("Look again"), icon=":material/refresh:", key="look-again")

@@ -6,6 +6,7 @@ from typing import Final
 
 import streamlit as st
 
+from kizu_dashboard.language.speaking import known, marked, say
 from kizu_dashboard.limits import chosen_by, seen_text
 from kizu_dashboard.markup import card_title, data_table, empty_state
 from kizu_dashboard.pages.administration.writing import WHY, chosen, reason_given, write
@@ -21,8 +22,7 @@ __all__ = ["draw_limits"]
 MOST: Final = 30
 MOST_COUNTED: Final = 100_000
 WHICH, REASON = "limits-version", "limits-again-why"
-HEADS: Final = ("Version", "Since", "By", "PASS below", "REJECT from", "Parts judged", "Why", "Seen", "Promise")
-AGAIN: Final = (
+AGAIN: Final = marked(
     "Saved as version {version} of the recipe of {station}, with the limits of version {earlier}. A running line takes it "
     "within a minute."
 )
@@ -32,9 +32,11 @@ def draw_limits(room: Room, _: User) -> None:
     """Draws the section."""
     with room.records.unit(read_only=True) as unit:
         stations = unit.stations.names()
-    station = st.selectbox("Station", stations, key="limits-station", bind="query-params", width=240) if stations else None
+    station = None
+    if stations:
+        station = st.selectbox(say("Station"), stations, key="limits-station", bind="query-params", width=240)
     if station is None:
-        st.html(empty_state("No station has a recipe yet", "Limits stand here once a line has run."))
+        st.html(empty_state(say("No station has a recipe yet"), say("Limits stand here once a line has run.")))
         return
     with room.records.unit(read_only=True) as unit:
         versions = unit.recipes.newest(station, limit=MOST)
@@ -42,13 +44,18 @@ def draw_limits(room: Room, _: User) -> None:
         hashes = {one.model_hash for one in versions if one.model_hash is not None}
         models = {key: model for key in hashes if (model := unit.models.get(key)) is not None}
     if not versions:
-        st.html(empty_state("This station has no recipe yet", "Limits stand here once its line has run."))
+        st.html(empty_state(say("This station has no recipe yet"), say("Limits stand here once its line has run.")))
         return
     with st.container(border=True, key="card-limits"):
-        st.html(card_title("Versions of the recipe, with their limits"))
-        newest = f", the newest {MOST}" if len(versions) == MOST else ""
-        st.caption(f"Newest first{newest}. A change of anything in the recipe is a version of its own.")
-        st.html(data_table(HEADS, [_row(one, models.get(one.model_hash or ""), judged[one.id], room) for one in versions]))
+        st.html(card_title(say("Versions of the recipe, with their limits")))
+        all_of_them = len(versions) < MOST
+        st.caption(say("Newest first.") if all_of_them else say("Newest first, the newest {count}.", count=MOST))
+        st.caption(say("A change of anything in the recipe is a version of its own."))
+        heads = [
+            say("Version"), say("Since"), say("By"), say("PASS below"), say("REJECT from"), say("Parts judged"), say("Why"),
+            say("Seen"), say("Promise"),
+        ]  # fmt: skip
+        st.html(data_table(heads, [_row(one, models.get(one.model_hash or ""), judged[one.id], room) for one in versions]))
     _take_again(room, station, versions)
 
 
@@ -62,10 +69,10 @@ def _row(version: RecipeRow, model: ModelRow | None, judged: int, room: Room) ->
         chosen_by(version),
         low,
         high,
-        f"more than {MOST_COUNTED - 1:,}" if judged == MOST_COUNTED else f"{judged:,}",
+        say("{count:,} or more", count=MOST_COUNTED) if judged == MOST_COUNTED else f"{judged:,}",
         who.reason if who is not None else "–",
         seen_text(who.seen) if who is not None else "–",
-        "holds" if lacking is None else lacking,
+        say("holds") if lacking is None else lacking,
     ]
 
 
@@ -75,20 +82,20 @@ def _take_again(room: Room, station: str, versions: list[RecipeRow]) -> None:
     if latest.set_by_file or not earlier:
         return
     with st.container(border=True, key="card-limits-again"), st.form("limits-again", border=False, enter_to_submit=False):
-        st.html(card_title("Take earlier limits again"))
-        st.selectbox("Version", list(earlier), index=None, placeholder="Choose a version", key=WHICH, width=240)
-        st.text_input(WHY, key=REASON, max_chars=500)
+        st.html(card_title(say("Take earlier limits again")))
+        st.selectbox(say("Version"), list(earlier), index=None, placeholder=say("Choose a version"), key=WHICH, width=240)
+        st.text_input(known(WHY), key=REASON, max_chars=500)
         st.form_submit_button(
-            "Take these limits again", key="take-limits", icon=":material/history:", on_click=_again,
+            say("Take these limits again"), key="take-limits", icon=":material/history:", on_click=_again,
             args=(room, station, latest.version),
         )  # fmt: skip
 
 
 def _again(room: Room, station: str, after: int) -> None:
     def step(by: str) -> str:
-        earlier, reason = int(chosen(WHICH, "a version")), reason_given(REASON)
+        earlier, reason = int(chosen(WHICH, marked("Choose a version"))), reason_given(REASON)
         with room.records.unit() as unit:
             new = unit.limits.take_again(station, earlier, by=ChosenBy(by, reason, after))
-        return AGAIN.format(version=new.version, station=station, earlier=earlier)
+        return known(AGAIN).format(version=new.version, station=station, earlier=earlier)
 
     write(step, empties=[REASON])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from kizu_dashboard.language.speaking import known, say
 from kizu_dashboard.pages.administration.writing import WHY, reason_given, write
 from kizu_dashboard.people import new_badge, new_pin
 from kizu_dashboard.room import Room
@@ -25,13 +26,13 @@ def _pin_form(room: Room, person: Person) -> None:
     name = person.user.name
     with st.form(f"pin-{name}", border=False, enter_to_submit=False):
         fields, why = (f"pin-of-{name}", f"pin-again-of-{name}"), f"why-pin-{name}"
-        for label, field in zip(("PIN, 4 to 8 digits", "The same PIN again"), fields, strict=True):
+        for label, field in zip((say("PIN, 4 to 8 digits"), say("The same PIN again")), fields, strict=True):
             st.text_input(label, type="password", key=field, max_chars=8, autocomplete="off")
-        st.text_input(WHY, key=why, max_chars=500)
+        st.text_input(known(WHY), key=why, max_chars=500)
         with st.container(horizontal=True, gap="small"):
-            st.form_submit_button("Set this PIN", key=f"set-pin-{name}", on_click=_set_pin, args=(room, name, fields, why))
+            st.form_submit_button(say("Set this PIN"), key=f"set-pin-{name}", on_click=_set_pin, args=(room, name, fields, why))
             st.form_submit_button(
-                "Withdraw the PIN", key=f"no-pin-{name}", on_click=_withdraw_pin, args=(room, name, why),
+                say("Withdraw the PIN"), key=f"no-pin-{name}", on_click=_withdraw_pin, args=(room, name, why),
                 disabled=not person.has_pin,
             )  # fmt: skip
 
@@ -41,14 +42,14 @@ def _badge_form(room: Room, person: Person) -> None:
     name = person.user.name
     with st.form(f"badge-{name}", border=False, enter_to_submit=False):
         field, why = f"badge-of-{name}", f"why-badge-{name}"
-        st.text_input("Badge, scanned", type="password", key=field, max_chars=200, autocomplete="off")
-        st.text_input(WHY, key=why, max_chars=500)
+        st.text_input(say("Badge, scanned"), type="password", key=field, max_chars=200, autocomplete="off")
+        st.text_input(known(WHY), key=why, max_chars=500)
         with st.container(horizontal=True, gap="small"):
             st.form_submit_button(
-                "Give this badge", key=f"give-badge-{name}", on_click=_give_badge, args=(room, name, field, why)
+                say("Give this badge"), key=f"give-badge-{name}", on_click=_give_badge, args=(room, name, field, why)
             )
             st.form_submit_button(
-                "Withdraw the badge", key=f"no-badge-{name}", on_click=_withdraw_badge, args=(room, name, why),
+                say("Withdraw the badge"), key=f"no-badge-{name}", on_click=_withdraw_badge, args=(room, name, why),
                 disabled=not person.has_badge,
             )  # fmt: skip
 
@@ -57,7 +58,7 @@ def _set_pin(room: Room, name: str, fields: tuple[str, str], why: str) -> None:
     def step(by: str) -> str:
         typed, again = (st.session_state[field] for field in fields)
         new_pin(room, name, typed, again, by=by, reason=reason_given(why))
-        return f"{name} has a PIN, for the known terminals"
+        return say("{name} has a PIN, for the known terminals", name=name)
 
     write(step, empties=[why], secrets=fields)
 
@@ -67,7 +68,7 @@ def _withdraw_pin(room: Room, name: str, why: str) -> None:
         reason = reason_given(why)
         with room.records.unit() as unit:
             unit.credentials.set_pin(name, None, by=by, reason=reason)
-        return f"{name} has no PIN any more"
+        return say("{name} has no PIN any more", name=name)
 
     write(step, empties=[why])
 
@@ -75,7 +76,7 @@ def _withdraw_pin(room: Room, name: str, why: str) -> None:
 def _give_badge(room: Room, name: str, field: str, why: str) -> None:
     def step(by: str) -> str:
         new_badge(room.records, name, st.session_state[field], by=by, reason=reason_given(why))
-        return f"{name} has this badge, for the known terminals"
+        return say("{name} has this badge, for the known terminals", name=name)
 
     write(step, empties=[why], secrets=[field])
 
@@ -85,6 +86,6 @@ def _withdraw_badge(room: Room, name: str, why: str) -> None:
         reason = reason_given(why)
         with room.records.unit() as unit:
             unit.credentials.set_badge(name, None, by=by, reason=reason)
-        return f"{name} has no badge any more"
+        return say("{name} has no badge any more", name=name)
 
     write(step, empties=[why])

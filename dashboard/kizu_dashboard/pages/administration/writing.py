@@ -8,13 +8,14 @@ from typing import Final
 import streamlit as st
 
 from kizu_dashboard.failing import failure_text
+from kizu_dashboard.language.speaking import marked
 from kizu_dashboard.markup import became
 from kizu_dashboard.pages.frame import user_now
 from kizu_inspect.errors import KizuError, NotAllowed, RecordError
 
 __all__ = ["WHY", "chosen", "reason_given", "tell_what_became", "write"]
 
-WHY: Final = "Why, for the audit trail"
+WHY: Final = marked("Why, for the audit trail")
 """The label of each field for a reason."""
 TOLD: Final = "admin-told"
 
@@ -45,15 +46,15 @@ def reason_given(field: str) -> str:
     """What stands in this field. Raises RecordError where it is empty: an auditor asks why."""
     reason = str(st.session_state[field]).strip()
     if not reason:
-        raise RecordError("Say why", found="no reason", expected="a few words for the audit trail")
+        raise RecordError(marked("Say why"), found=marked("no reason"), expected=marked("a few words for the audit trail"))
     return reason
 
 
-def chosen(field: str, what: str) -> str:
-    """What is chosen in this field. Raises RecordError where nothing is: `what` is to be."""
+def chosen(field: str, lacking: str) -> str:
+    """What is chosen in this field. Raises RecordError where nothing is: `lacking` says what to choose."""
     choice = st.session_state[field]
     if choice is None:
-        raise RecordError(f"Choose {what}", found="none")
+        raise RecordError(lacking, found=marked("none"))
     return str(choice)
 
 

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from kizu_dashboard.language.speaking import say
 from kizu_dashboard.oidc_settings import OidcSettings
 from kizu_dashboard.signing_in.answers import NO_STORE, Answers, local_path
 from kizu_dashboard.signing_in.gate import OIDC, OIDC_BACK, SIGN_IN
@@ -23,7 +24,6 @@ from kizu_inspect.errors import ConfigError, KizuError, NotAllowed
 __all__ = ["OidcRoutes"]
 
 LONGEST_NAME: Final = 200
-AGAIN: Final = (SIGN_IN, "Sign in")
 
 _log = structlog.get_logger("kizu.dashboard")
 
@@ -49,7 +49,7 @@ class OidcRoutes:
     def _answer(self, request: Request, answer: Callable[[Request, SignInService], Response]) -> Response:
         service = self._service
         if service is None or request.method != "GET":  # a HEAD only looks
-            return self._words("There is no sign-in service here", ["Sign in with a password."], 404)
+            return self._words(say("There is no sign-in service here"), [say("Sign in with a password.")], 404)
         return self._answers.guarded(request, lambda asked: answer(asked, service))
 
     def _went(self, request: Request, service: SignInService) -> Response:
@@ -66,11 +66,11 @@ class OidcRoutes:
         begun = self._begun.take(request.cookies.get(self._cookie, ""), asked.get("state", ""))
         if begun is None:
             return self._words(
-                "This sign-in has ended", ["It was used, took too long, or was begun elsewhere. Begin again."], 400
+                say("This sign-in has ended"), [say("It was used, took too long, or was begun elsewhere. Begin again.")], 400
             )
         code = asked.get("code", "")
         if "error" in asked or not code:
-            return self._words("The sign-in service let nobody in", ["Sign in again, or with a password."], 403)
+            return self._words(say("The sign-in service let nobody in"), [say("Sign in again, or with a password.")], 403)
         try:
             name, account = self._person(service.claims(code, begun), service.settings)
         except (ServiceAway, AccountRefused, ConfigError, NotAllowed) as error:
@@ -99,13 +99,13 @@ class OidcRoutes:
         """In words that tell a stranger nothing; what it was stands in the log, where no error of these names a secret."""
         _log.warning("sign-in with an account failed", kind=type(error).__name__, why=str(error))
         if isinstance(error, AccountRefused | NotAllowed):
-            said = ["This account lets nobody in here. An admin can enter the person, or look into the log."]
-            return self._words("The account was not let in", said, 403)
-        said = ["Try again in a moment, or sign in with a password. An admin can look into the log."]
-        return self._words("The sign-in service cannot be had now", said, 503)
+            said = [say("This account lets nobody in here. An admin can enter the person, or look into the log.")]
+            return self._words(say("The account was not let in"), said, 403)
+        said = [say("Try again in a moment, or sign in with a password. An admin can look into the log.")]
+        return self._words(say("The sign-in service cannot be had now"), said, 503)
 
     def _words(self, headline: str, sentences: list[str], status: int) -> Response:
-        return self._answers.words(headline, sentences, link=AGAIN, status=status)
+        return self._answers.words(headline, sentences, link=(SIGN_IN, say("Sign in")), status=status)
 
     @property
     def _cookie(self) -> str:
