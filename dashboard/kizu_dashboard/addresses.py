@@ -13,6 +13,7 @@ from kizu_dashboard.filters import DECISIONS
 from kizu_dashboard.language.speaking import LANGUAGES, known, speaking
 from kizu_dashboard.pages.admin import SECTIONS
 from kizu_dashboard.pages.period import ANALYSIS
+from kizu_dashboard.pages.search import VIEWS
 from kizu_dashboard.periods import ALL, LENGTHS, OWN
 from kizu_dashboard.quality import GROUPINGS
 from kizu_dashboard.reviewing import ORDERS
@@ -26,6 +27,7 @@ OFFERED: Final[Mapping[str, Collection[str]]] = {
     "period": _PERIODS,
     f"{ANALYSIS}period": _PERIODS,
     "decision": DECISIONS,
+    "view": VIEWS,
     "span": SPANS,
     "by": tuple(GROUPINGS),
     "order": tuple(ORDERS.values()),

@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from kizu_dashboard.blindness import drawn_blind
 from kizu_dashboard.deciding import OTHER_DEFECT, Answer, defect_classes, opinion, problems, review_of
+from kizu_dashboard.language.speaking import known, marked, say
 from kizu_dashboard.room import Room
 from kizu_dashboard.wording import class_name, disposition_text
 from kizu_db.values import InspectionRecord, NewReview, Treatment
@@ -18,16 +19,16 @@ from kizu_inspect.results import Verdict
 __all__ = ["LEFT_OUT", "Chosen", "Fate", "Group", "GroupAnswer", "Situation"]
 
 LEFT_OUT: Final = {
-    "gone": "It is not in the records any more.",
-    "overtaken": "Somebody decided it since it was shown here.",
-    "unseen": "Its picture was not on the screen.",
-    "pictureless": "It has no picture that could be on the screen.",
-    "blind": "It was drawn to be judged blind, on the page Review.",
-    "claimed": "{name} has it on the screen.",
-    "silent": "{verdict} says nothing that could be confirmed.",
-    "unknown": "The model that judged it does not know {name}.",
-    "settled": "It does not wait for a decision.",
-    "left before": "You left it to a second person before.",
+    "gone": marked("It is not in the records any more."),
+    "overtaken": marked("Somebody decided it since it was shown here."),
+    "unseen": marked("Its picture was not on the screen."),
+    "pictureless": marked("It has no picture that could be on the screen."),
+    "blind": marked("It was drawn to be judged blind, on the page Review."),
+    "claimed": marked("{name} has it on the screen."),
+    "silent": marked("{verdict} says nothing that could be confirmed."),
+    "unknown": marked("The model that judged it does not know {name}."),
+    "settled": marked("It does not wait for a decision."),
+    "left before": marked("You left it to a second person before."),
 }
 """Why a part is left out, as sentences."""
 
@@ -137,7 +138,7 @@ class Situation:
         for part in self._group.parts:
             record = self.records.get(part.uid)
             if record is None:
-                yield Fate(part.uid, part.uid, None, left_out=LEFT_OUT["gone"])
+                yield Fate(part.uid, part.uid, None, left_out=known(LEFT_OUT["gone"]))
                 continue
             row, stands = record.row, record.standing_review
             waits = stands is None and (row.audit or row.verdict is not Verdict.PASS)
@@ -150,25 +151,25 @@ class Situation:
         if stands is not None and stands.nonce == self._group.nonce_of(part.uid):
             return None  # this very answer was stored before
         if part.overtaken or (None if stands is None else stands.id) != part.standing:
-            return LEFT_OUT["overtaken"]
+            return known(LEFT_OUT["overtaken"])
         if row.kept_image is None:
-            return LEFT_OUT["pictureless"]
+            return known(LEFT_OUT["pictureless"])
         if part.shown_ms is None:
-            return LEFT_OUT["unseen"]
+            return known(LEFT_OUT["unseen"])
         if self._is_blind(record):
-            return LEFT_OUT["blind"]
+            return known(LEFT_OUT["blind"])
         holder = self._held_by.get(part.uid, self._reviewer)
         if waits and holder != self._reviewer:
-            return LEFT_OUT["claimed"].format(name=holder)
+            return known(LEFT_OUT["claimed"]).format(name=holder)
         match answer.kind:
             case "confirm" if opinion(record) is None:
-                return LEFT_OUT["silent"].format(verdict=row.verdict.value)
+                return known(LEFT_OUT["silent"]).format(verdict=row.verdict.value)
             case "defective" if answer.defect_class not in self.classes[part.uid]:
-                return LEFT_OUT["unknown"].format(name=class_name(answer.defect_class or ""))
+                return known(LEFT_OUT["unknown"]).format(name=class_name(answer.defect_class or ""))
             case "unsure" if not waits:
-                return LEFT_OUT["settled"]
+                return known(LEFT_OUT["settled"])
             case "unsure" if part.uid in self._left_before:
-                return LEFT_OUT["left before"]
+                return known(LEFT_OUT["left before"])
             case _:
                 return None
 
@@ -182,7 +183,7 @@ class Situation:
 
     def _would(self, head: Fate, part: Chosen, record: InspectionRecord, answer: GroupAnswer) -> Fate:
         if answer.kind == "unsure":
-            return replace(head, would="left to a second person")
+            return replace(head, would=say("left to a second person"))
 
         def review(reason: str) -> NewReview:
             said = Answer(

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from kizu_dashboard.bulk_answers import LEFT_OUT, Chosen, Fate, Group, GroupAnswer, Situation
 from kizu_dashboard.deciding import LONGEST_REASON, Outcome, decide
 from kizu_dashboard.failing import failure_text
+from kizu_dashboard.language.speaking import known, say, say_count
 from kizu_dashboard.room import Room
 from kizu_dashboard.wording import class_name
 from kizu_db.values import InspectionRow
@@ -25,18 +26,6 @@ __all__ = ["MOST_AT_ONCE", "Became", "Bulk"]
 MOST_AT_ONCE: Final = 100
 _REMEMBERED: Final = 20
 """Groups that can be taken back."""
-_BECAME: Final = {
-    "confirm": "{count} of {chosen} parts are recorded as their verdicts say.",
-    "good": "{count} of {chosen} parts are recorded as good.",
-    "defective": "{count} of {chosen} parts are recorded as defective: {name}.",
-    "unsure": "{count} of {chosen} parts are left to a second person.",
-}
-_FIRST_LOOK: Final = "Nothing was stored: look at what this answer would mean, then store it."
-_SAY_WHY: Final = "Nothing was stored: say why. The answer contradicts the verdict of {count} parts."
-_TOO_LONG: Final = "Nothing was stored: the reason has {count} characters, and may have {most}."
-_CHANGED: Final = "The page has changed since these parts were selected: select them again."
-_UNREADABLE: Final = "The browser's choice cannot be read: load the page again."
-_NONE_LEFT: Final = "There is no decision to take back."
 
 
 class _Part(BaseModel):
@@ -106,11 +95,11 @@ class Bulk:
             try:
                 choice = _Choice.model_validate(told)
             except ValidationError:
-                self.notice = _UNREADABLE
+                self.notice = say("The browser's choice cannot be read: load the page again.")
                 return
             uids = [part.uid for part in choice.parts]
             if choice.turn != self._turn or not set(uids) <= set(self._laid) or len(set(uids)) < len(uids):
-                self.notice = _CHANGED
+                self.notice = say("The page has changed since these parts were selected: select them again.")
                 return
             self._open(Group(tuple(Chosen(part.uid, part.shown_ms, self._laid[part.uid]) for part in choice.parts)))
 
@@ -145,7 +134,7 @@ class Bulk:
         with self._lock:
             self.notice = None
             if not self._made:
-                self.notice = _NONE_LEFT
+                self.notice = say("There is no decision to take back.")
                 return
             made = self._made[-1]
             try:
@@ -172,16 +161,24 @@ class Bulk:
 
     def _store(self, group: Group, answer: GroupAnswer) -> None:
         if len(answer.reason) > LONGEST_REASON:
-            self.notice = _TOO_LONG.format(count=f"{len(answer.reason):,}", most=f"{LONGEST_REASON:,}")
+            self.notice = say(
+                "Nothing was stored: the reason has {count:,} characters, and may have {most:,}.",
+                count=len(answer.reason),
+                most=LONGEST_REASON,
+            )
             return
         looked_at = self._looked_at.get(answer.question)
         if looked_at is None:
-            self.notice = _FIRST_LOOK
+            self.notice = say("Nothing was stored: look at what this answer would mean, then store it.")
             return
         fates = Situation(self._room, group, self.reviewer).fates(answer)
         wanted = [one for one in fates if one.left_out is None and one.uid in looked_at]
         if silent := sum(one.needs_reason for one in wanted):
-            self.notice = _SAY_WHY.format(count=silent)
+            self.notice = say_count(
+                "Nothing was stored: say why. The answer contradicts the verdict of {count} part.",
+                "Nothing was stored: say why. The answer contradicts the verdict of {count} parts.",
+                silent,
+            )
             return
         left = [(one.part, one.left_out) for one in fates if one.left_out is not None]
         stored: list[str] = []
@@ -199,9 +196,7 @@ class Bulk:
                 stored.append(one.uid)
             else:
                 left.append((one.part, why))
-        said = _BECAME[answer.kind].format(
-            count=len(stored), chosen=len(group.parts), name=class_name(answer.defect_class or "")
-        )  # fmt: skip
+        said = _became(answer, len(stored), len(group.parts))
         if group.again:
             self._made.pop()
         if answer.kind != "unsure" and stored:
@@ -216,7 +211,7 @@ class Bulk:
             return why
         try:
             if one.review is not None:
-                return LEFT_OUT["overtaken"] if decide(self._room, one.review) is Outcome.OVERTAKEN else None
+                return known(LEFT_OUT["overtaken"]) if decide(self._room, one.review) is Outcome.OVERTAKEN else None
             with self._room.records.unit(prompt=True) as unit:
                 unit.queue.escalate(one.uid, by=self.reviewer, why=answer.reason.strip())
         except KizuError:
@@ -235,4 +230,38 @@ class Bulk:
         """Who has the part; None where it is decided, of which the write itself tells."""
         with self._room.records.unit(read_only=True) as unit:
             holder = next((claim.reviewer for claim in unit.queue.claims() if claim.uid_inspection == uid), None)
-        return None if holder is None else LEFT_OUT["claimed"].format(name=holder)
+        return None if holder is None else known(LEFT_OUT["claimed"]).format(name=holder)
+
+
+def _became(answer: GroupAnswer, stored: int, chosen: int) -> str:
+    """What became of it, as a sentence; it is plural by the number of parts that were chosen."""
+    match answer.kind:
+        case "confirm":
+            return say_count(
+                "{stored} of {count} part is recorded as its verdict says.",
+                "{stored} of {count} parts are recorded as their verdicts say.",
+                chosen,
+                stored=stored,
+            )
+        case "good":
+            return say_count(
+                "{stored} of {count} part is recorded as good.",
+                "{stored} of {count} parts are recorded as good.",
+                chosen,
+                stored=stored,
+            )
+        case "defective":
+            return say_count(
+                "{stored} of {count} part is recorded as defective: {name}.",
+                "{stored} of {count} parts are recorded as defective: {name}.",
+                chosen,
+                stored=stored,
+                name=class_name(answer.defect_class or ""),
+            )
+        case "unsure":
+            return say_count(
+                "{stored} of {count} part is left to a second person.",
+                "{stored} of {count} parts are left to a second person.",
+                chosen,
+                stored=stored,
+            )

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from kizu_dashboard.failing import failure_text
 from kizu_dashboard.filters import Filters, find
+from kizu_dashboard.language.speaking import say
 from kizu_dashboard.reports.csv import csv_pages
 from kizu_dashboard.room import Room
 from kizu_dashboard.signing_in.sessions import cookie_name
@@ -42,9 +43,10 @@ class AskedFor(BaseModel):
 
 def export_form(asked: AskedFor) -> str:
     """The button that sends for the file, as HTML: a form, so that no link or picture can take records out of the house."""
+    label = escape(say("Download all of these as CSV"))
     return (
         f'<form class="kz-export" method="post" action="{EXPORT}"><input type="hidden" name="asked" '
-        f'value="{escape(asked.model_dump_json())}"><button type="submit">Download all of these as CSV</button></form>'
+        f'value="{escape(asked.model_dump_json())}"><button type="submit">{label}</button></form>'
     )
 
 
@@ -54,13 +56,13 @@ def export_route(room: Callable[[], Room]) -> Route:
     async def endpoint(request: Request) -> Response:
         size = request.headers.get("content-length", "")
         if not size.isdecimal() or int(size) > LONGEST_FORM:
-            return PlainTextResponse("The form is too long, or does not say how long it is.", 413)
+            return PlainTextResponse(say("The form is too long, or does not say how long it is."), 413)
         async with request.form(max_files=0, max_fields=1) as form:
             asked = form.get("asked")
         try:
             wanted = AskedFor.model_validate_json(asked if isinstance(asked, str) else "")
         except ValidationError:
-            return PlainTextResponse("This is no form of the page Search. Load the page again.", 400)
+            return PlainTextResponse(say("This is no form of the page Search. Load the page again."), 400)
         return await run_in_threadpool(_answer, room(), request, wanted)
 
     return Route(EXPORT, endpoint, methods=["POST"])
@@ -70,7 +72,7 @@ def _answer(room: Room, request: Request, wanted: AskedFor) -> Response:
     try:
         user = room.sessions.whose(request.cookies.get(cookie_name(room.config.dashboard)))
         if user is None:
-            return PlainTextResponse("Sign in first.", 401)
+            return PlainTextResponse(say("Sign in first."), 401)
         with room.records.unit() as unit:
             unit.reports.tell_of_export("csv", wanted.model_dump(mode="json"), by=user.name)
     except NotAllowed as error:

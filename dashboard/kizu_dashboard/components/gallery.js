@@ -51,14 +51,8 @@ class Gallery {
     this.open = open
     const before = this.data
     this.data = data
-    const { words } = data
-    this.find("gallery").setAttribute("aria-label", words.gallery)
     this.find("gallery").classList.toggle("selecting", data.selecting)
     this.find("bar").hidden = !data.selecting
-    this.find("all").textContent = words.all
-    this.find("none").textContent = words.none
-    this.find("go").textContent = words.go
-    this.find("hint").textContent = words.hint
     if (before && before.done !== data.done) this.chosen.clear()
     if (JSON.stringify(before?.rows) !== JSON.stringify(data.rows) || before.selecting !== data.selecting) this.draw()
     this.tell()
@@ -87,10 +81,10 @@ class Gallery {
       image.loading = "lazy"
       image.alt = ""
       image.onload = () => (picture.dataset.there = "1")
-      image.onerror = () => image.replaceWith(make("span", "", this.data.words.missing))
+      image.onerror = () => image.replaceWith(make("span", "", say("picture missing")))
       image.src = row.picture
       picture.append(image)
-    } else picture.append(make("span", "", this.data.words.nothing))
+    } else picture.append(make("span", "", say("no picture")))
     const link = make("a", "", row.part)
     link.href = `/part?uid=${encodeURIComponent(row.uid)}`
     link.title = row.part
@@ -106,8 +100,8 @@ class Gallery {
     badge.style.background = row.paper
     const tags = [badge]
     if (row.decision !== "–") tags.push(make("span", row.waits ? "tag waits" : "tag", row.decision))
-    if (row.audit) tags.push(make("span", "tag", this.data.words.audit))
-    if (row.conflict) tags.push(make("span", "tag conflict", this.data.words.conflict))
+    if (row.audit) tags.push(make("span", "tag", say("audit")))
+    if (row.conflict) tags.push(make("span", "tag conflict", say("map conflict")))
     const line = make("div", "line")
     line.append(...tags)
     const about = [row.suspected, row.score_text].filter(Boolean).join(" · ")
@@ -166,7 +160,6 @@ class Gallery {
 
   // What is selected, in the boxes and in words.
   tell() {
-    const { words } = this.data
     for (const [uid, tile] of this.tiles) {
       const pick = tile.querySelector(".pick")
       if (pick) pick.checked = this.chosen.has(uid)
@@ -174,9 +167,15 @@ class Gallery {
     const put = (name, text) => {
       if (this.find(name).textContent !== text) this.find(name).textContent = text
     }
-    put("count", words.count.replace("{count}", this.chosen.size))
+    put("count", say("{count} selected", { count: this.chosen.size }))
     const unseen = [...this.chosen].filter((uid) => this.tiles.get(uid).querySelector("img") && !this.wasSeen(uid))
-    put("unseen", unseen.length ? words.unseen.replace("{count}", unseen.length) : "")
+    const scroll =
+      unseen.length === 1
+        ? say("One of the selected has not been on the screen yet: scroll to it before you decide.")
+        : say("{count} of the selected have not been on the screen yet: scroll to them before you decide.", {
+            count: unseen.length,
+          })
+    put("unseen", unseen.length ? scroll : "")
     this.find("none").disabled = this.find("go").disabled = this.chosen.size === 0
   }
 
@@ -250,6 +249,8 @@ class Gallery {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
+  speak(data)
+  sayMarkup(parentElement)
   let gallery = galleries.get(parentElement)
   if (!gallery) {
     gallery = new Gallery(parentElement)

@@ -9,29 +9,19 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from kizu_dashboard.components.assets import read_asset
+from kizu_dashboard.components.assets import join_scripts, read_asset, texts_in
 from kizu_dashboard.components.inspection_list import list_data
 from kizu_db.values import InspectionRow
 
 __all__ = ["draw_gallery", "gallery_data", "sent_choice"]
 
 _KEY: Final = "gallery"
-_WORDS: Final = {
-    "gallery": "Inspections as pictures",
-    "all": "Select all on this page",
-    "none": "Select none",
-    "go": "Decide for the selected…",
-    "hint": "Arrows move, Space selects, with Shift up to there, Enter opens.",
-    "count": "{count} selected",
-    "unseen": "{count} of the selected have not been on the screen yet: scroll to them before you decide.",
-    "missing": "picture missing",
-    "nothing": "no picture",
-    "audit": "audit",
-    "conflict": "map conflict",
-}
 
 _mount = st.components.v2.component(
-    "kizu_gallery", html=read_asset("gallery.html"), css=read_asset("gallery.css"), js=read_asset("gallery.js")
+    "kizu_gallery",
+    html=read_asset("gallery.html"),
+    css=read_asset("gallery.css"),
+    js=join_scripts("speaking.js", "gallery.js"),
 )
 
 
@@ -50,7 +40,7 @@ def draw_gallery(
     `selecting` offers the choice of parts to decide for: `on_choice` is called when one came, which `sent_choice` then gives.
     It bears the `turn`; where `done` is another number than before, nothing is selected any more.
     """
-    data = gallery_data(rows, zone, heat=heat) | {"selecting": selecting, "turn": turn, "done": done, "words": _WORDS}
+    data = gallery_data(rows, zone, heat=heat) | {"selecting": selecting, "turn": turn, "done": done}
     result = _mount(key=_KEY, data=data, on_opened_change=lambda: None, on_chosen_change=on_choice)
     opened = result.opened
     return opened if isinstance(opened, str) else None
@@ -66,7 +56,8 @@ def gallery_data(rows: Sequence[InspectionRow], zone: ZoneInfo, *, heat: bool) -
     """What the gallery is told of the parts: as the list, with a larger picture and the name that a screen reader says."""
     told = list_data(rows, zone)["rows"]
     return {
-        "rows": [one | {"picture": _picture(row, heat=heat), "name": _name(one)} for one, row in zip(told, rows, strict=True)]
+        "rows": [one | {"picture": _picture(row, heat=heat), "name": _name(one)} for one, row in zip(told, rows, strict=True)],
+        "texts": texts_in("gallery.html", "gallery.js"),
     }
 
 

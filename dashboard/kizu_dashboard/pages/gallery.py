@@ -12,12 +12,13 @@ from kizu_dashboard.bulk_deciding import Bulk
 from kizu_dashboard.components.gallery import draw_gallery, sent_choice
 from kizu_dashboard.deciding import LONGEST_REASON
 from kizu_dashboard.failing import failure_text
+from kizu_dashboard.language.speaking import known, marked, say, say_count
 from kizu_dashboard.markup import became, data_table, quiet
 from kizu_dashboard.pages.failing import telling_failures
 from kizu_dashboard.pages.frame import user_now
 from kizu_dashboard.room import Room
 from kizu_dashboard.theme import LOOKS
-from kizu_dashboard.wording import class_name
+from kizu_dashboard.wording import TREATMENTS, class_name, role_name
 from kizu_db.permissions import Action
 from kizu_db.values import InspectionRow, User
 from kizu_inspect.errors import KizuError
@@ -25,17 +26,14 @@ from kizu_inspect.errors import KizuError
 __all__ = ["draw_pictures"]
 
 _ANSWERS: Final = {
-    "confirm": "Confirm the verdict: {count} of {chosen}",
-    "good": "Good: {count} of {chosen}",
-    "defective": "{name}: {count} of {chosen}",
-    "unsure": "Cannot tell: {count} of {chosen}",
+    "confirm": marked("Confirm the verdict: {count} of {chosen}"),
+    "good": marked("Good: {count} of {chosen}"),
+    "defective": marked("{name}: {count} of {chosen}"),
+    "unsure": marked("Cannot tell: {count} of {chosen}"),
 }
 """Each with the number of parts for which it counts."""
 _HIGHEST_PX: Final = 260
 """Of the table of parts; the rest of it is scrolled to, so that the button stays on the screen."""
-_TREATMENTS: Final = ("accept", "rework", "scrap")
-_LOOK_ALONE: Final = "Nothing was stored: you are {role} now, and may look alone."
-_HEADS: Final = ("Part", "Verdict", "What would be recorded")
 
 
 def draw_pictures(room: Room, rows: Sequence[InspectionRow], user: User, *, heat: bool) -> str | None:
@@ -49,7 +47,7 @@ def draw_pictures(room: Room, rows: Sequence[InspectionRow], user: User, *, heat
         rows, zone, heat=heat, selecting=True, turn=bulk.lay_out(rows), done=bulk.done, on_choice=lambda: _chosen(bulk)
     )
     if bulk.group is not None:
-        st.dialog("Decide for the selected parts", width="large", on_dismiss=bulk.cancel)(_confirm)(bulk)
+        st.dialog(say("Decide for the selected parts"), width="large", on_dismiss=bulk.cancel)(_confirm)(bulk)
     return opened
 
 
@@ -60,10 +58,10 @@ def _draw_outcome(bulk: Bulk) -> None:
     if bulk.became is not None:
         st.html(became(bulk.became.said, well=True))
         if bulk.became.left:
-            with st.expander(f"Left out: {len(bulk.became.left)}", expanded=True):
-                st.html(data_table(("Part", "Why nothing was stored"), bulk.became.left))
+            with st.expander(say("Left out: {count}", count=len(bulk.became.left)), expanded=True):
+                st.html(data_table((say("Part"), say("Why nothing was stored")), bulk.became.left))
     if bulk.can_undo:
-        undo = "Undo: decide the last group again"
+        undo = say("Undo: decide the last group again")
         st.button(undo, icon=":material/undo:", key="bulk-undo", on_click=_act, args=(bulk, bulk.take_back))
 
 
@@ -82,13 +80,13 @@ def _ask(bulk: Bulk, situation: Situation) -> None:
         return
     means = {one.question: (one, situation.fates(one)) for one in situation.answers}
     if group.again:
-        st.html(quiet("These parts were decided together. The new answer replaces the old one, which stays on record."))
+        st.html(quiet(say("These parts were decided together. The new answer replaces the old one, which stays on record.")))
     question = st.radio(
-        "The parts are", list(means), index=None, horizontal=True, key=f"bulk-answer-{group.nonce}",
+        say("The parts are"), list(means), index=None, horizontal=True, key=f"bulk-answer-{group.nonce}",
         format_func=lambda one: _label(*means[one]),
     )  # fmt: skip
     if question is None:
-        st.html(quiet("Choose an answer to see what it would mean for each part. Nothing is stored before you say so."))
+        st.html(quiet(say("Choose an answer to see what it would mean for each part. Nothing is stored before you say so.")))
         fates = means[next(iter(means))][1]
         rows = [(one.part, _verdict(one), "") for one in fates]
     else:
@@ -96,12 +94,12 @@ def _ask(bulk: Bulk, situation: Situation) -> None:
         bulk.look_at(answer, fates)
         rows = [(one.part, _verdict(one), one.left_out or _would(one)) for one in sorted(fates, key=_left_last)]
     with st.container(height=min(_HIGHEST_PX, 80 + 31 * len(rows)), key="bulk-parts"):
-        st.html(data_table(_HEADS, rows))
+        st.html(data_table((say("Part"), say("Verdict"), say("What would be recorded")), rows))
     if question is not None:
         _form(bulk, group.nonce, means[question][0], fates)
     if bulk.notice is not None:
         st.html(became(bulk.notice, well=False))
-    if st.button("Cancel", key="bulk-cancel", on_click=bulk.cancel):
+    if st.button(say("Cancel"), key="bulk-cancel", on_click=bulk.cancel):
         st.rerun()
 
 
@@ -110,12 +108,21 @@ def _form(bulk: Bulk, nonce: str, answer: GroupAnswer, fates: Sequence[Fate]) ->
     counts = sum(one.left_out is None for one in fates)
     needed = sum(one.needs_reason for one in fates)
     with st.form(f"bulk-form-{nonce}", border=False):
-        label = "Why? The answer contradicts the verdict of {count} parts." if needed else "Comment, stored with each of them"
-        st.text_area(label.format(count=needed), max_chars=LONGEST_REASON, height=68, key=f"bulk-reason-{nonce}")
+        why = say_count(
+            "Why? The answer contradicts the verdict of {count} part.",
+            "Why? The answer contradicts the verdict of {count} parts.",
+            needed,
+        )
+        label = why if needed else say("Comment, stored with each of them")
+        st.text_area(label, max_chars=LONGEST_REASON, height=68, key=f"bulk-reason-{nonce}")
         if answer.kind != "unsure":
-            st.selectbox("Then", _TREATMENTS, index=None, placeholder="Not said", key=f"bulk-then-{nonce}", width=200)
+            st.selectbox(
+                say("Then"), list(TREATMENTS), index=None, placeholder=say("Not said"), key=f"bulk-then-{nonce}", width=200,
+                format_func=lambda one: known(TREATMENTS[one]),
+            )  # fmt: skip
         st.form_submit_button(
-            f"Store for {counts} of {len(fates)} parts", type="primary", disabled=counts == 0, key=f"bulk-store-{nonce}",
+            say_count("Store for {counts} of {count} part", "Store for {counts} of {count} parts", len(fates), counts=counts),
+            type="primary", disabled=counts == 0, key=f"bulk-store-{nonce}",
             on_click=_act, args=(bulk, lambda: _store(bulk, nonce, answer)),
         )  # fmt: skip
 
@@ -133,7 +140,7 @@ def _store(bulk: Bulk, nonce: str, answer: GroupAnswer) -> None:
 def _label(answer: GroupAnswer, fates: Sequence[Fate]) -> str:
     counts = sum(one.left_out is None for one in fates)
     name = class_name(answer.defect_class or "")
-    return _ANSWERS[answer.kind].format(name=name[:1].upper() + name[1:], count=counts, chosen=len(fates))
+    return known(_ANSWERS[answer.kind]).format(name=name[:1].upper() + name[1:], count=counts, chosen=len(fates))
 
 
 def _verdict(one: Fate) -> str:
@@ -141,7 +148,7 @@ def _verdict(one: Fate) -> str:
 
 
 def _would(one: Fate) -> str:
-    return f"{one.would}, against the verdict" if one.needs_reason else one.would
+    return say("{would}, against the verdict", would=one.would) if one.needs_reason else one.would
 
 
 def _left_last(one: Fate) -> bool:
@@ -164,6 +171,6 @@ def _act(bulk: Bulk, step: Callable[[], None]) -> None:
         return  # the page, which is drawn next, says that the sign-in has ended
     if not user.role.may(Action.REVIEW):
         bulk.cancel()
-        bulk.notice = _LOOK_ALONE.format(role=user.role)
+        bulk.notice = say("Nothing was stored: you are {role} now, and may look alone.", role=role_name(user.role))
         return
     step()

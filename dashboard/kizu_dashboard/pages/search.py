@@ -12,7 +12,7 @@ from kizu_dashboard.blindness import veiled
 from kizu_dashboard.components.inspection_list import draw_inspection_list
 from kizu_dashboard.exporting import AskedFor, export_form
 from kizu_dashboard.filters import DECISIONS, Filters, decision_text, find, known_classes, verdict_label
-from kizu_dashboard.language.speaking import say
+from kizu_dashboard.language.speaking import known, marked, say
 from kizu_dashboard.markup import empty_state, figure_tiles, narrowed_to
 from kizu_dashboard.pages.frame import current_room, current_user, remember_list, remembered_list
 from kizu_dashboard.pages.gallery import draw_pictures
@@ -28,8 +28,9 @@ from kizu_inspect.sums.yields import first_pass_yield, share_of
 PAGE_ROWS: Final = 100
 SHOWN_ORDER: Final = (Verdict.REJECT, Verdict.REVIEW, Verdict.ERROR, Verdict.PASS)
 FURTHER: Final = ("station", "suspected", "lot", "decision", "reviewer")
-LIST: Final = "List"
-GALLERY: Final = "Gallery"
+LIST: Final = marked("List")
+GALLERY: Final = marked("Gallery")
+VIEWS: Final = (LIST, GALLERY)
 _AROUND: Final = "".join(map(chr, (*range(0x21), 0x7F, 0xA0, 0xFEFF)))
 
 
@@ -163,11 +164,14 @@ def _view(user: User, asked: AskedFor) -> tuple[str, bool]:
     """Whether a list or pictures, and these with heatmaps; beside it what is found as a file."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         view = st.segmented_control(
-            "View", (LIST, GALLERY), default=LIST, required=True, key="view", bind="query-params", label_visibility="collapsed"
+            say("View"), VIEWS, default=LIST, required=True, format_func=known, key="view", bind="query-params",
+            label_visibility="collapsed",
         )  # fmt: skip
         heat = False
         if view == GALLERY:
-            heat = st.toggle("Heatmaps", key="heat", bind="query-params", help="Over the pictures of all parts that have one")
+            heat = st.toggle(
+                say("Heatmaps"), key="heat", bind="query-params", help=say("Over the pictures of all parts that have one")
+            )
         if user.role.may(Action.REPORT):
             st.html(export_form(asked), width="content")
     return str(view), heat
