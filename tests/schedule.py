@@ -10,7 +10,8 @@ __all__ = ["pytest_collection_modifyitems"]
 
 LONGEST_FIRST = (
     "test_dashboard_review_journeys", "test_benchmarks", "test_dashboard_looks_journeys", "test_dashboard_language_journeys",
-    "test_cli_stations",
+    "test_cli_stations", "test_pipeline_limits", "test_dashboard_gallery_journeys", "test_dashboard_scan_journeys",
+    "test_dashboard_search", "test_dashboard_ways_in_journeys",
     "test_db_backup_killed", "test_dashboard_signing_in_journeys", "test_cli", "test_dashboard_signing_in",
     "test_pipeline_publishing", "test_pipeline_supervising", "test_pipeline_observing", "test_pipeline_spool",
     "test_inspect_adopt", "test_inspect_tiled", "test_inspect_fit", "test_pipeline_service", "test_dashboard_pages",
