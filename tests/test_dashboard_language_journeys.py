@@ -215,6 +215,12 @@ def test_the_page_itself_says_its_language_and_is_never_taken_for_that_of_anothe
         assert {"Cookie", "Accept-Language"} <= set(page.headers["vary"].split(", "))
 
 
+@pytest.mark.parametrize("path", ["/", "//evil.example/x", "///evil.example", "/%2fevil.example/", "/%5cevil.example/"])
+def test_an_address_in_the_other_language_leads_to_no_other_host(address: str, path: str) -> None:
+    found = ask(address, f"{path}?period=%EC%B5%9C%EA%B7%BC+1%EC%8B%9C%EA%B0%84", headers=HTML)
+    assert (found.status, found.headers["location"]) == (303, "?period=Last+hour")
+
+
 def test_a_choice_leads_back_to_pages_of_this_dashboard_alone_and_no_other_site_makes_it(address: str) -> None:
     for back, to in (
         ({"Referer": f"{address}/quality?by=day"}, "/quality?by=day"),

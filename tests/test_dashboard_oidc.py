@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -16,7 +17,6 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 
-import dashboard_world
 from dashboard_world import cookie_header, empty_plant, enter_people, serving
 from kizu_dashboard.oidc_settings import OidcSettings
 from kizu_dashboard.room import Room, close_rooms, open_room
@@ -374,7 +374,8 @@ def test_nothing_leaves_the_machine_before_it_is_configured_and_wanted(
     tmp_path: Path, liar: Liar, monkeypatch: pytest.MonkeyPatch, configured: bool
 ) -> None:
     """The program itself tells of each connection that it makes."""
-    monkeypatch.setattr(dashboard_world, "SERVER", CONNECTS + dashboard_world.SERVER)
+    (tmp_path / "sitecustomize.py").write_text(CONNECTS, encoding="utf-8")  # which every Python reads as it starts
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     oidc = OidcSettings(issuer=liar.issuer, client_id=CLIENT, address="http://127.0.0.1:8501") if configured else None
     config = empty_plant(tmp_path).model_copy(update={"dashboard": DashboardSettings(port=0, oidc=oidc)})
     enter_people(open_room(config.model_dump_json()).records)

@@ -228,6 +228,24 @@ def test_the_file_has_all_rows_that_are_found_and_the_trail_says_who_took_what(p
     assert event.after["filters"]["verdicts"] == ["REJECT"]
 
 
+def test_where_more_parts_begin_so_than_are_looked_at_that_is_said_and_no_file_is_made(
+    own_plant: Plant, cookies: dict[str, str]
+) -> None:
+    own_plant.add_alike(201, like="P-1008")
+    with served(own_plant.config) as address:
+        cookie = cookie_header(own_plant.config, own_plant.session())
+        status, _, body = ask(address, "POST", EXPORT, cookie=cookie, body=form(Filters(named="P-1008-")))
+        assert (status, "only some of them are found" in body.decode()) == (409, True)
+        status, _, body = ask(address, "POST", EXPORT, cookie=cookie, body=form(Filters(named="P-1002")))
+        assert (status, body.count(b"P-1002,")) == (200, 1)
+        early = form(Filters(station="press-3"), since="0001-01-01T00:00:00+00:00")
+        assert ask(address, "POST", EXPORT, cookie=cookie, body=early)[0] == 400
+        cookies |= session_cookie(own_plant.config, "Kim")
+        told = "that only some of them are found"
+        assert told in words(open_search(own_plant, search="P-1008-"))
+        assert told not in words(open_search(own_plant, search="P-1008-0"))
+
+
 def test_the_file_is_for_who_may_take_it_and_for_this_pages_form(plant: Plant, address: str) -> None:
     kim, vera = (cookie_header(plant.config, plant.session(name)) for name in ("Kim", "Vera"))
     fitting = form(Filters())

@@ -19,7 +19,15 @@ HOUR = timedelta(hours=1)
 MAY = {
     Role.VIEWER: set(),
     Role.INSPECTOR: {Action.REPORT, Action.REVIEW},
-    Role.ENGINEER: {Action.REPORT, Action.REVIEW, Action.RELEASE_CLAIM, Action.RELEASE_FILE, Action.VERIFY},
+    Role.ENGINEER: {
+        Action.REPORT,
+        Action.REVIEW,
+        Action.SETTLE,
+        Action.RELEASE_CLAIM,
+        Action.RELEASE_FILE,
+        Action.SET_LIMITS,
+        Action.VERIFY,
+    },
     Role.ADMIN: set(Action),
 }
 

@@ -144,7 +144,7 @@ def test_a_written_set_is_complete_and_its_bytes_depend_on_the_arguments_alone(t
     assert set(tree(tmp_path / "a").values()).isdisjoint(set(tree(tmp_path / "c").values()))
 
     rows = read(manifest)
-    assert list(rows[0]) == ["path", "label", "split", "group", "boxes", "mask", "reference"]
+    assert list(rows[0]) == ["path", "label", "split", "group", "boxes", "mask", "reference", "areas"]
     assert Counter(row["label"] for row in rows) == {"good": 20, "scratch": 5, "dent": 5, "stain": 5, "missing_hole": 5}
     assert Counter(row["split"] for row in rows if row["label"] == "good") == {"train": 14, "val": 3, "test": 3}
     assert len({row["group"] for row in rows}) == 40

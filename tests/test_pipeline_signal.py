@@ -139,7 +139,9 @@ def test_a_result_that_is_not_acknowledged_gives_way_to_the_next(world: LineWorl
     world.run(**ALL_PASS, line={"signal": plc.settings(acknowledge_ms=30)})
     assert plc.codes() == [("P0", "OK"), ("P1", "OK"), ("P2", "OK")]
     codes = [words[2] for address, words in plc.writes if address]
-    assert codes == [0, 1, 0, 1, 0, 1, 0, 0]
+    # On a busy machine the PLC may be away for a moment before the first part: each connection begins with no code.
+    assert set(codes[:-8]) <= {0}
+    assert codes[-8:] == [0, 1, 0, 1, 0, 1, 0, 0]
     assert told(world) == {f"P{number}": ("PASS", "OK", False) for number in range(3)}
     assert all("not acknowledged within 30 ms" in record.signal.note for record in world.inspections() if record.signal)
 

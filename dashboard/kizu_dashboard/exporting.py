@@ -1,4 +1,4 @@
-"""What the page Search has found as a file: all rows, written as they are read, however many there are."""
+"""What the page Search has found as a file: all rows, written as they are read, however many there are, or none."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from kizu_dashboard.failing import failure_text
-from kizu_dashboard.filters import Filters, find
+from kizu_dashboard.filters import Filters, find, too_common
 from kizu_dashboard.language.speaking import say
 from kizu_dashboard.reports.csv import csv_pages
 from kizu_dashboard.room import Room
 from kizu_dashboard.signing_in.sessions import cookie_name
 from kizu_db.values import InspectionRecord
-from kizu_inspect.errors import KizuError, NotAllowed
+from kizu_inspect.errors import KizuError, NotAllowed, RecordsAway
 
 __all__ = ["EXPORT", "AskedFor", "export_form", "export_route"]
 
@@ -73,12 +73,18 @@ def _answer(room: Room, request: Request, wanted: AskedFor) -> Response:
         user = room.sessions.whose(request.cookies.get(cookie_name(room.config.dashboard)))
         if user is None:
             return PlainTextResponse(say("Sign in first."), 401)
+        with room.records.unit(read_only=True) as unit:
+            if wanted.filters.named and not unit.inspections.finds_all(wanted.filters.named):
+                return PlainTextResponse(too_common(wanted.filters.named), 409)
+            find(unit, wanted.filters, wanted.since, wanted.until, limit=1)  # what cannot be asked is told before the trail is
         with room.records.unit() as unit:
             unit.reports.tell_of_export("csv", wanted.model_dump(mode="json"), by=user.name)
     except NotAllowed as error:
         return PlainTextResponse(failure_text(error), 403)
-    except KizuError as error:
+    except RecordsAway as error:
         return PlainTextResponse(failure_text(error), 503)
+    except KizuError as error:
+        return PlainTextResponse(failure_text(error), 400)
     name = f"kizu-search-{datetime.now(UTC).astimezone(room.config.plant.zone):%Y-%m-%d-%H%M}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     return StreamingResponse(csv_pages(_pages(room, wanted), room.config.plant.zone), media_type="text/csv", headers=headers)

@@ -18,7 +18,7 @@ from kizu_inspect.results import Verdict
 
 __all__ = [
     "DECISIONS", "ESCALATED", "UNDECIDED", "Filters", "ListView", "decision_of", "decision_text", "find", "known_classes",
-    "verdict_label",
+    "too_common", "verdict_label",
 ]  # fmt: skip
 
 UNDECIDED: Final = marked("undecided")
@@ -115,6 +115,14 @@ def find(
         escalated=filters.decision == ESCALATED,
         limit=limit,
         before=before,
+    )
+
+
+def too_common(named: str) -> str:
+    """What to do where more serials begin or end so than are looked at."""
+    return say(
+        "So many parts begin or end with “{named}” that only some of them are found. Type more of it, or choose the lot.",
+        named=named,
     )
 
 

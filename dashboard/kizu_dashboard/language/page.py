@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final
-from urllib.parse import quote
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
@@ -44,7 +43,8 @@ class InItsLanguage:
                 return
             query = self._in_readers_words(asked.url.query)
             if query != asked.url.query and scope["method"] == "GET":
-                to_same_view = RedirectResponse(f"{quote(scope['path'])}?{query}", 303, {"Cache-Control": "no-store"})
+                # Only the query: a path of two slashes would name another host.
+                to_same_view = RedirectResponse(f"?{query}", 303, {"Cache-Control": "no-store"})
                 await to_same_view(scope, receive, send)
                 return
             headers = [(name, value) for name, value in scope["headers"] if name not in _UNWANTED]

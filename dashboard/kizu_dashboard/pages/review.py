@@ -106,7 +106,6 @@ def _draw(room: Room, desk: Desk, record: InspectionRecord) -> None:
         )  # fmt: skip
         if not blind:
             st.caption(known(FOOT_SENTENCE))
-            draw_near_evidence(room, record, desk.reviewer)
     with right:
         st.html(_progress(room, desk))
         _scan(desk)
@@ -117,6 +116,8 @@ def _draw(room: Room, desk: Desk, record: InspectionRecord) -> None:
             st.page_link(
                 "part.py", label=say("All evidence"), icon=":material/center_focus_strong:", query_params={"uid": row.uid}
             )
+    if not blind:  # below both: on a tablet held upright the panel follows the photo
+        draw_near_evidence(room, record, desk.reviewer)
 
 
 def _scan(desk: Desk) -> None:

@@ -11,9 +11,9 @@ import streamlit as st
 from kizu_dashboard.blindness import veiled
 from kizu_dashboard.components.inspection_list import draw_inspection_list
 from kizu_dashboard.exporting import AskedFor, export_form
-from kizu_dashboard.filters import DECISIONS, Filters, decision_text, find, known_classes, verdict_label
+from kizu_dashboard.filters import DECISIONS, Filters, decision_text, find, known_classes, too_common, verdict_label
 from kizu_dashboard.language.speaking import known, marked, say
-from kizu_dashboard.markup import empty_state, figure_tiles, narrowed_to
+from kizu_dashboard.markup import became, empty_state, figure_tiles, narrowed_to
 from kizu_dashboard.pages.frame import current_room, current_user, remember_list, remembered_list
 from kizu_dashboard.pages.gallery import draw_pictures
 from kizu_dashboard.pages.period import choose_period
@@ -137,6 +137,9 @@ def _found(room: Room, user: User, filters: Filters, period: Period, counts: Map
     with room.records.unit(read_only=True) as unit:
         before = cursors[-1] if cursors else None
         found = find(unit, filters, period.since, period.until, limit=PAGE_ROWS + 1, before=before)
+        whole = not filters.named or unit.inspections.finds_all(filters.named)
+    if not whole:
+        st.html(became(too_common(filters.named), well=False))
     rows = veiled(room, user.name, found[:PAGE_ROWS])
     if not rows:
         _nothing(filters, period, sum(counts.values()))

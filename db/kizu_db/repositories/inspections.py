@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from kizu_db.recordable import require_recordable
 from kizu_db.repositories.common import insert_unless_there, inspection_id, number_of
-from kizu_db.repositories.finding import Wanted, find_ids
+from kizu_db.repositories.finding import MOST_PARTS, Wanted, find_ids
 from kizu_db.repositories.heatmaps import heatmap_values, region_values
-from kizu_db.repositories.plant import ensure_part, ensure_place
+from kizu_db.repositories.plant import ensure_part, ensure_place, too_many_like
 from kizu_db.repositories.review_queue import ReviewQueue
 from kizu_db.repositories.rollups import Counted, Rollups
 from kizu_db.repositories.rows import record_value, records_query, row_value, rows_query
@@ -152,6 +152,10 @@ class Inspections:
             )
         )
         return {row.source_key: row.uid for row in found}
+
+    def finds_all(self, named: str) -> bool:
+        """Whether `latest` looks at all serials that begin or end so, and not at the first 200 of each."""
+        return not too_many_like(self._session, named, MOST_PARTS)
 
     def latest(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import bindparam, select, union_all, update
+from sqlalchemy import Select, bindparam, select, union_all, update
 from sqlalchemy.orm import Session
 
 from kizu_db.permissions import Action
@@ -16,7 +16,7 @@ from kizu_db.tables.base import clean_text
 from kizu_db.values import HeldLot
 from kizu_inspect.errors import RecordError
 
-__all__ = ["Lots", "ensure_part", "ensure_place", "parts_like"]
+__all__ = ["Lots", "ensure_part", "ensure_place", "parts_like", "too_many_like"]
 
 # Built once: see `insert_unless_there`.
 _STATION = select(StationTable.name.expression).where(StationTable.name.expression == bindparam("station"))
@@ -67,12 +67,22 @@ def parts_like(session: Session, text: str, limit: int) -> list[int]:
     What begins with the text lies together in an index, and so does what ends with it; a text in the midst would cost a
     walk through all parts.
     """
-    wanted = clean_text(text).casefold()
-    found = []
-    for column, start in ((PartTable.serial_folded, wanted), (PartTable.serial_reversed, wanted[::-1])):
-        within = select(PartTable.id).where(column >= start, column < start + "\U0010ffff").order_by(column).limit(limit)
-        found.append(select(within.subquery().c.id))
+    found = [select(end.limit(limit).subquery().c.id) for end in _ends_like(text)]
     return list(dict.fromkeys(session.scalars(union_all(*found))))
+
+
+def too_many_like(session: Session, text: str, limit: int) -> bool:
+    """Whether `parts_like` leaves out some of the parts whose serial begins or ends with this text."""
+    return any(session.scalar(end.offset(limit).limit(1)) is not None for end in _ends_like(text))
+
+
+def _ends_like(text: str) -> list[Select[int]]:
+    """The parts whose serial begins with this text, and those whose serial ends with it, each along its index."""
+    wanted = clean_text(text).casefold()
+    ends = ((PartTable.serial_folded, wanted), (PartTable.serial_reversed, wanted[::-1]))
+    return [
+        select(PartTable.id).where(column >= start, column < start + "\U0010ffff").order_by(column) for column, start in ends
+    ]
 
 
 class Lots:
