@@ -40,7 +40,7 @@ COVERED = """() => {
 """Whether the person's name lies over the navigation."""
 NAMES = (
     r"P-\d+|press-\d+|plate_\d+\.png|=HYPERLINK\(1\)|L7|top|frame \d+|camera|folder press-3|\d+\.png"
-    r"|good|scratch|dent|stain|missing[ _]hole|plates|Werk Süd|Kizu|Ana|Eun|Kim|Lee|Mina|Vera"
+    r"|good|[Ss]cratch|[Dd]ent|[Ss]tain|[Mm]issing[ _]hole|plates|Werk Süd|Kizu|Ana|Eun|Kim|Lee|Mina|Vera"
     r"|only dust|defect score 0\.\d+|picture cannot be judged|picture is truncated or broken: found 12 bytes missing"
     r"|out of memory"
 )
@@ -48,18 +48,20 @@ NAMES = (
 WORDS = (
     r"PASS|REVIEW|REJECT|ERROR|inferno|viridis|cividis|PIN|CSV|PDF|ID|uid"
     r"|(?:LFI-|Score-|Grad-)?CAM(?:\+\+)?|Clopper|Pearson|Wilson|Laney|Cohen"
-    r"|KST|UTC|Asia/Seoul|SHA-256|sqlite|SQLite|\d* ?(?:px²?|mm²?|ms|[kMGT]B)|DPPM|decode|judge|cpu|x|y|p|Esc|Enter|Shift"
+    r"|KST|UTC|Asia/Seoul|SHA-256|sqlite|SQLite|\d* ?(?:px²?|mm²?|ms|[kMGT]B)|DPPM|decode|judge|cpu|x|y|p|Esc|Enter|Shift|Space"
     r"|kizu(?:\.yaml| run| status| db prune(?: --apply)?)|images\.path|audit_share|user\."
     r"|[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{8,}"
 )
 """Of the trade: verdicts as lines and files have them, methods, units, settings, commands."""
 STREAMLITS = re.compile(
     r"App pages|Choose an option|Choose date|Open|Logo|Navigate to home page|Skip to main content|Show password"
-    r"|Increment|Decrement|Clear value|\d+ more"
+    r"|Increment|Decrement|Clear value|\d+ more|\d+ options? available\."
     r"|(?:Help for|Fullscreen:|Copy Vega-Lite spec:|Download as PNG:|Show data:|Selected Date:) .*"
     r"|(?:day|month|year), .*|.* — (?:start|end)"
 )
 """What the framework itself says, mostly to screen readers."""
+OVERLAYS = {"Close", "Dismiss"}
+"""What the framework's open menus and dialogs say beside; elsewhere they are words of ours."""
 ALLOWED = re.compile(rf"(?<![A-Za-z])(?:{NAMES}|{WORDS})(?![A-Za-z])")
 
 
@@ -242,3 +244,49 @@ def test_a_usual_reason_is_recorded_in_english_and_read_in_korean(page: Page, pl
     (review,) = plant.record("P-1002").reviews
     assert (review.disposition, review.reason) == ("good", "reflection or light")
     expect(page.locator("dd", has_text="반사 또는 조명")).to_be_visible()
+
+
+def test_the_further_filters_have_no_english_left_and_find_by_their_korean_words(page: Page, plant: Plant) -> None:
+    come_to(page, "/")
+    page.get_by_role("button", name="필터 더 보기").click()
+    decision = page.get_by_role("combobox", name="판정", exact=True)
+    expect(decision).to_be_visible()
+    decision.click()
+    expect(page.get_by_role("option", name="불량: missing hole")).to_be_visible()
+    assert set(english_left(page)) <= OVERLAYS
+    page.get_by_role("option", name="미판정").click()
+    expect(page.get_by_text("적용된 조건: 미판정")).to_be_visible()
+    undecided = [part for part in plant.uids if not plant.record(part).reviews]
+    expect(page.locator("tbody tr")).to_have_count(len(undecided))
+
+
+def test_the_gallery_decides_for_many_in_korean_and_the_records_have_it_in_english(page: Page, plant: Plant) -> None:
+    come_to(page, "/?view=Gallery")
+    page.get_by_role("button", name="이 페이지 모두 선택").click()
+    expect(page.locator(".unseen")).to_contain_text("아직 화면에 표시되지 않았습니다")
+    page.get_by_role("button", name="선택 해제").click()
+    for part in ("P-1001", "P-1007", "P-1006"):
+        tile = page.locator(f".tile[data-uid='{plant.uids[part]}']")
+        tile.scroll_into_view_if_needed()
+        expect(tile).to_have_attribute("data-seen", "1")
+        tile.locator(".picture").click()
+    page.get_by_role("button", name="선택한 부품 판정…").click()
+    dialog = page.get_by_role("dialog", name="선택한 부품 판정")
+    expect(dialog.get_by_text("저장을 누르기 전에는 아무것도 저장되지 않습니다")).to_be_visible()
+    assert set(english_left(page)) <= OVERLAYS
+    for answer in ("자동 판정 확정:", "판단 불가:", "기타 불량:", "Dent:"):
+        dialog.get_by_role("radio", name=answer).check(force=True)
+        expect(dialog.get_by_role("button", name=re.compile("부품 3개 중 .개 저장"))).to_be_visible()
+        until_settled(page)
+        assert set(english_left(page)) <= OVERLAYS
+    dialog.get_by_role("combobox", name="처리").click()
+    page.get_by_role("option", name="재작업").click()
+    dialog.get_by_role("button", name="부품 3개 중 2개 저장").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("사유를 쓰십시오")
+    dialog.get_by_role("textbox").fill("먼지")
+    dialog.get_by_role("button", name="부품 3개 중 2개 저장").click()
+    expect(page.get_by_role("status").filter(has_text="부품 3개 중 2개를 불량으로 기록했습니다: dent.")).to_be_visible()
+    expect(dialog).to_have_count(0)
+    assert english_left(page) == []
+    (review,) = plant.record("P-1007").reviews
+    assert (review.disposition, review.defect_class, review.treatment, review.reason) == ("defective", "dent", "rework", "먼지")
