@@ -60,6 +60,30 @@ def test_a_burst_of_keys_decides_nothing_and_changes_nothing(page: Page, plant: 
     expect(page.locator(".factor")).to_have_text("100 %")
 
 
+@pytest.mark.parametrize("silent", ["CapsLock", "NumLock", "AltGraph", "Dead", "Process", "Unidentified", "Tab", "Escape"])
+def test_keys_that_type_nothing_do_not_take_a_burst_apart(page: Page, plant: Plant, silent: str) -> None:
+    for burst in (["1", silent, "A", silent, "7"], [silent, "1", silent], ["c", silent, silent, "2"]):
+        page.evaluate(SCAN, [burst, 2])
+        text = "".join(key for key in burst if len(key) == 1)
+        expect(page.locator(".scan-said")).to_have_text(f"Nothing on record is called “{text}”.")
+    until_shown(page, plant, "P-1002")
+    assert decided(plant) == []
+
+
+def test_a_keyboard_that_types_hangul_has_the_same_keys(page: Page, plant: Plant) -> None:
+    press = """async (keys) => {
+        for (const [key, code] of keys) {
+            document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key, code, bubbles: true, composed: true }))
+            await new Promise((resolve) => setTimeout(resolve, 2))
+        }
+    }"""
+    page.evaluate(press, [["ㅗ", "KeyH"]])
+    expect(page.locator(".show-map")).to_be_checked()
+    page.evaluate(press, [["ㅔ", "KeyP"], ["-", "Minus"], *(["Process", f"Digit{digit}"] for digit in "1009"), ["Enter", "Enter"]])
+    until_shown(page, plant, "P-1009")
+    assert decided(plant) == []
+
+
 def test_a_burst_without_an_end_decides_nothing_and_a_late_enter_presses_no_button(page: Page, plant: Plant) -> None:
     page.locator("button.to-good").focus()
     page.evaluate(

@@ -32,12 +32,20 @@ function isTyping(event) {
   return at.tagName === "INPUT" && !/^(checkbox|range|radio|button)$/.test(at.type)
 }
 
+// What a key means here. Where another alphabet is typed, as Hangul, a key is known by its place on the keyboard.
+function meant({ key, code, shiftKey }) {
+  if (key !== "Process" && (key.length !== 1 || key.charCodeAt(0) < 128)) return key
+  const [letter] = /(?<=^Key)[A-Z]$|(?<=^(?:Digit|Numpad))[0-9]$/.exec(code) ?? []
+  return letter ? (shiftKey ? letter : letter.toLowerCase()) : key
+}
+
 // Stands before all other listeners: a key goes on to them when no other followed it at once. What came in a burst goes to none
 // of them, whether it ends with Enter, which makes it something scanned, or not. Where somebody types it lets all pass.
 class KeyGuard {
   constructor() {
     this.text = ""
     this.held = [] // the keys of this text, each with where it was pressed and whether it came up already
+    this.mixed = false // whether keys that type nothing came between them: CapsLock or a dead key, as scanners send them
     this.burstAt = -Infinity // when the last key of a burst came
     this.onDown = (event) => this.down(event)
     this.onUp = (event) => this.up(event)
@@ -54,12 +62,22 @@ class KeyGuard {
   down(event) {
     if (event.kizuPassed || event.repeat || event.ctrlKey || event.metaKey || event.altKey || isTyping(event)) return
     if (event.key === "Enter") return this.enter(event)
-    if (event.key.length !== 1) return event.key === "Shift" ? undefined : this.settle()
-    if (event.key === " " && !this.text) return
+    const key = meant(event)
+    if (key.length !== 1) return key === "Shift" ? undefined : this.mix(event)
+    if (key === " " && !this.text) return
     this.keep(event)
-    this.text += event.key
+    this.text += key
     this.held.push({ event, at: event.composedPath()[0], up: null })
     if (this.text.length > 1) this.burstAt = event.timeStamp
+    clearTimeout(this.waiting)
+    this.waiting = setTimeout(() => this.settle(), BURST_MS)
+  }
+
+  // A key that types nothing, so soon after one that does: no person's.
+  mix(event) {
+    if (!this.held.length) return
+    this.mixed = true
+    this.burstAt = event.timeStamp
     clearTimeout(this.waiting)
     this.waiting = setTimeout(() => this.settle(), BURST_MS)
   }
@@ -71,6 +89,7 @@ class KeyGuard {
     const text = this.text || this.late || ""
     this.text = this.late = ""
     this.held = []
+    this.mixed = false
     this.burstAt = -Infinity
     if (text.trim()) document.dispatchEvent(new CustomEvent("kizu-scan", { detail: text.trim() }))
   }
@@ -86,17 +105,20 @@ class KeyGuard {
   settle() {
     if (navigator.scheduling?.isInputPending?.()) return (this.waiting = setTimeout(() => this.settle(), 0)) // a busy page is late
     clearTimeout(this.waiting)
-    const { held, text } = this
+    const { held, text, mixed } = this
     this.held = []
     this.text = ""
-    this.late = held.length > 1 ? text : "" // its Enter may come yet
-    if (held.length !== 1) return
+    this.mixed = false
+    const burst = held.length > 1 || mixed
+    this.late = burst ? text : "" // its Enter may come yet
+    if (burst || !held.length) return
     this.pass(held[0].event, held[0].at)
     if (held[0].up) this.pass(held[0].up, held[0].at)
   }
 
-  pass({ type, key, code, location: where, shiftKey }, at) {
-    const again = new KeyboardEvent(type, { key, code, location: where, shiftKey, bubbles: true, cancelable: true, composed: true })
+  pass(event, at) {
+    const { type, code, location: where, shiftKey } = event
+    const again = new KeyboardEvent(type, { key: meant(event), code, location: where, shiftKey, bubbles: true, cancelable: true, composed: true })
     again.kizuPassed = true
     ;(at.isConnected ? at : document.body).dispatchEvent(again)
   }
