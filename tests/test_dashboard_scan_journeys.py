@@ -79,7 +79,9 @@ def test_a_keyboard_that_types_hangul_has_the_same_keys(page: Page, plant: Plant
     }"""
     page.evaluate(press, [["ㅗ", "KeyH"]])
     expect(page.locator(".show-map")).to_be_checked()
-    page.evaluate(press, [["ㅔ", "KeyP"], ["-", "Minus"], *(["Process", f"Digit{digit}"] for digit in "1009"), ["Enter", "Enter"]])
+    page.evaluate(
+        press, [["ㅔ", "KeyP"], ["-", "Minus"], *(["Process", f"Digit{digit}"] for digit in "1009"), ["Enter", "Enter"]]
+    )
     until_shown(page, plant, "P-1009")
     assert decided(plant) == []
 

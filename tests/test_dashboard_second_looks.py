@@ -11,6 +11,8 @@ import pytest
 
 from dashboard_world import START, Plant, enter_people, filled_plant
 from kizu_dashboard.blindness import drawn_blind, hidden_from, veiled
+from kizu_dashboard.bulk_answers import LEFT_OUT, GroupAnswer
+from kizu_dashboard.bulk_deciding import Bulk
 from kizu_dashboard.components.decision import panel_data
 from kizu_dashboard.components.viewer import viewer_data
 from kizu_dashboard.reviewing import Desk, Wanted
@@ -101,6 +103,53 @@ def test_a_disagreement_comes_to_an_engineer_who_sees_both(plant: Plant) -> None
     assert plant.record("P-1002").row.disposition == "good"
     with plant.room.records.unit(read_only=True) as unit:
         assert plant.uids["P-1002"] not in unit.queue.next_up("Ana", settles=True, limit=50)
+
+
+@pytest.mark.parametrize(("name", "settles"), [("Kim", True), ("Lee", True), ("Mina", False), ("Eun", False)])
+def test_no_page_lets_a_disagreement_be_ended_by_one_of_the_two_or_by_who_came_in_as_inspector(
+    plant: Plant, name: str, settles: bool
+) -> None:
+    """Eun is an engineer on record: by PIN or badge nobody is more than an inspector."""
+    answer(desk_at(plant, "Kim", "P-1002"), "confirm")
+    answer(desk_at(plant, "Lee", "P-1002"), "good", reason="only dust")
+    uid = plant.uids["P-1002"]
+    desk = Desk(plant.room, name)  # of the page Part, which asks for no claim
+    desk.look_at(uid)
+    desk.present(plant.record("P-1002"))
+    desk.settles = settles
+    assert desk.shown is not None
+    desk.answer({"uid": uid, "nonce": desk.shown.nonce, "kind": "good", "shown_ms": 700, "reason": "dust"}, follow=False)
+    assert desk.notice is not None
+    assert "waits for an engineer who is neither of them" in desk.notice
+    bulk = Bulk(plant.room, name)
+    assert told_of(bulk, plant, GroupAnswer("good", reason="dust")) == {"P-1002": LEFT_OUT["disputed"]}
+    assert [one.reviewer for one in plant.record("P-1002").reviews] == ["Kim"]
+    with plant.room.records.unit(read_only=True) as unit:
+        assert unit.second_reviews.looks([uid]) == {uid: "engineer"}
+
+
+@pytest.mark.parametrize("kind", ["good", "unsure", "confirm"])
+def test_the_gallery_tells_a_second_judge_nothing_and_takes_no_answer_of_theirs(plant: Plant, kind: Any) -> None:
+    answer(desk_at(plant, "Kim", "P-1002"), "confirm")
+    for lee in (Bulk(plant.room, "Lee"), Bulk(plant.room, "Lee")):
+        assert told_of(lee, plant, GroupAnswer(kind, reason="dust")) == {"P-1002": LEFT_OUT["blind"]}
+        desk_at(plant, "Lee", "P-1002")  # and once more while it lies on Review
+    assert [one.reviewer for one in plant.record("P-1002").reviews] == ["Kim"]
+    assert seconds(plant, "P-1002") == []
+
+
+def told_of(bulk: Bulk, plant: Plant, said: GroupAnswer) -> dict[str, str | None]:
+    """Why P-1002 is left out of an answer in the gallery."""
+    uid = plant.uids["P-1002"]
+    with plant.room.records.unit(read_only=True) as unit:
+        turn = bulk.lay_out(unit.inspections.rows([uid]))
+    bulk.choose({"turn": turn, "parts": [{"uid": uid, "shown_ms": 400}]})
+    situation = bulk.situation()
+    assert situation is not None
+    fates = situation.fates(said)
+    bulk.look_at(said, fates)
+    bulk.store(said)
+    return {one.part: one.left_out for one in fates}
 
 
 def test_a_second_look_is_taken_back_and_stays_blind(plant: Plant) -> None:

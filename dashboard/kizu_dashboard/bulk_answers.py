@@ -24,6 +24,7 @@ LEFT_OUT: Final = {
     "unseen": marked("Its picture was not on the screen."),
     "pictureless": marked("It has no picture that could be on the screen."),
     "blind": marked("It was drawn to be judged blind, on the page Review."),
+    "disputed": marked("Two people disagree about it: an engineer decides, on the page Review."),
     "claimed": marked("{name} has it on the screen."),
     "silent": marked("{verdict} says nothing that could be confirmed."),
     "unknown": marked("The model that judged it does not know {name}."),
@@ -107,6 +108,7 @@ class Situation:
         with room.records.unit(read_only=True) as unit:
             self.records: Mapping[str, InspectionRecord] = {one.row.uid: one for one in unit.inspections.records(uids)}
             self._held_by = {claim.uid_inspection: claim.reviewer for claim in unit.queue.claims()}
+            self._looks = unit.second_reviews.looks(uids)
             self._left_before = {uid for uid in uids if any(one.by == reviewer for one in unit.queue.escalations(uid))}
 
     @cached_property
@@ -150,6 +152,11 @@ class Situation:
         row, stands = record.row, record.standing_review
         if stands is not None and stands.nonce == self._group.nonce_of(part.uid):
             return None  # this very answer was stored before
+        look = self._looks.get(part.uid)
+        if look == "second" and all(one.reviewer != self._reviewer for one in record.reviews):
+            return known(LEFT_OUT["blind"])  # and nothing of what was decided: it may come to this person for a second look
+        if look == "engineer":
+            return known(LEFT_OUT["disputed"])
         if part.overtaken or (None if stands is None else stands.id) != part.standing:
             return known(LEFT_OUT["overtaken"])
         if row.kept_image is None:

@@ -13,7 +13,7 @@ from kizu_dashboard.language.speaking import known, marked, say
 from kizu_dashboard.room import Room
 from kizu_dashboard.wording import DISPOSITIONS, OTHER_DEFECT, class_name
 from kizu_db.values import MOST_BOXES, Disposition, DrawnBox, InspectionRecord, InspectionRow, NewReview, Treatment
-from kizu_inspect.errors import RecordError
+from kizu_inspect.errors import NotAllowed, RecordError
 from kizu_inspect.results import Verdict
 
 __all__ = [
@@ -218,11 +218,12 @@ def _box_problems(record: InspectionRecord, review: NewReview, classes: Collecti
     return found
 
 
-def decide(room: Room, review: NewReview) -> Outcome:
+def decide(room: Room, review: NewReview, *, settles: bool = False) -> Outcome:
     """Store the decision as a new review, unless it was stored before or another review came in between.
 
-    Raises RecordError for an inspection that is not there, RecordsAway where the database cannot be had within some seconds,
-    NotAllowed for a reviewer who may not review.
+    `settles` says that the reviewer, as signed in now, may settle a disagreement. Raises RecordError for an inspection that is
+    not there, RecordsAway where the database cannot be had within some seconds, NotAllowed for a reviewer who may not review,
+    and where two people disagree about the part and this is no engineer, or one of them.
     """
     with room.records.unit(prompt=True) as unit:
         known = unit.reviews.of(review.uid_inspection, hold=True)
@@ -230,6 +231,14 @@ def decide(room: Room, review: NewReview) -> Outcome:
             return Outcome.REPEATED
         if (known[-1].id if known else None) != review.supersedes:
             return Outcome.OVERTAKEN
+        uid = review.uid_inspection
+        if unit.second_reviews.looks([uid]).get(uid) == "engineer":
+            judges = {one.reviewer for one in (*known, *unit.second_reviews.of(uid))}
+            if not settles or review.reviewer in judges:
+                raise NotAllowed(
+                    marked("Two people disagree about this part, which waits for an engineer who is neither of them"),
+                    next_step=marked("Nothing was stored: leave it to that engineer, on the page Review."),
+                )
         unit.reviews.add(review)
         unit.second_reviews.arrange(review.uid_inspection, share=room.config.dashboard.second_share)
     return Outcome.STORED

@@ -77,6 +77,8 @@ class Desk:
         """Why what was scanned last did not come, as a sentence."""
         self.turn = 0
         """Counts the answers that were looked at: the browser may answer again when it has changed."""
+        self.settles = False
+        """Whether the reviewer, as signed in now, may settle a disagreement."""
         self._wanted: Wanted | None = None
         self._passed_over: deque[str] = deque(maxlen=_REMEMBERED)
         self._made: deque[Shown] = deque(maxlen=_REMEMBERED)
@@ -110,7 +112,7 @@ class Desk:
                 self._passed_over.clear()
                 self._give_back()
                 uid = None
-            self._wanted = wanted
+            self._wanted, self.settles = wanted, wanted.settles
             if self.shown is None and uid is not None and (claim := self._hold(uid)) is not None:
                 self.shown = Shown(uid, look=claim.look)
             if self.shown is None:
@@ -230,7 +232,10 @@ class Desk:
         if lacking := problems(record, review, self.classes(record), blind=self.is_blind(record)):
             self.notice = " ".join(lacking)
             return
-        outcome = (judge_again if shown.look == "second" else decide)(self._room, review)
+        if shown.look == "second":
+            outcome = judge_again(self._room, review)
+        else:
+            outcome = decide(self._room, review, settles=self.settles)
         if outcome is Outcome.STORED:
             self._made.append(replace(shown, blind=self.is_blind(record)))
             self.told = say("{part}: recorded as {decision}", part=record.row.part, decision=disposition_text(review))

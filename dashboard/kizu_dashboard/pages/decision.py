@@ -63,6 +63,7 @@ def may_act(desk: Desk) -> bool:
         desk.leave()
         desk.refuse(say("You are {role} now, and may look alone.", role=role_name(user.role)))
         return False
+    desk.settles = user.role.may(Action.SETTLE)  # of who came in by badge or PIN the records know a higher one
     return True
 
 
