@@ -21,6 +21,15 @@ SCAN = """async ([text, gap]) => {
         resolve()
     }, index * gap))))
 }"""
+BURST = """async (keys) => {
+    for (const [key, code, more] of keys) {
+        const told = { key, code, bubbles: true, cancelable: true, composed: true, ...more }
+        const at = document.activeElement ?? document.body
+        for (const type of ["keydown", "keyup"]) at.dispatchEvent(new KeyboardEvent(type, told))
+        await new Promise((resolve) => setTimeout(resolve, 3))
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100))  // longer than a key waits for the next one
+}"""
 HOSTILE = "g1c2s3uz45dhr9b+-0m?lf"
 """Each key that the page knows."""
 
@@ -66,7 +75,27 @@ def test_keys_that_type_nothing_do_not_take_a_burst_apart(page: Page, plant: Pla
         page.evaluate(SCAN, [burst, 2])
         text = "".join(key for key in burst if len(key) == 1)
         expect(page.locator(".scan-said")).to_have_text(f"Nothing on record is called “{text}”.")
+    for burst in ([silent, "1"], ["1", silent]):  # and without an end
+        page.evaluate(BURST, [[key, ""] for key in burst])
+    page.evaluate(SCAN, ["none", 3])  # goes to the server behind whatever went before
+    expect(page.locator(".scan-said")).to_have_text("Nothing on record is called “none”.")
     until_shown(page, plant, "P-1002")
+    assert decided(plant) == []
+
+
+def test_a_chord_in_a_burst_makes_no_digit_a_decision(page: Page, plant: Plant) -> None:
+    page.evaluate(BURST, [["1", "Digit1"], ["]", "BracketRight", {"ctrlKey": True}]])  # as scanners type a group separator
+    page.evaluate(BURST, [["Alt", "AltLeft", {"altKey": True}], ["2", "Numpad2"]])
+    page.evaluate(SCAN, ["none", 3])
+    expect(page.locator(".scan-said")).to_have_text("Nothing on record is called “none”.")
+    assert decided(plant) == []
+
+
+@pytest.mark.parametrize(("key", "code"), [("µ", "KeyM"), ("é", "Digit2"), ("€", "KeyE")])
+def test_a_sign_of_another_keyboard_is_no_key_and_is_scanned_as_it_is(page: Page, plant: Plant, key: str, code: str) -> None:
+    page.evaluate(BURST, [[key, code]])
+    page.evaluate(BURST, [["x", "KeyX"], [key, code], ["Enter", "Enter"]])
+    expect(page.locator(".scan-said")).to_have_text(f"Nothing on record is called “x{key}”.")
     assert decided(plant) == []
 
 

@@ -32,9 +32,13 @@ function isTyping(event) {
   return at.tagName === "INPUT" && !/^(checkbox|range|radio|button)$/.test(at.type)
 }
 
-// What a key means here. Where another alphabet is typed, as Hangul, a key is known by its place on the keyboard.
+// A sign such as é or µ is none of these: it is typed on Latin keyboards, and means itself.
+const OTHER_SCRIPTS =
+  /^[\p{sc=Hangul}\p{sc=Cyrillic}\p{sc=Greek}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Hebrew}\p{sc=Arabic}\p{sc=Thai}]$/u
+
+// What a key means here. Where another script is typed, as Hangul, a key is known by its place on the keyboard.
 function meant({ key, code, shiftKey }) {
-  if (key !== "Process" && (key.length !== 1 || key.charCodeAt(0) < 128)) return key
+  if (key !== "Process" && !OTHER_SCRIPTS.test(key)) return key
   const [letter] = /(?<=^Key)[A-Z]$|(?<=^(?:Digit|Numpad))[0-9]$/.exec(code) ?? []
   return letter ? (shiftKey ? letter : letter.toLowerCase()) : key
 }
@@ -45,7 +49,8 @@ class KeyGuard {
   constructor() {
     this.text = ""
     this.held = [] // the keys of this text, each with where it was pressed and whether it came up already
-    this.mixed = false // whether keys that type nothing came between them: CapsLock or a dead key, as scanners send them
+    this.mixed = false // whether keys that type nothing came among them: CapsLock, a dead key or Ctrl, as scanners send them
+    this.silentAt = -Infinity // when the last such key came
     this.burstAt = -Infinity // when the last key of a burst came
     this.onDown = (event) => this.down(event)
     this.onUp = (event) => this.up(event)
@@ -60,21 +65,24 @@ class KeyGuard {
   }
 
   down(event) {
-    if (event.kizuPassed || event.repeat || event.ctrlKey || event.metaKey || event.altKey || isTyping(event)) return
+    if (event.kizuPassed || event.repeat || isTyping(event)) return
+    if (event.ctrlKey || event.metaKey || event.altKey) return this.mix(event)
     if (event.key === "Enter") return this.enter(event)
     const key = meant(event)
     if (key.length !== 1) return key === "Shift" ? undefined : this.mix(event)
     if (key === " " && !this.text) return
     this.keep(event)
     this.text += key
+    if (event.timeStamp - this.silentAt < BURST_MS) this.mixed = true
     this.held.push({ event, at: event.composedPath()[0], up: null })
     if (this.text.length > 1) this.burstAt = event.timeStamp
     clearTimeout(this.waiting)
     this.waiting = setTimeout(() => this.settle(), BURST_MS)
   }
 
-  // A key that types nothing, so soon after one that does: no person's.
+  // A key that types nothing, so soon before or after one that does: no person's.
   mix(event) {
+    this.silentAt = event.timeStamp
     if (!this.held.length) return
     this.mixed = true
     this.burstAt = event.timeStamp
