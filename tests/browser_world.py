@@ -59,6 +59,7 @@ def window(browser: BrowserContext, address: str) -> Iterator[Page]:
 def until_settled(page: Page) -> None:
     """The page's script has run to its end, and what changes gradually, as a colour with its theme, has changed."""
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    page.wait_for_selector("[data-stale=true]", state="detached")  # faded until it is drawn anew
     page.evaluate(
         """() => Promise.all(document.getAnimations()
             .filter((one) => one.effect.getComputedTiming().iterations !== Infinity)

@@ -72,7 +72,7 @@ def test_a_folder_becomes_rows_a_report_and_the_same_answer_as_inspect(line: Pat
         Records.open(DatabaseSettings(url=f"sqlite:///{tmp_path / 'kizu.db'}")) as records,
         records.unit(read_only=True) as unit,
     ):
-        (row,) = unit.inspections.latest(part="P1")
+        (row,) = unit.inspections.latest(named="P1")
         record = unit.inspections.get(row.uid)
     assert record is not None
     assert record.explanation is not None

@@ -97,7 +97,7 @@ def test_an_address_names_period_and_filters() -> None:
     since, until = datetime(2026, 3, 1, 22), datetime(2026, 3, 2, 6)  # noqa: DTZ001 - as a person types it
     assert view.controls == {
         "verdict": ["REJECT", "REVIEW"], "search": "", "conflicts": False, "period": OWN, "from": since, "to": until,
-        "suspected": "a&b", "lot": "L 7", "station": None, "decision": None,
+        "suspected": "a&b", "lot": "L 7", "station": None, "decision": None, "reviewer": None,
     }  # fmt: skip
     back = own_period(since, until, BERLIN)
     assert back is not None
@@ -202,7 +202,7 @@ def test_a_link_narrows_the_list_and_says_to_what(floor: Floor) -> None:
     (again,) = [button for button in test.button if button.label == "Show all again"]
     text = words(drawn(again.click().run()))
     assert "Only" not in text
-    assert "1 to 50, newest first" in text
+    assert "1 to 54, newest first" in text
 
 
 def test_a_bar_and_a_table_open_the_parts_behind_them(floor: Floor) -> None:

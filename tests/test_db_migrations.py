@@ -145,8 +145,8 @@ def test_records_of_the_first_version_are_carried_over(database: DatabaseSetting
         assert record.explanations[0].regions == (Region(1, 2, 3, 4, "scratch", 1.5, 0.5),)
         assert (record.mm_per_px, record.explanations[0].regions[0].in_mm(0.1)) == (None, None)
         assert [(one.reviewer, one.supersedes) for one in record.reviews] == [("Mina", None), ("Mina", 1)]
-        assert [row.uid for row in unit.inspections.latest(part="ab-2")] == ["uid-5", "uid-4", "uid-3"]
-        assert [row.uid for row in unit.inspections.latest(part="B-1")] == ["uid-2", "uid-1"]
+        assert [row.uid for row in unit.inspections.latest(named="ab-2")] == ["uid-5", "uid-4", "uid-3"]
+        assert [row.uid for row in unit.inspections.latest(named="B-1")] == ["uid-2", "uid-1"]
         passed = unit.inspections.latest(verdicts=[Verdict.PASS], since=hour, until=hour + timedelta(minutes=35))
         assert [row.uid for row in passed] == ["uid-3", "uid-2"]
         assert unit.queue.waiting() == 2
