@@ -128,6 +128,30 @@ def test_no_page_lets_a_disagreement_be_ended_by_one_of_the_two_or_by_who_came_i
         assert unit.second_reviews.looks([uid]) == {uid: "engineer"}
 
 
+def test_what_the_second_judge_takes_back_ends_no_disagreement(plant: Plant) -> None:
+    answer(desk_at(plant, "Kim", "P-1002"), "confirm")
+    lee = desk_at(plant, "Lee", "P-1002")
+    answer(lee, "good")
+    answer(lee, "undo")
+    answer(lee, "defective", defect_class="scratch")
+    uid = plant.uids["P-1002"]
+    with plant.room.records.unit(read_only=True) as unit:
+        assert unit.second_reviews.looks([uid]) == {uid: "engineer"}
+
+
+@pytest.mark.parametrize("settles", [False, True])
+def test_a_correction_of_what_two_agreed_on_settles_it_only_by_who_came_in_as_engineer(plant: Plant, settles: bool) -> None:
+    answer(desk_at(plant, "Kim", "P-1002"), "confirm")
+    answer(desk_at(plant, "Lee", "P-1002"), "defective", defect_class="scratch")
+    desk, uid = Desk(plant.room, "Eun"), plant.uids["P-1002"]
+    desk.look_at(uid)
+    desk.present(plant.record("P-1002"))
+    desk.settles = settles
+    answer(desk, "good", reason="dust")
+    with plant.room.records.unit(read_only=True) as unit:
+        assert unit.second_reviews.looks([uid]) == ({} if settles else {uid: "engineer"})
+
+
 @pytest.mark.parametrize("kind", ["good", "unsure", "confirm"])
 def test_the_gallery_tells_a_second_judge_nothing_and_takes_no_answer_of_theirs(plant: Plant, kind: Any) -> None:
     answer(desk_at(plant, "Kim", "P-1002"), "confirm")

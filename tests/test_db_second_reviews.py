@@ -34,11 +34,11 @@ def uid(records: Records) -> str:
     return uid
 
 
-def decide(records: Records, new: NewReview) -> Look | None:
+def decide(records: Records, new: NewReview, *, settles: bool = False) -> Look | None:
     """A decision, and for whom the part then waits."""
     with records.unit() as unit:
         unit.reviews.add(new)
-        return unit.second_reviews.arrange(new.uid_inspection, share=1.0)
+        return unit.second_reviews.arrange(new.uid_inspection, share=1.0, settles=settles)
 
 
 def look_again(records: Records, new: NewReview) -> Look | None:
@@ -148,7 +148,7 @@ def test_a_disagreement_waits_for_an_engineer_who_is_neither_of_them(
     assert taken(records, "Eun", settles=True, defect_class="scratch") == uid, "who is not blind"
     with records.unit(read_only=True) as unit:
         (first,) = unit.reviews.of(uid)
-    assert decide(records, review(uid, reviewer="Eun", supersedes=first.id)) is None
+    assert decide(records, review(uid, reviewer="Eun", supersedes=first.id), settles=True) is None
     assert taken(records, "Ana", settles=True) is None
     assert verify(database).findings == ()
 
@@ -159,26 +159,37 @@ def test_who_is_no_engineer_or_one_of_the_two_does_not_settle_it(records: Record
         unit.users.change("Kim", role=Role.ENGINEER, by="Ana")
         (first,) = unit.reviews.of(uid)
     dent = {"disposition": "defective", "defect_class": "dent"}
-    for name in ("Mina", "Kim"):
-        assert decide(records, review(uid, reviewer=name, supersedes=first.id, **dent)) == "engineer"
+    for name, said in (("Mina", dent), ("Kim", dent), ("Kim", GOOD)):
+        new = review(uid, reviewer=name, supersedes=first.id, **said)
+        assert decide(records, new, settles=True) == "engineer", "also where both say the same by now"
         with records.unit(read_only=True) as unit:
             first = unit.reviews.of(uid)[-1]
-    assert decide(records, review(uid, reviewer="Kim", supersedes=first.id, **GOOD)) is None, "now both say the same"
+            assert [one.action for one in unit.trail.of("inspection", uid)] == ["review.disagree"], "it is told once"
+    assert decide(records, review(uid, reviewer="Eun", supersedes=first.id, **GOOD), settles=True) is None
+
+
+def test_what_an_engineer_decides_who_came_in_as_an_inspector_settles_nothing_then_or_later(records: Records, uid: str) -> None:
+    assert look_again(records, review(uid, reviewer="Lee")) is None, "they agree"
+    with records.unit(read_only=True) as unit:
+        (first,) = unit.reviews.of(uid)
+    assert decide(records, review(uid, reviewer="Eun", supersedes=first.id, **GOOD)) == "engineer", "Eun came in by PIN"
+    assert look_again(records, review(uid, reviewer="Lee", **GOOD)) == "engineer", "and nothing that Lee says ends it"
+    assert [taken(records, name, settles=True) for name in ("Eun", "Ana")] == [None, uid]
 
 
 def test_an_engineers_correction_before_the_second_look_settles_nothing(records: Records, uid: str) -> None:
     with records.unit(read_only=True) as unit:
         (first,) = unit.reviews.of(uid)
-    assert decide(records, review(uid, reviewer="Eun", supersedes=first.id, **GOOD)) == "second"
+    assert decide(records, review(uid, reviewer="Eun", supersedes=first.id, **GOOD), settles=True) == "second"
     assert look_again(records, review(uid, reviewer="Lee")) == "engineer"
     assert [taken(records, name, settles=True) for name in ("Eun", "Ana")] == [None, uid]
 
 
 def test_ones_own_second_look_may_be_given_anew_and_nobody_elses_added(records: Records, uid: str) -> None:
     assert look_again(records, review(uid, reviewer="Lee", **GOOD)) == "engineer"
-    assert look_again(records, review(uid, reviewer="Lee")) is None, "the last one counts"
+    assert look_again(records, review(uid, reviewer="Lee")) == "engineer", "what one of the two takes back ends nothing"
     again = review(uid, reviewer="Lee", nonce="once")
-    assert look_again(records, again) is None
+    assert look_again(records, again) == "engineer"
     with records.unit() as unit:
         assert not unit.second_reviews.add(again), "the same form"
         assert len(unit.second_reviews.of(uid)) == 3

@@ -240,7 +240,7 @@ def decide(room: Room, review: NewReview, *, settles: bool = False) -> Outcome:
                     next_step=marked("Nothing was stored: leave it to that engineer, on the page Review."),
                 )
         unit.reviews.add(review)
-        unit.second_reviews.arrange(review.uid_inspection, share=room.config.dashboard.second_share)
+        unit.second_reviews.arrange(uid, share=room.config.dashboard.second_share, settles=settles)
     return Outcome.STORED
 
 

@@ -76,8 +76,8 @@ class ReviewQueue:
         return cast("Look | None", look)
 
     def settle(self, number: int) -> None:
-        """Take an inspection out that was reviewed just now; a second look at it is still to be made."""
-        settled = delete(QueueTable).where(QueueTable.inspection_id == number, QueueTable.look.is_distinct_from("second"))
+        """Take an inspection out that was reviewed just now; a look that decided ones wait for is still to be made."""
+        settled = delete(QueueTable).where(QueueTable.inspection_id == number, QueueTable.look.is_(None))
         self._session.execute(settled, execution_options=_PLAIN)
 
     def end(self, number: int) -> None:

@@ -88,11 +88,12 @@ class SecondReviews:
         found = self._session.scalars(query.where(InspectionTable.uid == uid).order_by(SecondReviewTable.id))
         return [_value(one, uid) for one in found]
 
-    def arrange(self, uid: str, *, share: float) -> Look | None:
+    def arrange(self, uid: str, *, share: float, settles: bool = False) -> Look | None:
         """After a decision or a second review: let the part wait for who is to look next, and say for whom.
 
         A decided part that is drawn into `share` waits for another person; where these two disagree, on good or defective or
-        on the defect, for an engineer who is neither of them. What that engineer decides settles it.
+        on the defect, for an engineer who is neither of them. Once it waits so, only what that engineer decides ends it.
+        `settles`: a decision was stored just now, by who may settle as signed in; in the records that person may be more.
         """
         seconds, number = self.of(uid), number_of(self._session, uid)
         drawn = bool(seconds) or chance_of(uid, "second") < share
@@ -101,23 +102,24 @@ class SecondReviews:
             return None
         judges = [one.reviewer for one in (*decided, *seconds)]
         look: Look | None = "second" if drawn else None
+        disputed = self._queue.look_of(number) == "engineer"
         if seconds:
-            apart = _said(decided[-1]) != _said(seconds[-1]) and not self._settled(decided, seconds)
-            look = "engineer" if apart else None
+            apart = disputed or _said(decided[-1]) != _said(seconds[-1])
+            look = "engineer" if apart and not (settles and self._settled(decided, seconds)) else None
         if look is None:
             self._queue.end(number)
         else:
             self._queue.add_again(number, look, seen_by=judges)
-        if look == "engineer":
+        if look == "engineer" and not disputed:
             told = {"decided": decided[-1].id, "second": seconds[-1].id}
             by = max(decided[-1], seconds[-1], key=lambda one: one.reviewed_at).reviewer
             self._trail.add("review.disagree", actor=by, subject="inspection", subject_id=uid, before=None, after=told)
         return look
 
     def _settled(self, decided: list[Review], seconds: list[Review]) -> bool:
-        """Whether the standing decision is that of an engineer who could see both."""
+        """Whether the standing decision is that of an engineer who is neither of the two."""
         last = decided[-1]
-        if last.reviewer in {one.reviewer for one in (*decided[:-1], *seconds)} or last.reviewed_at < seconds[-1].reviewed_at:
+        if last.reviewer in {one.reviewer for one in (*decided[:-1], *seconds)}:
             return False
         try:
             self._users.require(last.reviewer, Action.SETTLE)
