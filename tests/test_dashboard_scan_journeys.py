@@ -115,6 +115,28 @@ def test_a_keyboard_that_types_hangul_has_the_same_keys(page: Page, plant: Plant
     assert decided(plant) == []
 
 
+def test_the_comparison_ends_when_its_key_comes_up_where_hangul_is_typed(page: Page) -> None:
+    tell = """(type) => document.body.dispatchEvent(
+        new KeyboardEvent(type, { key: "ㅠ", code: "KeyB", bubbles: true, cancelable: true, composed: true }))"""
+    page.wait_for_selector(".stage[data-beside='ready']")
+    page.evaluate(tell, "keydown")
+    expect(page.locator(".beside-picture")).to_be_visible()
+    page.evaluate(tell, "keyup")
+    expect(page.locator(".beside-picture")).to_be_hidden()
+
+
+def test_who_only_looks_has_the_viewers_keys_where_hangul_is_typed(plant: Plant, program: Browser, address: str) -> None:
+    """Without the panel, and its guard."""
+    vera = browser_of(program, plant.config, address, "Vera")
+    with window(vera, address) as page:
+        page.goto(f"/part?uid={plant.uids['P-1002']}")
+        page.wait_for_selector(f".stage[data-uid='{plant.uids['P-1002']}']")
+        expect(page.locator(".show-map")).to_be_checked()
+        page.evaluate(BURST, [["ㅗ", "KeyH"]])
+        expect(page.locator(".show-map")).not_to_be_checked()
+    vera.close()
+
+
 def test_a_burst_without_an_end_decides_nothing_and_a_late_enter_presses_no_button(page: Page, plant: Plant) -> None:
     page.locator("button.to-good").focus()
     page.evaluate(

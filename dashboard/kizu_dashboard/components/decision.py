@@ -27,7 +27,7 @@ _mount = st.components.v2.component(
     "kizu_decision",
     html=read_asset("decision.html"),
     css=read_asset("decision.css"),
-    js=join_scripts("speaking.js", "keys.js", "decision.js"),
+    js=join_scripts("speaking.js", "pressed.js", "keys.js", "decision.js"),
 )
 
 

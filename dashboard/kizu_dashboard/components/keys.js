@@ -32,17 +32,6 @@ function isTyping(event) {
   return at.tagName === "INPUT" && !/^(checkbox|range|radio|button)$/.test(at.type)
 }
 
-// A sign such as é or µ is none of these: it is typed on Latin keyboards, and means itself.
-const OTHER_SCRIPTS =
-  /^[\p{sc=Hangul}\p{sc=Cyrillic}\p{sc=Greek}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Hebrew}\p{sc=Arabic}\p{sc=Thai}]$/u
-
-// What a key means here. Where another script is typed, as Hangul, a key is known by its place on the keyboard.
-function meant({ key, code, shiftKey }) {
-  if (key !== "Process" && !OTHER_SCRIPTS.test(key)) return key
-  const [letter] = /(?<=^Key)[A-Z]$|(?<=^(?:Digit|Numpad))[0-9]$/.exec(code) ?? []
-  return letter ? (shiftKey ? letter : letter.toLowerCase()) : key
-}
-
 // Stands before all other listeners: a key goes on to them when no other followed it at once. What came in a burst goes to none
 // of them, whether it ends with Enter, which makes it something scanned, or not. Where somebody types it lets all pass.
 class KeyGuard {

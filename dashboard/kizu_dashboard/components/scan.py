@@ -14,7 +14,10 @@ __all__ = ["draw_scan", "sent_scan"]
 _KEY: Final = "scan"
 
 _mount = st.components.v2.component(
-    "kizu_scan", html=read_asset("scan.html"), css=read_asset("scan.css"), js=join_scripts("speaking.js", "keys.js", "scan.js")
+    "kizu_scan",
+    html=read_asset("scan.html"),
+    css=read_asset("scan.css"),
+    js=join_scripts("speaking.js", "pressed.js", "keys.js", "scan.js"),
 )
 
 

@@ -206,7 +206,7 @@ class Viewer {
       "-": () => this.zoomBy(1 / 1.5),
       0: () => this.fit(),
     }
-    const action = actions[event.key.toLowerCase()]
+    const action = actions[meant(event).toLowerCase()]
     if (action) action()
   }
 

@@ -22,6 +22,7 @@ from kizu_inspect.results import Region
 __all__ = ["draw_viewer", "viewer_data"]
 
 _SCRIPTS: Final = (
+    "pressed.js",
     "viewer_regions.js",
     "viewer_beside.js",
     "viewer_drafts.js",

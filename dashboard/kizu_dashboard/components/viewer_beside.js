@@ -15,10 +15,10 @@ class Beside {
     this.picture.onload = () => this.state("ready")
     this.picture.onerror = () => this.next()
     this.onDown = (event) => {
-      if (event.key.toLowerCase() !== "b" || event.ctrlKey || event.metaKey || event.altKey || typesText(event)) return
+      if (meant(event).toLowerCase() !== "b" || event.ctrlKey || event.metaKey || event.altKey || typesText(event)) return
       this.hold(true)
     }
-    this.onUp = (event) => event.key.toLowerCase() === "b" && this.hold(false)
+    this.onUp = (event) => meant(event).toLowerCase() === "b" && this.hold(false)
     this.onBlur = () => this.hold(false) // the key comes up in another window
     document.addEventListener("keydown", this.onDown)
     document.addEventListener("keyup", this.onUp)

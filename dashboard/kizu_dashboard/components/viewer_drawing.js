@@ -192,7 +192,8 @@ class Drawing {
 
   key(event) {
     if (!this.data?.drawing || event.ctrlKey || event.metaKey || event.altKey || typesText(event)) return
-    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key
+    const pressed = meant(event)
+    const key = pressed.length === 1 ? pressed.toLowerCase() : pressed
     if (key === "d" && !event.repeat) return this.turn(!this.on)
     if (!this.on) return
     const arrow = this.drafts.box && ARROWS[key]

@@ -1,0 +1,10 @@
+// A sign such as é or µ is none of these: it is typed on Latin keyboards, and means itself.
+const OTHER_SCRIPTS =
+  /^[\p{sc=Hangul}\p{sc=Cyrillic}\p{sc=Greek}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Hebrew}\p{sc=Arabic}\p{sc=Thai}]$/u
+
+// What a key means here. Where another script is typed, as Hangul, a key is known by its place on the keyboard.
+function meant({ key, code, shiftKey }) {
+  if (key !== "Process" && !OTHER_SCRIPTS.test(key)) return key
+  const [letter] = /(?<=^Key)[A-Z]$|(?<=^(?:Digit|Numpad))[0-9]$/.exec(code) ?? []
+  return letter ? (shiftKey ? letter : letter.toLowerCase()) : key
+}
