@@ -6,6 +6,7 @@ import csv
 import json
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from kizu_inspect.errors import DataError
@@ -194,10 +195,14 @@ def write_manifest(path: Path, samples: Iterable[Sample]) -> None:
         raise DataError(
             "the manifest is there already", found=str(path), expected="a new file", next_step="Name another or remove it."
         )
+    unfinished = folder / f".{path.name}.new"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_rows(path, rows)
+        write_rows(unfinished, rows)
+        unfinished.rename(folder / path.name)
     except (OSError, UnicodeEncodeError) as error:
+        with suppress(OSError):
+            unfinished.unlink()
         raise DataError(f"manifest {path} cannot be written", found=str(error)) from None
 
 
