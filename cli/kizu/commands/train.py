@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from kizu.candidates import COMPARED, backbones_for, input_size, settings_of
 from kizu.commands.calibrate import trade_off_table
@@ -196,7 +197,7 @@ def train_command(
     if trained.scored is not None:
         overkill_limit = next(iter(candidates.values())).overkill_limit
         say(trade_off_table(trade_off(trained.scored, overkill_limit=overkill_limit)))
-    say(trained.said)
+    say(escape(trained.said))
     if trained.bundle.spec.refine == "pixels":
         say("no places of defects were learned: maps are refined to pixels (explanation.refine: none stops it)")
     say(f"bundle {out} ({trained.bundle.hash[:12]}, profile {trained.bundle.spec.input.profile}), report {report}")
