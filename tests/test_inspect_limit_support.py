@@ -49,12 +49,19 @@ def test_any_picture_moves_the_limits_by_less_than_one_or_is_named(seed: int, co
         assert (f"In all {len(support.odd)} pictures do" in said) == (len(support.odd) > 3)
         if not support.odd and of_limit.any():  # the one that it rests on most is named all the same
             (line,) = (line for line in choice.resting if line.startswith(f"{support.limit} limit"))
-            most = support.rests_on[0]
-            assert of_limit[most.picture] == of_limit.max() > 0
-            assert f"rests most on {one.names[most.picture]} (score {one.scores[most.picture]:.2g})" in line
+            assert {rest.picture for rest in support.most} == set(np.flatnonzero(of_limit == max(0.1, of_limit.max())))
+            if not support.most:
+                assert line.endswith("whichever picture were missing, it would hardly move")
+                continue
+            most = support.most[0]
+            if len(support.most) == 1:
+                assert f"rests most on {one.names[most.picture]} (score {one.scores[most.picture]:.2g}): without it" in line
+            else:  # nothing tells them apart: none is named, or shown
+                assert f"without any one of {len(support.most)} pictures" in line
+                assert support.named == ()
             moved = choose_thresholds(without(one, most.picture), promised_miss_rate=0.05, overkill_limit=0.05).thresholds
             assert most.without == (moved.reject_from if support.limit == "REJECT" else moved.pass_below)
-            assert line.endswith(f"without it, it would be {most.without:.2g}")
+            assert line.endswith(f"it would be {most.without:.2g}")
 
 
 def test_an_odd_part_is_named_with_the_limit_without_it() -> None:
@@ -93,4 +100,5 @@ def test_a_limit_that_no_picture_moves_says_so() -> None:
     """By hand: whichever picture is left out, others of its score stay."""
     one = scored(np.repeat(0.2, 40), np.repeat(0.9, 80))
     choice = choose_thresholds(one, promised_miss_rate=0.05, overkill_limit=0.0)
-    assert choice.resting == ("PASS and REJECT limit 0.6: any single picture might be missing, it would be the same",)
+    assert choice.resting == ("PASS and REJECT limit 0.6: whichever picture were missing, it would hardly move",)
+    assert choice.supports[0].named == ()

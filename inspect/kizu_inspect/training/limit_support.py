@@ -16,6 +16,8 @@ __all__ = ["RestsOn", "Support", "cautions_of", "said_of", "supports_of"]
 
 MOST_MOVE: Final = 1.0
 """In log-odds: by so much no single picture may move a limit unnoticed."""
+LEAST_MOVE: Final = 0.1
+"""In log-odds: a smaller one is none, a tenth of the odds."""
 EXTREME: Final = 1e-3
 NAMED: Final = 3
 Floats = npt.NDArray[np.float64]
@@ -51,8 +53,14 @@ class Support:
 
     @property
     def named(self) -> tuple[RestsOn, ...]:
-        """Those to look at: the odd ones, at most three; without any the one that it rests on most."""
-        return self.odd[:NAMED] or self.rests_on[:1]
+        """Those to look at: the odd ones, at most three; without any the one that it rests on most, where there is one."""
+        return self.odd[:NAMED] or (self.most if len(self.most) == 1 else ())
+
+    @property
+    def most(self) -> tuple[RestsOn, ...]:
+        """Those without any one of which it would lie farthest away, by 0.1 or more in log-odds; all of one move."""
+        largest = self.rests_on[0].move if self.rests_on else 0.0
+        return tuple(one for one in self.rests_on if one.move == largest >= LEAST_MOVE)
 
 
 def supports_of(
@@ -83,17 +91,21 @@ def said_of(supports: Sequence[Support], scores: Floats, names: Sequence[str]) -
     """What each limit that does not hang on single pictures rests on, a line each."""
     lines = []
     for support in supports:
-        limit, value = support.limit, support.value
         if support.odd:
             continue  # said by a caution
-        if not support.rests_on:
-            line = "{limit} limit {value:.2g}: any single picture might be missing, it would be the same"
-            lines.append(line.format(limit=limit, value=value))
-            continue
-        most = support.rests_on[0]
-        line = "{limit} limit {value:.2g} rests most on {name} (score {score:.2g}): without it, it would be {without:.2g}"
-        name, score = names[most.picture], float(scores[most.picture])
-        lines.append(line.format(limit=limit, value=value, name=name, score=score, without=most.without))
+        if not support.most:
+            line = "{limit} limit {value:.2g}: whichever picture were missing, it would hardly move"
+        elif len(support.most) > 1:  # which are missing is all the same: one fewer allows other misses, or less overkill
+            line = "{limit} limit {value:.2g}: without any one of {count} pictures it would be {without:.2g}"
+        else:
+            line = "{limit} limit {value:.2g} rests most on {name} (score {score:.2g}): without it, it would be {without:.2g}"
+        most = next(iter(support.most), RestsOn(0, support.value, 0.0))
+        lines.append(
+            line.format(
+                limit=support.limit, value=support.value, count=len(support.most), name=names[most.picture],
+                score=scores[most.picture], without=most.without,
+            )
+        )  # fmt: skip
     return tuple(lines)
 
 
