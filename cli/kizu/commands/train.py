@@ -47,7 +47,11 @@ def train_command(
     ] = None,
     tile: Annotated[
         int | None,
-        typer.Option(help="Judge large pictures in overlapping tiles of so many px a side, at full resolution.", min=32),
+        typer.Option(
+            help="Judge large pictures in overlapping tiles of so many px a side, at full resolution; 0: never (default: 128 "
+            "where squeezing would lose marked defects, unless --size is given).",
+            min=0,
+        ),
     ] = None,
     places: Annotated[
         bool,
@@ -112,11 +116,14 @@ def train_command(
 ) -> None:
     """Train, calibrate and set thresholds. Example: kizu train parts --out bundles/plates"""
     from kizu.comparison import cautions, comparison_table
+    from kizu.squeezing import tiling_for
     from kizu_inspect.comparing.compare import compare as train_and_compare
     from kizu_inspect.labelled.checking.near_twins import near_twins_of
     from kizu_inspect.labelled.dataset import read_labelled
+    from kizu_inspect.picture.inputs import stride_for
     from kizu_inspect.training.likely_profiles import likely_profiles
     from kizu_inspect.training.report import write_report
+    from kizu_inspect.training.settings import COARSE_PX
     from kizu_inspect.training.thresholds import trade_off
     from kizu_inspect.training.train import train
 
@@ -124,7 +131,13 @@ def train_command(
     depth = bit_depth(bits)
     labelled = read_labelled(data, good=good, group_pattern=group_pattern, seed=seed, unlabelled=unlabelled_choice(unlabelled))
     tell([*labelled.warnings, *near_twins_of(labelled, depth)], labelled.left_out)
+    say = (Console(stderr=True, highlight=False, soft_wrap=True) if str(json) == "-" else screen).print
     profiles: tuple[str, ...] = tuple(dict.fromkeys(profile or ["auto"]))
+    tiling = tiling_for(labelled, tile=tile, size=size, places=places, profiles=profiles, cell_px=cells or COARSE_PX)
+    tell(tiling.warnings, None)
+    for line in tiling.said:
+        say(line)
+    tile = tiling.tile_px
     if "auto" in profiles:
         profiles = likely_profiles(labelled, tiled=tile is not None, bits=depth)
     several = len(backbones) * len(profiles) > 1
@@ -132,15 +145,13 @@ def train_command(
         raise ConfigError(
             "nothing is compared that could be written", found="--json", next_step="Add --compare, or leave it out."
         )
-    say = (Console(stderr=True, highlight=False, soft_wrap=True) if str(json) == "-" else screen).print
     height, width = (tile, tile) if tile is not None else input_size(labelled, longest=size)
-    tiling = None if tile is None else {"stride_px": max(8, tile * 3 // 4 // 8 * 8)}
     common = {
         "name": name or out.name,
         "input": {
             "height_px": height,
             "width_px": width,
-            "tiling": tiling,
+            "tiling": None if tile is None else {"stride_px": stride_for(tile)},
             "bits": depth,
             "alignment": {"kind": alignment, "least_correlation": least_correlation},
         },
