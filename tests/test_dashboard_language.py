@@ -141,9 +141,9 @@ def test_a_text_is_said_in_the_language_and_english_where_there_is_none() -> Non
 
 
 def test_a_components_texts_are_those_of_its_own_files() -> None:
-    assert texts_in("part_strip.js") == {}
+    assert texts_in("making.js", "part_strip.js") == {}
     with speaking("ko"):
-        assert texts_in("part_strip.js") == {"no picture": "사진 없음", "picture missing": "사진 누락"}
+        assert texts_in("making.js", "part_strip.js") == {"no picture": "사진 없음", "picture missing": "사진 누락"}
 
 
 @pytest.mark.parametrize(

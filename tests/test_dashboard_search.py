@@ -161,7 +161,7 @@ def test_who_lost_the_role_since_the_confirmation_opened_stores_nothing(own_plan
     with own_plant.room.records.unit() as unit:
         unit.users.change("Kim", by="Ana", role=Role.VIEWER)
     run(next(one for one in test.button if one.label == "Store for 1 of 1 part").click())
-    assert "Nothing was stored: you are viewer now, and may look alone." in words(test)
+    assert "Not stored: You are viewer now, and may look alone." in words(test)
     assert own_plant.record("P-1002").reviews == ()
     assert not test.radio
 

@@ -125,7 +125,7 @@ def test_no_page_lets_a_disagreement_be_ended_by_one_of_the_two_or_by_who_came_i
     assert told_of(bulk, plant, GroupAnswer("good", reason="dust")) == {"P-1002": LEFT_OUT["disputed"]}
     assert [one.reviewer for one in plant.record("P-1002").reviews] == ["Kim"]
     with plant.room.records.unit(read_only=True) as unit:
-        assert unit.second_reviews.looks([uid]) == {uid: "engineer"}
+        assert unit.queue.looks([uid]) == {uid: "engineer"}
 
 
 def test_what_the_second_judge_takes_back_ends_no_disagreement(plant: Plant) -> None:
@@ -136,7 +136,7 @@ def test_what_the_second_judge_takes_back_ends_no_disagreement(plant: Plant) -> 
     answer(lee, "defective", defect_class="scratch")
     uid = plant.uids["P-1002"]
     with plant.room.records.unit(read_only=True) as unit:
-        assert unit.second_reviews.looks([uid]) == {uid: "engineer"}
+        assert unit.queue.looks([uid]) == {uid: "engineer"}
 
 
 @pytest.mark.parametrize("settles", [False, True])
@@ -149,7 +149,7 @@ def test_a_correction_of_what_two_agreed_on_settles_it_only_by_who_came_in_as_en
     desk.settles = settles
     answer(desk, "good", reason="dust")
     with plant.room.records.unit(read_only=True) as unit:
-        assert unit.second_reviews.looks([uid]) == ({} if settles else {uid: "engineer"})
+        assert unit.queue.looks([uid]) == ({} if settles else {uid: "engineer"})
 
 
 @pytest.mark.parametrize("kind", ["good", "unsure", "confirm"])
@@ -185,6 +185,20 @@ def test_a_second_look_is_taken_back_and_stays_blind(plant: Plant) -> None:
     answer(desk, "defective", defect_class="scratch")
     assert seconds(plant, "P-1002") == [("Lee", "good"), ("Lee", "defective")]
     assert len(plant.record("P-1002").reviews) == 1
+
+
+def test_a_second_look_that_is_taken_back_is_decided_anew_and_left_to_nobody(plant: Plant) -> None:
+    answer(desk_at(plant, "Kim", "P-1002"), "confirm")
+    desk, uid = desk_at(plant, "Lee", "P-1002"), plant.uids["P-1002"]
+    answer(desk, "good")
+    answer(desk, "undo")
+    assert panel_data(desk, plant.record("P-1002"), ())["can_escalate"] is False
+    assert desk.shown is not None
+    desk.answer({"uid": uid, "nonce": desk.shown.nonce, "kind": "unsure", "shown_ms": 700, "reason": "glare"}, follow=False)
+    assert desk.notice is not None
+    assert "Decide on the part" in desk.notice
+    with plant.room.records.unit(read_only=True) as unit:
+        assert unit.queue.escalations(uid) == ()
 
 
 def test_who_is_slower_in_a_second_look_stores_nothing(plant: Plant) -> None:

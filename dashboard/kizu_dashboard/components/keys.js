@@ -25,13 +25,6 @@ function isFree(key) {
   return typeof key === "string" && key.length === 1 && !VIEWERS.includes(key) && !/^[1-9\s]$/.test(key)
 }
 
-function isTyping(event) {
-  const at = event.composedPath()[0]
-  if (!(at instanceof HTMLElement)) return false
-  if (at.isContentEditable || /^(TEXTAREA|SELECT)$/.test(at.tagName)) return true
-  return at.tagName === "INPUT" && !/^(checkbox|range|radio|button)$/.test(at.type)
-}
-
 // Stands before all other listeners: a key goes on to them when no other followed it at once. What came in a burst goes to none
 // of them, whether it ends with Enter, which makes it something scanned, or not. Where somebody types it lets all pass.
 class KeyGuard {

@@ -8,3 +8,11 @@ function meant({ key, code, shiftKey }) {
   const [letter] = /(?<=^Key)[A-Z]$|(?<=^(?:Digit|Numpad))[0-9]$/.exec(code) ?? []
   return letter ? (shiftKey ? letter : letter.toLowerCase()) : key
 }
+
+// Where somebody types, letters are no keys.
+function isTyping(event) {
+  const at = event.composedPath()[0]
+  if (!(at instanceof HTMLElement)) return false
+  if (at.isContentEditable || /^(TEXTAREA|SELECT)$/.test(at.tagName)) return true
+  return at.tagName === "INPUT" && !/^(checkbox|range|radio|button)$/.test(at.type)
+}
