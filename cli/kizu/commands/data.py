@@ -10,8 +10,18 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from kizu.console import BitsOption, JsonOption, bit_depth, progress_bar, screen, write_json, write_text
-from kizu.labelled_set import SetArgument, UnlabelledOption, tell, tell_findings, unlabelled_choice
+from kizu.console import JsonOption, progress_bar, screen, write_json, write_text
+from kizu.labelled_set import (
+    BitsOption,
+    GoodOption,
+    GroupOption,
+    SetArgument,
+    UnlabelledOption,
+    bit_depth,
+    tell,
+    tell_findings,
+    unlabelled_choice,
+)
 from kizu_inspect.errors import ConfigError
 from kizu_inspect.labelled.choices import EXPECTED
 from kizu_inspect.labelled.findings import Finding, refuse
@@ -24,12 +34,10 @@ if TYPE_CHECKING:
 
 __all__ = ["check_command", "convert_command"]
 
-GroupOption = Annotated[str | None, typer.Option(help="Regular expression for a picture's group, found in its file name.")]
-
 
 def check_command(
     data: SetArgument,
-    good: Annotated[str | None, typer.Option(help="The class that passes (default: good, ok, normal, pass or free).")] = None,
+    good: GoodOption = None,
     group_pattern: GroupOption = None,
     promise: Annotated[float, typer.Option(help="Miss rate that the set should promise.", min=0.0001, max=0.9999)] = 0.05,
     seed: Annotated[int, typer.Option(help="Of the split, where pictures have none; training's default is 0.", min=0)] = 0,
