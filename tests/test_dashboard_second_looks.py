@@ -91,7 +91,9 @@ def test_what_the_second_person_says_stands_beside_the_decision_and_changes_noth
 def test_a_disagreement_comes_to_an_engineer_who_sees_both(plant: Plant) -> None:
     answer(desk_at(plant, "Kim", "P-1002"), "confirm")
     answer(desk_at(plant, "Lee", "P-1002"), "good", reason="only dust")
-    assert Desk(plant.room, "Mina").begin(Wanted(), uid=plant.uids["P-1002"]) != plant.uids["P-1002"]
+    shown = Desk(plant.room, "Mina").begin(Wanted(), uid=plant.uids["P-1002"])
+    assert shown is not None
+    assert shown.uid != plant.uids["P-1002"]
     desk, record = desk_at(plant, "Eun", "P-1002", settles=True), plant.record("P-1002")
     assert not desk.is_blind(record)
     with plant.room.records.unit(read_only=True) as unit:
