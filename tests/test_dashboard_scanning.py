@@ -10,6 +10,7 @@ import pytest
 
 from dashboard_world import Plant, another_station, filled_plant
 from kizu_dashboard.reviewing import Desk, Wanted
+from pages_world import answer
 
 
 @pytest.fixture
@@ -34,11 +35,6 @@ def on(desk: Desk, plant: Plant) -> str | None:
 def held(plant: Plant) -> dict[str, str]:
     with plant.room.records.unit(read_only=True) as unit:
         return {one.uid_inspection: one.reviewer for one in unit.queue.claims()}
-
-
-def answer(desk: Desk, kind: str) -> None:
-    assert desk.shown is not None
-    desk.answer({"uid": desk.shown.uid, "nonce": desk.shown.nonce, "kind": kind})
 
 
 @pytest.mark.parametrize("text", ["P-1009", " p-1009 ", "{uid}", "{UID}"])
