@@ -24,8 +24,8 @@ from kizu_db.permissions import Role
 from kizu_db.settings import RetentionSettings
 from kizu_inspect.errors import NotAllowed, RecordError
 from kizu_inspect.results import Verdict
+from pages_world import drawn, open_page, words
 from test_dashboard_admin import filled, pressed, section, set_role, trail
-from test_dashboard_pages import drawn, open_page, words
 
 
 @pytest.fixture

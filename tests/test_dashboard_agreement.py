@@ -21,7 +21,7 @@ from kizu_db.values import Opinion
 from kizu_inspect.results import Verdict
 from kizu_inspect.sums.intervals import Share, clopper_pearson_upper
 from kizu_inspect.sums.outcomes import outcomes
-from test_dashboard_pages import drawn, open_page, words
+from pages_world import drawn, open_page, words
 
 HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
 

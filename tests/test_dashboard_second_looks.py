@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import pages_world
 from dashboard_world import START, Plant, enter_people, filled_plant
 from kizu_dashboard.blindness import drawn_blind, hidden_from, veiled
 from kizu_dashboard.bulk_answers import LEFT_OUT, GroupAnswer
@@ -43,8 +44,8 @@ def desk_at(plant: Plant, name: str, part: str, *, settles: bool = False) -> Des
 
 
 def answer(desk: Desk, kind: str, **more: Any) -> None:
-    assert desk.shown is not None
-    desk.answer({"uid": desk.shown.uid, "nonce": desk.shown.nonce, "kind": kind, "shown_ms": 700, **more}, follow=False)
+    """One that is stored; no other part comes after it."""
+    pages_world.answer(desk, kind, follow=False, **more)
     assert desk.notice is None
 
 
@@ -91,7 +92,9 @@ def test_what_the_second_person_says_stands_beside_the_decision_and_changes_noth
 def test_a_disagreement_comes_to_an_engineer_who_sees_both(plant: Plant) -> None:
     answer(desk_at(plant, "Kim", "P-1002"), "confirm")
     answer(desk_at(plant, "Lee", "P-1002"), "good", reason="only dust")
-    assert Desk(plant.room, "Mina").begin(Wanted(), uid=plant.uids["P-1002"]) != plant.uids["P-1002"]
+    shown = Desk(plant.room, "Mina").begin(Wanted(), uid=plant.uids["P-1002"])
+    assert shown is not None
+    assert shown.uid != plant.uids["P-1002"]
     desk, record = desk_at(plant, "Eun", "P-1002", settles=True), plant.record("P-1002")
     assert not desk.is_blind(record)
     with plant.room.records.unit(read_only=True) as unit:
@@ -117,8 +120,7 @@ def test_no_page_lets_a_disagreement_be_ended_by_one_of_the_two_or_by_who_came_i
     desk.look_at(uid)
     desk.present(plant.record("P-1002"))
     desk.settles = settles
-    assert desk.shown is not None
-    desk.answer({"uid": uid, "nonce": desk.shown.nonce, "kind": "good", "shown_ms": 700, "reason": "dust"}, follow=False)
+    pages_world.answer(desk, "good", follow=False, reason="dust")
     assert desk.notice is not None
     assert "waits for an engineer who is neither of them" in desk.notice
     bulk = Bulk(plant.room, name)
