@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from kizu_db.permissions import Action, Role, Way
@@ -19,6 +19,8 @@ __all__ = ["Accounts", "account_sha256"]
 
 SERVICE: Final = "sign-in service"
 """Who enters people, and gives them roles, where it was configured that the service does."""
+
+_PLAIN = {"synchronize_session": False}
 
 
 class Accounts:
@@ -41,17 +43,12 @@ class Accounts:
         found = found or find_person(self._session, name)
         if found is None:
             return self._enter(account, name, newcomers)
-        if not found.active:
-            raise NotAllowed(f"{found.name} may not sign in", found="a user who was let out")
-        if found.account_sha256 is None:
-            self._bind(found, account)
-        elif found.account_sha256 != account:
-            raise NotAllowed(
-                f"{found.name} has another account", found="a second one with this name",
-                next_step="An admin makes room for it with `kizu user forget-account NAME`.",
-            )  # fmt: skip
+        _require_theirs(found, account)
         if role is not None and role is not found.role and not self._is_last_admin(found):
             self._users.alter(found.name, by=SERVICE, role=role, reason="groups of the account")
+            _require_theirs(found, account)  # it may have waited for who let them out
+        if found.account_sha256 is None:
+            self._bind(found, account)
         return found.name
 
     def forget(self, name: str, *, by: str, reason: str) -> None:
@@ -73,8 +70,11 @@ class Accounts:
         return entered.name
 
     def _bind(self, found: UserTable, account: str) -> None:
-        found.account_sha256 = account
-        self._session.flush()
+        """Raises NotAllowed where another account came first, which may be at this very moment."""
+        free = (UserTable.id == found.id, or_(UserTable.account_sha256.is_(None), UserTable.account_sha256 == account))
+        bound = update(UserTable).where(*free).values(account_sha256=account).returning(UserTable.id)
+        if self._session.scalar(bound, execution_options=_PLAIN) is None:
+            raise _has_another(found)
         self._tell(found.name, SERVICE, known=True, reason="first sign-in with the account")
 
     def _is_last_admin(self, found: UserTable) -> bool:
@@ -84,6 +84,21 @@ class Accounts:
     def _tell(self, name: str, by: str, *, known: bool, reason: str) -> None:
         before, after = {"account": not known}, {"account": known}
         self._trail.add("user.account", actor=by, subject="user", subject_id=name, before=before, after=after, reason=reason)
+
+
+def _require_theirs(found: UserTable, account: str) -> None:
+    """Raises NotAllowed for who was let out, and for who has another account."""
+    if not found.active:
+        raise NotAllowed(f"{found.name} may not sign in", found="a user who was let out")
+    if found.account_sha256 not in (None, account):
+        raise _has_another(found)
+
+
+def _has_another(found: UserTable) -> NotAllowed:
+    return NotAllowed(
+        f"{found.name} has another account", found="a second one with this name",
+        next_step="An admin makes room for it with `kizu user forget-account NAME`.",
+    )  # fmt: skip
 
 
 def account_sha256(issuer: str, subject: str) -> str:

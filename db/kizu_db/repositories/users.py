@@ -71,11 +71,13 @@ class Users:
     def alter(self, name: str, *, by: str, role: Role | None = None, active: bool | None = None, reason: str = "") -> User:
         """The same for who was asked elsewhere whether `by` may."""
         found = person_named(self._session, name)
-        was = {"role": found.role, "active": found.active}
-        is_now = {"role": role or found.role, "active": found.active if active is None else active}
         # Held until this unit ends: two admins may not take the role from each other at once.
         admins = select(UserTable.id).where(UserTable.role == Role.ADMIN, UserTable.active).order_by(UserTable.id)
         others = set(self._session.scalars(admins.with_for_update())) - {found.id}
+        # As they are now: who was let out while this one waited does not come in again with another role.
+        self._session.refresh(found, with_for_update=True)
+        was = {"role": found.role, "active": found.active}
+        is_now = {"role": role or found.role, "active": found.active if active is None else active}
         if not (is_now["role"] is Role.ADMIN and is_now["active"]) and not others:
             raise RecordError(f"{found.name} is the last admin", next_step="Make somebody else an admin first.")
         self._session.execute(update(UserTable).where(UserTable.id == found.id).values(**is_now), execution_options=_PLAIN)
