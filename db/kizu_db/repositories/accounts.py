@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from kizu_db.permissions import Action, Role, Way
 from kizu_db.repositories.audit_trail import AuditTrail
-from kizu_db.repositories.people import find_person, person_named, secret_sha256
+from kizu_db.repositories.people import find_person, person_named, secret_sha256, tidy, unseen
 from kizu_db.repositories.sign_ins import SignIns
 from kizu_db.repositories.users import Users
 from kizu_db.tables import UserTable
@@ -51,8 +51,11 @@ class Accounts:
             self._bind(found, account)
         return found.name
 
-    def forget(self, name: str, *, by: str, reason: str) -> None:
-        """The person's next account may be another; who is signed in by this one is out. Raises RecordError, NotAllowed."""
+    def forget(self, name: str, *, by: str, reason: str) -> str:
+        """The person's next account may be another; who is signed in by this one is out. Their name.
+
+        Raises RecordError for an unknown name and for who has no account, NotAllowed.
+        """
         self._users.require(by, Action.MANAGE_USERS)
         found = person_named(self._session, name)
         if found.account_sha256 is None:
@@ -61,9 +64,10 @@ class Accounts:
         self._session.flush()
         self._sign_ins.end_of(found.id, way=Way.OIDC)
         self._tell(found.name, by, known=False, reason=reason)
+        return found.name
 
     def _enter(self, account: str, name: str, role: Role | None) -> str:
-        if role is None or self._users.nobody():
+        if role is None or self._users.nobody() or unseen(tidy(name)):  # an account may be given a name that reads as another's
             raise NotAllowed(f"{name} may not sign in", found="nobody of that name", expected="a person who is entered")
         entered = self._users.enter(name, role, by=SERVICE, reason="first sign-in with the account")
         self._bind(person_named(self._session, entered.name), account)
