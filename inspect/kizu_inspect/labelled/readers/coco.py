@@ -32,6 +32,8 @@ class _Image(BaseModel):
     file_name: str
     width: int = 0
     height: int = 0
+    group: Any = None
+    """Kizu's own, in sets that it has written."""
 
 
 class _Category(BaseModel):
@@ -139,7 +141,8 @@ def _read(file: Path, split: str, root: Path, reading: Reading) -> list[Annotate
         if picture is None:
             absent.append(image.file_name)
             continue
-        group = reading.group_of(picture.name, relative_name(picture, root))
+        said = image.group if isinstance(image.group, str) else ""
+        group = reading.group_of(picture.name, said or relative_name(picture, root))
         size = (image.width, image.height) if min(image.width, image.height) > 0 else run_sizes.get(image.id)
         found.append(Annotated(picture, split, group, marks=tuple(marks[image.id]), drawn_on=size))
     if absent:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from PIL import Image
@@ -18,6 +20,8 @@ from kizu_inspect.labelled.shapes import spans_of
 __all__ = ["VocMasks"]
 
 OBJECTS, CLASSES = "SegmentationObject", "SegmentationClass"
+COLOURED: Final = re.compile(r"(.*?):\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})\s*(?::|$)")
+"""A line of the label map: a class, in whose name colons may stand, and its colour."""
 
 
 class VocMasks:
@@ -107,10 +111,13 @@ class VocMasks:
         if file is None:
             return colours
         lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-        parts = [line.split(":") for line in lines if line.strip() and not line.startswith("#")]
-        known = [
-            (part[0].strip(), tuple(int(value) for value in part[1].split(","))) for part in parts if len(part) > 1 and part[1]
-        ]
+        said = {line: COLOURED.match(line) for line in lines if line.strip(": ") and not line.startswith("#")}
+        unknown = [line for line, one in said.items() if one is None and "".join(line.split(":")[1:2]).strip()]
+        if unknown:
+            self._reading.report(
+                Finding("mask", f"{file} has lines that are not understood", a_few(unknown), "name:red,green,blue::")
+            )
+        known = [(one[1].strip(), (int(one[2]), int(one[3]), int(one[4]))) for one in said.values() if one is not None]
         self._reading.once(known, f"{file} names {{key}} several times")
         self._reading.once(((colour, name) for name, colour in known), f"{file} gives the colour {{key}} several times")
         return dict(known)
