@@ -83,9 +83,7 @@ def user_change(
     from kizu_db.records import Records
 
     if role is None and active is None:
-        raise ConfigError(
-            "nothing is to be changed", found="no option", expected="--role, --enable or --disable"
-        )
+        raise ConfigError("nothing is to be changed", found="no option", expected="--role, --enable or --disable")
     with Records.open(load_config(config).database) as records, records.unit() as unit:
         user = unit.users.change(name, by=name_of(by), role=role, active=active, reason=reason)
     screen.print(f"{user.name} is {user.role}{'' if user.active else ', and may not sign in'}", markup=False)
