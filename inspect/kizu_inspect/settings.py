@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any, Final, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -70,13 +72,29 @@ def _values(node: yaml.Node, known: dict[int, int]) -> int:
     return known[id(node)]
 
 
-def describe_invalid(error: ValidationError) -> str:
-    """What settings have wrong, in one line: `key: reason (found …)`, the first three. Of addresses the scheme alone."""
+def describe_invalid(error: ValidationError, of: type[BaseModel] | None = None) -> str:
+    """What settings have wrong, in one line: `key: reason (found …)`, the first three. Of addresses the scheme alone.
+
+    Where `of` says which settings they were meant for, an unknown key comes with the nearest one that there is, or with all.
+    """
     found = [
-        f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg']} (found {_shown(item['input'])})"
+        f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg']}"
+        f"{_known_keys(of, item['loc']) if item['type'] == 'extra_forbidden' else ''} (found {_shown(item['input'])})"
         for item in error.errors()
     ]
     return "; ".join(found[:3]) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
+
+
+def _known_keys(settings: type[BaseModel] | None, place: Sequence[str | int]) -> str:
+    for part in place[:-1]:
+        field = None if settings is None else settings.model_fields.get(str(part))
+        kinds = () if field is None else (field.annotation, *get_args(field.annotation))
+        groups = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        settings = groups[0] if len(groups) == 1 else None  # of several kinds nobody knows which was meant
+    if settings is None:
+        return ""
+    near = get_close_matches(str(place[-1]), settings.model_fields, n=1)
+    return f", the nearest key is {near[0]}" if near else f", the keys are {', '.join(settings.model_fields)}"
 
 
 def _shown(value: object) -> str:

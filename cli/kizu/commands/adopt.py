@@ -9,8 +9,8 @@ import typer
 from rich.markup import escape
 
 from kizu.commands.calibrate import trade_off_table
-from kizu.console import BitsOption, bit_depth, screen
-from kizu.labelled_set import UnlabelledOption, tell, unlabelled_choice
+from kizu.console import screen
+from kizu.labelled_set import BitsOption, GoodOption, GroupOption, UnlabelledOption, bit_depth, tell, unlabelled_choice
 from kizu_inspect.errors import ConfigError
 
 __all__ = ["adopt_command"]
@@ -24,7 +24,7 @@ def adopt_command(
     out: Annotated[Path, typer.Option(help="Folder of the new bundle.")],
     classes: Annotated[str, typer.Option(help="Its classes in the order of its logits, with commas: good,dent,scratch.")],
     backbone: Annotated[str, typer.Option(help="resnet18, resnet34, resnet50 or efficientnet_b0.")] = "resnet18",
-    good: Annotated[str | None, typer.Option(help="The class that passes (default: good, ok, normal, pass or free).")] = None,
+    good: GoodOption = None,
     size: Annotated[str, typer.Option(help="Its input in px: one side, or height x width as 180x240.")] = "224",
     resize: Annotated[str, typer.Option(help="How a picture is brought to it: stretch, or letterbox.")] = "stretch",
     bits: BitsOption = None,
@@ -34,9 +34,7 @@ def adopt_command(
     std: Annotated[str, typer.Option(help="What it divided them by.")] = "0.229,0.224,0.225",
     name: Annotated[str | None, typer.Option(help="The model's name (default: the bundle folder's).")] = None,
     promise: Annotated[float, typer.Option(help="Miss rate that the PASS limit promises.", min=0.0001, max=0.9999)] = 0.05,
-    group_pattern: Annotated[
-        str | None, typer.Option(help="Regular expression for a picture's group, found in its file name.")
-    ] = None,
+    group_pattern: GroupOption = None,
     unlabelled: UnlabelledOption = "refuse",
     seed: Annotated[int, typer.Option(min=0)] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",

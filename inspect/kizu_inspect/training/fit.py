@@ -22,17 +22,16 @@ from kizu_inspect.training.losses import ClassLoss, attention_loss, class_weight
 from kizu_inspect.training.muon import Muon
 from kizu_inspect.training.pictures import Pictures
 
-__all__ = ["FitSettings", "History", "exactly_right", "fit", "logits_of", "prepare_profile", "seconds_a_step"]
+__all__ = ["FitOptions", "FitSettings", "History", "exactly_right", "fit", "logits_of", "prepare_profile", "seconds_a_step"]
 
 PROBE_STEPS = 24
 LEAST_PROBE_STEPS, PROBE_S = 6, 5.0
 """A slow network is probed with fewer steps, as soon as they have taken so long."""
 
 
-class FitSettings(Settings):
-    """How a network is fitted. The defaults are for training from scratch."""
+class FitOptions(Settings):
+    """How a network is fitted, however long. The defaults are for training from scratch."""
 
-    steps: int = Field(default=800, ge=1, title="Steps", description="Optimiser steps.")
     batch_size: int = Field(default=32, ge=2, title="Batch size", description="Pictures a step.")
     optimiser: Literal["muon", "adamw"] = Field(
         default="muon", title="Optimiser", description="muon: its steps for kernels that mix channels, AdamW's for the rest."
@@ -63,6 +62,12 @@ class FitSettings(Settings):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", title="Precision", description="Of the forward passes; auto: bfloat16 where processor or card has it."
     )
+
+
+class FitSettings(FitOptions):
+    """The same with what differs from one fit to the next."""
+
+    steps: int = Field(default=800, ge=1, title="Steps", description="Optimiser steps.")
     seed: int = Field(default=0, ge=0, title="Seed", description="Of every random draw.")
 
 

@@ -49,7 +49,8 @@ def train(
     if len(pictures["val"]) < 4 or len(pictures["train"]) < settings.fit.batch_size:
         raise DataError(
             "too few pictures to train on", found=f"{len(pictures['train'])} train and {len(pictures['val'])} val",
-            expected=f"at least {settings.fit.batch_size} train and 4 val", next_step="Add pictures or lower the batch size.",
+            expected=f"at least {settings.fit.batch_size} train and 4 val",
+            next_step="Add pictures, or lower fit.batch_size (kizu train --settings FILE).",
         )  # fmt: skip
     torch.manual_seed(settings.fit.seed)
     model = build_classifier(
