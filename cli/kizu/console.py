@@ -19,6 +19,7 @@ from kizu_inspect.errors import ConfigError
 from kizu_inspect.recipe import Bits
 
 __all__ = [
+    "DEFAULT_CONFIG",
     "BitsOption",
     "ByOption",
     "ConfigOption",
@@ -35,6 +36,7 @@ __all__ = [
 
 DEPTHS: Final[tuple[Bits, ...]] = get_args(Bits)
 screen = Console(stderr=False, highlight=False, soft_wrap=True)
+DEFAULT_CONFIG: Final = Path("kizu.yaml")
 ConfigOption = Annotated[Path, typer.Option("--config", help="Settings file.", show_default=True)]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figures as JSON to this file (- for stdout).")]
 BitsOption = Annotated[
@@ -42,7 +44,6 @@ BitsOption = Annotated[
     typer.Option(help="How many bits of their 16-bit values the pictures fill: 8, 10, 12, 14 or 16 (also where shifted up)."),
 ]
 ByOption = Annotated[str | None, typer.Option(help="Who does it, for the audit trail (default: who is logged in).")]
-
 ReasonOption = Annotated[str, typer.Option(help="Why, for the audit trail.")]
 
 

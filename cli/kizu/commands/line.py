@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kizu.console import ConfigOption, JsonOption, name_of, screen, write_bytes, write_json
+from kizu.console import DEFAULT_CONFIG, ConfigOption, JsonOption, name_of, screen, write_bytes, write_json
 from kizu_inspect.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["dashboard_command", "report_command", "run_command", "run_config", "tell_address"]
 
-DEFAULT_CONFIG = Path("kizu.yaml")
 STOP_BEYOND_DRAIN_S = 20.0
 """What a station may take to stop beside `runtime.drain_s`: to end the batch in work, and to deliver events."""
 
