@@ -89,7 +89,7 @@ class Credentials:
         return self._session.scalar(select(UserTable.name).where(UserTable.badge_hash == badge_hash, UserTable.active))
 
     def badge_salt(self) -> bytes | None:
-        """What all badges of these records are hashed with: no other database has it. None while nobody is entered."""
+        """What all badges of these records are hashed with: no other database has it. None while nothing was ever done."""
         root = self._trail.root()
         return None if root is None else hashlib.sha256(f"kizu badge {root}".encode()).digest()
 
