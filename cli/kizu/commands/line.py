@@ -136,6 +136,7 @@ def report_command(
     from kizu_dashboard.reports.csv import csv_report
     from kizu_dashboard.reports.pdf import pdf_report
     from kizu_db.image_store import ImageStore
+    from kizu_db.permissions import Action
     from kizu_db.records import Records
 
     if out.suffix.lower() not in (".csv", ".pdf"):
@@ -148,13 +149,15 @@ def report_command(
     kind = out.suffix.lower().removeprefix(".")
     store = ImageStore(settings.images.path)
     with Records.open(settings.database) as records:
+        with records.unit(read_only=True) as unit:
+            unit.users.require(name_of(made_by), Action.REPORT)  # before the work, and again where it is recorded
         report = gather_report(
             records, settings, since=first_moment(first, zone), until=moment_after(last, zone),
             station=station, most=None if kind == "csv" else settings.report.max_parts, made_by=made_by,
         )  # fmt: skip
         data = csv_report(report) if kind == "csv" else pdf_report(report, store, font=settings.report.font)
-        write_bytes(out, data)
         with records.unit() as unit:
             unit.reports.add(kind, data, report.told, by=name_of(made_by), software=report.software)
+    write_bytes(out, data)
     cut = f", the newest of {report.flagged_count:,}: report.max_parts ends it there" if report.left_out else ""
     screen.print(f"{out}: {first} to {last}, {len(report.flagged):,} flagged parts{cut}", markup=False)
