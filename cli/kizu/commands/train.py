@@ -95,17 +95,17 @@ def train_command(
     tell([*labelled.warnings, *near_twins_of(labelled, depth)], labelled.left_out)
     say = (Console(stderr=True, highlight=False, soft_wrap=True) if str(json) == "-" else screen).print
     profiles: tuple[str, ...] = tuple(dict.fromkeys(profile or ["auto"]))
-    cell_px = rest.network.cell_px or COARSE_PX
-    tiling = tiling_for(labelled, tile=tile, size=size, places=places, profiles=profiles, cell_px=cell_px)
+    tiling = tiling_for(
+        labelled, tile=tile, size=size, places=places, profiles=profiles, cell_px=rest.network.cell_px or COARSE_PX
+    )
     tell(tiling.warnings, None)
     for line in tiling.said:
         say(line)
-    tile = tiling.tile_px
     if "auto" in profiles:
-        profiles = likely_profiles(labelled, tiled=tile is not None, bits=depth)
+        profiles = likely_profiles(labelled, tiled=tiling.tile_px is not None, bits=depth)
     asked = Asked(
         name=name or out.name, backbones=backbones, profiles=profiles, compare=compare, steps=steps, minutes=minutes, size=size,
-        tile=tile, bits=depth, places=places, head=head, labels=labels, promise=promise, weights=weights, seed=seed,
+        tile=tiling.tile_px, bits=depth, places=places, head=head, labels=labels, promise=promise, weights=weights, seed=seed,
         device=device, rest=rest,
     )  # fmt: skip
     several = len(asked.names) > 1
