@@ -55,9 +55,9 @@ def tiling_for(
         assert warning is not None  # squeezing loses some
         return Tiling(None, (whole.said,), (warning,))
     why = (
-        "{lost} of {count} marked defects would be thinner than 2 px in an input of {width} × {height} px, where nothing shows "
-        "them: pictures are learned and judged in tiles of {side} px at full resolution, {tiles} a picture, which takes about "
-        "{times:.0f} times the time of a whole one (--tile 0 squeezes them all the same)"
+        "{lost} of {count} marked defects would be thinner than 2 px in an input of {width} × {height} px, where faint ones do "
+        "not show: pictures are learned and judged in tiles of {side} px at full resolution, {tiles} a picture, which takes "
+        "about {times:.0f} times the time of a whole one (--tile 0 squeezes them all the same)"
     )
     in_tiles = defect_widths(defects, (chosen.side_px, chosen.side_px), tiled=True, cell_px=cell_px)
     told = why.format(

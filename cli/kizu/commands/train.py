@@ -154,6 +154,7 @@ def _tell_result(
     trained: Trained, comparison: Comparison | None, out: Path, say: Callable[[object], None], *, overkill_limit: float
 ) -> None:
     from kizu.comparison import cautions, comparison_table
+    from kizu_inspect.training.contradictions import said_of
     from kizu_inspect.training.report import write_report
     from kizu_inspect.training.thresholds import trade_off
 
@@ -170,6 +171,7 @@ def _tell_result(
     if trained.scored is not None:
         say(trade_off_table(trade_off(trained.scored, overkill_limit=overkill_limit)))
     say(escape(trained.said))
+    say(escape(said_of(trained.contradicted)))
     if spec.refine == "pixels":
         say("no places of defects were learned: maps are refined to pixels (explanation.refine: none stops it)")
     say(f"bundle {out} ({trained.bundle.hash[:12]}, profile {spec.input.profile}), report {report}")

@@ -21,7 +21,10 @@ from kizu_inspect.picture.inputs import InputSettings
 __all__ = ["USE_TILES", "Defect", "DefectWidths", "defect_widths", "defects_in", "marked_defects", "widths_of"]
 
 WHOLE_PX: Final = 2.0
-"""In px of the input: a line so wide covers at least one px whole, wherever it lies; a thinner one fades into its ground."""
+"""In px of the input: a line so wide covers at least one px whole, wherever it lies; a thinner one fades into its ground.
+
+Of drawn scratches of 3 px, 1.7 times as strong as the ground's grain, all were found at full resolution; squeezed to 1.5 px
+they had an AUROC of 0.84, to 0.75 px one of 0.70 (80 pictures). Those of four times the grain were found at 0.4 px too."""
 SQUEEZED: Final = 0.5
 """Of its px or fewer a picture has to lose before squeezing is to blame: what is thin at full resolution is thin anywhere."""
 LOST_SHARE: Final = 0.1
@@ -161,7 +164,8 @@ class DefectWidths:
         if not self.loses:
             return None
         found = (
-            "{lost} of {count} marked defects thinner than 2 px in the input of {width} × {height} px, where nothing shows them"
+            "{lost} of {count} marked defects thinner than 2 px in the input of {width} × {height} px, where faint ones do not "
+            "show"
         )
         return Finding(
             "squeezed_away", "squeezing the pictures into the network's input loses defects",

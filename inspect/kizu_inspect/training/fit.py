@@ -80,6 +80,8 @@ class History:
     val_loss: tuple[float, ...]
     val_accuracy: tuple[float, ...]
     best_step: int
+    row_losses: tuple[float, ...]
+    """The mean loss of each training row over every time that it was drawn, before each was learned; nan of one never drawn."""
 
 
 def prepare_profile(model: Classifier, train: Pictures, *, good: int | None) -> None:
@@ -153,7 +155,7 @@ def fit(
     model.load_state_dict(best_state)
     model.eval()
     steps, train_loss, val_losses, accuracies = zip(*curve, strict=True)
-    return History(steps, train_loss, val_losses, accuracies, best_step)
+    return History(steps, train_loss, val_losses, accuracies, best_step, tuple(batches.mean_losses.tolist()))
 
 
 def _loss(

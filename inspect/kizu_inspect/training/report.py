@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from kizu_inspect.training.draw_limits import LIMITING, draw_trade_off
-from kizu_inspect.training.picture_rows import ROW_INCHES, draw_row, limiting_pictures
+from kizu_inspect.training.picture_rows import ROW_INCHES, Shown, draw_row, limiting_pictures
 from kizu_inspect.training.train import Trained
 
 __all__ = ["write_report"]
@@ -21,12 +21,15 @@ PLACES = 12
 """Pictures in a row."""
 
 
+CONTRADICTED = "While it learned, the model contradicted these training labels most: is each right?"
+
+
 def write_report(trained: Trained, folder: Path) -> Path:
     """Draws the report of a training into `folder`/training.png and returns its path."""
     spec, history = trained.bundle.spec, trained.history
     scored = trained.scored
     limiting = () if scored is None else limiting_pictures(trained.supports, trained.limiting, scored.scores)
-    rows = [(title, shown) for title, shown in ((LIMITING, limiting),) if shown]
+    rows = [(title, shown) for title, shown in ((LIMITING, limiting), (CONTRADICTED, _contradicted(trained))) if shown]
     said = [filled for line in trained.said.splitlines() for filled in textwrap.wrap(line, LINE)]
     heights = [CURVES_INCHES + LINE_INCHES * len(said), *(ROW_INCHES for _ in rows)]
     figure = Figure(figsize=(17.5, sum(heights)), layout="constrained")
@@ -60,3 +63,11 @@ def write_report(trained: Trained, folder: Path) -> Path:
     path = folder / "training.png"
     figure.savefig(path, dpi=110)
     return path
+
+
+def _contradicted(trained: Trained) -> tuple[Shown, ...]:
+    said = "{label}\nprobability {probability:.2g}"
+    return tuple(
+        Shown(one.sample, said.format(label="|".join(one.sample.labels), probability=one.probability))
+        for one in trained.contradicted
+    )

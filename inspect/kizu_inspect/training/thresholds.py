@@ -11,14 +11,11 @@ import numpy.typing as npt
 
 from kizu_inspect.bundle import Bundle, NoveltyLimit, Promise, Thresholds
 from kizu_inspect.decide import most_log_odds
-from kizu_inspect.errors import DataError
-from kizu_inspect.inspector import Inspector
 from kizu_inspect.labelled.dataset import Sample
-from kizu_inspect.labelled.picture_files import read_picture
-from kizu_inspect.network.devices import pick_device
-from kizu_inspect.recipe import UNGATED, Device, Recipe
+from kizu_inspect.recipe import Device
 from kizu_inspect.sums.intervals import clopper_pearson_upper, parts_needed
 from kizu_inspect.training.gaps import middle, middles
+from kizu_inspect.training.judging import judged
 from kizu_inspect.training.limit_support import Support, cautions_of, said_of, supports_of
 
 __all__ = [
@@ -29,7 +26,6 @@ __all__ = [
 PROMISES = (0.10, 0.05, 0.02, 0.01, 0.005)
 LIKE_TRAINING = 0.99
 """So large a share of the good pictures counts as like training: the price of noticing the unknown is the rest."""
-BATCH = 32
 Floats = npt.NDArray[np.float64]
 
 
@@ -55,24 +51,15 @@ def judge_samples(
     bundle: Bundle, samples: Sequence[Sample], device: Device, *, progress: Callable[[int], None] | None = None
 ) -> Scored:
     """Scores whole pictures as the line will, in tiles or beside references. Raises DataError where one cannot be judged."""
-    inspector = Inspector(bundle, Recipe(bundle=bundle.path, gates=UNGATED), device=pick_device(device), max_batch=BATCH)
     good, several = bundle.good_index, bundle.spec.architecture.head.labels == "several"
     scores, novelties, most = [], [], []
-    bits = bundle.spec.input.bits
-    for start in range(0, len(samples), BATCH):
-        some = samples[start : start + BATCH]
-        references = [None if sample.reference is None else read_picture(sample.reference, bits=bits) for sample in some]
-        batch = inspector.judge([read_picture(sample.path, bits=bits) for sample in some], references=references)
-        for index, (sample, judgement) in enumerate(zip(some, batch.judgements, strict=True)):
-            if judgement.score is None:
-                raise DataError(f"picture {sample.path} cannot be judged", found=judgement.reason, expected="a verdict")
-            if good is not None:
-                most.append(most_log_odds(batch.views_of(index), good=good, several=several))
-            scores.append(judgement.score)
-            if judgement.novelty is not None:
-                novelties.append(judgement.novelty)
-        if progress is not None:
-            progress(len(scores))
+    for _, judgement, views in judged(bundle, samples, device, progress=progress):
+        if good is not None:
+            most.append(most_log_odds(views, good=good, several=several))
+        assert judgement.score is not None  # it was judged
+        scores.append(judgement.score)
+        if judgement.novelty is not None:
+            novelties.append(judgement.novelty)
     defective = np.array([sample.label != bundle.spec.good for sample in samples], np.bool_)
     names = tuple(str(sample.path) for sample in samples)
     return Scored(

@@ -14,6 +14,7 @@ from kizu_inspect.labelled.dataset import LabelledSet
 from kizu_inspect.network.devices import pick_device
 from kizu_inspect.network.model import build_classifier
 from kizu_inspect.training.calibrate import halves_of
+from kizu_inspect.training.contradictions import Contradicted, contradicted_in_training
 from kizu_inspect.training.fit import History, fit, prepare_profile, seconds_a_step
 from kizu_inspect.training.make_bundle import MadeBundle, make_bundle
 from kizu_inspect.training.settings import TrainingSettings, pictures_of
@@ -26,6 +27,8 @@ class Trained(MadeBundle):
     """A new bundle and how it came about."""
 
     history: History
+    contradicted: tuple[Contradicted, ...]
+    """The training pictures that the model contradicted most while it learned them, the worst first."""
 
 
 def train(
@@ -74,4 +77,5 @@ def train(
         model, data, pictures, halves, out, settings, steps=fitting.steps, validation_loss=min(history.val_loss),
         device=device, methods=methods,
     )  # fmt: skip
-    return Trained(**vars(made), history=history)
+    contradicted = contradicted_in_training(pictures["train"].samples, history.row_losses)
+    return Trained(**vars(made), history=history, contradicted=contradicted)
