@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from formats_world import manifest, picture, voc_xml, write_mvtec, write_voc, write_yolo
+from formats_world import manifest, mask, picture, voc_xml, write_mvtec, write_voc, write_yolo
 from kizu_inspect.errors import ConfigError, DataError
 from kizu_inspect.labelled.dataset import read_labelled
 from whole_cli import app
@@ -84,6 +84,32 @@ def test_mvtec_may_keep_its_split_and_masks(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("layout", ["coco", "voc"])
+def test_a_set_goes_to_other_tools_with_masks_and_pictures(tmp_path: Path, layout: str) -> None:
+    root = write_mvtec(tmp_path / "bottle")
+    new = tmp_path / "sets" / layout
+    done = run(app, ["data", "convert", str(root), str(new), "--to", layout, "--splits", "keep"])
+    assert done.exit_code == 0, done.output
+    assert "8 train, 5 test" in done.output
+    checked = run(app, ["data", "check", str(new), "--json", "-"])
+    told = json.loads(checked.stdout)
+    assert (told["format"], told["pictures"], told["masked"], told["boxes"]) == (layout, 13, 4, 4)
+    assert told["classes"] == {"dent": {"train": 0, "val": 0, "test": 4}, "good": {"train": 8, "val": 0, "test": 1}}
+
+
+def test_a_conversion_says_what_is_lost(tmp_path: Path) -> None:
+    for i in range(4):
+        picture(tmp_path / "parts" / ("fine" if i % 2 else "dent") / f"{i}.jpg", i)
+        if i % 2 == 0:
+            mask(tmp_path / "parts" / "dent" / f"{i}.png")
+    new = ["data", "convert", str(tmp_path / "parts"), str(tmp_path / "new"), "--to", "coco"]
+    with pytest.raises(DataError, match=r"COCO would make good ones of them: found 2: .*1\.jpg \(fine\)"):
+        run(app, new, catch_exceptions=False)
+    done = run(app, [*new, "--good", "fine"])
+    assert "pictures of the class fine have no marks, and are read as good: found 2: " in done.output
+    assert (tmp_path / "new" / "images" / "1.jpg").read_bytes() == (tmp_path / "parts" / "fine" / "1.jpg").read_bytes()
+
+
 def test_what_cannot_be_converted_is_named(tmp_path: Path) -> None:
     root = write_voc(tmp_path / "voc", {"a": voc_xml(("dent", 1, 1, "x", 4)), "b": voc_xml()})
     there = tmp_path / "there.csv"
@@ -97,6 +123,10 @@ def test_what_cannot_be_converted_is_named(tmp_path: Path) -> None:
         ([mvtec, str(tmp_path / "x.txt")], ConfigError, r"a manifest is a CSV: found .*x\.txt"),
         ([mvtec, str(tmp_path / "x.csv"), "--splits", "some"], ConfigError, r"found some; expected usual, keep, anew"),
         ([str(tmp_path / "empty"), str(tmp_path / "x.csv")], ConfigError, r"empty is empty: found no picture"),
+        ([mvtec, str(tmp_path / "x"), "--to", "yolo"], ConfigError, r"found yolo; expected manifest, coco, voc"),
+        ([mvtec, f"{mvtec}/x", "--to", "coco"], ConfigError, r"would lie in the old one: found .*x; expected a folder outside"),
+        ([mvtec, str(there), "--to", "voc"], ConfigError, r"would mix with what is there: found .*there\.csv"),
+        ([mvtec, str(tmp_path / "x.csv"), "--good", "ok"], ConfigError, r"a manifest names every class: found --good ok"),
     ):
         with pytest.raises(kind, match=said):
             run(app, ["data", "convert", *arguments], catch_exceptions=False)

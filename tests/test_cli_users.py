@@ -78,6 +78,7 @@ def test_users_are_entered_changed_and_listed(config: Path) -> None:
     assert "first user must manage" in str(refused(config, "add", "Kim", "--no-password"))
     assert "Ana is admin, without a password" in done(config, "add", "Ana", "--role", "admin", "--no-password")
     done(config, "add", "Kim", "--by", "Ana", "--no-password")
+    assert "nothing is to be changed" in str(refused(config, "change", "Kim", "--by", "Ana"))
     done(config, "change", "Kim", "--role", "engineer", "--disable", "--by", "Ana")
     assert json.loads(done(config, "list", "--json", "-"))["users"] == [
         {"name": "Ana", "role": "admin", "active": True}, {"name": "Kim", "role": "engineer", "active": False},
@@ -181,8 +182,13 @@ def test_a_pin_and_a_badge_are_given_and_withdrawn(
     pin.write_text("492817\n", encoding="utf-8")
     badge.write_text("0412 77A9\r\n", encoding="utf-8")
     by = ("--by", "Ana")
-    told = done(config, "pin", "Kim", "--pin-file", str(pin), *by, "--reason", "shop floor")
-    told += done(config, "badge", "Kim", "--badge-file", str(badge), *by, "--reason", "card 7")
+    told = done(config, "pin", "KIM", "--pin-file", str(pin), *by, "--reason", "shop floor")
+    told += done(config, "badge", "kim", "--badge-file", str(badge), *by, "--reason", "card 7")
+    assert "Kim has a PIN" in told
+    assert "Kim has this badge" in told
+    for kind, file in (("pin", pin), ("badge", badge)):
+        both = refused(config, kind, "Kim", f"--{kind}-file", str(file), "--withdraw", *by)
+        assert f"found --withdraw and --{kind}-file; expected one" in str(both)
     assert check(records, Way.PIN, "kim", "492817") is not None
     assert check(records, Way.BADGE, "", " 0412 77A9") is not None
     assert "This badge is that of Kim" in str(refused(config, "badge", "Ana", "--badge-file", str(badge), *by))

@@ -15,8 +15,8 @@ from kizu_dashboard.signing_in.passwords import matches
 from kizu_dashboard.signing_in.sessions import cookie_name
 from kizu_db.permissions import Role, Way
 from kizu_db.values import AuditEvent
+from pages_world import drawn, open_page, words
 from signing_world import PASSWORD
-from test_dashboard_pages import drawn, open_page, words
 
 
 @pytest.fixture

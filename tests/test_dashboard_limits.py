@@ -30,8 +30,8 @@ from kizu_db.permissions import Role
 from kizu_db.values import RecipeRow
 from kizu_inspect.results import Verdict
 from kizu_inspect.sums.outcomes import outcomes
+from pages_world import drawn, open_page, words
 from test_dashboard_agreement import HOUR, fill
-from test_dashboard_pages import drawn, open_page, words
 
 PLATES = replace(
     model(), spec={"thresholds": {"pass_below": 0.2, "reject_from": 0.6}}, promise={"miss_rate": 0.02, "bound": 0.019}

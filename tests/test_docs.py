@@ -14,9 +14,9 @@ import pytest
 import typer
 import yaml
 
+from docs_world import HOUSE, PAGES, Block, anchors_of, blocks_of, calls_in, leaf_of, links_of, named_in, prose_of
 from kizu.config import KizuConfig
 from kizu_inspect.recipe import Recipe
-from pages_world import HOUSE, PAGES, Block, anchors_of, blocks_of, calls_in, leaf_of, links_of, named_in, prose_of
 from whole_cli import app
 
 REASONS = {

@@ -23,9 +23,9 @@ import yaml
 from torchvision.models import resnet18
 from typer.testing import CliRunner
 
+from docs_world import HOUSE, PAGES, Block, blocks_of, calls_in, leaf_of
 from kizu_inspect.picture.images import encode_png
 from kizu_inspect.synth import draw_part, write_set
-from pages_world import HOUSE, PAGES, Block, blocks_of, calls_in, leaf_of
 from terminal_world import typed
 from whole_cli import app
 

@@ -72,7 +72,7 @@ GROUPS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
         },
     ),
     "data": (
-        "Labelled pictures: what is wrong with them, and as a manifest.",
+        "Labelled pictures: what is wrong with them, and in another layout.",
         {"check": "data:check_command", "convert": "data:convert_command"},
     ),
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from kizu.commands.calibrate import trade_off_table
 from kizu.console import screen
@@ -44,8 +45,10 @@ def adopt_command(
     from kizu_inspect.labelled.dataset import read_labelled
     from kizu_inspect.settings import describe_invalid
     from kizu_inspect.training.adopt import adopt, architecture_of
+    from kizu_inspect.training.draw_limits import write_trade_off
+    from kizu_inspect.training.picture_rows import limiting_pictures
     from kizu_inspect.training.settings import TrainingSettings
-    from kizu_inspect.training.thresholds import trade_off, write_trade_off
+    from kizu_inspect.training.thresholds import trade_off
 
     labelled = read_labelled(data, good=good, group_pattern=group_pattern, seed=seed, unlabelled=unlabelled_choice(unlabelled))
     tell(labelled.warnings, labelled.left_out)
@@ -83,8 +86,9 @@ def adopt_command(
     )
     if adopted.scored is not None:
         screen.print(trade_off_table(trade_off(adopted.scored, overkill_limit=settings.overkill_limit)))
-        write_trade_off(out / "trade_off.png", adopted.scored, spec.thresholds)
-    screen.print(adopted.said)
+        limiting = limiting_pictures(adopted.supports, adopted.limiting, adopted.scored.scores)
+        write_trade_off(out / "trade_off.png", adopted.scored, spec.thresholds, limiting, settings.input.bits)
+    screen.print(escape(adopted.said))
     screen.print(f"bundle {out} ({adopted.bundle.hash[:12]}); its maps: {', '.join(spec.explanation)}")
 
 

@@ -1,10 +1,10 @@
-"""kizu data: look through labelled pictures, and turn any format into a manifest."""
+"""kizu data: look through labelled pictures, and turn any format into a manifest, COCO or VOC."""
 
 from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.markup import escape
@@ -23,7 +23,7 @@ from kizu.labelled_set import (
     unlabelled_choice,
 )
 from kizu_inspect.errors import ConfigError
-from kizu_inspect.labelled.choices import EXPECTED
+from kizu_inspect.labelled.choices import EXPECTED, LAYOUTS, Layout
 from kizu_inspect.labelled.findings import Finding, refuse
 from kizu_inspect.labelled.readers import Splits, read_samples
 from kizu_inspect.labelled.readers.manifest import write_manifest
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from kizu_inspect.labelled.checking.check import Checked
 
 __all__ = ["check_command", "convert_command"]
+
+MANIFEST: Final = "manifest"
 
 
 def check_command(
@@ -106,16 +108,26 @@ def _print(checked: Checked) -> None:
 
 def convert_command(
     data: SetArgument,
-    out: Annotated[Path, typer.Argument(help="New manifest CSV; pictures stay where they are.")],
+    out: Annotated[Path, typer.Argument(help="New manifest CSV, or the new folder of a set with copies of the pictures.")],
+    to: Annotated[str, typer.Option(help="What is written: manifest (pictures stay where they are), coco or voc.")] = MANIFEST,
     splits: Annotated[
         str, typer.Option(help="keep the set's splits, anew (left to training), or usual: keep, but MVTec AD's anew.")
     ] = "usual",
+    good: GoodOption = None,
     group_pattern: GroupOption = None,
     unlabelled: UnlabelledOption = "refuse",
 ) -> None:
-    """Write a manifest of any set that Kizu reads. Example: kizu data convert coco/ parts.csv"""
-    if out.suffix.lower() != ".csv":
-        raise ConfigError("a manifest is a CSV", found=str(out), expected="a name ending in .csv")
+    """Write a manifest, COCO or VOC of any set that Kizu reads. Example: kizu data convert yolo/ coco/ --to coco"""
+    layout = _layout(to)
+    if layout is None and out.suffix.lower() != ".csv":
+        raise ConfigError(
+            "a manifest is a CSV", found=str(out), expected="a name ending in .csv",
+            next_step="For a folder in another layout say --to coco or --to voc.",
+        )  # fmt: skip
+    if layout is None and good is not None:
+        raise ConfigError("a manifest names every class", found=f"--good {good}", expected="--good with --to coco or voc alone")
+    if layout is not None and out.resolve().is_relative_to(data.resolve()):
+        raise ConfigError("the new set would lie in the old one", found=str(out), expected=f"a folder outside {data}")
     options: dict[str, Splits] = {"usual": "usual", "keep": "keep", "anew": "anew"}
     if splits not in options:
         raise ConfigError("splits are not understood", found=splits, expected=", ".join(options))
@@ -131,8 +143,23 @@ def convert_command(
     if not read.samples:
         found = read.left_out.said if read.left_out.there else "no picture"
         raise ConfigError(f"data set {data} is empty", found=found, expected=EXPECTED)
+    if layout is None:
+        write_manifest(out, read.samples)
+    else:
+        from kizu_inspect.labelled.writers.write import write_set
+
+        warnings += write_set(out, read.samples, layout, good=good)
     tell(warnings, read.left_out)
-    write_manifest(out, read.samples)
     counts = Counter(sample.split for sample in read.samples)
     said = ", ".join(f"{counts[split]} {split or 'without a split'}" for split in (*SPLITS, "") if counts[split])
     screen.print(f"{len(read.samples)} pictures, read as {read.format}, in {escape(str(out))}: {said}")
+
+
+def _layout(to: str) -> Layout | None:
+    """The layout that `--to` names; None for a manifest. Raises ConfigError."""
+    for layout in LAYOUTS:
+        if to == layout:
+            return layout
+    if to != MANIFEST:
+        raise ConfigError("--to is not understood", found=to, expected=", ".join((MANIFEST, *LAYOUTS)))
+    return None

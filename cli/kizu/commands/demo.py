@@ -74,7 +74,8 @@ def _make(folders: DemoFolders, config: KizuConfig) -> None:
             folders, SCALE, on_steps=begin,
             progress=lambda step, loss: bar.update(bar.task_ids[0], completed=step, note=f"loss {loss:.3f}"),
         )  # fmt: skip
-    say(f"    {trained.said}")
+    for line in trained.said.splitlines():
+        say(f"    {line}")
     say("2/4 Running the line on a stream of new parts")
     with (folders.root / "line.log").open("w", encoding="utf-8") as log:
         configure_logging(log)

@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from kizu.console import ByOption, ConfigOption, JsonOption, name_of, progress_bar, screen, write_json
+from kizu.console import ByOption, ConfigOption, JsonOption, ReasonOption, name_of, progress_bar, screen, write_json
 
 if TYPE_CHECKING:
     from kizu_db.retention import Pruned
@@ -29,7 +29,6 @@ __all__ = [
 ]
 
 DEFAULT_CONFIG = Path("kizu.yaml")
-ReasonOption = Annotated[str, typer.Option(help="Why, for the audit trail.")]
 
 
 def db_upgrade(config: ConfigOption = DEFAULT_CONFIG) -> None:

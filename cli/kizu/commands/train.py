@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 
 from kizu.candidates import Asked, backbones_for, candidates_for
 from kizu.commands.calibrate import trade_off_table
@@ -161,7 +162,7 @@ def _tell_result(
             say(caution)
     if trained.scored is not None:
         say(trade_off_table(trade_off(trained.scored, overkill_limit=overkill_limit)))
-    say(trained.said)
+    say(escape(trained.said))
     if spec.refine == "pixels":
         say("no places of defects were learned: maps are refined to pixels (explanation.refine: none stops it)")
     say(f"bundle {out} ({trained.bundle.hash[:12]}, profile {spec.input.profile}), report {report}")

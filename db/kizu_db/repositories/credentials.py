@@ -35,14 +35,16 @@ class Credentials:
         self._users = users
         self._sign_ins = sign_ins
 
-    def set_pin(self, name: str, pin_hash: str | None, *, by: str, reason: str) -> None:
-        """Give a person a PIN, or with None withdraw it.
+    def set_pin(self, name: str, pin_hash: str | None, *, by: str, reason: str) -> str:
+        """Give a person a PIN, or with None withdraw it; their name.
 
         Raises RecordError for an unknown name, NotAllowed where `by` is somebody else and may not.
         """
         if folded(by) != folded(name):
             self._users.require(by, Action.MANAGE_USERS)
-        self._set_pin(person_named(self._session, name), pin_hash, by=by, reason=reason)
+        found = person_named(self._session, name)
+        self._set_pin(found, pin_hash, by=by, reason=reason)
+        return found.name
 
     def pin_to_try(self, name: str) -> str | None:
         """What this person's PIN is checked by; None where there is none, or it was wrong ten times.
@@ -67,8 +69,8 @@ class Credentials:
         right = update(UserTable).where(UserTable.pin_hash == pin_hash).values(pin_tries=0)
         self._session.execute(right, execution_options=_PLAIN)
 
-    def set_badge(self, name: str, badge_hash: str | None, *, by: str, reason: str) -> None:
-        """Give a person a badge in the place of the one before, or with None withdraw it.
+    def set_badge(self, name: str, badge_hash: str | None, *, by: str, reason: str) -> str:
+        """Give a person a badge in the place of the one before, or with None withdraw it; their name.
 
         Raises RecordError for an unknown name and where the badge is somebody's, NotAllowed where `by` may not.
         """
@@ -81,6 +83,7 @@ class Credentials:
         self._session.flush()
         self._sign_ins.end_of(found.id, way=Way.BADGE)
         self._tell("user.badge", found.name, by, before, {"badge": badge_hash is not None}, reason)
+        return found.name
 
     def whose_badge(self, badge_hash: str) -> str | None:
         """The name of the active person who has this badge."""

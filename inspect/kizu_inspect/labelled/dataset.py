@@ -178,6 +178,15 @@ def _check_splits(samples: Sequence[Sample], classes: Sequence[str], report: Rep
                 pictures=tuple(path for splits in torn.values() for paths in splits.values() for path in paths),
             )
         )  # fmt: skip
+    validated = [sample for sample in samples if sample.split == "val"]
+    if len(validated) > 1 and len({sample.group for sample in validated}) == 1:
+        report(
+            Finding(
+                "one_validation_group", "all validation pictures are of one group, so no miss rate can be promised",
+                found=f"{len(validated)} pictures of group {validated[0].group}", expected="two groups or more",
+                next_step="Put pictures of other parts into the val split.", severity="warning",
+            )
+        )  # fmt: skip
     trained = {label for sample in samples if sample.split == "train" for label in sample.labels}
     lacking = [name for name in classes if trained and name not in trained]
     if lacking:

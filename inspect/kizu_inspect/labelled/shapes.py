@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from kizu_inspect.labelled.samples import Spans
 
-__all__ = ["Outline", "Pixels", "around", "fill", "pixels_of", "pixels_of_runs", "runs_of_text", "spans_of"]
+__all__ = ["Outline", "Pixels", "around", "fill", "pixels_of", "pixels_of_runs", "runs_of", "runs_of_text", "spans_of"]
 
 MOST_PX = 400_000_000
 """A file that says more of a picture is not believed: its mask alone would fill the memory."""
@@ -93,8 +93,10 @@ def around(spans: Spans) -> tuple[int, int, int, int]:
     return min(starts), min(rows), max(ends), max(rows) + 1
 
 
-def pixels_of_runs(counts: Sequence[int], size_px: tuple[int, int]) -> Pixels:
-    """COCO's run lengths: pixels outside, inside, outside, … from the upper left corner downward, column after column.
+def pixels_of_runs(counts: Sequence[int], size_px: tuple[int, int], *, by_rows: bool = False) -> Pixels:
+    """Run lengths: pixels outside, inside, outside, … from the upper left corner on, column after column, as COCO has them.
+
+    `by_rows` they go row after row, as CVAT has them.
 
     Raises ValueError where they are not those of a picture of (height, width).
     """
@@ -102,7 +104,20 @@ def pixels_of_runs(counts: Sequence[int], size_px: tuple[int, int]) -> Pixels:
     if not 0 < height * width <= MOST_PX or min(counts, default=-1) < 0 or sum(counts) != height * width:
         raise ValueError(f"runs of {sum(counts)} px for {width} × {height}")
     flat = np.repeat(np.arange(len(counts)) % 2 == 1, counts)
-    return np.ascontiguousarray(flat.reshape(width, height).T)
+    return flat.reshape(height, width) if by_rows else np.ascontiguousarray(flat.reshape(width, height).T)
+
+
+def runs_of(spans: Spans, size_px: tuple[int, int]) -> list[int]:
+    """COCO's run lengths of these spans, of which there is one at least, all of them in a picture of (height, width)."""
+    x1, y1, x2, y2 = around(spans)
+    inside = pixels_of(tuple((row - y1, start - x1, end - x1) for row, start, end in spans), (y2 - y1, x2 - x1))
+    columns, starts, ends = np.array(spans_of(np.ascontiguousarray(inside.T))).T
+    starts, ends = ((columns + x1) * size_px[0] + edge + y1 for edge in (starts, ends))
+    apart = starts[1:] != ends[:-1]  # one run goes from the foot of a column on at the head of the next
+    edges = np.column_stack((starts[np.append(True, apart)], ends[np.append(apart, True)])).ravel()
+    counts: list[int] = np.diff(edges, prepend=0).tolist()
+    rest = size_px[0] * size_px[1] - int(edges[-1])
+    return [*counts, rest] if rest else counts
 
 
 def runs_of_text(text: str) -> list[int]:

@@ -13,7 +13,7 @@ from kizu_inspect.explain import EXPLAINERS
 from kizu_inspect.labelled.dataset import LabelledSet
 from kizu_inspect.network.devices import pick_device
 from kizu_inspect.network.model import build_classifier
-from kizu_inspect.training.calibrate import split_by_group
+from kizu_inspect.training.calibrate import halves_of
 from kizu_inspect.training.fit import History, fit, prepare_profile, seconds_a_step
 from kizu_inspect.training.make_bundle import MadeBundle, make_bundle
 from kizu_inspect.training.settings import TrainingSettings, pictures_of
@@ -65,9 +65,9 @@ def train(
         fitting = fitting.model_copy(update={"steps": min(fitting_in, settings.most_steps or fitting_in)})
     if on_steps is not None:
         on_steps(fitting.steps, probed)
-    halves = split_by_group(pictures["val"].groups, seed=fitting.seed)
+    halves = halves_of(pictures["val"].samples, seed=fitting.seed)
     history = fit(
-        model, pictures["train"], pictures["val"].subset(halves[0]), fitting, good=good, several=several, device=device,
+        model, pictures["train"], pictures["val"].subset(halves.scheduling), fitting, good=good, several=several, device=device,
         progress=progress,
     )  # fmt: skip
     made = make_bundle(

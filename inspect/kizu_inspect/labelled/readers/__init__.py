@@ -75,7 +75,7 @@ def read_samples(
     anything. Mistakes go to `report`. Raises DataError where the format is not known.
     """
     recognised = recognise(path)
-    reading = Reading(group_finder(group_pattern), report, recognised.root)
+    reading = Reading(group_finder(group_pattern), report, recognised.root, recognised.described)
     found = READERS[recognised.format](recognised.source, reading)
     _report_repeated(found, report)
     found = without_unlabelled(found, unlabelled, reading)

@@ -8,7 +8,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from kizu_inspect.labelled.annotated import Annotated, Mark
-from kizu_inspect.labelled.findings import Finding, Report
+from kizu_inspect.labelled.findings import Finding
 from kizu_inspect.labelled.readers.files import absent_files, is_picture, relative_name
 from kizu_inspect.labelled.readers.reading import Reading, split_in, split_named
 from kizu_inspect.labelled.readers.voc_masks import VocMasks
@@ -69,7 +69,7 @@ def read_voc(root: Path, reading: Reading) -> list[Annotated]:
             unlabelled=note is None and not masks.has(name),
         )  # fmt: skip
         if note is not None:
-            one = _annotated(one, annotations[note], reading.report)
+            one = _annotated(one, annotations[note], reading)
         found.append(masks.laid_on(one, name))
     return found
 
@@ -123,7 +123,8 @@ def _lists(root: Path, pictures: dict[str, Path], reading: Reading) -> dict[str,
             said = line.strip()
             if not said:
                 continue
-            name = said.removesuffix(next((ending for ending in PICTURES if said.lower().endswith(ending)), ""))
+            ending = "" if said in pictures else next((one for one in PICTURES if said.lower().endswith(one)), "")
+            name = said[: len(said) - len(ending)]
             alike = stems.get(name, []) if name not in pictures else []
             if len(alike) > 1:
                 reading.same_name(f"{file} lists {said}, of which there are several", [pictures[one] for one in alike])
@@ -139,8 +140,8 @@ def _lists(root: Path, pictures: dict[str, Path], reading: Reading) -> dict[str,
     return split_of
 
 
-def _annotated(one: Annotated, file: Path, report: Report) -> Annotated:
-    root = read_xml(file, report)
+def _annotated(one: Annotated, file: Path, reading: Reading) -> Annotated:
+    root = read_xml(file, reading.report)
     if root is None:
         return one
     marks: list[Mark] = []
@@ -149,14 +150,17 @@ def _annotated(one: Annotated, file: Path, report: Report) -> Annotated:
             marks.append(_mark(thing))
         except (TypeError, ValueError):
             edges = [thing.findtext(f"bndbox/{edge}") for edge in ("xmin", "ymin", "xmax", "ymax")]
-            report(
+            reading.report(
                 Finding(
                     "boxes", f"{file}: object {number} is not understood",
                     found=f"name {thing.findtext('name')}, bndbox {edges}",
                     expected="a name, and one bndbox of xmin, ymin, xmax and ymax", pictures=(one.path,),
                 )
             )  # fmt: skip
-    return replace(one, marks=tuple(marks), drawn_on=_size(root))
+    group = reading.group_of(
+        one.path.name, (root.findtext("group") or "").strip() or one.group
+    )  # in sets that Kizu has written
+    return replace(one, group=group, marks=tuple(marks), drawn_on=_size(root))
 
 
 def _size(root: Element) -> tuple[int, int] | None:

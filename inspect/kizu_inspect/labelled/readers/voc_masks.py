@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from PIL import Image
@@ -11,12 +13,15 @@ from PIL import Image
 from kizu_inspect.labelled.annotated import Annotated, Mark
 from kizu_inspect.labelled.findings import Finding, a_few
 from kizu_inspect.labelled.masks import VOID, indices_of
+from kizu_inspect.labelled.readers.left_out import MASK
 from kizu_inspect.labelled.readers.reading import Reading
 from kizu_inspect.labelled.shapes import spans_of
 
 __all__ = ["VocMasks"]
 
 OBJECTS, CLASSES = "SegmentationObject", "SegmentationClass"
+COLOURED: Final = re.compile(r"(.*?):\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})\s*(?::|$)")
+"""A line of the label map: a class, in whose name colons may stand, and its colour."""
 
 
 class VocMasks:
@@ -28,7 +33,7 @@ class VocMasks:
         self._colours = self._labelmap(root)
         for folder in self._folders.values():
             if folder is not None:
-                reading.left_out |= dict.fromkeys(reading.pictures(folder), "a mask")
+                reading.left_out |= dict.fromkeys(reading.pictures(folder), MASK)
 
     def are_in(self, file: Path) -> bool:
         """Whether the file lies in a folder of masks."""
@@ -106,10 +111,13 @@ class VocMasks:
         if file is None:
             return colours
         lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-        parts = [line.split(":") for line in lines if line.strip() and not line.startswith("#")]
-        known = [
-            (part[0].strip(), tuple(int(value) for value in part[1].split(","))) for part in parts if len(part) > 1 and part[1]
-        ]
+        said = {line: COLOURED.match(line) for line in lines if line.strip(": ") and not line.startswith("#")}
+        unknown = [line for line, one in said.items() if one is None and "".join(line.split(":")[1:2]).strip()]
+        if unknown:
+            self._reading.report(
+                Finding("mask", f"{file} has lines that are not understood", a_few(unknown), "name:red,green,blue::")
+            )
+        known = [(one[1].strip(), (int(one[2]), int(one[3]), int(one[4]))) for one in said.values() if one is not None]
         self._reading.once(known, f"{file} names {{key}} several times")
         self._reading.once(((colour, name) for name, colour in known), f"{file} gives the colour {{key}} several times")
         return dict(known)

@@ -1,0 +1,1 @@
+"""Writes a labelled set in the layouts of other tools."""
