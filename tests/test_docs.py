@@ -185,6 +185,17 @@ def test_what_is_wrong_with_a_page_is_found(tmp_path: Path) -> None:
     assert not_understood(block) == block.commands[1:]
 
 
+def test_every_page_that_the_code_names_is_there() -> None:
+    named = {
+        page
+        for file in SOURCES
+        if file.endswith((".py", ".yaml", ".js"))
+        for page in re.findall(r"docs/[\w-]+\.md", (HOUSE / file[1:]).read_text(encoding="utf-8"))
+    }
+    assert len(named) > 3
+    assert {page for page in named if not (HOUSE / page).is_file()} == set()
+
+
 def test_the_table_of_commands_has_each_command_once() -> None:
     rows = re.findall(r"^\| `kizu ([^`]+)` \|", prose_of(HOUSE / "docs" / "commands.md"), re.MULTILINE)
     told = [" ".join(word for word in row.split() if re.fullmatch(r"[a-z][a-z-]*", word)) for row in rows]
