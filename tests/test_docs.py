@@ -154,6 +154,13 @@ def test_every_command_of_a_block_can_be_given(block: Block) -> None:
     assert not_understood(block) == []
 
 
+@pytest.mark.parametrize(("name", "command"), [*leaves()], ids=lambda given: given if isinstance(given, str) else "")
+def test_the_example_in_a_command_s_help_can_be_given(name: str, command: Any) -> None:
+    examples = command.help.partition("Example: ")[2].split(", then ")
+    assert all(example.startswith(f"kizu {name}") for example in examples)
+    assert not_understood(Block(HOUSE, 0, "sh", None, "\n".join(examples))) == []
+
+
 BROKEN = """# One page
 
 [here](#one-page), [not here](#another), [away](away.md), ![lost](lost.png), [web](https://kizu.example/lost)
