@@ -16,6 +16,7 @@ LONGEST_FIRST = (
     "test_pipeline_publishing", "test_pipeline_supervising", "test_pipeline_observing", "test_pipeline_spool",
     "test_inspect_adopt", "test_inspect_tiled", "test_inspect_fit", "test_pipeline_service", "test_dashboard_pages",
     "test_dashboard_reviewing", "test_dashboard_drawing_journeys", "test_dashboard_live", "test_dashboard_journeys",
+    "test_docs_commands",
 )  # fmt: skip
 """Those that take a worker longer than half a minute. Where one is missing here the run is no worse than a little slower."""
 

@@ -128,7 +128,6 @@ def _train(
     labelled: LabelledSet, out: Path, candidates: Mapping[str, TrainingSettings], say: Callable[[str], None]
 ) -> tuple[Trained, Comparison | None]:
     """The bundle `out` of the only candidate, or of the one that a comparison of several recommends."""
-    from kizu_inspect.comparing.compare import compare
     from kizu_inspect.training.train import train
 
     with progress_bar("Training", None) as bar:
@@ -142,6 +141,8 @@ def _train(
             bar.update(bar.task_ids[0], completed=step, note=f"loss {loss:.3f}")
 
         if len(candidates) > 1:
+            from kizu_inspect.comparing.compare import compare  # it evaluates too: seconds that one training need not wait
+
             return compare(
                 labelled, out, candidates, on_steps=begin, progress=advance,
                 on_failed=lambda one, reason: say(f"{one} left out: {reason}"),
