@@ -6,13 +6,14 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 # Tests whose models are trained: once more in bfloat16, which some processors take by themselves.
 TRAINED := $(addprefix tests/test_,inspect_fit.py inspect_tiled.py inspect_several.py pipeline_service.py)
 
-.PHONY: demo test texts system-packages static trained-in-bfloat16
+.PHONY: demo test test-lowest lowest-pins texts system-packages static trained-in-bfloat16
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo   draw parts, train a small model, run the line and open the dashboard"
-	@echo "make test   every check that lands code here"
-	@echo "make texts  the dashboard's texts, as they stand in the code, into the catalogues of the other languages"
+	@echo "make demo         draw parts, train a small model, run the line and open the dashboard"
+	@echo "make test         every check that lands code here"
+	@echo "make test-lowest  what torch, Streamlit and SQLAlchemy carry, on the lowest versions of them that are admitted"
+	@echo "make texts        the dashboard's texts, as they stand in the code, into the catalogues of the other languages"
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -70,3 +71,21 @@ static:
 
 trained-in-bfloat16:
 	KIZU_TEST_PRECISION=bfloat16 $(BIN)/pytest -n 2 --dist loadfile $(TRAINED)
+
+# The lowest versions that pyproject.toml admits of what moves most, in an environment of its own; all else as in constraints.txt.
+# SQLAlchemy carries every test of the records, also those that do not name it.
+LOWEST := torch|torchvision|streamlit|sqlalchemy
+LOWEST_TESTS = $(sort $(wildcard tests/test_db_*.py) $(shell grep -lE '^ *(import|from) ($(LOWEST))\b' tests/test_*.py))
+
+lowest-pins:
+	@sed -nE 's/^ +"($(LOWEST))>=([0-9.]+).*/\1==\2/p' pyproject.toml
+	@grep -viE '^($(LOWEST))==' constraints.txt
+
+.venv-lowest/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-lowest
+	@$(MAKE) --no-print-directory lowest-pins >.venv-lowest/constraints.txt
+	.venv-lowest/bin/python -m pip install --quiet -c .venv-lowest/constraints.txt -e '.[test]'
+	@touch $@
+
+test-lowest: system-packages .venv-lowest/installed
+	.venv-lowest/bin/pytest -n 4 --dist loadfile --no-loadscope-reorder $(LOWEST_TESTS)

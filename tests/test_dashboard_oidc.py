@@ -338,6 +338,24 @@ def test_claims_that_stand_elsewhere_are_of_the_same_person(tmp_path: Path, liar
         assert world.sign_in().status == 303
 
 
+def test_an_address_that_nobody_proved_is_nobodys(tmp_path: Path, liar: Liar) -> None:
+    """At some services people write into their account whatever address they like; the service says so."""
+    address = {"email": "kim@plant.example"}
+    liar.userinfo = {"sub": "stranger-1", **address, "email_verified": False}
+    with ExitStack() as held:
+        world = made(tmp_path, liar, held, name_claim="email")
+        with world.room.records.unit() as unit:
+            unit.users.add(address["email"], Role.INSPECTOR, by="Ana")
+        for told in ({**address, "email_verified": False}, {**address, "email_verified": "false"}, {"email": None}):
+            liar.claims = {"sub": "stranger-1", **told}
+            answer = world.sign_in()
+            assert (answer.status, answer.cookies, NOT_LET_IN in answer.text) == (403, {}, True), told
+        liar.userinfo |= {"email_verified": True}
+        assert world.sign_in().status == 303
+        liar.claims = {"sub": "stranger-1", **address}  # a service that proves every address need not say so
+        assert world.sign_in().status == 303
+
+
 def test_groups_say_at_each_sign_in_who_is_what(tmp_path: Path, liar: Liar) -> None:
     roles = {"line": Role.INSPECTOR, "process": Role.ENGINEER, "it": Role.ADMIN}
 

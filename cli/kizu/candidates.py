@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from kizu_inspect.errors import ConfigError, ImageError
+from kizu_inspect.errors import ConfigError
 from kizu_inspect.settings import describe_invalid
 
 if TYPE_CHECKING:
@@ -125,12 +125,14 @@ def _time(asked: Asked) -> dict[str, Any]:
 
 def _input(asked: Asked, labelled: LabelledSet) -> dict[str, Any]:
     """What every candidate is given of a picture; the profile is its own."""
+    from kizu_inspect.picture.inputs import stride_for
+
     tile = asked.tile
     height, width = (tile, tile) if tile is not None else _input_size(labelled, longest=asked.size)
     return {
         "height_px": height,
         "width_px": width,
-        "tiling": None if tile is None else {"stride_px": max(8, tile * 3 // 4 // 8 * 8)},
+        "tiling": None if tile is None else {"stride_px": stride_for(tile)},
         "bits": asked.bits,
         "alignment": asked.rest.alignment,
     }
@@ -138,20 +140,11 @@ def _input(asked: Asked, labelled: LabelledSet) -> dict[str, Any]:
 
 def _input_size(labelled: LabelledSet, *, longest: int | None) -> tuple[int, int]:
     """Height and width of the input: the median picture, its longer side at most `longest` (224), in multiples of 8."""
-    import numpy as np
+    from kizu_inspect.labelled.picture_files import known_sizes
+    from kizu_inspect.picture.inputs import size_for
 
-    from kizu_inspect.picture.decoding import picture_size
-
-    chosen = labelled.samples[:: max(1, len(labelled.samples) // 50)]
-    sizes = []
-    for sample in chosen:
-        try:
-            sizes.append(picture_size(sample.path))
-        except (OSError, ImageError):
-            continue  # training names it
+    sizes = known_sizes(labelled.samples)
     if not sizes:
-        raise ConfigError("no picture can be read", found=str(chosen[0].path), expected="a PNG, JPEG, BMP or TIFF")
-    width, height = np.median(sizes, axis=0)
-    scale = (longest or min(224.0, max(height, width))) / max(height, width)
-    sides = [max(32, round(side * scale / 8) * 8) for side in (height, width)]
-    return sides[0], sides[1]
+        found = str(labelled.samples[0].path)
+        raise ConfigError("no picture can be read", found=found, expected="a PNG, JPEG, BMP or TIFF")
+    return size_for(list(sizes.values()), longest=longest)

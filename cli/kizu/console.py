@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from kizu_inspect.errors import ConfigError
 
 __all__ = [
+    "DEFAULT_CONFIG",
     "ByOption",
     "ConfigOption",
     "JsonOption",
@@ -31,10 +32,10 @@ __all__ = [
 ]
 
 screen = Console(stderr=False, highlight=False, soft_wrap=True)
+DEFAULT_CONFIG: Final = Path("kizu.yaml")
 ConfigOption = Annotated[Path, typer.Option("--config", help="Settings file.", show_default=True)]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figures as JSON to this file (- for stdout).")]
 ByOption = Annotated[str | None, typer.Option(help="Who does it, for the audit trail (default: who is logged in).")]
-
 ReasonOption = Annotated[str, typer.Option(help="Why, for the audit trail.")]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +11,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import typer
 
@@ -78,6 +79,10 @@ GROUPS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
 }
 
 
+FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+FORBIDDEN: Final = frozenset((errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR))
+
+
 def build_app(arguments: Sequence[str] | None = None) -> typer.Typer:
     """The application for a call with these arguments; without them with every command whole.
 
@@ -129,5 +134,25 @@ def main() -> None:
     try:
         build_app(None if completing else sys.argv[1:])()
     except KizuError as error:
-        typer.echo(f"kizu: {error}", err=True)
-        sys.exit(error.exit_code)
+        _end(error)
+    except OSError as error:  # wherever it was written, read or made: a disk or a right is no mistake of the program's
+        known = _of_the_disk(error)
+        if known is None:
+            raise
+        _end(known)
+
+
+def _end(error: KizuError) -> NoReturn:
+    typer.echo(f"kizu: {error}", err=True)
+    sys.exit(error.exit_code)
+
+
+def _of_the_disk(error: OSError) -> KizuError | None:
+    """What a full disk, or a place that is not to be used, says; None of any other error."""
+    if error.errno in FULL:
+        return KizuError("the disk takes no more", found=str(error), next_step="Make room on it, and start again.")
+    if error.errno in FORBIDDEN:
+        return KizuError(
+            "a file or folder cannot be used", found=str(error), expected="a place that can be read and written to"
+        )
+    return None

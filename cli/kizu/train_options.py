@@ -84,8 +84,9 @@ SizeOption = Annotated[
 TileOption = Annotated[
     int | None,
     typer.Option(
-        help="Judge large pictures in overlapping tiles of so many px a side, as 128, at full resolution.", min=32,
-        rich_help_panel=NETWORK,
+        help="Judge large pictures in overlapping tiles of so many px a side, as 128, at full resolution; 0: never "
+        "(default: 128 where squeezing would lose marked defects, unless --size is given).",
+        min=0, rich_help_panel=NETWORK,
     ),
 ]  # fmt: skip
 BackboneOption = Annotated[

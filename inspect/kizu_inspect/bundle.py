@@ -11,8 +11,9 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
-from kizu_inspect.errors import BundleError
+from kizu_inspect.errors import BundleError, KizuError
 from kizu_inspect.network.model import Architecture, Classifier, build_classifier
 from kizu_inspect.network.novelty import Novelty
 from kizu_inspect.picture.golden import WEIGHTS_FILE
@@ -269,12 +270,13 @@ class Bundle:
         """Writes the bundle into the folder `path` (made where missing) and returns it as loaded.
 
         Each file is written beside its place and moved there whole. Killed between the two moves, an older bundle of that
-        folder has weights that it does not describe, which loading refuses.
+        folder has weights that it does not describe, which loading refuses. Raises OSError, and KizuError where the disk
+        refuses the weights.
         """
         path.mkdir(parents=True, exist_ok=True)
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
         weights, described = path / f".{WEIGHTS_FILE}.new", path / f".{SPEC_FILE}.new"
-        save_file(state, weights)
+        _save_weights(state, weights)
         content: dict[str, Any] = spec.model_copy(update={"weights_sha256": _sha256(weights)}).model_dump(mode="json")
         described.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
         for written in (weights, described):
@@ -283,6 +285,17 @@ class Bundle:
         weights.replace(path / WEIGHTS_FILE)
         described.replace(path / SPEC_FILE)
         return cls.load(path)
+
+
+def _save_weights(state: dict[str, Tensor], path: Path) -> None:
+    try:
+        save_file(state, path)
+    except SafetensorError as error:  # so its library says that the disk is full
+        path.unlink(missing_ok=True)
+        raise KizuError(
+            f"weights of the bundle {path.parent} cannot be written", found=str(error),
+            next_step="Check the free space and the owner of that place.",
+        ) from None  # fmt: skip
 
 
 def _sha256(path: Path) -> str:

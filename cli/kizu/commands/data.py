@@ -45,6 +45,12 @@ def check_command(
     seed: Annotated[int, typer.Option(help="Of the split, where pictures have none; training's default is 0.", min=0)] = 0,
     bits: BitsOption = None,
     unlabelled: UnlabelledOption = "refuse",
+    size: Annotated[
+        int | None, typer.Option(help="Longer side of the input that defects are measured in (default: as training's).", min=32)
+    ] = None,
+    tile: Annotated[
+        int | None, typer.Option(help="Measure them in tiles of so many px a side, as training would.", min=32)
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with the pictures to this file.")] = None,
     json: JsonOption = None,
 ) -> None:
@@ -55,7 +61,7 @@ def check_command(
     with progress_bar("Looking", None) as bar:
         checked = check_set(
             data, good=good, group_pattern=group_pattern, seed=seed, promise=promise, bits=bit_depth(bits),
-            unlabelled=unlabelled_choice(unlabelled),
+            unlabelled=unlabelled_choice(unlabelled), size=size, tile=tile,
             progress=lambda done, count: bar.update(bar.task_ids[0], completed=done, total=count),
         )  # fmt: skip
     if html is not None:
@@ -73,6 +79,7 @@ def check_command(
                 "boxes": checked.boxes,
                 "masked": sum(sample.masked for sample in checked.samples),
                 "classes": checked.counts,
+                "defect_widths": None if checked.widths is None else checked.widths.as_json(),
                 "errors": checked.errors,
                 "warnings": len(checked.findings) - checked.errors,
                 "findings": [
@@ -99,6 +106,8 @@ def _print(checked: Checked) -> None:
     screen.print(table)
     tell_findings(checked.findings, screen, more="--html or --json shows them")
     screen.print(escape(checked.left_out.said))
+    if checked.widths is not None:
+        screen.print(escape(checked.widths.said))
     warnings = len(checked.findings) - checked.errors
     screen.print(
         f"{len(checked.samples)} pictures read as {checked.format}, good: {escape(str(checked.good))}; "

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from kizu.commands.typed import require_one, secret_given
-from kizu.commands.users import DEFAULT_CONFIG, NameArgument
-from kizu.console import ByOption, ConfigOption, JsonOption, ReasonOption, name_of, screen, write_json
+from kizu.commands.users import NameArgument
+from kizu.console import DEFAULT_CONFIG, ByOption, ConfigOption, JsonOption, ReasonOption, name_of, screen, write_json
 
 __all__ = ["user_badge", "user_pin", "user_terminals", "user_withdraw_terminal"]
 

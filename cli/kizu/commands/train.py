@@ -81,22 +81,31 @@ def train_command(
     json: ComparisonOption = None,
 ) -> None:
     """Train, calibrate and set thresholds. Example: kizu train parts --out bundles/plates"""
+    from kizu.squeezing import tiling_for
     from kizu.training_file import load_training_file
     from kizu_inspect.labelled.checking.near_twins import near_twins_of
     from kizu_inspect.labelled.dataset import read_labelled
     from kizu_inspect.training.likely_profiles import likely_profiles
+    from kizu_inspect.training.settings import COARSE_PX
 
     rest = load_training_file(settings)
     backbones = backbones_for(backbone or (), compare=compare)
     depth = bit_depth(bits)
     labelled = read_labelled(data, good=good, group_pattern=group_pattern, seed=seed, unlabelled=unlabelled_choice(unlabelled))
     tell([*labelled.warnings, *near_twins_of(labelled, depth)], labelled.left_out)
+    say = (Console(stderr=True, highlight=False, soft_wrap=True) if str(json) == "-" else screen).print
     profiles: tuple[str, ...] = tuple(dict.fromkeys(profile or ["auto"]))
+    tiling = tiling_for(
+        labelled, tile=tile, size=size, places=places, profiles=profiles, cell_px=rest.network.cell_px or COARSE_PX
+    )
+    tell(tiling.warnings, None)
+    for line in tiling.said:
+        say(line)
     if "auto" in profiles:
-        profiles = likely_profiles(labelled, tiled=tile is not None, bits=depth)
+        profiles = likely_profiles(labelled, tiled=tiling.tile_px is not None, bits=depth)
     asked = Asked(
         name=name or out.name, backbones=backbones, profiles=profiles, compare=compare, steps=steps, minutes=minutes, size=size,
-        tile=tile, bits=depth, places=places, head=head, labels=labels, promise=promise, weights=weights, seed=seed,
+        tile=tiling.tile_px, bits=depth, places=places, head=head, labels=labels, promise=promise, weights=weights, seed=seed,
         device=device, rest=rest,
     )  # fmt: skip
     several = len(asked.names) > 1
@@ -104,7 +113,6 @@ def train_command(
         raise ConfigError(
             "nothing is compared that could be written", found="--json", next_step="Add --compare, or leave it out."
         )
-    say = (Console(stderr=True, highlight=False, soft_wrap=True) if str(json) == "-" else screen).print
     candidates = candidates_for(asked, labelled)
     counts = ", ".join(f"{len(labelled.split(split))} {split}" for split in ("train", "val", "test"))
     say(f"{len(labelled.classes)} classes ({', '.join(labelled.classes)}), good: {labelled.good}; pictures: {counts}")

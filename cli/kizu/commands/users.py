@@ -8,13 +8,12 @@ from typing import Annotated
 import typer
 
 from kizu.commands.typed import require_one, secret_given
-from kizu.console import ByOption, ConfigOption, JsonOption, ReasonOption, name_of, screen, write_json
+from kizu.console import DEFAULT_CONFIG, ByOption, ConfigOption, JsonOption, ReasonOption, name_of, screen, write_json
 from kizu_db.permissions import Role
 from kizu_inspect.errors import ConfigError
 
 __all__ = ["user_add", "user_change", "user_forget_account", "user_list", "user_password"]
 
-DEFAULT_CONFIG = Path("kizu.yaml")
 NameArgument = Annotated[str, typer.Argument(help="The person's name, as reviews show it.")]
 PasswordFileOption = Annotated[
     Path | None, typer.Option(help="File with the password on its one line, for scripts (default: it is asked for, hidden).")

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from kizu_db.permissions import Action, Role, Way
 from kizu_db.repositories.audit_trail import AuditTrail
+from kizu_db.repositories.common import PLAIN
 from kizu_db.repositories.people import find_person, person_named, secret_sha256, tidy, unseen
 from kizu_db.repositories.sign_ins import SignIns
 from kizu_db.repositories.users import Users
@@ -19,8 +20,6 @@ __all__ = ["Accounts", "account_sha256"]
 
 SERVICE: Final = "sign-in service"
 """Who enters people, and gives them roles, where it was configured that the service does."""
-
-_PLAIN = {"synchronize_session": False}
 
 
 class Accounts:
@@ -77,7 +76,7 @@ class Accounts:
         """Raises NotAllowed where another account came first, which may be at this very moment."""
         free = (UserTable.id == found.id, or_(UserTable.account_sha256.is_(None), UserTable.account_sha256 == account))
         bound = update(UserTable).where(*free).values(account_sha256=account).returning(UserTable.id)
-        if self._session.scalar(bound, execution_options=_PLAIN) is None:
+        if self._session.scalar(bound, execution_options=PLAIN) is None:
             raise _has_another(found)
         self._tell(found.name, SERVICE, known=True, reason="first sign-in with the account")
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from kizu_db.permissions import Action, Way
 from kizu_db.repositories.audit_trail import AuditTrail
+from kizu_db.repositories.common import PLAIN
 from kizu_db.repositories.people import find_person, folded, person_named
 from kizu_db.repositories.sign_ins import SignIns
 from kizu_db.repositories.users import Users
@@ -22,8 +23,6 @@ PIN_TRIES: Final = 10
 """Wrong in a row; then a PIN is withdrawn."""
 BY_ITSELF: Final = "Kizu"
 """Who withdraws a PIN that was guessed wrong too often."""
-
-_PLAIN = {"synchronize_session": False}
 
 
 class Credentials:
@@ -56,7 +55,7 @@ class Credentials:
             return None
         mine = (UserTable.id == found.id, UserTable.pin_hash.is_not(None), UserTable.pin_tries < PIN_TRIES)
         tried = update(UserTable).where(*mine).values(pin_tries=UserTable.pin_tries + 1)
-        return self._session.scalar(tried.returning(UserTable.pin_hash), execution_options=_PLAIN)
+        return self._session.scalar(tried.returning(UserTable.pin_hash), execution_options=PLAIN)
 
     def pin_was_wrong(self, pin_hash: str) -> None:
         """A try at this PIN was wrong; after the tenth in a row it is withdrawn, until somebody sets it anew."""
@@ -67,7 +66,7 @@ class Credentials:
     def pin_was_right(self, pin_hash: str) -> None:
         """Its tries are counted from none again."""
         right = update(UserTable).where(UserTable.pin_hash == pin_hash).values(pin_tries=0)
-        self._session.execute(right, execution_options=_PLAIN)
+        self._session.execute(right, execution_options=PLAIN)
 
     def set_badge(self, name: str, badge_hash: str | None, *, by: str, reason: str) -> str:
         """Give a person a badge in the place of the one before, or with None withdraw it; their name.
@@ -90,7 +89,7 @@ class Credentials:
         return self._session.scalar(select(UserTable.name).where(UserTable.badge_hash == badge_hash, UserTable.active))
 
     def badge_salt(self) -> bytes | None:
-        """What all badges of these records are hashed with: no other database has it. None while nobody is entered."""
+        """What all badges of these records are hashed with: no other database has it. None while nothing was ever done."""
         root = self._trail.root()
         return None if root is None else hashlib.sha256(f"kizu badge {root}".encode()).digest()
 

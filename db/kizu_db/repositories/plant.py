@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from kizu_db.permissions import Action
 from kizu_db.repositories.audit_trail import AuditTrail
-from kizu_db.repositories.common import insert_unless_there
+from kizu_db.repositories.common import PLAIN, insert_unless_there
 from kizu_db.repositories.users import Users
 from kizu_db.tables import LotTable, PartTable, StationTable, ViewTable
 from kizu_db.tables.base import clean_text
@@ -118,7 +118,7 @@ class Lots:
     def _change(self, lot: str, held: bool, values: dict[str, object]) -> None:
         # Asked as it is changed: of two at once the second does not write over who held it first, and why.
         change = update(LotTable).where(LotTable.name == lot, LotTable.held.is_(not held)).values(held=held, **values)
-        changed = self._session.scalar(change.returning(LotTable.name), execution_options={"synchronize_session": False})
+        changed = self._session.scalar(change.returning(LotTable.name), execution_options=PLAIN)
         if changed is not None:
             return
         if self._session.scalar(select(LotTable.name).where(LotTable.name == lot)) is None:

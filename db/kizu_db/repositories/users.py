@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from kizu_db.permissions import Action, Role
 from kizu_db.repositories.audit_trail import AuditTrail
-from kizu_db.repositories.common import insert_unless_there
+from kizu_db.repositories.common import PLAIN, insert_unless_there
 from kizu_db.repositories.people import find_person, folded, person_named, tidy, unseen
 from kizu_db.repositories.sign_ins import SignIns
 from kizu_db.tables import UserTable
@@ -17,8 +17,6 @@ from kizu_db.values import Person, User
 from kizu_inspect.errors import NotAllowed, RecordError
 
 __all__ = ["Users"]
-
-_PLAIN = {"synchronize_session": False}
 
 
 class Users:
@@ -84,7 +82,7 @@ class Users:
         is_now = {"role": role or found.role, "active": found.active if active is None else active}
         if not (is_now["role"] is Role.ADMIN and is_now["active"]) and not others:
             raise RecordError(f"{found.name} is the last admin", next_step="Make somebody else an admin first.")
-        self._session.execute(update(UserTable).where(UserTable.id == found.id).values(**is_now), execution_options=_PLAIN)
+        self._session.execute(update(UserTable).where(UserTable.id == found.id).values(**is_now), execution_options=PLAIN)
         if not is_now["active"]:
             self._sign_ins.end_of(found.id)
         self._tell("user.change", found.name, by, was, is_now, reason)

@@ -44,7 +44,7 @@ def settle(found: Sequence[Annotated], report: Report) -> list[Sample]:
     What was drawn on a picture of another size is scaled where all pictures of the set agree on the factor. Whatever else
     contradicts the file goes to `report`, and is without its places then.
     """
-    fits = [_fit(one, report) if one.marks and one.unit != "stored" else None for one in found]
+    fits = [_fit(one, report) if one.marks and (one.unit != "stored" or _within_pixels(one)) else None for one in found]
     _report_fits(found, fits, report)
     agreed = _agree(found, fits)
     cut: list[Annotated] = []
@@ -66,6 +66,11 @@ def settle(found: Sequence[Annotated], report: Report) -> list[Sample]:
     return samples
 
 
+def _within_pixels(one: Annotated) -> bool:
+    """Whether an edge lies within a pixel: a tool's rounding may have put it beyond the picture."""
+    return any(edge % 1 for mark in one.marks for edge in mark.box or ())
+
+
 def _fit(one: Annotated, report: Report) -> _Fit | None:
     try:
         width, height = picture_size(one.path)
@@ -74,7 +79,7 @@ def _fit(one: Annotated, report: Report) -> _Fit | None:
         report(unreadable("picture", one.path, error))
         return None
     if one.drawn_on is None:
-        return _Fit(width, height, "same" if turn == 1 else "unclear")
+        return _Fit(width, height, "same" if turn == 1 or one.unit == "stored" else "unclear")
     stands = turn in QUARTER_TURNS and width != height
     if one.drawn_on == (width, height):
         return _Fit(width, height, "same" if turn == 1 or stands else "unclear")

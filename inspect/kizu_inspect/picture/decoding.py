@@ -17,6 +17,7 @@ from PIL import Image, MpoImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from kizu_inspect.errors import ImageError
 from kizu_inspect.picture.depth import to_8_bits
+from kizu_inspect.picture.foreign import named_by_its_start
 from kizu_inspect.recipe import Bits
 from kizu_inspect.results import ImageRGB
 
@@ -88,10 +89,7 @@ def decode_image(data: bytes, *, max_megapixels: float = 100.0, bits: Bits | Non
     except UnidentifiedImageError:
         if data[:4] in (b"II*\0", b"MM\0*"):  # Pillow knows no TIFF with three 16-bit channels; OpenCV does
             return _decode_deep_tiff(data, max_megapixels, bits)
-        start = data[:8].hex(" ")
-        raise ImageError(
-            "not a picture", found=f"a file beginning with bytes {start}", expected="PNG, JPEG, BMP or TIFF"
-        ) from None
+        raise ImageError("not a picture", found=named_by_its_start(data), expected="PNG, JPEG, BMP or TIFF") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise ImageError(
             "picture is truncated or broken", found=str(error), expected="a whole file", next_step="Take it again."

@@ -16,7 +16,7 @@ from kizu_inspect.training.cut_tiles import cut_tiles
 from kizu_inspect.training.fit import FitSettings
 from kizu_inspect.training.pictures import Pictures, load_pictures
 
-__all__ = ["TrainingSettings", "pictures_of"]
+__all__ = ["COARSE_PX", "TrainingSettings", "pictures_of"]
 
 COARSE_PX = 8
 """The cells of `local` where no stages are fused; coarser ones could not tell a defect's border at all."""

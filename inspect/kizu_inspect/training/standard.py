@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from kizu_inspect.network.heads import Readout
 from kizu_inspect.network.model import Architecture
+from kizu_inspect.picture.inputs import CELL_PX
 from kizu_inspect.settings import Settings
 
-__all__ = ["CELL_PX", "NetworkOptions", "standard_architecture"]
+__all__ = ["NetworkOptions", "standard_architecture"]
 
-CELL_PX: Final = 4
-"""Cells of the map that evidence is read from: those of 8 px cannot lie on a scratch of 2."""
 TOP_SHARE, SURFACE_TOP_SHARE = 0.01, 0.04
 """A logit that pools more cells than a defect has asks for evidence beside it. On drawn plates without places, 600 steps, 0.03
 gave a pointing of 0.78 and an energy of 0.33, 0.01 gave 0.85 and 0.57, both at an accuracy above 0.99."""

@@ -75,11 +75,13 @@ def read_samples(
     anything. Mistakes go to `report`. Raises DataError where the format is not known.
     """
     recognised = recognise(path)
-    reading = Reading(group_finder(group_pattern), report, recognised.root, recognised.described)
+    reading = Reading(
+        group_finder(group_pattern), lambda finding: report(reading.with_unread(finding)), recognised.root, recognised.described
+    )
     found = READERS[recognised.format](recognised.source, reading)
-    _report_repeated(found, report)
+    _report_repeated(found, reading.report)
     found = without_unlabelled(found, unlabelled, reading)
-    samples = settle(found, report)
+    samples = settle(found, reading.report)
     if splits == "anew" or (splits == "usual" and recognised.format == "mvtec"):
         samples = [replace(sample, split="") for sample in samples]
     for finding in name_findings(path, samples):

@@ -155,6 +155,8 @@ def _read(file: Path, split: str, root: Path, reading: Reading) -> list[Annotate
 def _mark(number: int, one: _Annotation, name: str, image: _Image, file: Path, report: Report) -> Mark | None:
     try:
         outlines, spans = drawn_shapes(one.segmentation, (image.height, image.width), f"{file}: annotation {number}", report)
+        if isinstance(one.segmentation, dict) and not spans:
+            raise ValueError("a mask that marks nothing")
         if one.bbox is None and not outlines and not spans:
             raise ValueError("neither a bbox nor a segmentation that marks anything")
     except (TypeError, ValueError, OverflowError, LookupError) as error:

@@ -108,9 +108,9 @@ def _annotated(item: dict[str, Any], picture: Path, split: str, names: list[str]
 
 
 def _index(number: object, names: list[str]) -> int:
-    if not isinstance(number, int) or not 0 <= number < len(names):
+    if not isinstance(number, int | float) or number not in range(len(names)):
         raise ValueError(f"class {number} of {len(names)}")
-    return number
+    return int(number)
 
 
 def _mark(name: str, one: dict[str, Any], size_px: tuple[int, int], where: str, report: Report) -> Mark:

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from kizu_inspect.labelled.readers.files import absent_files, is_there, relative
 from kizu_inspect.labelled.readers.folders import mask_beside
 from kizu_inspect.labelled.readers.reading import Reading, split_named
 from kizu_inspect.labelled.readers.table import COLUMNS, EDGES, Row, read_table
-from kizu_inspect.labelled.samples import Area, Box, Sample, outward
+from kizu_inspect.labelled.samples import Area, Sample, outward
 
 __all__ = ["read_manifest", "write_manifest", "write_rows"]
 
@@ -81,9 +82,9 @@ def _read_row(manifest: Path, line: int, row: Row, reading: Reading, *, boxed: b
         report(Finding("unknown_split", f"{where}: unknown split", named, "train, val, test or empty", pictures=(file,)))
         split = ""
     labels = tuple(one.strip() for one in row["label"].split("|"))
-    boxes = _boxes(where, row, file, report)
+    marks = _marks(where, row, file, report)
     areas = _areas(where, row, file, report)
-    unknown = sorted({*(name for *_, name in boxes), *(name for name, _ in areas)}.difference(labels))
+    unknown = sorted({*(mark.name for mark in marks), *(name for name, _ in areas)}.difference(labels))
     if unknown:
         report(
             Finding(
@@ -97,7 +98,6 @@ def _read_row(manifest: Path, line: int, row: Row, reading: Reading, *, boxed: b
         mask = mask_beside(file)
     reference = manifest.parent / _there(manifest, row["reference"]) if row.get("reference") else None
     group = row.get("group") or reading.group_of(file.name, name)
-    marks = tuple(Mark(label, (x1, y1, x2, y2)) for x1, y1, x2, y2, label in boxes)
     one = Annotated(file, split, group, labels, marks, None, "stored", mask=mask, reference=reference, areas=areas)
     return _with_edges(where, row, one, report) if boxed else one
 
@@ -153,12 +153,15 @@ def _gathered(found: Sequence[Annotated], report: Report) -> list[Annotated]:
     return gathered
 
 
-def _boxes(where: str, row: Row, file: Path, report: Report) -> tuple[Box, ...]:
+def _marks(where: str, row: Row, file: Path, report: Report) -> tuple[Mark, ...]:
     try:
-        return tuple(
-            (*outward(float(x1), float(y1), float(x2), float(y2)), str(name))
+        given = [
+            (str(name), (float(x1), float(y1), float(x2), float(y2)))
             for x1, y1, x2, y2, name in json.loads(row.get("boxes") or "[]")
-        )
+        ]
+        for _, edges in given:
+            outward(*edges)
+        return tuple(Mark(name, edges) for name, edges in given)
     except (ValueError, TypeError, OverflowError):
         expected = '[[x1, y1, x2, y2, "class"], …]'
         report(Finding("boxes", f"{where}: boxes are not understood", row["boxes"], expected, pictures=(file,)))
@@ -167,10 +170,13 @@ def _boxes(where: str, row: Row, file: Path, report: Report) -> tuple[Box, ...]:
 
 def _areas(where: str, row: Row, file: Path, report: Report) -> tuple[Area, ...]:
     try:
-        return tuple(
+        areas = tuple(
             (str(name), tuple((int(line), int(start), int(end)) for line, start, end in spans))
             for name, spans in json.loads(row.get("areas") or "[]")
         )
+        if not all(spans for _, spans in areas):
+            raise ValueError("an area that marks nothing")
+        return areas
     except (ValueError, TypeError, OverflowError):
         expected = '[["class", [[row, start, end], …]], …]'
         report(Finding("areas", f"{where}: areas are not understood", row["areas"][:80], expected, pictures=(file,)))
@@ -197,10 +203,14 @@ def write_manifest(path: Path, samples: Iterable[Sample]) -> None:
         raise DataError(
             "the manifest is there already", found=str(path), expected="a new file", next_step="Name another or remove it."
         )
+    unfinished = folder / f".{path.name}.new"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_rows(path, rows)
+        write_rows(unfinished, rows)
+        unfinished.rename(folder / path.name)
     except (OSError, UnicodeEncodeError) as error:
+        with suppress(OSError):
+            unfinished.unlink()
         raise DataError(f"manifest {path} cannot be written", found=str(error)) from None
 
 

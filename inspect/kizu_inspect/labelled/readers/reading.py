@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 from kizu_inspect.labelled.findings import Finding, Report, a_few
-from kizu_inspect.labelled.readers.files import GroupOf, is_hidden, is_picture, is_there, walk
+from kizu_inspect.labelled.readers.files import GroupOf, is_hidden, is_other_picture, is_picture, is_there, walk
 from kizu_inspect.labelled.samples import SPLIT_NAMES
 
 __all__ = ["Reading", "split_in", "split_named"]
+
+UNREAD: Final = "Pictures of formats that are not read lie there ({endings}): save them as PNG."
 
 
 @dataclass
@@ -68,6 +72,19 @@ class Reading:
         if len(alike) > 1:
             self.same_name(f"{name} may be one of several pictures", alike)
         return next(iter(alike), None)
+
+    def with_unread(self, finding: Finding) -> Finding:
+        """The finding; of files that are not there, with a word on pictures that are there in a format that is not read."""
+        if finding.kind != "missing_file":
+            return finding
+        unread = Counter(
+            file.suffix.lower() for file in self.files if is_other_picture(file) and not is_hidden(file, self.root)
+        )
+        if not unread:
+            return finding
+        endings = ", ".join(f"{count} {ending}" for ending, count in unread.most_common())
+        told = UNREAD.format(endings=endings)
+        return replace(finding, next_step=told if finding.next_step is None else f"{finding.next_step} {told}")
 
     def same_name(self, what: str, files: Iterable[Path | str]) -> None:
         """Reports that one name stands for several things."""

@@ -120,7 +120,7 @@ def _lists(root: Path, pictures: dict[str, Path], reading: Reading) -> dict[str,
     split_of: dict[str, str] = {}
     for split, file in found:
         for line in file.read_text(encoding="utf-8-sig", errors="replace").splitlines():
-            said = line.strip()
+            said = line.strip().replace("\\", "/")
             if not said:
                 continue
             ending = "" if said in pictures else next((one for one in PICTURES if said.lower().endswith(one)), "")

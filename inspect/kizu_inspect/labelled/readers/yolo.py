@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,8 @@ def read_yolo(source: Path, reading: Reading) -> list[Annotated]:
     names = _names(source, described.get("names"))
     reading.once(((name, number) for number, name in names.items()), f"{source}: several classes are called {{key}}")
     root = source.parent
-    base = root / str(described.get("path") or ".")
-    bases = [base, root] if base.is_dir() else [root]
+    base = _below((root,), str(described.get("path") or ".")) or root
+    bases = [base, root] if base != root and base.is_dir() else [root]
     listed = [(split, entry) for key, entry in described.items() if entry and (split := split_named(str(key))) in SPLITS]
     found: list[tuple[Path, str]] = []
     for split, entries in listed:
@@ -136,8 +137,7 @@ def _names(source: Path, names: object) -> dict[int, str]:
 def _pictures(source: Path, bases: list[Path], entry: str, reading: Reading) -> list[Path]:
     """The pictures of a folder, or of a text file that lists them."""
     # Exported sets say ../train/images for a folder that lies beside data.yaml.
-    options = [base / name for name in (entry, entry.removeprefix("../")) for base in bases]
-    place = next((option for option in options if os.path.exists(option)), None)
+    place = next((there for name in (entry, _beside(entry)) if (there := _below(bases, name)) is not None), None)
     if place is None:
         reading.report(absent_files(str(source), [entry], next_step="Mend path, train, val or test in it."))
         return []
@@ -145,11 +145,21 @@ def _pictures(source: Path, bases: list[Path], entry: str, reading: Reading) -> 
         return reading.pictures(Path(os.path.normpath(place)))  # its labels lie beside it, not beyond a link
     lines = [line.strip() for line in _text(place).splitlines() if line.strip()]
     reading.once(((os.path.normpath(line), line) for line in lines), f"{place} lists {{key}} several times")
-    listed = {line: next((base / line for base in (place.parent, *bases) if is_there(base / line)), None) for line in lines}
+    listed = {line: _below((place.parent, *bases), line, is_there) for line in lines}
     absent = [line for line, file in listed.items() if file is None]
     if absent:
         reading.report(absent_files(str(place), absent))
     return [Path(os.path.normpath(file)) for file in listed.values() if file is not None]
+
+
+def _below(bases: Iterable[Path], name: str, is_it: Callable[[Path], bool] = os.path.exists) -> Path | None:
+    """What lies in one of the folders under this name, or under the one that Windows writes so; None where nothing does."""
+    names = dict.fromkeys((name, name.replace("\\", "/")))
+    return next((base / one for one in names for base in bases if is_it(base / one)), None)
+
+
+def _beside(entry: str) -> str:
+    return entry.replace("\\", "/").removeprefix("../")
 
 
 def _text(file: Path) -> str:
