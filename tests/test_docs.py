@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,7 +68,8 @@ def taken_by(script: Path) -> set[str]:
 
 
 def make_knows(*targets: str) -> bool:
-    return subprocess.run(["make", "-n", *targets], cwd=HOUSE, capture_output=True, timeout=60).returncode == 0
+    """Read, not asked by `make -n`: that runs what calls make again."""
+    return set(targets) <= set(re.findall(r"^([\w-]+):", (HOUSE / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
 
 def lost_links(page: Path) -> list[str]:
