@@ -22,12 +22,12 @@ def typed(*words: str, lines: Sequence[str]) -> tuple[int, str]:
     with subprocess.Popen(command, stdin=its, stdout=its, stderr=its, start_new_session=True) as process:
         os.close(its)
         shown = b""
-        for line in lines:
-            asked = len(shown)
-            while not shown[asked:].endswith(QUESTIONS):
-                shown += os.read(ours, 1)
-            os.write(ours, line.encode() + b"\n")
-        with suppress(OSError):  # the terminal's other end is closed with the process
+        with suppress(OSError):  # the terminal's other end is closed with the process, also before all was asked
+            for line in lines:
+                asked = len(shown)
+                while not shown[asked:].endswith(QUESTIONS):
+                    shown += os.read(ours, 1)
+                os.write(ours, line.encode() + b"\n")
             while piece := os.read(ours, 4096):
                 shown += piece
     os.close(ours)

@@ -151,6 +151,11 @@ def follow(block: Block) -> None:
             (serve if call == ["dashboard"] else give)(*filled_in(call))
 
 
+def test_the_six_commands_of_the_readme_are_among_them() -> None:
+    (block,) = RUN[HOUSE / "README.md"]
+    assert len(block.commands) == 6
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if RUN[page]], ids=lambda page: page.name)
 def test_every_command_of_a_page_does_its_work(
     page: Path, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -166,5 +171,7 @@ def test_a_line_that_cannot_be_followed_is_told(pictures: Path, monkeypatch: pyt
     monkeypatch.chdir(pictures)
     with pytest.raises(AssertionError, match=r"kizu data check nowhere: DataError"):
         follow(Block(HOUSE / "README.md", 1, "sh", None, "kizu data check pictures\nkizu data check nowhere\n"))
+    with pytest.raises(AssertionError, match=r"kizu user pin nobody: kizu: configuration is not there"):
+        follow(Block(HOUSE / "README.md", 1, "sh", None, "kizu user pin nobody\n"))
     with pytest.raises(subprocess.CalledProcessError):
         follow(Block(HOUSE / "README.md", 1, "sh", None, "cp nothing somewhere\n"))
