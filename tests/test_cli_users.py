@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +13,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pypdf import PdfReader
 from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
@@ -185,27 +183,6 @@ def test_only_an_admin_sets_anothers_password(config: Path, records: Records, pa
     assert kept(records, "Ana") is None
     done(config, "password", "Kim", *given, "--by", "kim")
     assert matches(PASSWORD, kept(records, "Kim"))
-
-
-def test_who_may_make_no_report_has_no_file_of_it(config: Path, records: Records, tmp_path: Path) -> None:
-    done(config, "add", "Ana", "--role", "admin", "--no-password")
-    done(config, "add", "Vera", "--role", "viewer", "--no-password", "--by", "Ana")
-    for name in ("week.csv", "week.pdf"):
-        out = tmp_path / name
-        told = ["report", str(out), "--config", str(config), "--made-by"]
-        assert isinstance(CliRunner().invoke(app, [*told, "Vera"]).exception, NotAllowed)
-        assert not out.exists()
-        assert CliRunner().invoke(app, [*told, "Ana"]).exit_code == 0
-        assert out.stat().st_size > 0
-    assert len(events(records, "report.make")) == 2
-
-
-def test_a_report_bears_the_name_that_the_trail_has(config: Path, records: Records, tmp_path: Path) -> None:
-    out = tmp_path / "week.pdf"
-    assert CliRunner().invoke(app, ["report", str(out), "--config", str(config)]).exit_code == 0
-    with records.unit(read_only=True) as unit:
-        (event,) = unit.trail.latest(action="report.make")
-    assert re.search(rf"Made\s.* by {re.escape(event.actor)}\s", PdfReader(out).pages[0].extract_text())
 
 
 def events(records: Records, action: str) -> list[tuple[str, object, str]]:
