@@ -180,7 +180,7 @@ class LfiHead(nn.Module):
         """What the readout sees (N, K, h, w) of A under that attention map."""
         if not self.attends:
             return activations
-        low, high = attention.flatten(1).aminmax(dim=1)
+        low, high = attention.amin(dim=(1, 2)), attention.amax(dim=(1, 2))  # torch 2.11's aminmax has no gradient
         # An attention map that is flat is left flat: to stretch it has no meaning, and its gradient would have no bounds.
         least = FLAT * activations.detach().abs().mean(dim=(1, 2, 3)) + torch.finfo(attention.dtype).tiny
         spread = torch.maximum(high - low, least)
@@ -196,7 +196,7 @@ def weighted_sum(weights: Tensor, activations: Tensor) -> Tensor:
 
 def _channels_scaled(activations: Tensor) -> Tensor:
     """Each channel min-max normalised; a constant one becomes 1, or 0 where it was 0."""
-    low, high = (edge[:, :, None, None] for edge in activations.flatten(2).aminmax(dim=2))
+    low, high = activations.amin(dim=(2, 3), keepdim=True), activations.amax(dim=(2, 3), keepdim=True)
     varied = high > low
     scaled = (activations - low) / torch.where(varied, high - low, 1)
     return torch.where(varied, scaled, (activations != 0).to(activations.dtype))
