@@ -182,7 +182,7 @@ def fit(
     if not course.curve:
         raise EndedEarly(
             "the training was ended before there was a model", found=f"step {course.taken} of {pace.steps}",
-            expected=f"the first look at the validation pictures, after {every}",
+            expected=f"the first look at the validation pictures, after {every} steps",
         )  # fmt: skip
     model.load_state_dict(course.best_state)
     model.eval()
