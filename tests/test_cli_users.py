@@ -159,19 +159,6 @@ def test_only_an_admin_sets_anothers_password(config: Path, records: Records, pa
     assert matches(PASSWORD, kept(records, "Kim"))
 
 
-def test_who_may_make_no_report_has_no_file_of_it(config: Path, records: Records, tmp_path: Path) -> None:
-    done(config, "add", "Ana", "--role", "admin", "--no-password")
-    done(config, "add", "Vera", "--role", "viewer", "--no-password", "--by", "Ana")
-    for name in ("week.csv", "week.pdf"):
-        out = tmp_path / name
-        told = ["report", str(out), "--config", str(config), "--made-by"]
-        assert isinstance(CliRunner().invoke(app, [*told, "Vera"]).exception, NotAllowed)
-        assert not out.exists()
-        assert CliRunner().invoke(app, [*told, "Ana"]).exit_code == 0
-        assert out.stat().st_size > 0
-    assert len(events(records, "report.make")) == 2
-
-
 def events(records: Records, action: str) -> list[tuple[str, object, str]]:
     """Of this action, oldest first: about whom, what is now, and why."""
     with records.unit(read_only=True) as unit:

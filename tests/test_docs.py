@@ -21,6 +21,7 @@ from whole_cli import app
 REASONS = {
     "minutes": "what a newcomer sees first; `make test` and the tests of the demo run it",
     "hours": "it trains or measures for longer than a test may take",
+    "broken-off": "it needs a training that was killed, as test_cli_training_kept.py has",
     "published-data": "it needs a published set of pictures",
     "system": "it installs packages, or asks for devices of this machine",
 }

@@ -102,6 +102,22 @@ class Batches:
         """Tells the losses (N,) of a batch, by which later ones are drawn."""
         self._losses[rows] = losses.cpu().numpy()
 
+    def state(self) -> dict[str, Any]:
+        """All that the next batches depend on: tensors and plain values."""
+        return {
+            "generator": self._generator.bit_generator.state,
+            "augment": self._augment.state(),
+            "waiting": list(self._waiting),
+            "losses": torch.from_numpy(self._losses.copy()),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on as where the state was taken."""
+        self._generator.bit_generator.state = state["generator"]
+        self._augment.restore(state["augment"])
+        self._waiting = list(state["waiting"])
+        self._losses[:] = state["losses"].numpy()
+
     def _choose(self) -> npt.NDArray[np.int64]:
         count = len(self._train)
         if self._hard_share > 0 and not np.isnan(self._losses).any():
