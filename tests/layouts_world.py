@@ -17,8 +17,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from formats_world import HEIGHT, WIDTH, picture
+from kizu_inspect.labelled.places import defects_of, marked_by
+from kizu_inspect.labelled.samples import Sample
 
 CLASSES = ("dent", "scratch")
+SIZE = (HEIGHT, WIDTH)
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,19 @@ def the_set() -> list[Labelled]:
         for i in range(16)
     ]  # fmt: skip
     return [*found, *(Labelled(f"g{i}") for i in range(8))]
+
+
+def assert_the_set(found: Mapping[str, Sample]) -> None:
+    """The samples, by their names, say what the set says: classes, boxes, and masks to the pixel."""
+    assert set(found) == {one.name for one in the_set()}
+    for one in the_set():
+        sample = found[one.name]
+        assert sample.labels == (one.label or "good",)
+        if one.label is not None:
+            assert defects_of(sample, SIZE) == ((*one.box, one.label),)
+            marked = marked_by(sample, SIZE)
+            assert marked is not None
+            assert np.array_equal(marked, one.mask)
 
 
 def _pictures(folder: Path) -> None:

@@ -121,3 +121,8 @@ def test_a_start_is_measured_from_help_to_the_first_verdict(line_bundle: Path, t
     named = [f"help{which}_{unit}" for which in ("", "_run", "_db", "_db_prune") for unit in ("s", "cpu_s")]
     values = [found.get(name) for name in [*named, "first_verdict_s"]]
     assert all(isinstance(value, float) and value > 0 for value in values), found
+
+
+def test_every_picture_of_a_large_set_is_taken_or_named(tmp_path: Path) -> None:
+    found = figures_of("acceptance/large_set.py", "--pictures", "250", "--folder", str(tmp_path), tmp_path=tmp_path)
+    assert (found["readable"], found["taken"], found["left_out"], found["there"]) == (247, 247, 3, 250)

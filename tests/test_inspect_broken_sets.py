@@ -17,7 +17,7 @@ from formats_world import HEIGHT, WIDTH, mask, picture, pictures_in, voc_xml, wr
 from kizu_inspect.errors import DataError
 from kizu_inspect.labelled.checking.check import check_set
 from kizu_inspect.labelled.dataset import read_labelled
-from kizu_inspect.labelled.findings import Finding
+from kizu_inspect.labelled.findings import Finding, refuse
 from kizu_inspect.labelled.readers import read_samples
 from layouts_world import LAYOUTS
 
@@ -279,6 +279,42 @@ def test_a_link_upward_adds_nothing(tmp_path: Path) -> None:
     checked = check_set(tmp_path)
     assert {name: sum(row.values()) for name, row in checked.counts.items()} == {"dent": 8, "good": 8}
     assert (checked.left_out.there, checked.left_out.by_reason) == (16, {})
+
+
+def test_links_that_lead_round_end_and_are_told(tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    for number in range(16):
+        picture(root / ("good" if number % 2 else "dent") / f"{number}.png", number)
+    (root / "good" / "to").symlink_to(root / "dent")
+    (root / "dent" / "fro").symlink_to(root / "good")
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    picture(tmp_path / "a" / "16.png", 16)
+    (tmp_path / "a" / "b").symlink_to(tmp_path / "b")
+    (tmp_path / "b" / "a").symlink_to(tmp_path / "a")
+    (tmp_path / "b" / "home").symlink_to(root)
+    (root / "good" / "beyond").symlink_to(tmp_path / "a")
+    checked = check_set(root)
+    assert checked.left_out.there == 17
+    (told,) = (one for one in checked.findings if one.kind == "listed_twice")
+    assert "dent/0.png as dent" in told.text
+    assert len(told.pictures) == 34  # all seventeen as good and as dent: what lies below one class is linked into the other
+
+
+def test_a_folder_that_lies_below_and_is_linked_too_is_taken_once(tmp_path: Path) -> None:
+    root = write_yolo(tmp_path, {f"{i}.png": BOX if i % 2 else "" for i in range(16)})
+    for number in range(16, 20):
+        picture(root / "images" / ".store" / "kept" / f"{number}.png", number)
+        (root / "labels" / "seen").mkdir(exist_ok=True)
+        (root / "labels" / "seen" / f"{number}.txt").write_text("", encoding="utf-8")
+    (root / "images" / "again").symlink_to(root / "images")
+    (root / "again").symlink_to(root / "images")
+    (root / "images" / "seen").symlink_to(root / "images" / ".store" / "kept")  # hidden where it lies, and shown by a link
+    read = read_samples(root, group_pattern=None, report=refuse)
+    assert {sample.path.relative_to(root).as_posix() for sample in read.samples} == {
+        *(f"images/{i}.png" for i in range(16)), *(f"images/seen/{i}.png" for i in range(16, 20)),
+    }  # fmt: skip
+    assert (read.left_out.there, read.left_out.by_reason) == (20, {})
 
 
 def test_pictures_ten_folders_down_are_taken(tmp_path: Path) -> None:

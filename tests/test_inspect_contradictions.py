@@ -76,6 +76,10 @@ def test_the_mean_loss_is_that_of_every_draw() -> None:
     batches.learned(np.array([0, 0]), torch.tensor([2.0, 6.0]))  # a set smaller than two batches gives a picture twice
     assert batches.mean_losses[:2] == pytest.approx([3.0, 4.0])
     assert np.isnan(batches.mean_losses[2])
+    again = Batches(profile, pictures, size=2, shift_px=0, hard_share=0.0, seed=1, device=torch.device("cpu"))
+    again.restore(batches.state())  # a training that goes on from a checkpoint knows what came before
+    again.learned(np.array([1, 2]), torch.tensor([2.0, 1.0]))
+    assert again.mean_losses.tolist() == pytest.approx([3.0, 3.0, 1.0])
 
 
 def mislabelled(manifest: Path) -> tuple[Path, dict[str, set[Path]]]:

@@ -160,10 +160,12 @@ def test_a_check_says_how_wide_defects_are_and_warns(scratched: Path, tmp_path: 
 
 def trained(data: Path, out: Path, *options: str) -> tuple[str, Bundle]:
     """What a training of two steps says, and its bundle."""
-    settings = out.with_suffix(".yaml")
-    settings.write_text("network: {branch: false}\nfit: {batch_size: 16}\n", encoding="utf-8")
-    asked = ["--out", str(out), "--settings", str(settings), "--steps", "2", "--device", "cpu", *options]
-    done = RUN.invoke(app, ["train", str(data), *asked], catch_exceptions=False)
+    quick = out.with_suffix(".yaml")
+    quick.write_text("network: {branch: false}\n", encoding="utf-8")
+    arguments = [
+        "train", str(data), "--out", str(out), "--steps", "2", "--settings", str(quick), "--device", "cpu", *options,
+    ]  # fmt: skip
+    done = RUN.invoke(app, arguments, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return " ".join(done.output.split()), Bundle.load(out)
 

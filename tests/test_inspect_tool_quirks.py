@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -15,11 +14,9 @@ from kizu_inspect.errors import DataError
 from kizu_inspect.labelled.checking.check import check_set
 from kizu_inspect.labelled.dataset import read_labelled
 from kizu_inspect.labelled.findings import Finding, refuse
-from kizu_inspect.labelled.places import defects_of, marked_by
 from kizu_inspect.labelled.readers import read_samples
 from kizu_inspect.labelled.samples import Sample
-from layouts_world import LAYOUTS, the_set
-from test_inspect_layouts import SIZE
+from layouts_world import LAYOUTS, assert_the_set, the_set
 
 BOX = "0 0.5 0.5 0.2 0.2\n"
 TEXTS = (".json", ".xml", ".csv", ".txt", ".yaml")
@@ -33,22 +30,13 @@ def _texts(root: Path) -> list[Path]:
     return [file for file in sorted(root.rglob("*")) if file.suffix.lower() in TEXTS]
 
 
-def _same_as_the_set(found: dict[str, Sample]) -> None:
-    assert set(found) == {one.name for one in the_set()}
-    for one in the_set():
-        assert found[one.name].labels == (one.label or "good",)
-        if one.label is not None:
-            assert defects_of(found[one.name], SIZE) == ((*one.box, one.label),)
-            assert np.array_equal(marked_by(found[one.name], SIZE), one.mask)
-
-
 @pytest.mark.parametrize("layout", [name for name in LAYOUTS if name != "spreadsheet"])  # which has a mark of its own
 def test_a_byte_order_mark_and_carriage_returns_change_nothing(tmp_path: Path, layout: str) -> None:
     LAYOUTS[layout](tmp_path)
     for file in _texts(tmp_path):
         plain = file.read_bytes().removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
         file.write_bytes(b"\xef\xbb\xbf" + plain.replace(b"\n", b"\r\n"))
-    _same_as_the_set(samples_of(tmp_path))
+    assert_the_set(samples_of(tmp_path))
 
 
 @pytest.mark.parametrize("layout", ["manifest", "coco", "cvat", "label studio", "datumaro"])
@@ -65,7 +53,7 @@ def test_names_that_windows_wrote_are_found(tmp_path: Path, layout: str) -> None
         text = text.replace(f"masks/{name}.png", f"masks\\{name}.PNG").replace(f"{name}.png", f"{windows}{name}.png")
     labels.write_text(text.replace(".PNG", ".png"), encoding="utf-8")
     assert f"{windows}d0.png" in text
-    _same_as_the_set(samples_of(tmp_path))
+    assert_the_set(samples_of(tmp_path))
 
 
 def test_lists_of_yolo_and_voc_that_windows_wrote_are_found(tmp_path: Path) -> None:
@@ -100,7 +88,7 @@ def test_numbers_of_classes_with_a_point_are_numbers_of_classes(tmp_path: Path) 
             text = text.replace(f'"{key}": {number},', f'"{key}": {number}.0,')
         assert f'"{key}": ' in text
         file.write_text(text, encoding="utf-8")
-        _same_as_the_set(samples_of(tmp_path / layout))
+        assert_the_set(samples_of(tmp_path / layout))
 
 
 def test_edges_of_a_manifest_that_rounding_put_beyond_are_cut_and_counted(tmp_path: Path) -> None:

@@ -26,9 +26,8 @@ from kizu_inspect.labelled.readers.manifest import write_manifest
 from kizu_inspect.labelled.samples import Sample
 from kizu_inspect.labelled.shapes import fill, pixels_of_runs, runs_of, spans_of
 from kizu_inspect.labelled.writers.write import write_set
-from layouts_world import LAYOUTS
+from layouts_world import LAYOUTS, SIZE
 
-SIZE = (HEIGHT, WIDTH)
 L_SHAPE = ((3.0, 3.0), (20.0, 3.0), (20.0, 9.0), (9.0, 9.0), (9.0, 21.0), (3.0, 21.0))
 SPANS = fill((L_SHAPE,), SIZE)
 """In the box 3, 3, 20, 21, of which it is a part."""

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from kizu_inspect.recipe import Bits
     from kizu_inspect.training.settings import TrainingSettings
 
-__all__ = ["COMPARED", "Asked", "backbones_for", "candidates_for"]
+__all__ = ["COMPARED", "LEAST_STEPS", "Asked", "backbones_for", "candidates_for"]
 
 COMPARED: Final = ("local", "resnet18", "mobilenet_v3_small", "efficientnet_b0")
 """The backbones of `--compare` where none are named."""
 ENOUGH_STEPS, ENOUGH_MINUTES = 1000, 7.0
 """Unless told otherwise."""
-LEAST_STEPS = 24
-"""Of a candidate in its share of the time: with the usual least a slow network would take many times its share."""
+LEAST_STEPS: Final = 400
+"""With fewer a network from scratch has hardly begun to learn. They are taken where nobody has said how long it may take."""
 
 
 def backbones_for(named: Sequence[str], *, compare: bool) -> tuple[str, ...]:
@@ -118,8 +118,7 @@ def _time(asked: Asked) -> dict[str, Any]:
         minutes = ENOUGH_MINUTES * (len(asked.names) if asked.compare else 1)
     if minutes is not None:
         told["seconds"] = minutes * 60 / len(asked.names)
-        if asked.compare:
-            told["least_steps"] = LEAST_STEPS
+        told["least_steps"] = LEAST_STEPS if asked.minutes is None and not asked.compare else 1
     return told
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "PlacesOption",
     "ProfileOption",
     "PromiseOption",
+    "ResumeOption",
     "SeedOption",
     "SettingsOption",
     "SizeOption",
@@ -58,14 +59,22 @@ LabelsOption = Annotated[
 StepsOption = Annotated[
     int | None,
     typer.Option(
-        help="Optimiser steps, as 2000 (default: 1000, fewer where they take more than 7 minutes).", min=1, rich_help_panel=TIME
+        help="Optimiser steps, as 2000 (default: 1000; fewer, but at least 400, where they take over 7 minutes).",
+        min=1,
+        rich_help_panel=TIME,
     ),
 ]
 MinutesOption = Annotated[
     float | None,
     typer.Option(
-        help="Take the steps that fit into this time, as 60 (all candidates together); at least 400 unless compared.",
+        help="Take the steps that fit into this time, as 60, calibration included (all candidates together).",
         rich_help_panel=TIME,
+    ),
+]
+ResumeOption = Annotated[
+    bool,
+    typer.Option(
+        "--resume", help="Go on with this bundle's training that broke off; all other options as before.", rich_help_panel=TIME
     ),
 ]
 

@@ -127,7 +127,7 @@ def report_command(
     ] = None,
     until: Annotated[str | None, typer.Option(help="Last day, YYYY-MM-DD, included (default: today).")] = None,
     station: Annotated[str | None, typer.Option(help="Only this station.")] = None,
-    made_by: Annotated[str, typer.Option(help="Who makes it.")] = "",
+    made_by: Annotated[str | None, typer.Option(help="Who makes it (default: who is logged in).")] = None,
 ) -> None:
     """Report the flagged parts of a period as CSV or PDF. Example: kizu report week.pdf --since 2026-11-16"""
     from kizu.config import load_config
@@ -148,16 +148,17 @@ def report_command(
     last = parse_day(until, "--until") if until else today
     kind = out.suffix.lower().removeprefix(".")
     store = ImageStore(settings.images.path)
+    by = name_of(made_by)
     with Records.open(settings.database) as records:
         with records.unit(read_only=True) as unit:
-            unit.users.require(name_of(made_by), Action.REPORT)  # before the work, and again where it is recorded
+            unit.users.require(by, Action.REPORT)  # before the work, and again where it is recorded
         report = gather_report(
             records, settings, since=first_moment(first, zone), until=moment_after(last, zone),
-            station=station, most=None if kind == "csv" else settings.report.max_parts, made_by=made_by,
+            station=station, most=None if kind == "csv" else settings.report.max_parts, made_by=by,
         )  # fmt: skip
         data = csv_report(report) if kind == "csv" else pdf_report(report, store, font=settings.report.font)
         with records.unit() as unit:
-            unit.reports.add(kind, data, report.told, by=name_of(made_by), software=report.software)
+            unit.reports.add(kind, data, report.told, by=by, software=report.software)
     write_bytes(out, data)
     cut = f", the newest of {report.flagged_count:,}: report.max_parts ends it there" if report.left_out else ""
     screen.print(f"{out}: {first} to {last}, {len(report.flagged):,} flagged parts{cut}", markup=False)

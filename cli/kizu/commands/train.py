@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from rich.markup import escape
 
 from kizu.candidates import Asked, backbones_for, candidates_for
 from kizu.commands.calibrate import trade_off_table
-from kizu.console import progress_bar, screen, write_json
+from kizu.console import screen, write_json
 from kizu.labelled_set import (
     BitsOption,
     GoodOption,
@@ -35,6 +36,7 @@ from kizu.train_options import (
     PlacesOption,
     ProfileOption,
     PromiseOption,
+    ResumeOption,
     SeedOption,
     SettingsOption,
     SizeOption,
@@ -42,6 +44,7 @@ from kizu.train_options import (
     TileOption,
     WeightsOption,
 )
+from kizu.training import drawn_report, steps_taken, training_shown
 from kizu_inspect.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
 
     from kizu_inspect.comparing.compare import Comparison
     from kizu_inspect.labelled.dataset import LabelledSet
+    from kizu_inspect.training.plan import Plan
     from kizu_inspect.training.settings import TrainingSettings
     from kizu_inspect.training.train import Trained
 
@@ -66,6 +70,7 @@ def train_command(
     bits: BitsOption = None,
     steps: StepsOption = None,
     minutes: MinutesOption = None,
+    resume: ResumeOption = False,
     profile: ProfileOption = None,
     size: SizeOption = None,
     tile: TileOption = None,
@@ -81,6 +86,7 @@ def train_command(
     json: ComparisonOption = None,
 ) -> None:
     """Train, calibrate and set thresholds. Example: kizu train parts --out bundles/plates"""
+    begun = time.monotonic()
     from kizu.squeezing import tiling_for
     from kizu.training_file import load_training_file
     from kizu_inspect.labelled.checking.near_twins import near_twins_of
@@ -116,7 +122,7 @@ def train_command(
     candidates = candidates_for(asked, labelled)
     counts = ", ".join(f"{len(labelled.split(split))} {split}" for split in ("train", "val", "test"))
     say(f"{len(labelled.classes)} classes ({', '.join(labelled.classes)}), good: {labelled.good}; pictures: {counts}")
-    trained, comparison = _train(labelled, out, candidates, say)
+    trained, comparison = _train(labelled, out, candidates, say, begun=begun, resume=resume)
     if comparison is not None and json is not None:
         write_json(json, comparison.as_json())
     _tell_result(trained, comparison, out, say, overkill_limit=next(iter(candidates.values())).overkill_limit)
@@ -125,29 +131,37 @@ def train_command(
 
 
 def _train(
-    labelled: LabelledSet, out: Path, candidates: Mapping[str, TrainingSettings], say: Callable[[str], None]
+    labelled: LabelledSet,
+    out: Path,
+    candidates: Mapping[str, TrainingSettings],
+    say: Callable[[str], None],
+    *,
+    begun: float,
+    resume: bool,
 ) -> tuple[Trained, Comparison | None]:
     """The bundle `out` of the only candidate, or of the one that a comparison of several recommends."""
-    from kizu_inspect.comparing.compare import compare
     from kizu_inspect.training.train import train
 
-    with progress_bar("Training", None) as bar:
+    with training_shown(out, say) as shown:
 
-        def begin(one: str, number: int, seconds_a_step: float) -> None:
+        def begin(one: str, plan: Plan) -> None:
             height, width = candidates[one].input.size_px
-            say(f"{one}: {number} steps of {seconds_a_step:.3f} s, input {height} × {width} px")
-            bar.reset(bar.task_ids[0], total=number)
-
-        def advance(step: int, loss: float) -> None:
-            bar.update(bar.task_ids[0], completed=step, note=f"loss {loss:.3f}")
+            say(f"{one}: {plan.steps} steps of {plan.seconds_a_step:.3f} s, input {height} × {width} px")
+            shown.begin(plan)
 
         if len(candidates) > 1:
+            from kizu_inspect.comparing.compare import compare  # it evaluates too: seconds that one training need not wait
+
             return compare(
-                labelled, out, candidates, on_steps=begin, progress=advance,
+                labelled, out, candidates, begun=begun, resume=resume, stop=shown.stop, on_plan=begin, progress=shown.advance,
                 on_failed=lambda one, reason: say(f"{one} left out: {reason}"),
             )  # fmt: skip
         ((only, settings),) = candidates.items()
-        return train(labelled, out, settings, on_steps=partial(begin, only), progress=advance), None
+        trained = train(
+            labelled, out, settings, begun=begun, resume=resume, stop=shown.stop, on_plan=partial(begin, only),
+            progress=shown.advance,
+        )  # fmt: skip
+        return trained, None
 
 
 def _tell_result(
@@ -155,11 +169,11 @@ def _tell_result(
 ) -> None:
     from kizu.comparison import cautions, comparison_table
     from kizu_inspect.training.contradictions import said_of
-    from kizu_inspect.training.report import write_report
     from kizu_inspect.training.thresholds import trade_off
 
     spec = trained.bundle.spec
-    report = write_report(trained, out)
+    report = drawn_report(trained, out)
+    say(steps_taken(trained.history))
     if comparison is None:
         figures = spec.provenance.figures
         say(f"validation accuracy {figures['validation_accuracy']:.3f}, loss {figures['validation_loss']:.3f}")
@@ -174,4 +188,4 @@ def _tell_result(
     say(escape(said_of(trained.contradicted)))
     if spec.refine == "pixels":
         say("no places of defects were learned: maps are refined to pixels (explanation.refine: none stops it)")
-    say(f"bundle {out} ({trained.bundle.hash[:12]}, profile {spec.input.profile}), report {report}")
+    say(f"bundle {out} ({trained.bundle.hash[:12]}, profile {spec.input.profile}), {report}")

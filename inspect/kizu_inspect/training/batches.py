@@ -110,6 +110,25 @@ class Batches:
         """The mean loss (N,) of each picture over every time that it was drawn; nan of one that never was."""
         return np.where(self._drawn > 0, self._summed / np.maximum(1, self._drawn), np.nan)
 
+    def state(self) -> dict[str, Any]:
+        """All that the next batches and the mean losses depend on: tensors and plain values."""
+        return {
+            "generator": self._generator.bit_generator.state,
+            "augment": self._augment.state(),
+            "waiting": list(self._waiting),
+            "losses": torch.from_numpy(self._losses.copy()),
+            "summed": torch.from_numpy(self._summed.copy()),
+            "drawn": torch.from_numpy(self._drawn.copy()),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on as where the state was taken."""
+        self._generator.bit_generator.state = state["generator"]
+        self._augment.restore(state["augment"])
+        self._waiting = list(state["waiting"])
+        self._losses[:] = state["losses"].numpy()
+        self._summed[:], self._drawn[:] = state["summed"].numpy(), state["drawn"].numpy()
+
     def _choose(self) -> npt.NDArray[np.int64]:
         count = len(self._train)
         if self._hard_share > 0 and not np.isnan(self._losses).any():

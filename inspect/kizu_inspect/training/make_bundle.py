@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +26,7 @@ from kizu_inspect.training.remember import remember
 from kizu_inspect.training.scales import fit_scales
 from kizu_inspect.training.settings import TrainingSettings
 from kizu_inspect.training.thresholds import Scored, choose_thresholds, judge_samples, novelty_limit
+from kizu_inspect.versions import version_of
 
 __all__ = ["MadeBundle", "make_bundle"]
 
@@ -97,7 +97,7 @@ def make_bundle(
             threads=torch.get_num_threads(),
             device=device_name(device),
             steps=steps,
-            versions={name: version(name) for name in ("kizu", "torch", "torchvision", "numpy")},
+            versions={name: version_of(name) for name in ("kizu", "torch", "torchvision", "numpy")},
             figures={
                 "validation_accuracy": float(exactly_right(logits, val, good=good, several=several).mean()),
                 "validation_loss": validation_loss,

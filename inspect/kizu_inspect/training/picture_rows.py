@@ -64,5 +64,5 @@ def draw_row(figure: FigureBase, title: str, shown: Sequence[Shown], bits: Bits 
         else:
             axes.imshow(small)
         name = one.sample.path.name
-        axes.set_title(name if len(name) <= NAME else f"…{name[-NAME:]}", fontsize=7)
-        axes.text(0.5, -0.04, one.said, ha="center", va="top", fontsize=7, transform=axes.transAxes)
+        axes.set_title(name if len(name) <= NAME else f"…{name[-NAME:]}", fontsize=7, parse_math=False)
+        axes.text(0.5, -0.04, one.said, ha="center", va="top", fontsize=7, transform=axes.transAxes, parse_math=False)

@@ -44,8 +44,9 @@ def write_report(trained: Trained, folder: Path) -> Path:
     accuracy.plot(history.steps, history.val_accuracy)
     accuracy.set(title="Validation accuracy while training", xlabel="step", ylim=(0, 1.02))
     table.imshow(trained.confusion, cmap="Blues")
-    table.set_xticks(range(len(spec.classes)), spec.classes, rotation=30, ha="right")
-    table.set_yticks(range(len(spec.classes)), spec.classes)
+    # A dollar in a name is a dollar: taken for a formula it could not be drawn.
+    table.set_xticks(range(len(spec.classes)), spec.classes, rotation=30, ha="right", parse_math=False)
+    table.set_yticks(range(len(spec.classes)), spec.classes, parse_math=False)
     for (row, column), count in [
         ((r, c), trained.confusion[r, c]) for r in range(len(spec.classes)) for c in range(len(spec.classes))
     ]:
@@ -57,7 +58,7 @@ def write_report(trained: Trained, folder: Path) -> Path:
     else:
         draw_trade_off(costs, scored, spec.thresholds)
     shown = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in spec.provenance.figures.items())
-    curves.suptitle("\n".join([f"{spec.name}: {shown}", *said]), fontsize=10)
+    curves.suptitle("\n".join([f"{spec.name}: {shown}", *said]), fontsize=10, parse_math=False)
     for part, (title, pictures) in zip(below, rows, strict=True):
         draw_row(part, title, pictures, spec.input.bits, places=PLACES)
     path = folder / "training.png"

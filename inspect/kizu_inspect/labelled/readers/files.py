@@ -59,12 +59,13 @@ def group_finder(pattern: str | None) -> GroupOf:
 
 
 def walk(folder: Path) -> list[Path]:
-    """All files in a folder and below, sorted. Links to folders are followed, each folder once and never upward to itself.
+    """All files in a folder and below, sorted. Links to folders are followed, each once, and none to what lies below anyway.
 
     Raises DataError for a folder that may not be read: what lies in it can be neither taken nor counted.
     """
     found: list[str] = []
-    seen = {_identity(parent) for parent in (folder.resolve(), *folder.resolve().parents)}
+    top = folder.resolve()
+    seen = {_identity(parent) for parent in (top, *top.parents)}
     waiting = [os.fspath(folder)]
     while waiting:
         try:
@@ -77,7 +78,7 @@ def walk(folder: Path) -> list[Path]:
                             found.append(entry.path)
                     elif not os.path.isdir(entry.path):
                         found.append(entry.path)  # also a link to nothing: a picture that is lost
-                    elif (target := _identity(Path(entry.path))) not in seen:
+                    elif not _lies_below(entry.path, top) and (target := _identity(Path(entry.path))) not in seen:
                         seen.add(target)
                         waiting.append(entry.path)
         except OSError as error:
@@ -85,6 +86,12 @@ def walk(folder: Path) -> list[Path]:
                 "a folder of the set cannot be read", found=str(error), next_step="Give the right to read it, or move it away."
             ) from None
     return [Path(path) for path in sorted(found, key=lambda path: path.split(os.sep))]
+
+
+def _lies_below(link: str, top: Path) -> bool:
+    """Whether it leads to a folder below that is found without it; one that is hidden is found by the link alone."""
+    target = Path(os.path.realpath(link))
+    return target.is_relative_to(top) and not is_hidden(target, top)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

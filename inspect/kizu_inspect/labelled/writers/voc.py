@@ -12,7 +12,6 @@ import numpy.typing as npt
 from PIL import Image
 
 from kizu_inspect.labelled.masks import VOID
-from kizu_inspect.labelled.shapes import pixels_of
 from kizu_inspect.labelled.writers.marked import Losses, Marked
 
 __all__ = ["MOST_CLASSES", "PICTURES_IN", "write_voc"]
@@ -66,7 +65,8 @@ def _numbers(picture: Marked, losses: Losses) -> Indices | None:
     if len(things) < VOID:
         sizes = [sum(end - start for _, start, end in thing.spans) for thing in things]
         for place in sorted(range(len(things)), key=lambda place: sizes[place], reverse=True):
-            numbers[pixels_of(things[place].spans, picture.size_px)] = place + 1
+            for row, start, end in things[place].spans:
+                numbers[row, start:end] = place + 1
         shown = np.bincount(numbers.ravel(), minlength=len(things) + 1)[1 : len(things) + 1].tolist()
         if all(shown):
             if shown != sizes:
