@@ -20,6 +20,11 @@ def picture(path: Path, seed: int = 0) -> Path:
     return path
 
 
+def pictures_in(root: Path) -> list[Path]:
+    """All pictures that lie below a folder, read or not."""
+    return [file for file in root.rglob("*") if file.suffix in (".png", ".jpg", ".jpeg", ".bmp", ".webp")]
+
+
 def mask(path: Path, *, value: int = 255, width: int = WIDTH) -> Path:
     """A mask with a square of `value`."""
     pixels = np.zeros((HEIGHT, width), np.uint8)

@@ -18,6 +18,23 @@ SEEN = {
     "/quality": ".st-key-places .vega-embed svg", "/agreement": ".kz-table", "/reports": ".st-key-make-PDF button",
 }  # fmt: skip
 """What shows that a page is there; one that is not named here has its title."""
+CONTRASTS = """(nodes) => {
+    const channels = (text) => text.match(/[\\d.]+/g).map(Number)
+    const linear = (c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4
+    const light = (text) => {
+        const [r, g, b] = channels(text).map((c) => linear(c / 255))
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b
+    }
+    const paper = (node) => {
+        const colour = getComputedStyle(node).backgroundColor
+        return channels(colour)[3] === 0 ? paper(node.parentElement) : colour
+    }
+    return nodes.map((node) => {
+        const [more, less] = [light(getComputedStyle(node).color), light(paper(node))].sort((a, b) => b - a)
+        return [node.tagName, (more + 0.05) / (less + 0.05)]
+    })
+}"""
+"""Of each text against what it stands on, as WCAG counts it."""
 SIZES = [(820, 1180), (1280, 800), (1920, 1080), (3840, 2160)]
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -69,11 +69,9 @@ class Liar:
     """Of who signs in, over what a token would say; None leaves a claim out."""
     userinfo: dict[str, Any] = field(default_factory=dict)
     key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "one"}, private=True))
-    published: RSAKey | None = None
-    """The key that it shows; None: the one that it signs by."""
     header: dict[str, Any] = field(default_factory=lambda: {"alg": "RS256", "kid": "one"})
-    forged: str | None = None
-    """A whole token, instead."""
+    forged: Callable[[dict[str, Any]], str] | None = None
+    """Makes a whole token of the claims, instead of signing them."""
     description: dict[str, Any] = field(default_factory=dict)
     status: int = 200
     """Of the answer for a code."""
@@ -88,8 +86,8 @@ class Liar:
         """The token for who began so."""
         now = int(time.time())
         told = {"iss": self.issuer, "aud": CLIENT, "iat": now, "exp": now + 300, "nonce": asked["nonce"]} | self.claims
-        token = jwt.encode(self.header, {name: value for name, value in told.items() if value is not None}, self.key)
-        return self.forged or token
+        claims = {name: value for name, value in told.items() if value is not None}
+        return self.forged(claims) if self.forged else jwt.encode(self.header, claims, self.key)
 
     def redeem(self, form: dict[str, str], authorization: str) -> tuple[int, dict[str, Any]]:
         """As a service does: once, for the client with the secret, and for who has the verifier."""
@@ -115,7 +113,7 @@ class Liar:
             more = {"userinfo_endpoint": f"{self.issuer}/userinfo"} if self.userinfo else {}
             return 200, {"issuer": self.issuer} | at | more | self.description, ""
         if path == "/jwks_uri":
-            return 200, {"keys": [(self.published or self.key).as_dict(private=False)]}, ""
+            return 200, {"keys": [self.key.as_dict(private=False)]}, ""
         if path == "/authorization_endpoint":
             assert (query["code_challenge_method"], query["response_type"], query["client_id"]) == ("S256", "code", CLIENT)
             code = f"code-{len(self.paths)}"

@@ -1,4 +1,4 @@
-"""A PLC for the tests of the signal: a real Modbus TCP server in a thread, with the program that docs/line.md asks of a PLC."""
+"""A PLC for the tests of the signal: a real Modbus TCP server in a thread, with the program of docs/signal.md."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Plc:
         return None
 
     def _scan(self, words: list[int]) -> None:
-        """The program of docs/line.md, once the words are there."""
+        """The program of docs/signal.md, once the words are there."""
         result = MAP.read_result(words)
         if result is None or result.sequence == self._last:
             return

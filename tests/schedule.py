@@ -14,8 +14,10 @@ LONGEST_FIRST = (
     "test_dashboard_search", "test_dashboard_ways_in_journeys",
     "test_db_backup_killed", "test_dashboard_signing_in_journeys", "test_cli", "test_dashboard_signing_in",
     "test_pipeline_publishing", "test_pipeline_supervising", "test_pipeline_observing", "test_pipeline_spool",
+    "test_cli_training_kept", "test_inspect_checkpoints", "test_inspect_compare_kept",
     "test_inspect_adopt", "test_inspect_tiled", "test_inspect_fit", "test_pipeline_service", "test_dashboard_pages",
     "test_dashboard_reviewing", "test_dashboard_drawing_journeys", "test_dashboard_live", "test_dashboard_journeys",
+    "test_docs_commands",
 )  # fmt: skip
 """Those that take a worker longer than half a minute. Where one is missing here the run is no worse than a little slower."""
 

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,6 +20,7 @@ from kizu_db.permissions import Role, Way
 from kizu_db.records import Records
 from kizu_db.settings import DatabaseSettings
 from kizu_inspect.errors import ConfigError, KizuError, NotAllowed, RecordError
+from terminal_world import typed
 from whole_cli import app
 
 PASSWORD = "correct horse 7"
@@ -71,29 +68,6 @@ def refused(config: Path, *arguments: str) -> KizuError:
     return error
 
 
-# The terminal becomes the one that the process belongs to, as a shell's: passwords are asked for there, whatever stdin is.
-AT_ITS_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); from kizu.main import main; main()"
-
-
-def typed(config: Path, *arguments: str, lines: list[str]) -> tuple[int, str]:
-    """The command at a terminal of its own, where a line is typed at each question; its exit code and all that is shown."""
-    ours, its = os.openpty()
-    command = [sys.executable, "-c", AT_ITS_TERMINAL, "user", *arguments, "--config", str(config)]
-    with subprocess.Popen(command, stdin=its, stdout=its, stderr=its, start_new_session=True) as process:
-        os.close(its)
-        shown = b""
-        for line in lines:
-            asked = len(shown)
-            while not shown[asked:].endswith((b"Password: ", b"The same again: ")):
-                shown += os.read(ours, 1)
-            os.write(ours, line.encode() + b"\n")
-        with suppress(OSError):  # the terminal's other end is closed with the process
-            while piece := os.read(ours, 4096):
-                shown += piece
-    os.close(ours)
-    return process.returncode, shown.decode()
-
-
 def kept(records: Records, name: str) -> str | None:
     with records.unit(read_only=True) as unit:
         return unit.users.password_hash(name)
@@ -104,6 +78,7 @@ def test_users_are_entered_changed_and_listed(config: Path) -> None:
     assert "first user must manage" in str(refused(config, "add", "Kim", "--no-password"))
     assert "Ana is admin, without a password" in done(config, "add", "Ana", "--role", "admin", "--no-password")
     done(config, "add", "Kim", "--by", "Ana", "--no-password")
+    assert "nothing is to be changed" in str(refused(config, "change", "Kim", "--by", "Ana"))
     done(config, "change", "Kim", "--role", "engineer", "--disable", "--by", "Ana")
     assert json.loads(done(config, "list", "--json", "-"))["users"] == [
         {"name": "Ana", "role": "admin", "active": True}, {"name": "Kim", "role": "engineer", "active": False},
@@ -137,14 +112,14 @@ def test_a_password_is_taken_from_a_file_and_only_its_hash_is_kept(
 
 
 def test_a_password_is_asked_for_twice_and_never_shown(config: Path, records: Records) -> None:
-    code, shown = typed(config, "add", "Ana", "--role", "admin", lines=[PASSWORD, PASSWORD])
+    code, shown = typed("user", "add", "Ana", "--role", "admin", "--config", str(config), lines=[PASSWORD, PASSWORD])
     assert (code, "Ana is admin" in shown) == (0, True), shown
     assert matches(PASSWORD, kept(records, "Ana"))
     lines = ["some other 9", "mistyped 99", "third one 10", "third one 10"]
-    code, again = typed(config, "password", "Ana", "--by", "Ana", lines=lines)
+    code, again = typed("user", "password", "Ana", "--by", "Ana", "--config", str(config), lines=lines)
     assert code == 0, again
     assert matches("third one 10", kept(records, "Ana"))
-    code, short = typed(config, "password", "Ana", "--by", "Ana", lines=["seven77", "seven77"])
+    code, short = typed("user", "password", "Ana", "--by", "Ana", "--config", str(config), lines=["seven77", "seven77"])
     assert (code, "found 7 characters; expected 8 to 1024" in short) == (2, True), short
     assert matches("third one 10", kept(records, "Ana"))
     for word in (PASSWORD, "some other 9", "mistyped 99", "third one 10", "seven77"):
@@ -207,8 +182,13 @@ def test_a_pin_and_a_badge_are_given_and_withdrawn(
     pin.write_text("492817\n", encoding="utf-8")
     badge.write_text("0412 77A9\r\n", encoding="utf-8")
     by = ("--by", "Ana")
-    told = done(config, "pin", "Kim", "--pin-file", str(pin), *by, "--reason", "shop floor")
-    told += done(config, "badge", "Kim", "--badge-file", str(badge), *by, "--reason", "card 7")
+    told = done(config, "pin", "KIM", "--pin-file", str(pin), *by, "--reason", "shop floor")
+    told += done(config, "badge", "kim", "--badge-file", str(badge), *by, "--reason", "card 7")
+    assert "Kim has a PIN" in told
+    assert "Kim has this badge" in told
+    for kind, file in (("pin", pin), ("badge", badge)):
+        both = refused(config, kind, "Kim", f"--{kind}-file", str(file), "--withdraw", *by)
+        assert f"found --withdraw and --{kind}-file; expected one" in str(both)
     assert check(records, Way.PIN, "kim", "492817") is not None
     assert check(records, Way.BADGE, "", " 0412 77A9") is not None
     assert "This badge is that of Kim" in str(refused(config, "badge", "Ana", "--badge-file", str(badge), *by))

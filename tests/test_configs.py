@@ -13,7 +13,9 @@ from kizu_inspect.bundle import Bundle
 from kizu_inspect.errors import BundleError, ConfigError
 from kizu_inspect.settings import read_yaml
 
-CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
+HOUSE = Path(__file__).parent.parent
+TRAINING = HOUSE / "configs" / "training.yaml"
+CONFIGS = sorted(path for path in TRAINING.parent.glob("*.yaml") if path != TRAINING)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
@@ -31,11 +33,33 @@ def test_every_kind_is_there() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("plnt: {}", r"plnt: Extra inputs are not permitted"),
+        ("plnt: {}", r"plnt: Extra inputs are not permitted, the nearest key is plant \(found"),
+        (
+            "runtime: {http: {prot: 80}}",
+            r"runtime\.http\.prot: Extra inputs are not permitted, the nearest key is port \(found",
+        ),
+        (
+            "station: {source: {kind: folder, pth: in}}",
+            r"station\.source\.folder\.pth: .*, the nearest key is path \(found 'in'\)",
+        ),
+        ("stations: [{id: a, recip: {}}]", r"found stations\.0\.recip: .*, the nearest key is recipe \(found"),
+        ("station: {recipe: {classes: {dent: {severty: minor}}}}", r"classes\.dent\.severty: .*, the nearest key is severity"),
+        ("plant: {colour: red}", r"plant\.colour: Extra inputs are not permitted, the keys are name, .*timezone.* \(found"),
+        ("[]", r"file: Input should be a valid dictionary"),
         ("dashboard: {port: 99999}", r"dashboard\.port: Input should be less than or equal to 65535"),
         ("plant: [", r"is not YAML"),
     ],
-    ids=["unknown key", "out of range", "no YAML"],
+    ids=[
+        "unknown key",
+        "unknown key below",
+        "key of one kind",
+        "key in a list",
+        "key below a name",
+        "key like no other",
+        "a list",
+        "out of range",
+        "no YAML",
+    ],
 )
 def test_a_mistake_is_named(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "kizu.yaml"

@@ -15,8 +15,8 @@ from kizu_dashboard.signing_in.passwords import matches
 from kizu_dashboard.signing_in.sessions import cookie_name
 from kizu_db.permissions import Role, Way
 from kizu_db.values import AuditEvent
+from pages_world import drawn, open_page, words
 from signing_world import PASSWORD
-from test_dashboard_pages import drawn, open_page, words
 
 
 @pytest.fixture
@@ -90,6 +90,8 @@ def test_who_is_added_signs_in_by_the_password_and_the_trail_says_why(plant: Pla
     filled(test, new_password=PASSWORD, new_password_again=PASSWORD, new_why="second shift")
     assert "✓ Bo Li is engineer" in pressed(test, "add")
     assert [test.text_input(key=key).value for key in ("new-name", "new-password", "new-why")] == ["", "", ""]
+    assert test.selectbox(key="new-role").value is Role.INSPECTOR, "the next one is no engineer unless somebody says so"
+    assert [one.value for one in test.warning] == []
     with plant.room.records.unit(read_only=True) as unit:
         assert matches(PASSWORD, unit.users.password_hash("bo li"))
     (event,) = trail(plant, "user", "Bo Li")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import sqlite3
@@ -15,17 +16,18 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+import kizu_db
 from dashboard_world import Plant, empty_plant, filled_plant, session_cookie
 from db_examples import inspection
 from kizu_dashboard import trail as trail_module
 from kizu_dashboard.room import close_rooms, open_room
-from kizu_dashboard.trail import Sought, change_text, read_trail
+from kizu_dashboard.trail import SUBJECTS, Sought, change_text, read_trail
 from kizu_db.permissions import Role
 from kizu_db.settings import RetentionSettings
 from kizu_inspect.errors import NotAllowed, RecordError
 from kizu_inspect.results import Verdict
+from pages_world import drawn, open_page, words
 from test_dashboard_admin import filled, pressed, section, set_role, trail
-from test_dashboard_pages import drawn, open_page, words
 
 
 @pytest.fixture
@@ -80,6 +82,22 @@ def test_the_trail_is_narrowed_by_who_what_and_about(plant: Plant) -> None:
         test = open_page(plant.config, "admin.py", section="Audit trail", **query)
         assert len(rows_of(test)) == count, query
         assert action in words(test) if count else "No such event" in words(test)
+
+
+def test_the_trail_can_be_narrowed_to_whatever_events_are_about(plant: Plant) -> None:
+    told = {
+        word.value.value
+        for file in Path(kizu_db.__file__).parent.rglob("*.py")
+        for word in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(word, ast.keyword) and word.arg == "subject" and isinstance(word.value, ast.Constant)
+    }
+    assert {"user", "inspection", "terminal"} <= told <= set(SUBJECTS)
+    with plant.room.records.unit() as unit:
+        unit.terminals.add("Hall 2", by="Ana", reason="shared")
+    test = section(plant, "Audit trail")
+    text = words(drawn(test.selectbox(key="about").select("terminal").run()))
+    assert len(rows_of(test)) == 1
+    assert "terminal Hall 2" in text
 
 
 def test_a_rare_event_is_found_by_going_on(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:

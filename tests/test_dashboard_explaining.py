@@ -10,12 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from streamlit.testing.v1 import AppTest
 
 from dashboard_world import Plant, empty_plant, enter_people, session_cookie
 from kizu_dashboard.explaining import can_explain, explain_stored, methods_of
 from kizu_dashboard.room import close_rooms, open_room
-from kizu_dashboard.server import SCRIPT
 from kizu_db.values import ExplanationState, NewInspection
 from kizu_inspect.bundle import Bundle, BundleSpec, Calibration, ExplanationScales, Provenance, Thresholds
 from kizu_inspect.errors import BundleError, NotAllowed, RecordError
@@ -26,6 +24,7 @@ from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.recipe import Recipe
 from kizu_inspect.results import ModelInfo
 from kizu_inspect.synth import KINDS, draw_part
+from pages_world import open_page
 
 
 def untrained(folder: Path, *, seed: int) -> ModelInfo:
@@ -131,12 +130,7 @@ def test_another_map_is_made_and_drawn_from_the_page(plant: Plant, cookies: dict
     cookies |= session_cookie(plant.config, "Kim")
     uid = plant.uids["P-1"]
     explain_stored(plant.room, uid, "grad-cam", by="Kim")
-    test = AppTest.from_file(str(SCRIPT), default_timeout=60)
-    test.secrets["kizu"] = {"config": plant.config.model_dump_json()}
-    test.run()
-    test.switch_page("part.py")
-    test.query_params["uid"] = uid
-    test.run()
+    test = open_page(plant.config, "part.py", uid=uid)
     choice = test.segmented_control(key=f"method-{uid}")
     assert (choice.value, choice.options) == ("grad-cam", ["Grad-CAM", "CAM …", "Score-CAM …"])
     choice.set_value("score-cam").run()

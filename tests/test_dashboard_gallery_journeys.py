@@ -5,15 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-from browser_world import browser_of, chromium, until_settled, window
-from dashboard_world import Plant, another_station, filled_plant, served
+from browser_world import browser_of, until_settled, window
+from dashboard_world import Plant
+from looks_world import findings
 
 ORDER = [
     "<b>P-1012</b>", "P-1011", "P-1010", "P-1009", "P-1008", "P-1007", "P-1006", "P-1005", "부품-1004", "=HYPERLINK(1)",
@@ -23,28 +22,8 @@ ORDER = [
 
 
 @pytest.fixture(scope="module")
-def program() -> Iterator[Browser]:
-    with chromium() as program:
-        yield program
-
-
-@pytest.fixture(scope="module")
-def works(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
-    with filled_plant(tmp_path_factory.mktemp("works"), start=datetime.now(UTC) - timedelta(minutes=30)) as works:
-        yield works
-
-
-@pytest.fixture(scope="module")
-def stations(works: Plant) -> Iterator[tuple[str, Plant]]:
-    """One for each test, with parts of its own: the server and the browser are those of all."""
-    names = [f"hall-{number}" for number in range(12)]
-    return iter([(name, another_station(works, name)) for name in names])
-
-
-@pytest.fixture(scope="module")
-def address(works: Plant, stations: Iterator[tuple[str, Plant]]) -> Iterator[str]:  # noqa: ARG001 - they are there first
-    with served(works.config) as address:
-        yield address
+def address(works_address: str) -> str:
+    return works_address
 
 
 @pytest.fixture(scope="module")
@@ -54,19 +33,14 @@ def browser(program: Browser, works: Plant, address: str) -> BrowserContext:
 
 
 @pytest.fixture
-def station(stations: Iterator[tuple[str, Plant]]) -> tuple[str, Plant]:
-    return next(stations)
+def plant(station: Plant) -> Plant:
+    return station
 
 
 @pytest.fixture
-def plant(station: tuple[str, Plant]) -> Plant:
-    return station[1]
-
-
-@pytest.fixture
-def gallery(station: tuple[str, Plant]) -> str:
+def gallery(station: Plant) -> str:
     """Where this station's pictures are."""
-    return f"/?view=Gallery&station={station[0]}"
+    return f"/?view=Gallery&station={station.station}"
 
 
 @pytest.fixture
@@ -260,8 +234,7 @@ def test_the_confirmation_has_no_serious_finding_in_either_theme(page: Page) -> 
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
         until_settled(page)
-        told = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa"]}).response
-        assert [one["id"] for one in told["violations"] if one["impact"] in ("serious", "critical")] == []
+        assert findings(page) == []
     page.emulate_media(color_scheme="light")
 
 

@@ -24,7 +24,7 @@ from kizu_db.space import space_of
 from kizu_db.spooled import spool_path, spooled_rows
 from kizu_db.stats import measure
 from kizu_inspect.results import Verdict
-from test_dashboard_pages import drawn, open_page, words
+from pages_world import drawn, open_page, words
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 

@@ -17,6 +17,9 @@ from dashboard_world import Plant
 from kizu_db.values import NewInspection
 from kizu_inspect.results import Judgement, Verdict
 
+ASKED = "performance.getEntriesByType('resource').filter(({ name }) => !name.includes('/beside/')).length"
+"""How much was fetched, but for the picture to compare with, which comes once the part was looked at for a moment."""
+
 
 @pytest.fixture(scope="module")
 def browser(program: Browser, plant: Plant, address: str) -> BrowserContext:
@@ -125,9 +128,7 @@ def test_the_heatmap_lies_on_the_defect_with_method_and_scale(page: Page, plant:
 def test_opacity_keys_and_zoom_work_without_the_server(page: Page, plant: Plant) -> None:
     open_part(page, plant, "P-1005")
     hottest(page)
-    # But for the picture to compare with, which is fetched once the part was looked at for a moment.
-    asked = "performance.getEntriesByType('resource').filter(({ name }) => !name.includes('/beside/')).length"
-    page.evaluate(f"window.seen = {asked}")
+    page.evaluate(f"window.seen = {ASKED}")
     canvas = page.locator("canvas.map")
     page.locator(".opacity").fill("25")
     expect(canvas).to_have_css("opacity", "0.25")
@@ -148,14 +149,13 @@ def test_opacity_keys_and_zoom_work_without_the_server(page: Page, plant: Plant)
     assert wider["width"] == pytest.approx(1.5 * width["width"], abs=1)
     page.get_by_title("Whole picture").click()
     expect(page.locator(".factor")).to_have_text("100 %")
-    assert page.evaluate(f"{asked} - window.seen") == 0
+    assert page.evaluate(f"{ASKED} - window.seen") == 0
 
 
 def test_threshold_and_colours_are_the_persons_own_and_change_in_the_browser_alone(page: Page, plant: Plant) -> None:
     open_part(page, plant, "P-1005")
     hot = hottest(page)
-    asked = "performance.getEntriesByType('resource').filter(({ name }) => !name.includes('/beside/')).length"
-    page.evaluate(f"window.seen = {asked}")
+    page.evaluate(f"window.seen = {ASKED}")
     assert weakest(page) < 20
     page.locator(".threshold").fill("20")
     assert weakest(page) == 4 * round(0.2 * 255), "what is weaker is gone, and nothing else is weaker than it was"
@@ -166,7 +166,7 @@ def test_threshold_and_colours_are_the_persons_own_and_change_in_the_browser_alo
     same = hottest(page)
     assert (same["x"], same["y"]) == (hot["x"], hot["y"]), "the evidence itself is as it was"
     assert page.locator(".ramp").evaluate("(ramp) => ramp.style.background") != ramp
-    assert page.evaluate(f"{asked} - window.seen") == 0
+    assert page.evaluate(f"{ASKED} - window.seen") == 0
     page.reload()
     hottest(page)
     expect(page.locator(".colours")).to_have_value("cividis")

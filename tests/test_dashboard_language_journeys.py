@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from browser_world import browser_of, chromium, until_settled, window
-from dashboard_world import Plant, cookie_header, enter_people, filled_plant, served
+from browser_world import browser_of, until_settled, window
+from dashboard_world import Plant, cookie_header, enter_people, filled_plant
 from kizu_dashboard.signing_in.passwords import hash_password
 from looks_world import AWAKE, PAGES, at_size, come_to, findings
 from signing_world import HTML, PASSWORD, ask
@@ -76,18 +76,6 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
         plant.review("P-1006", decision="accept")
         plant.review("=HYPERLINK(1)")
         yield plant
-
-
-@pytest.fixture(scope="module")
-def address(plant: Plant) -> Iterator[str]:
-    with served(plant.config) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def program() -> Iterator[Browser]:
-    with chromium() as program:
-        yield program
 
 
 @pytest.fixture(scope="module")

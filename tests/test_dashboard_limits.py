@@ -30,8 +30,8 @@ from kizu_db.permissions import Role
 from kizu_db.values import RecipeRow
 from kizu_inspect.results import Verdict
 from kizu_inspect.sums.outcomes import outcomes
+from pages_world import drawn, open_page, words
 from test_dashboard_agreement import HOUR, fill
-from test_dashboard_pages import drawn, open_page, words
 
 PLATES = replace(
     model(), spec={"thresholds": {"pass_below": 0.2, "reject_from": 0.6}}, promise={"miss_rate": 0.02, "bound": 0.019}
@@ -134,6 +134,15 @@ def test_a_higher_pass_limit_says_that_the_promise_is_lost_and_a_lower_one_keeps
     assert replace(known, promise=None).keeps_promise(0.1) is None
 
 
+def test_figures_that_leave_out_the_classes_own_rules_say_so(floor: Floor) -> None:
+    said = "Classes with rules of their own are judged otherwise than by these limits alone, which is left out too: "
+    assert said not in words(agreement(floor))
+    start(floor, classes={"scratch": {"severity": "critical", "reject_from": None}, "dent": {"severity": "minor"}})
+    test = typed(agreement(floor), 0.1, 0.6)
+    assert words(test).count(f"{said}dent, scratch.") == 1
+    assert words(drawn(test.button(key="save-limits").click().run())).count(f"{said}dent, scratch.") == 2, "and in the dialog"
+
+
 def test_nothing_is_saved_without_a_reason(floor: Floor) -> None:
     text = words(saved(typed(agreement(floor), 0.1, 0.8), " "))
     assert "Say why: found no reason" in text
@@ -211,6 +220,23 @@ def test_the_versions_stand_on_admin_and_an_earlier_one_is_taken_again(floor: Fl
         (None, None), "escapes at the customer", "As in version 1",
     )  # fmt: skip
     assert "As in version 1" in words(test)
+
+
+def test_who_comes_back_from_another_page_finds_the_limits_of_the_station(floor: Floor) -> None:
+    with served(floor.config) as address, chromium() as program:
+        browser = browser_of(program, floor.config, address, "Eun", width=1280, height=800)
+        with window(browser, address) as page:
+            page.goto("/agreement")
+            fields = [page.get_by_label(name, exact=True) for name in ("PASS below", "REJECT from")]
+            for _ in range(2):
+                for field, value in zip(fields, ("0.2", "0.6"), strict=True):
+                    expect(field).to_have_value(value)
+                page.get_by_role("link", name="Quality").click()
+                expect(page.get_by_role("heading", name="Quality")).to_be_visible()
+                page.get_by_role("link", name="Agreement").click()
+            fields[0].fill("0.3")
+            fields[0].press("Enter")
+            expect(page.locator(".st-key-card-what-if").get_by_role("slider").first).to_have_value("0.3")
 
 
 def test_an_engineer_saves_limits_and_finds_them_among_the_versions(floor: Floor) -> None:

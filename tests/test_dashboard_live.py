@@ -18,7 +18,7 @@ from db_examples import review
 from floor_world import Floor, browsing, empty_floor
 from kizu_dashboard.watching import LINE_MINUTES, quiet_after, span_start, watch
 from kizu_inspect.results import Verdict
-from test_dashboard_pages import drawn, open_page, words
+from pages_world import drawn, open_page, words
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import base64
 import hmac
+import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from joserfc import jwt
-from joserfc.jwk import OctKey, RSAKey
+from joserfc.jwk import RSAKey
 
 from dashboard_world import cookie_header, empty_plant, enter_people, serving
 from kizu_dashboard.oidc_settings import OidcSettings
@@ -215,32 +217,53 @@ def test_a_token_that_is_not_for_this_sign_in_lets_nobody_in(world: World, lie: 
     assert not any(secret in answer.text for secret in (*world.liar.leaked, SECRET, world.liar.issuer))
 
 
-def forged(kind: str, liar: Liar) -> str:
-    claims = {"iss": liar.issuer, "aud": CLIENT, "iat": NOW, "exp": NOW + 3600, "nonce": "x"} | liar.claims
-    if kind == "no signature":
-        head = jwt.encode({"alg": "HS256"}, claims, OctKey.import_key("x" * 32)).split(".")[1]
-        return f"eyJhbGciOiJub25lIn0.{head}."
-    if kind == "by the public key as a secret":
-        signed = jwt.encode({"alg": "HS256", "kid": "one"}, claims, OctKey.import_key("x" * 32)).rpartition(".")[0]
-        mac = hmac.digest(liar.key.as_pem(private=False), signed.encode(), "sha256")
-        return f"{signed}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
-    return kind
+def unsigned(header: dict[str, Any], claims: dict[str, Any]) -> str:
+    """A token up to its signature."""
+    parts = (json.dumps(one).encode() for one in (header, claims))
+    return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
 
 
-@pytest.mark.parametrize("kind", ["no signature", "by the public key as a secret", "a.b.c", "", "{}", "x" * 5000])
-def test_a_token_that_nobody_signed_lets_nobody_in(world: World, kind: str) -> None:
-    world.liar.forged = forged(kind, world.liar) or "."
+def without_signature(_: RSAKey, claims: dict[str, Any]) -> str:
+    return f"{unsigned({'alg': 'none', 'kid': 'one'}, claims)}."
+
+
+def by_the_public_key_as_a_secret(key: RSAKey, claims: dict[str, Any]) -> str:
+    signed = unsigned({"alg": "HS256", "kid": "one"}, claims)
+    mac = hmac.digest(key.as_pem(private=False), signed.encode(), "sha256")
+    return f"{signed}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+
+
+def by_another_key_of_the_same_name(_: RSAKey, claims: dict[str, Any]) -> str:
+    return jwt.encode({"alg": "RS256", "kid": "one"}, claims, RSAKey.generate_key(2048, {"kid": "one"}, private=True))
+
+
+def changed_after_it_was_signed(key: RSAKey, claims: dict[str, Any]) -> str:
+    head = {"alg": "RS256", "kid": "one"}
+    signature = jwt.encode(head, claims | {"preferred_username": "lee"}, key).rpartition(".")[2]
+    return f"{unsigned(head, claims)}.{signature}"
+
+
+FORGERIES = [
+    without_signature, by_the_public_key_as_a_secret, by_another_key_of_the_same_name, changed_after_it_was_signed,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_true_claims_let_somebody_in_only_where_the_service_signed_them(
+    world: World, forgery: Callable[[RSAKey, dict[str, Any]], str]
+) -> None:
+    world.liar.forged = partial(forgery, world.liar.key)
     answer = world.sign_in()
     assert (answer.status, answer.cookies, NOT_LET_IN in answer.text) == (403, {}, True)
+    world.liar.forged = None
+    assert world.sign_in().status == 303
 
 
-def test_a_token_by_another_key_of_the_same_name_lets_nobody_in(world: World) -> None:
-    world.liar.published = RSAKey.generate_key(2048, {"kid": "one"}, private=True)
-    world.liar.key, kept = RSAKey.generate_key(2048, {"kid": "one"}, private=True), world.liar.key
-    try:
-        assert world.sign_in().status == 403
-    finally:
-        world.liar.key = kept
+@pytest.mark.parametrize("token", ["a.b.c", "", ".", "{}", "x" * 5000])
+def test_what_is_no_token_lets_nobody_in(world: World, token: str) -> None:
+    world.liar.forged = lambda _: token
+    answer = world.sign_in()
+    assert (answer.status, answer.cookies, NOT_LET_IN in answer.text) == (403, {}, True)
 
 
 def test_a_service_that_names_itself_otherwise_is_none_until_it_is_mended(tmp_path: Path, liar: Liar) -> None:
@@ -312,6 +335,24 @@ def test_claims_that_stand_elsewhere_are_of_the_same_person(tmp_path: Path, liar
         world = made(tmp_path, liar, held)
         assert world.sign_in().status == 403
         liar.userinfo = {"sub": "vera-1", "preferred_username": "vera"}
+        assert world.sign_in().status == 303
+
+
+def test_an_address_that_nobody_proved_is_nobodys(tmp_path: Path, liar: Liar) -> None:
+    """At some services people write into their account whatever address they like; the service says so."""
+    address = {"email": "kim@plant.example"}
+    liar.userinfo = {"sub": "stranger-1", **address, "email_verified": False}
+    with ExitStack() as held:
+        world = made(tmp_path, liar, held, name_claim="email")
+        with world.room.records.unit() as unit:
+            unit.users.add(address["email"], Role.INSPECTOR, by="Ana")
+        for told in ({**address, "email_verified": False}, {**address, "email_verified": "false"}, {"email": None}):
+            liar.claims = {"sub": "stranger-1", **told}
+            answer = world.sign_in()
+            assert (answer.status, answer.cookies, NOT_LET_IN in answer.text) == (403, {}, True), told
+        liar.userinfo |= {"email_verified": True}
+        assert world.sign_in().status == 303
+        liar.claims = {"sub": "stranger-1", **address}  # a service that proves every address need not say so
         assert world.sign_in().status == 303
 
 

@@ -12,36 +12,12 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard_world import Plant, empty_plant, filled_plant, session_cookie
 from kizu_dashboard.room import close_rooms
-from kizu_dashboard.server import SCRIPT
 from kizu_dashboard.settings import DashboardConfig
 from kizu_dashboard.wording import SIZE_SENTENCE, size_texts
 from kizu_db.permissions import Role
 from kizu_db.values import NewInspection
 from kizu_inspect.results import Judgement, Verdict
-
-
-def open_page(config: DashboardConfig, page: str | None = None, **query: str) -> AppTest:
-    """The page as it is first drawn."""
-    test = AppTest.from_file(str(SCRIPT), default_timeout=30)
-    test.secrets["kizu"] = {"config": config.model_dump_json()}
-    if page is not None:
-        test.run()
-        test.switch_page(page)
-    for name, value in query.items():
-        test.query_params[name] = value
-    return drawn(test.run())
-
-
-def drawn(test: AppTest) -> AppTest:
-    """The page, which must not have failed."""
-    assert not test.exception, test.exception
-    return test
-
-
-def words(test: AppTest) -> str:
-    """All that stands on the page outside of widgets."""
-    kinds = (test.title, test.caption, test.markdown, test.html, test.warning, test.error, test.info)
-    return "\n".join(str(element.value) for kind in kinds for element in kind)
+from pages_world import drawn, open_page, words
 
 
 @pytest.fixture

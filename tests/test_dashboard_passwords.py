@@ -43,6 +43,14 @@ def test_one_network_of_ipv6_is_one_address() -> None:
     assert attempts.begin("another", "2001:db8:0:1::1") == 0
 
 
+def test_an_address_of_ipv4_is_the_same_where_it_comes_through_ipv6_and_slows_no_other() -> None:
+    attempts = Attempts(lambda: 0.0)
+    for number in range(FREE_BY_ADDRESS + 1):
+        attempts.begin(f"name {number}", "::ffff:10.0.0.1")
+    assert attempts.begin("another", "10.0.0.1") > 0
+    assert attempts.begin("another", "::ffff:10.0.0.2") == 0
+
+
 def test_many_at_once_are_no_more_than_one_after_the_other() -> None:
     attempts = Attempts(lambda: 0.0)
     assert [attempts.begin("Kim", f"10.0.0.{n}") > 0 for n in range(20)] == [False] * FREE_BY_NAME + [True] * 15

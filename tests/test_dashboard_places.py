@@ -19,7 +19,7 @@ from dashboard_world import Plant, filled_plant, served, session_cookie
 from kizu_dashboard import beside
 from kizu_dashboard.beside import beside_of, beside_picture
 from kizu_dashboard.quality import cells_of
-from test_dashboard_pages import open_page, words
+from pages_world import open_page, words
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from kizu_dashboard.periods import ALL, OWN, Period, named_period, own_period, p
 from kizu_dashboard.quality import CELLS, cells_of, gather_quality, group_start, grouped, labels_of, most_seen
 from kizu_db.values import DefectPlace
 from kizu_inspect.results import Verdict
-from test_dashboard_pages import drawn, open_page, words
+from pages_world import drawn, open_page, words
 
 SEOUL, BERLIN = ZoneInfo("Asia/Seoul"), ZoneInfo("Europe/Berlin")
 HOUR = timedelta(hours=1)

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,6 +14,7 @@ from kizu_dashboard.deciding import LONGEST_REASON
 from kizu_dashboard.reviewing import Desk, Wanted
 from kizu_db.permissions import Role
 from kizu_db.repositories import claims as claims_module
+from pages_world import answer
 
 WAITING = [
     "P-1002", "=HYPERLINK(1)", "부품-1004", "P-1005", "P-1006", "P-1007", "P-1008", "P-1009", "P-1010", "<b>P-1012</b>",
@@ -40,12 +40,6 @@ def part_on(desk: Desk, plant: Plant, wanted: Wanted | None = None) -> str | Non
     part = {uid: part for part, uid in plant.uids.items()}[shown.uid]
     desk.present(plant.record(part))  # as the page does
     return part
-
-
-def answer(desk: Desk, kind: str, **more: Any) -> None:
-    """An answer to what is shown, as the browser sends it."""
-    assert desk.shown is not None
-    desk.answer({"uid": desk.shown.uid, "nonce": desk.shown.nonce, "kind": kind, "shown_ms": 700, **more})
 
 
 def held(plant: Plant) -> list[tuple[str, str]]:

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import csv
-import http.client
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import pytest
 from streamlit.testing.v1 import AppTest
-from streamlit.testing.v1.element_tree import Widget
 
 from dashboard_world import Plant, cookie_header, filled_plant, served, session_cookie
 from kizu_dashboard.bulk_deciding import Bulk
 from kizu_dashboard.exporting import EXPORT, AskedFor
 from kizu_dashboard.filters import Filters, find
-from kizu_dashboard.server import SCRIPT
 from kizu_db.permissions import Role
 from kizu_inspect.results import Verdict
+from pages_world import drawn, open_page, words
+from signing_world import HTML, Answer, ask
 
 START = datetime.now(UTC) - timedelta(minutes=30)
 
@@ -73,25 +72,6 @@ def test_each_filter_finds_what_it_says(plant: Plant, filters: Filters, parts: l
     assert names == parts or len(names) == parts
 
 
-def open_search(plant: Plant, **query: str) -> AppTest:
-    test = AppTest.from_file(str(SCRIPT), default_timeout=60)
-    test.secrets["kizu"] = {"config": plant.config.model_dump_json()}
-    for name, value in query.items():
-        test.query_params[name] = value
-    return run(test)
-
-
-def run(one: AppTest | Widget) -> AppTest:
-    """The page after what was done to it, or to one of its widgets; it must not have failed."""
-    test: AppTest = one.run()
-    assert not test.exception, test.exception
-    return test
-
-
-def words(test: AppTest) -> str:
-    return "\n".join(str(one.value) for kind in (test.title, test.caption, test.html, test.markdown) for one in kind)
-
-
 @pytest.mark.parametrize(
     ("query", "told"),
     [
@@ -106,7 +86,7 @@ def words(test: AppTest) -> str:
 )
 def test_the_address_says_what_is_looked_for(plant: Plant, cookies: dict[str, str], query: dict[str, str], told: str) -> None:
     cookies |= session_cookie(plant.config, "Kim")
-    assert told in words(open_search(plant, **query))
+    assert told in words(open_page(plant.config, **query))
 
 
 def chosen(test: AppTest, plant: Plant, parts: list[str]) -> Bulk:
@@ -115,14 +95,14 @@ def chosen(test: AppTest, plant: Plant, parts: list[str]) -> Bulk:
     with plant.room.records.unit(read_only=True) as unit:
         turn = bulk.lay_out(unit.inspections.latest())
     bulk.choose({"turn": turn, "parts": [{"uid": plant.uids[part], "shown_ms": 500} for part in parts]})
-    run(test)
+    drawn(test.run())
     return bulk
 
 
 def test_the_confirmation_lists_the_parts_and_stores_only_when_told(own_plant: Plant, cookies: dict[str, str]) -> None:
     plant = own_plant
     cookies |= session_cookie(plant.config, "Kim")
-    test = open_search(plant, view="Gallery")
+    test = open_page(plant.config, view="Gallery")
     bulk = chosen(test, plant, ["P-1002", "P-1007", "<b>P-1012</b>"])
     assert bulk.group is not None
     nonce = bulk.group.nonce
@@ -132,67 +112,52 @@ def test_the_confirmation_lists_the_parts_and_stores_only_when_told(own_plant: P
     (radio,) = test.radio
     assert radio.options[:3] == ["Confirm the verdict: 2 of 3", "Good: 3 of 3", "Scratch: 3 of 3"]
     assert radio.value is None
-    run(radio.set_value(("good", None)))
+    drawn(radio.set_value(("good", None)).run())
     assert "<td>P-1002</td><td>✕ REJECT</td><td>good, against the verdict</td>" in words(test)
     store = next(one for one in test.button if one.label == "Store for 3 of 3 parts")
-    run(store.click())
+    drawn(store.click().run())
     assert "Nothing was stored: say why. The answer contradicts the verdict of 2 parts." in words(test)
     assert plant.record("P-1002").reviews == ()
     test.text_area(key=f"bulk-reason-{nonce}").set_value("only dust")
     test.selectbox(key=f"bulk-then-{nonce}").set_value("accept")
-    run(next(one for one in test.button if one.label == "Store for 3 of 3 parts").click())
+    drawn(next(one for one in test.button if one.label == "Store for 3 of 3 parts").click().run())
     assert "3 of 3 parts are recorded as good." in words(test)
     assert not test.radio
     (review,) = plant.record("P-1002").reviews
     assert (review.reviewer, review.reason, review.treatment, review.shown_ms) == ("Kim", "only dust", "accept", 500)
-    run(test.button(key="bulk-undo").click())
+    drawn(test.button(key="bulk-undo").click().run())
     assert "These parts were decided together." in words(test)
     assert [option.partition(":")[0] for option in test.radio[0].options][-1] == "Other defect"
-    run(test.button(key="bulk-cancel").click())
+    drawn(test.button(key="bulk-cancel").click().run())
     assert not test.radio
     assert len(plant.record("P-1002").reviews) == 1
 
 
 def test_who_lost_the_role_since_the_confirmation_opened_stores_nothing(own_plant: Plant, cookies: dict[str, str]) -> None:
     cookies |= session_cookie(own_plant.config, "Kim")
-    test = open_search(own_plant, view="Gallery")
+    test = open_page(own_plant.config, view="Gallery")
     chosen(test, own_plant, ["P-1002"])
-    run(test.radio[0].set_value(("confirm", None)))
+    drawn(test.radio[0].set_value(("confirm", None)).run())
     with own_plant.room.records.unit() as unit:
         unit.users.change("Kim", by="Ana", role=Role.VIEWER)
-    run(next(one for one in test.button if one.label == "Store for 1 of 1 part").click())
-    assert "Nothing was stored: you are viewer now, and may look alone." in words(test)
+    drawn(next(one for one in test.button if one.label == "Store for 1 of 1 part").click().run())
+    assert "Not stored: You are viewer now, and may look alone." in words(test)
     assert own_plant.record("P-1002").reviews == ()
     assert not test.radio
 
 
 def test_a_viewer_looks_at_pictures_and_takes_nothing_out(plant: Plant, cookies: dict[str, str]) -> None:
     cookies |= session_cookie(plant.config, "Vera")
-    test = open_search(plant, view="Gallery")
+    test = open_page(plant.config, view="Gallery")
     assert "1 to 12, newest first" in words(test)
     assert "Download all of these" not in words(test)
     cookies |= session_cookie(plant.config, "Kim")
-    assert "Download all of these" in words(open_search(plant))
+    assert "Download all of these" in words(open_page(plant.config))
 
 
-@pytest.fixture(scope="module")
-def address(plant: Plant) -> Iterator[str]:
-    with served(plant.config) as address:
-        yield address
-
-
-def ask(
-    address: str, method: str, path: str, *, cookie: str = "", body: str = "", headers: Mapping[str, str] | None = None
-) -> tuple[int, dict[str, str], bytes]:
-    where = urlsplit(address)
-    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=60)
-    try:
-        sent = {"Cookie": cookie, "Content-Type": "application/x-www-form-urlencoded", "Accept": "text/html", **(headers or {})}
-        connection.request(method, path, body, sent)
-        answer = connection.getresponse()
-        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
-    finally:
-        connection.close()
+def send(address: str, cookie: str, body: str, *, origin: str | None = None) -> Answer:
+    """The form for the file, as a browser sends it."""
+    return ask(address, EXPORT, method="POST", cookie=cookie, body=body, headers=HTML | ({"Origin": origin} if origin else {}))
 
 
 def form(filters: Filters, **changes: Any) -> str:
@@ -203,21 +168,21 @@ def form(filters: Filters, **changes: Any) -> str:
 def test_the_name_of_the_page_leads_to_it_with_all_that_was_asked(plant: Plant, address: str) -> None:
     cookie = cookie_header(plant.config, plant.session())
     for query in ("", "?view=Gallery&search=%EB%B6%80%ED%92%88+1%26b%3D2&verdict=%E2%9C%95+REJECT", "?next=//evil.example"):
-        status, headers, _ = ask(address, "GET", f"/search{query}", cookie=cookie)
-        assert (status, headers["location"]) == (303, f"/{query}")
-    status, headers, _ = ask(address, "GET", "/search?view=Gallery")
-    assert (status, headers["location"]) == (303, "/signin?" + urlencode({"next": "/search?view=Gallery"}))
+        answer = ask(address, f"/search{query}", cookie=cookie, headers=HTML)
+        assert (answer.status, answer.headers["location"]) == (303, f"/{query}")
+    answer = ask(address, "/search?view=Gallery", headers=HTML)
+    assert (answer.status, answer.headers["location"]) == (303, "/signin?" + urlencode({"next": "/search?view=Gallery"}))
 
 
 def test_the_file_has_all_rows_that_are_found_and_the_trail_says_who_took_what(plant: Plant, address: str) -> None:
     names = plant.add_alike(450, like="P-1008")  # more than are read at once
     cookie = cookie_header(plant.config, plant.session())
-    filters = Filters(verdicts=(Verdict.REJECT,), station="press-3")
-    status, headers, body = ask(address, "POST", EXPORT, cookie=cookie, body=form(filters))
-    assert (status, headers["content-type"]) == (200, "text/csv; charset=utf-8")
-    assert headers["content-disposition"].startswith('attachment; filename="kizu-search-')
-    assert body.startswith(b"\xef\xbb\xbf")
-    rows = list(csv.DictReader(io.StringIO(body.decode("utf-8-sig"), newline="")))
+    answer = send(address, cookie, form(Filters(verdicts=(Verdict.REJECT,), station="press-3")))
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/csv; charset=utf-8")
+    assert answer.headers["content-disposition"].startswith('attachment; filename="kizu-search-')
+    assert answer.text.startswith("\ufeff")
+    assert "\ufffd" not in answer.text, "it is whole UTF-8"
+    rows = list(csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff"), newline="")))
     flagged = ["<b>P-1012</b>", "P-1009", "P-1008", "P-1005", "'=HYPERLINK(1)", "P-1002"]
     assert [row["part"] for row in rows] == [*reversed(names), *flagged]
     assert rows[-1]["reviewer"] == "Lee"
@@ -234,25 +199,26 @@ def test_where_more_parts_begin_so_than_are_looked_at_that_is_said_and_no_file_i
     own_plant.add_alike(201, like="P-1008")
     with served(own_plant.config) as address:
         cookie = cookie_header(own_plant.config, own_plant.session())
-        status, _, body = ask(address, "POST", EXPORT, cookie=cookie, body=form(Filters(named="P-1008-")))
-        assert (status, "only some of them are found" in body.decode()) == (409, True)
-        status, _, body = ask(address, "POST", EXPORT, cookie=cookie, body=form(Filters(named="P-1002")))
-        assert (status, body.count(b"P-1002,")) == (200, 1)
+        answer = send(address, cookie, form(Filters(named="P-1008-")))
+        assert (answer.status, "only some of them are found" in answer.text) == (409, True)
+        answer = send(address, cookie, form(Filters(named="P-1002")))
+        assert (answer.status, answer.text.count("P-1002,")) == (200, 1)
         early = form(Filters(station="press-3"), since="0001-01-01T00:00:00+00:00")
-        assert ask(address, "POST", EXPORT, cookie=cookie, body=early)[0] == 400
+        assert send(address, cookie, early).status == 400
         cookies |= session_cookie(own_plant.config, "Kim")
         told = "that only some of them are found"
-        assert told in words(open_search(own_plant, search="P-1008-"))
-        assert told not in words(open_search(own_plant, search="P-1008-0"))
+        assert told in words(open_page(own_plant.config, search="P-1008-"))
+        assert told not in words(open_page(own_plant.config, search="P-1008-0"))
 
 
 def test_the_file_is_for_who_may_take_it_and_for_this_pages_form(plant: Plant, address: str) -> None:
     kim, vera = (cookie_header(plant.config, plant.session(name)) for name in ("Kim", "Vera"))
     fitting = form(Filters())
-    assert ask(address, "POST", EXPORT, cookie=vera, body=fitting)[0] == 403
-    assert ask(address, "POST", EXPORT, body=fitting)[0] == 401
-    assert ask(address, "POST", EXPORT, cookie=kim, body=fitting, headers={"Origin": "http://evil.example"})[0] == 403
-    assert ask(address, "POST", EXPORT, cookie=kim, body="x" * 100_000)[0] == 413
+    assert send(address, vera, fitting).status == 403
+    assert send(address, "", fitting).status == 401
+    assert send(address, kim, fitting, origin="http://evil.example").status == 403
+    assert send(address, kim, "x" * 100_000).status == 413
     for wrong in ("", "asked=", "asked={}", form(replace(Filters(), named="x"), since="yesterday"), form(Filters(), more=1)):
-        assert ask(address, "POST", EXPORT, cookie=kim, body=wrong)[0] == 400
-    assert ask(address, "GET", EXPORT, cookie=kim)[1]["content-type"].startswith("text/html")  # the page, and no file
+        assert send(address, kim, wrong).status == 400
+    there = ask(address, EXPORT, cookie=kim, headers=HTML)
+    assert there.headers["content-type"].startswith("text/html")  # the page, and no file

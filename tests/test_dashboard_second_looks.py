@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import pages_world
 from dashboard_world import START, Plant, enter_people, filled_plant
 from kizu_dashboard.blindness import drawn_blind, hidden_from, veiled
 from kizu_dashboard.bulk_answers import LEFT_OUT, GroupAnswer
@@ -43,8 +44,8 @@ def desk_at(plant: Plant, name: str, part: str, *, settles: bool = False) -> Des
 
 
 def answer(desk: Desk, kind: str, **more: Any) -> None:
-    assert desk.shown is not None
-    desk.answer({"uid": desk.shown.uid, "nonce": desk.shown.nonce, "kind": kind, "shown_ms": 700, **more}, follow=False)
+    """One that is stored; no other part comes after it."""
+    pages_world.answer(desk, kind, follow=False, **more)
     assert desk.notice is None
 
 
@@ -91,7 +92,9 @@ def test_what_the_second_person_says_stands_beside_the_decision_and_changes_noth
 def test_a_disagreement_comes_to_an_engineer_who_sees_both(plant: Plant) -> None:
     answer(desk_at(plant, "Kim", "P-1002"), "confirm")
     answer(desk_at(plant, "Lee", "P-1002"), "good", reason="only dust")
-    assert Desk(plant.room, "Mina").begin(Wanted(), uid=plant.uids["P-1002"]) != plant.uids["P-1002"]
+    shown = Desk(plant.room, "Mina").begin(Wanted(), uid=plant.uids["P-1002"])
+    assert shown is not None
+    assert shown.uid != plant.uids["P-1002"]
     desk, record = desk_at(plant, "Eun", "P-1002", settles=True), plant.record("P-1002")
     assert not desk.is_blind(record)
     with plant.room.records.unit(read_only=True) as unit:
@@ -117,15 +120,14 @@ def test_no_page_lets_a_disagreement_be_ended_by_one_of_the_two_or_by_who_came_i
     desk.look_at(uid)
     desk.present(plant.record("P-1002"))
     desk.settles = settles
-    assert desk.shown is not None
-    desk.answer({"uid": uid, "nonce": desk.shown.nonce, "kind": "good", "shown_ms": 700, "reason": "dust"}, follow=False)
+    pages_world.answer(desk, "good", follow=False, reason="dust")
     assert desk.notice is not None
     assert "waits for an engineer who is neither of them" in desk.notice
     bulk = Bulk(plant.room, name)
     assert told_of(bulk, plant, GroupAnswer("good", reason="dust")) == {"P-1002": LEFT_OUT["disputed"]}
     assert [one.reviewer for one in plant.record("P-1002").reviews] == ["Kim"]
     with plant.room.records.unit(read_only=True) as unit:
-        assert unit.second_reviews.looks([uid]) == {uid: "engineer"}
+        assert unit.queue.looks([uid]) == {uid: "engineer"}
 
 
 def test_what_the_second_judge_takes_back_ends_no_disagreement(plant: Plant) -> None:
@@ -136,7 +138,7 @@ def test_what_the_second_judge_takes_back_ends_no_disagreement(plant: Plant) -> 
     answer(lee, "defective", defect_class="scratch")
     uid = plant.uids["P-1002"]
     with plant.room.records.unit(read_only=True) as unit:
-        assert unit.second_reviews.looks([uid]) == {uid: "engineer"}
+        assert unit.queue.looks([uid]) == {uid: "engineer"}
 
 
 @pytest.mark.parametrize("settles", [False, True])
@@ -149,7 +151,7 @@ def test_a_correction_of_what_two_agreed_on_settles_it_only_by_who_came_in_as_en
     desk.settles = settles
     answer(desk, "good", reason="dust")
     with plant.room.records.unit(read_only=True) as unit:
-        assert unit.second_reviews.looks([uid]) == ({} if settles else {uid: "engineer"})
+        assert unit.queue.looks([uid]) == ({} if settles else {uid: "engineer"})
 
 
 @pytest.mark.parametrize("kind", ["good", "unsure", "confirm"])
@@ -185,6 +187,20 @@ def test_a_second_look_is_taken_back_and_stays_blind(plant: Plant) -> None:
     answer(desk, "defective", defect_class="scratch")
     assert seconds(plant, "P-1002") == [("Lee", "good"), ("Lee", "defective")]
     assert len(plant.record("P-1002").reviews) == 1
+
+
+def test_a_second_look_that_is_taken_back_is_decided_anew_and_left_to_nobody(plant: Plant) -> None:
+    answer(desk_at(plant, "Kim", "P-1002"), "confirm")
+    desk, uid = desk_at(plant, "Lee", "P-1002"), plant.uids["P-1002"]
+    answer(desk, "good")
+    answer(desk, "undo")
+    assert panel_data(desk, plant.record("P-1002"), ())["can_escalate"] is False
+    assert desk.shown is not None
+    desk.answer({"uid": uid, "nonce": desk.shown.nonce, "kind": "unsure", "shown_ms": 700, "reason": "glare"}, follow=False)
+    assert desk.notice is not None
+    assert "Decide on the part" in desk.notice
+    with plant.room.records.unit(read_only=True) as unit:
+        assert unit.queue.escalations(uid) == ()
 
 
 def test_who_is_slower_in_a_second_look_stores_nothing(plant: Plant) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import http.client
 import io
+import os
 import re
+import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +20,7 @@ import pytest
 from PIL import Image
 
 from dashboard_world import Plant, cookie_header, empty_plant, filled_plant
+from kizu_dashboard import own_process
 from kizu_dashboard.room import close_rooms
 from kizu_dashboard.server import serve, streamlit_options
 from kizu_dashboard.settings import DashboardConfig, DashboardSettings, PlantSettings
@@ -247,6 +251,14 @@ def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
         config = empty_plant(tmp_path, port=taken.getsockname()[1])
         with pytest.raises(ConfigError, match=r"cannot listen: found 127\.0\.0\.1:\d+ is in use by another program"):
             serve(config)
+
+
+def test_one_that_does_not_end_is_killed_and_nobody_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_process, "ENDS_WITHIN_S", 0.5)
+    with pytest.raises(subprocess.TimeoutExpired), own_process.serving(empty_plant(tmp_path)) as it:
+        os.kill(it.pid, signal.SIGSTOP)
+    with pytest.raises(ProcessLookupError):
+        os.kill(it.pid, 0)
 
 
 def test_a_database_without_tables_is_told_before_serving(tmp_path: Path) -> None:

@@ -18,26 +18,10 @@ from kizu_dashboard.room import close_rooms, open_room
 from kizu_dashboard.settings import DashboardSettings
 from kizu_dashboard.signing_in.passwords import hash_password
 from kizu_db.permissions import Role
+from looks_world import CONTRASTS
 from signing_world import PASSWORD, messages_until_finished, pages_socket, tls_before
 
 TEXTS = "h1, header p, label, input:not([type=hidden]), button, .alert, .help p, code"
-CONTRASTS = """(nodes) => {
-    const channels = (text) => text.match(/[\\d.]+/g).map(Number)
-    const linear = (c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4
-    const light = (text) => {
-        const [r, g, b] = channels(text).map((c) => linear(c / 255))
-        return 0.2126 * r + 0.7152 * g + 0.0722 * b
-    }
-    const paper = (node) => {
-        const colour = getComputedStyle(node).backgroundColor
-        return channels(colour)[3] === 0 ? paper(node.parentElement) : colour
-    }
-    return nodes.map((node) => {
-        const [more, less] = [light(getComputedStyle(node).color), light(paper(node))].sort((a, b) => b - a)
-        return [node.tagName, (more + 0.05) / (less + 0.05)]
-    })
-}"""
-"""Of each text against what it stands on, as WCAG counts it."""
 ENDED = "Your sign-in has ended"
 
 

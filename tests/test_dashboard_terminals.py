@@ -38,12 +38,6 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
         yield plant
 
 
-@pytest.fixture(scope="module")
-def address(plant: Plant) -> Iterator[str]:
-    with served(plant.config) as address:
-        yield address
-
-
 @pytest.fixture
 def fresh(plant: Plant) -> Iterator[str]:
     """A dashboard that has counted no attempt yet."""

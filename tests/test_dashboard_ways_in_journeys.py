@@ -7,15 +7,15 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from browser_world import WAIT_MS, chromium, window
+from browser_world import WAIT_MS, window
 from dashboard_world import Plant, come_in, empty_plant, enter_people, filled_plant, served
 from kizu_dashboard.oidc_settings import OidcSettings
 from kizu_dashboard.people import new_badge
 from kizu_dashboard.room import close_rooms, open_room
 from kizu_dashboard.settings import DashboardSettings
 from kizu_dashboard.signing_in.passwords import hash_pin
+from looks_world import CONTRASTS
 from oidc_world import CLIENT, SECRET, free_port, real_service
-from test_dashboard_signing_in_journeys import CONTRASTS
 
 WHY = "Why, for the audit trail"
 PIN, KIMS, LEES = "492817", "0412 77A9", "0412 88B1"
@@ -31,18 +31,6 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
         for name, code in (("Kim", KIMS), ("Lee", LEES)):
             new_badge(plant.room.records, name, code, by="Ana", reason="new")
         yield plant
-
-
-@pytest.fixture(scope="module")
-def address(plant: Plant) -> Iterator[str]:
-    with served(plant.config) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def program() -> Iterator[Browser]:
-    with chromium() as program:
-        yield program
 
 
 @pytest.fixture

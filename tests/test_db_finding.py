@@ -19,11 +19,11 @@ from sqlalchemy import Connection, event
 from sqlalchemy.engine import Engine
 
 from db_examples import NOON, explanation, inspection, raw, review
-from kizu_db.migrations import upgrade
 from kizu_db.records import Records, Unit
 from kizu_db.settings import DatabaseSettings
 from kizu_db.values import InspectionRow
 from kizu_inspect.results import RegionCheck, Verdict
+from new_records import make_records
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 LOTS = ("L7", "L8", None)
@@ -31,9 +31,50 @@ DECIDED = (("good", None), ("defective", "scratch"), ("defective", "dent"))
 FLAGGED = [Verdict.REVIEW, Verdict.ERROR, Verdict.REJECT]
 
 
-@pytest.fixture
-def filled(records: Records) -> list[InspectionRow]:
-    """Three hundred inspections of all kinds, newest first."""
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def new_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], DatabaseSettings]:
+    """Makes empty records of one kind, for all tests of this module that only read them."""
+
+    def make() -> DatabaseSettings:
+        if request.param == "sqlite":
+            settings = DatabaseSettings(url=f"sqlite:///{tmp_path_factory.mktemp('records') / 'kizu.db'}")
+        else:
+            settings = request.getfixturevalue("postgresql_of_module")()
+        make_records(settings)
+        return settings
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def many(new_database: Callable[[], DatabaseSettings]) -> Iterator[Records]:
+    """Three hundred inspections of all kinds."""
+    with Records.open(new_database()) as records:
+        fill(records)
+        yield records
+
+
+@pytest.fixture(scope="module")
+def filled(many: Records) -> list[InspectionRow]:
+    """Those, newest first."""
+    return newest_first(many)
+
+
+@pytest.fixture(scope="module")
+def handed_on(new_database: Callable[[], DatabaseSettings]) -> Iterator[Records]:
+    """The same, some decided once more by Lee and some left to others by Kim."""
+    with Records.open(new_database()) as records:
+        fill(records)
+        with records.unit() as unit:
+            for number, row in enumerate(newest_first(records)):
+                if row.disposition is not None and number % 3 == 0:  # a later review of another person counts
+                    unit.reviews.add(review(row.uid, reviewer="Lee", disposition="defective", defect_class="dent"))
+                if row.disposition is None and row.verdict is not Verdict.PASS and number % 2 == 0:
+                    unit.queue.escalate(row.uid, by="Kim")
+        yield records
+
+
+def fill(records: Records) -> None:
     draw = random.Random(0)
     conflict = RegionCheck(0.5, 0.25, conflict=True)
     with records.unit() as unit:
@@ -50,6 +91,9 @@ def filled(records: Records) -> list[InspectionRow]:
             if draw.random() < 0.4:
                 decided = draw.choice(list(DECIDED))
                 unit.reviews.add(review(uid, disposition=decided[0], defect_class=decided[1]))
+
+
+def newest_first(records: Records) -> list[InspectionRow]:
     with records.unit(read_only=True) as unit:
         rows = unit.inspections.latest(limit=1000)
     assert len(rows) == 300
@@ -112,12 +156,12 @@ FILTERS: dict[str, tuple[dict[str, Any], Callable[[InspectionRow], bool]]] = {
 
 
 @pytest.mark.parametrize("name", FILTERS)
-def test_each_filter_finds_what_it_says_page_by_page(records: Records, filled: list[InspectionRow], name: str) -> None:
+def test_each_filter_finds_what_it_says_page_by_page(many: Records, filled: list[InspectionRow], name: str) -> None:
     filters, fits = FILTERS[name]
     expected = [row.uid for row in filled if fits(row)]
     assert expected
     found: list[str] = []
-    with records.unit(read_only=True) as unit:
+    with many.unit(read_only=True) as unit:
         while page := unit.inspections.latest(**filters, limit=7, before=found[-1] if found else None):
             assert len(page) == min(7, len(expected) - len(found))
             found += [row.uid for row in page]
@@ -126,15 +170,9 @@ def test_each_filter_finds_what_it_says_page_by_page(records: Records, filled: l
 
 @pytest.mark.parametrize("and_more", [{}, {"disposition": "defective"}, {"station": "press-3"}, {"named": "ab-"}])
 def test_who_decided_last_and_what_was_left_to_others_is_found_page_by_page(
-    records: Records, filled: list[InspectionRow], and_more: dict[str, Any]
+    handed_on: Records, and_more: dict[str, Any]
 ) -> None:
-    with records.unit() as unit:
-        for number, row in enumerate(filled):
-            if row.disposition is not None and number % 3 == 0:  # a later review of another person counts
-                unit.reviews.add(review(row.uid, reviewer="Lee", disposition="defective", defect_class="dent"))
-            if row.disposition is None and row.verdict is not Verdict.PASS and number % 2 == 0:
-                unit.queue.escalate(row.uid, by="Kim")
-    with records.unit(read_only=True) as unit:
+    with handed_on.unit(read_only=True) as unit:
         all_fitting = unit.inspections.latest(**and_more, limit=1000)
         standing = {row.uid: unit.reviews.of(row.uid)[-1] for row in all_fitting if row.disposition is not None}
         assert unit.reviews.standing([row.uid for row in all_fitting]) == {uid: one.id for uid, one in standing.items()}
@@ -153,10 +191,10 @@ def test_who_decided_last_and_what_was_left_to_others_is_found_page_by_page(
             assert found == expected
 
 
-def test_reports_and_exports_go_the_other_way(records: Records, filled: list[InspectionRow]) -> None:
+def test_reports_and_exports_go_the_other_way(many: Records, filled: list[InspectionRow]) -> None:
     since = NOON + timedelta(minutes=50)
     oldest = [row for row in reversed(filled) if row.judged_at >= since]
-    with records.unit(read_only=True) as unit:
+    with many.unit(read_only=True) as unit:
         flagged = [record.row.uid for record in unit.inspections.flagged(since=since)]
         assert flagged == [row.uid for row in oldest if row.verdict in FLAGGED]
         found: list[InspectionRow] = []
@@ -184,14 +222,10 @@ def benchmark_module(name: str) -> ModuleType:
     return module
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def plant(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> DatabaseSettings:
+@pytest.fixture(scope="module")
+def plant(new_database: Callable[[], DatabaseSettings]) -> DatabaseSettings:
     """The benchmark's plant, small: enough that a database would not rather read a whole table."""
-    if request.param == "sqlite":
-        settings = DatabaseSettings(url=f"sqlite:///{tmp_path_factory.mktemp('plant') / 'kizu.db'}")
-    else:
-        settings = request.getfixturevalue("postgresql_of_module")()
-    upgrade(settings)
+    settings = new_database()
     benchmark_module("records_fill").fill(settings, 30_000)
     return settings
 
@@ -351,8 +385,8 @@ def test_the_oldest_is_found_without_sorting_what_waits(plant: DatabaseSettings)
     assert not re.search(r"TEMP B-TREE|\bSort\b|Seq Scan", found), found
 
 
-def test_the_class_that_was_decided_can_be_asked_for(records: Records, filled: list[InspectionRow]) -> None:
-    with records.unit(read_only=True) as unit:
+def test_the_class_that_was_decided_can_be_asked_for(many: Records, filled: list[InspectionRow]) -> None:
+    with many.unit(read_only=True) as unit:
         found = unit.inspections.latest(suspected="scratch", disposition="defective", decided_class="dent", limit=500)
         for row in found:
             assert (row.target, row.disposition) == ("scratch", "defective")

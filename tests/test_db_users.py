@@ -217,6 +217,18 @@ def test_all_spellings_of_a_name_are_one_person(records: Records, spelling: str)
             unit.users.add(spelling, Role.VIEWER, by="Ana")
 
 
+@pytest.mark.parametrize("unseen", ["\u200b", "\u202e", "\xad", "\u3164", "\u034f", "\ufe0f", "\0", "\udc80"])
+def test_nobody_is_entered_under_a_name_that_reads_as_anothers(records: Records, unseen: str) -> None:
+    with records.unit() as unit:
+        unit.users.add("Ana", Role.ADMIN, by="root")
+        with pytest.raises(RecordError, match="a character that nobody sees") as raised:
+            unit.users.add(f"An{unseen}a", Role.VIEWER, by="Ana")
+        assert unseen not in str(raised.value), "it is told as one can read it"
+        with pytest.raises(NotAllowed):
+            unit.accounts.person_of("aa" * 32, f"Ana{unseen}", role=None, newcomers=Role.VIEWER)
+        assert [user.name for user in unit.users.list()] == ["Ana"]
+
+
 def test_a_name_in_hangul_is_the_same_from_any_keyboard(records: Records) -> None:
     composed, parts = "\uae40\ubbfc\uc9c0", "\u1100\u1175\u11b7\u1106\u1175\u11ab\u110c\u1175"
     with records.unit() as unit:

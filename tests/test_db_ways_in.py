@@ -120,7 +120,7 @@ def test_a_withdrawn_terminal_lets_nobody_in_and_those_there_out(records: Record
 
 
 def test_of_a_withdrawal_and_a_sign_in_at_once_none_outlives_the_terminal(records: Records, hall: int) -> None:
-    begun, failed = threading.Event(), []
+    begun = threading.Event()
 
     def withdraw() -> None:
         with records.unit() as other:
@@ -129,16 +129,16 @@ def test_of_a_withdrawal_and_a_sign_in_at_once_none_outlives_the_terminal(record
 
     thread = threading.Thread(target=withdraw)
     with records.unit() as unit:
-        failed.append(unit.sign_ins.begin("Ana", lasting=HOUR, way=Way.BADGE, proof=BADGE, terminal=hall))
+        secret = unit.sign_ins.begin("Ana", lasting=HOUR, way=Way.BADGE, proof=BADGE, terminal=hall)
         thread.start()
         if records.file is None:  # SQLite's only writer waits for its turn before it begins
             assert begun.wait(60)
     thread.join(60)
-    assert role_of(records, failed[0]) is None
+    assert role_of(records, secret) is None
 
 
-def test_only_an_admin_makes_a_terminal_known_and_each_has_its_name(records: Records, hall: int) -> None:
-    assert hall
+@pytest.mark.usefixtures("hall")
+def test_only_an_admin_makes_a_terminal_known_and_each_has_its_name(records: Records) -> None:
     for name, by, error in (("x", "Kim", NotAllowed), ("hall 2", "Ana", RecordError), ("  ", "Ana", RecordError)):
         with pytest.raises(error), records.unit() as unit:
             unit.terminals.add(name, by=by, reason="more")
@@ -169,9 +169,9 @@ def test_a_pin_that_is_guessed_wrong_ten_times_is_withdrawn(records: Records, ha
         assert unit.credentials.pin_to_try("Ana") == "another"
 
 
-def test_a_try_counts_before_it_is_looked_at_and_a_right_one_begins_anew(records: Records, hall: int) -> None:
+@pytest.mark.usefixtures("hall")
+def test_a_try_counts_before_it_is_looked_at_and_a_right_one_begins_anew(records: Records) -> None:
     """Many at once are no more tries than one after the other: nobody said yet that any of them was wrong."""
-    assert hall
     tries = []
     for _ in range(PIN_TRIES + 3):
         with records.unit() as unit:
@@ -208,8 +208,8 @@ def test_one_badge_is_one_person_until_it_is_withdrawn(records: Records, hall: i
         begin(records, "Ana", Way.BADGE, BADGE, hall)
 
 
-def test_who_may_set_a_pin(records: Records, hall: int) -> None:
-    assert hall
+@pytest.mark.usefixtures("hall")
+def test_who_may_set_a_pin(records: Records) -> None:
     with records.unit() as unit:
         unit.credentials.set_pin("KIM", "own", by="kim", reason="mine")
     for name, by, error in (("Ana", "Kim", NotAllowed), ("Lee", "Ana", RecordError)):
@@ -219,8 +219,8 @@ def test_who_may_set_a_pin(records: Records, hall: int) -> None:
         assert (unit.credentials.pin_to_try("Kim"), unit.credentials.pin_to_try("Ana")) == ("own", "pin of Ana")
 
 
-def test_an_account_is_one_persons_and_each_has_one(records: Records, hall: int) -> None:
-    assert hall
+@pytest.mark.usefixtures("hall")
+def test_an_account_is_one_persons_and_each_has_one(records: Records) -> None:
     first, second = account_sha256("https://login", "1"), account_sha256("https://login", "2")
     assert account_sha256("https://login1", "") != account_sha256("https://login", "1")
 

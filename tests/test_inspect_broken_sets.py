@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from formats_world import HEIGHT, WIDTH, mask, picture, voc_xml, write_yolo
+from formats_world import HEIGHT, WIDTH, mask, picture, pictures_in, voc_xml, write_yolo
 from kizu_inspect.errors import DataError
 from kizu_inspect.labelled.checking.check import check_set
 from kizu_inspect.labelled.dataset import read_labelled
@@ -75,6 +75,14 @@ def one_picture_of_another_size(content: dict[str, Any]) -> None:
 
 def runs_of_another_picture(content: dict[str, Any]) -> None:
     content["annotations"][0]["segmentation"] = {"size": [7, 7], "counts": [0, 49]}
+
+
+def outline_of_two_corners(content: dict[str, Any]) -> None:
+    content["annotations"][0]["segmentation"] = [[1, 1, 9, 9]]
+
+
+def outline_beyond_all(content: dict[str, Any]) -> None:
+    content["annotations"][0]["segmentation"] = [[1, 1, 9, 9, 1, float("inf")]]
 
 
 def absent_picture(content: dict[str, Any]) -> None:
@@ -177,6 +185,13 @@ def two_annotations(root: Path) -> None:
     file.write_text(json.dumps(tasks), encoding="utf-8")
 
 
+def drawn_on_nothing(root: Path) -> None:
+    LAYOUTS["label studio"](root)
+    file = root / "project-3.json"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace(f'"original_width": {WIDTH}', '"original_width": 0', 1), encoding="utf-8")
+
+
 def json_of_another_picture(root: Path) -> None:
     LAYOUTS["labelme"](root)
     file = root / "d1.json"
@@ -209,6 +224,8 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     "box without width": (coco(box_without_width), "empty_box", "d0.png is empty"),
     "one picture of another size": (coco(one_picture_of_another_size), "drawn_on_other_size", "d0.png 160 × 120 as 40 × 30"),
     "runs of another picture": (coco(runs_of_another_picture), "annotation", "run lengths of 7 × 7 px for a picture"),
+    "outline of two corners": (coco(outline_of_two_corners), "annotation", "1 is not understood: found an outline that has"),
+    "outline beyond all": (coco(outline_beyond_all), "annotation", "1 is not understood: found a coordinate that lies nowhere"),
     "absent picture": (coco(absent_picture), "missing_file", "gone.png"),
     "key twice": (key_twice, "annotation", "the key id stands twice in one object"),
     "cut off": (cut_off, "annotation", "instances_default.json cannot be read"),
@@ -224,6 +241,7 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     "unread class": (unread_class, "unread_class", "crack has no picture that is read: found 4 of .webp"),
     "link to nothing": (link_to_nothing, "unreadable", "lost.png cannot be read"),
     "two annotations": (two_annotations, "same_name", "several annotations of d0.png"),
+    "drawn on nothing": (drawn_on_nothing, "boxes", "result 1 of d0.png is not understood: found drawn on a picture of 0 × 30"),
     "json of another picture": (json_of_another_picture, "same_name", "d1.json names one picture and is called like another"),
     "json of a picture elsewhere": (json_of_a_picture_elsewhere, "missing_file", "beyond.png of note.json, beyond the set"),
     "objects without number": (objects_without_number, "mask", "does not number the objects of its XML"),
@@ -238,9 +256,7 @@ def test_every_fault_is_told_and_refused(tmp_path: Path, fault: str) -> None:
     errors = [finding for finding in checked.findings if finding.severity == "error"]
     texts = [finding.text for finding in errors if finding.kind == kind]
     assert any(said in text for text in texts), [(finding.kind, finding.text) for finding in errors]
-    pictures = [file for file in tmp_path.rglob("*") if file.suffix in (".png", ".jpg", ".jpeg", ".bmp", ".webp")]
-    assert checked.left_out.there == len(pictures)
-    assert len(checked.samples) >= checked.left_out.taken
+    assert checked.left_out.there == len(pictures_in(tmp_path))
     if kind not in ("box_outside", "empty_box", "empty_mask"):  # refused as the boxes are learned
         with pytest.raises(DataError):
             read_labelled(tmp_path)

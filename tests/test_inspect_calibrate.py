@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from kizu_inspect.decide import decide, most_log_odds, picture_probabilities, probabilities_of
 from kizu_inspect.errors import DataError
 from kizu_inspect.evaluation.pointing import explanation_figures, locate
+from kizu_inspect.labelled.samples import Sample
 from kizu_inspect.recipe import ClassRule
 from kizu_inspect.results import Verdict
 from kizu_inspect.sums.calibration import expected_calibration_error
 from kizu_inspect.sums.intervals import clopper_pearson_upper, parts_needed
-from kizu_inspect.training.calibrate import fit_picture_calibration, fit_temperature, split_by_group
+from kizu_inspect.training.calibrate import fit_picture_calibration, fit_temperature, halves_of, split_by_group
 from kizu_inspect.training.thresholds import Scored, choose_thresholds, trade_off
 
 
@@ -53,7 +57,64 @@ def test_too_small_a_set_promises_nothing_and_says_how_many_are_needed() -> None
 def test_defects_that_all_score_one_do_not_push_the_limit_out_of_the_gap() -> None:
     certain = Scored(np.array([0.0, 0.2, 1.0, 1.0]), np.array([False, False, True, True]))
     choice = choose_thresholds(certain, promised_miss_rate=0.05, overkill_limit=0.01)
-    assert choice.thresholds.pass_below == pytest.approx(0.6)
+    assert choice.thresholds.pass_below == pytest.approx(odds_middle(0.2, 0.999))  # surer than 0.999 is no more defective
+
+
+def odds_middle(low: float, high: float) -> float:
+    """By hand: the score whose odds are the geometric mean of those of two scores."""
+    odds = math.sqrt(low / (1 - low) * high / (1 - high))
+    return odds / (1 + odds)
+
+
+def test_both_limits_lie_in_the_middle_of_their_gaps_by_hand() -> None:
+    """Of 100 defective pictures one may be missed, of 100 good ones two rejected.
+
+    A defective one scores 0.02 and the others 0.3 or more; good ones score 0.05 at most, but for 0.1, 0.6, 0.8 and 0.9.
+    The PASS limit may rise to 0.3, and lies between the highest good one that passes, 0.1, and 0.3; the REJECT limit above 0.6,
+    before the next picture of either kind, 0.62.
+    """
+    bad = np.concatenate([[0.02, 0.3, 0.62], np.linspace(0.7, 0.99, 97)])
+    good = np.concatenate([np.linspace(0.001, 0.05, 96), [0.1, 0.6, 0.8, 0.9]])
+    scored = Scored(np.concatenate([bad, good]), np.arange(200) < 100)
+    limits = choose_thresholds(scored, promised_miss_rate=0.05, overkill_limit=0.02).thresholds
+    assert limits.promise is not None
+    assert limits.promise.missed == 1
+    assert limits.pass_below == pytest.approx(odds_middle(0.1, 0.3), rel=1e-12)
+    assert limits.reject_from == pytest.approx(odds_middle(0.6, 0.62), rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(9))
+def test_limits_decide_the_pictures_at_hand_as_the_edges_of_their_gaps_would(seed: int) -> None:
+    """Against every limit that there is: no other that keeps the promise flags fewer good pictures, and none from there on
+    that keeps the overkill rejects more; scores of 0, of 1, tied, and a last digit apart are among them."""
+    rng = np.random.default_rng(seed)
+    bad = np.round(1 / (1 + np.exp(-rng.normal(3, 2 + seed % 3, 70 + seed))), 2 + seed)
+    good = np.round(1 / (1 + np.exp(-rng.normal(-3, 2, 60))), 2 + seed)
+    bad[0], good[1:3] = np.nextafter(good[0], 1), (good[0], 0)
+    if seed % 2:
+        bad[1:3], good[3] = (1, 0), 1
+    scored = Scored(np.concatenate([bad, good]), np.arange(len(bad) + 60) < len(bad))
+    limits = choose_thresholds(scored, promised_miss_rate=0.08, overkill_limit=0.05).thresholds
+    assert limits.promise is not None
+    assert limits.promise.missed == (bad < limits.pass_below).sum()
+    assert limits.promise.bound == clopper_pearson_upper(limits.promise.missed, len(bad)) <= 0.08
+    every = np.unique([0, 1, *scored.scores, *np.nextafter(scored.scores, 2)])
+    keep = [limit for limit in every if clopper_pearson_upper(int((bad < limit).sum()), len(bad)) <= 0.08]
+    assert (good >= limits.pass_below).sum() == min((good >= limit).sum() for limit in keep)
+    rejecting = [limit for limit in every if limit >= limits.pass_below and (good >= limit).mean() <= 0.05]
+    assert limits.pass_below <= limits.reject_from
+    assert (good >= limits.reject_from).mean() <= 0.05
+    assert (scored.scores >= limits.reject_from).sum() == max((scored.scores >= limit).sum() for limit in rejecting)
+
+
+def test_pictures_of_one_group_promise_nothing() -> None:
+    """However many there are: what set the limits may show the parts that the weights were chosen on."""
+    scored = Scored(np.concatenate([np.full(150, 0.9), np.full(100, 0.2)]), np.arange(250) < 150, apart=False)
+    choice = choose_thresholds(scored, promised_miss_rate=0.05, overkill_limit=0.01)
+    assert choice.thresholds.promise is None
+    assert choice.thresholds.pass_below == choice.thresholds.reject_from == pytest.approx(0.6)
+    assert choice.said.startswith("no promise: all validation pictures are of one group, so the 250 that set the limits")
+    assert all(row.chosen is None for row in trade_off(scored, overkill_limit=0.01))
 
 
 def test_what_a_promise_costs_in_good_parts() -> None:
@@ -90,7 +151,29 @@ def test_groups_stay_together() -> None:
     assert sorted([*first, *second]) == list(range(30))
 
 
-def test_one_group_cannot_be_halved() -> None:
+def rows(*groups: str, tiles: int = 3) -> list[Sample]:
+    """Three tiles of each of eight pictures, whose groups come in turn."""
+    return [Sample(Path(f"{i}.png"), "good", "val", groups[i % len(groups)]) for i in range(8) for _ in range(tiles)]
+
+
+@pytest.mark.parametrize("groups", [("a", "b", "c"), ("lot 7",)])
+def test_halves_keep_groups_together_or_where_there_is_one_the_tiles_of_a_picture(groups: tuple[str, ...]) -> None:
+    samples = rows(*groups)
+    halves = halves_of(samples, seed=3)
+    assert halves.apart == (len(groups) > 1)
+    assert sorted([*halves.scheduling, *halves.limiting]) == list(range(len(samples)))
+    assert [row for row, sample in enumerate(samples) if halves.limits(sample)] == list(halves.limiting)
+    sides = [
+        {samples[row].group if len(groups) > 1 else samples[row].path for row in half}
+        for half in (halves.scheduling, halves.limiting)
+    ]
+    assert not sides[0] & sides[1]
+    assert all(sides)
+
+
+def test_one_picture_cannot_be_halved() -> None:
+    with pytest.raises(DataError, match="too few groups to calibrate on: found 3 validation pictures of 1 group"):
+        halves_of(rows("lot 7")[:3], seed=0)
     with pytest.raises(
         DataError, match=r"too few groups to calibrate on: found 6 validation pictures of 1 group; expected two"
     ):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +22,10 @@ from kizu_inspect.network.heads import build_head
 from kizu_inspect.network.model import Architecture, build_classifier
 from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.synth import write_set
-from kizu_inspect.training.fit import FitSettings, fit, logits_of, prepare_profile
+from kizu_inspect.training.fit import FitSettings, Standing, fit, logits_of, prepare_profile
 from kizu_inspect.training.losses import class_weights, evidence_loss
 from kizu_inspect.training.pictures import Pictures, load_pictures
+from kizu_inspect.training.schedule import Pace
 from precision import PRECISION
 
 CPU = torch.device("cpu")
@@ -55,6 +58,37 @@ def test_the_weights_kept_are_those_of_lowest_validation_loss(tmp_path: Path) ->
     kept = F.cross_entropy(logits_of(model, val, device=CPU), torch.from_numpy(val.labels))
     assert float(kept) == pytest.approx(history.val_loss[best], rel=1e-4)
     assert not model.training
+
+
+def test_the_time_ends_a_fit_however_slow_its_steps_become(tmp_path: Path) -> None:
+    data = read_labelled(write_set(tmp_path / "parts", count=60, seed=2, size_px=64, splits={"train": 0.6, "val": 0.4}))
+    train, val = (load_pictures(data.split(name), data.classes, INPUT, good=data.good) for name in ("train", "val"))
+    model = build_classifier(Architecture(width=8), INPUT, classes=5, good=data.classes.index("good"))
+    prepare_profile(model, train, good=data.classes.index("good"))
+    stood: list[Standing] = []
+    at: list[float] = []
+
+    def progress(standing: Standing) -> None:
+        stood.append(standing)
+        at.append(pace.elapsed)
+        time.sleep(0.1)  # a machine that has got something else to do
+
+    pace = Pace(1000, seconds=2.0)
+    history = fit(
+        model, train, val, FitSettings(steps=1000, batch_size=16, precision=PRECISION), good=data.classes.index("good"),
+        several=False, device=CPU, pace=pace, progress=progress,
+    )  # fmt: skip
+    assert (history.taken, history.planned, history.ended_early) == (len(stood), 1000, False)
+    assert 1 < history.taken <= 20
+    longest = max(at[0], *(after - before for before, after in pairwise(at)))
+    assert at[-1] < 2.0 + 2 * longest
+    shares = [one.share for one in stood]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    assert shares[0] > 10 / 1000  # by the clock, far ahead of the steps
+    # The validation pictures are looked at by the share too: about ten times, and at the end.
+    assert stood[-1].validation == (history.val_loss[-1], history.val_accuracy[-1])
+    assert min(history.taken, 3) <= len(history.steps) <= 11
 
 
 @pytest.mark.parametrize("optimiser", ["muon", "adamw"])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from kizu_inspect.bundle import Bundle
 from kizu_inspect.evaluation.evaluate import evaluate
@@ -84,6 +86,31 @@ def test_a_coarse_importance_network_weighs_the_same_features(activations: Tenso
     importance = lfi.importance((strongest - low) / (high - low) * light).mean(dim=(2, 3)).softmax(dim=1)
     expected = torch.relu((importance[:, :, None, None] * activations).sum(dim=1))
     assert torch.allclose(attention, expected, atol=1e-12)
+
+
+class Recorded(TorchDispatchMode):
+    """Notes which of torch's operators run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(
+        self, operator: Any, _types: Any, arguments: tuple[Any, ...] = (), named: dict[str, Any] | None = None
+    ) -> Any:
+        self.names.add(operator._schema.name)
+        return operator(*arguments, **(named or {}))
+
+
+def test_the_head_learns_by_operators_that_every_torch_derives(activations: Tensor, grey: Tensor) -> None:
+    """aminmax has its gradient from torch 2.12 on only."""
+    with Recorded() as seen:
+        logits, _ = head().judge(activations.requires_grad_(), grey)
+        torch.autograd.backward(logits.sum())
+    assert activations.grad is not None
+    assert bool(activations.grad.any())
+    assert {"aten::amin", "aten::amax"} <= seen.names
+    assert "aten::aminmax" not in seen.names
 
 
 def test_cam_reads_what_the_lfi_head_reads(activations: Tensor, grey: Tensor) -> None:

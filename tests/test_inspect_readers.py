@@ -98,6 +98,25 @@ def test_coco_files_name_their_splits_and_find_their_pictures(
     assert {name: one.split for name, one in alone.items()} == {"a": "", "b": ""}  # one file has nothing to part from
 
 
+@pytest.mark.parametrize("name", ["a.png", "A.JPG"])
+def test_a_json_of_one_picture_is_not_that_of_the_set(tmp_path: Path, name: str) -> None:
+    write_coco(tmp_path / "set.json", {name: [(1, (1, 2, 3, 4))]}, tmp_path)
+    write_coco((tmp_path / name).with_suffix(".json"), {name: [(2, (0, 0, 5, 5))]}, tmp_path)
+    (found,) = samples_of(tmp_path).values()
+    assert found.boxes == ((1, 2, 4, 6, "dent"),)
+
+
+def test_a_json_of_labelme_is_not_that_of_a_longer_name(tmp_path: Path) -> None:
+    for seed, (name, label) in enumerate({"a": "dent", "a.b": "scratch"}.items()):
+        picture(tmp_path / f"{name}.png", seed)
+        shape = {"label": label, "points": [[1, 2], [9, 8]], "shape_type": "rectangle"}
+        content = {"shapes": [shape], "imagePath": "renamed since.png", "imageWidth": WIDTH, "imageHeight": HEIGHT}
+        (tmp_path / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    assert {name: one.boxes for name, one in samples_of(tmp_path).items()} == {
+        "a": ((1, 2, 9, 8, "dent"),), "a.b": ((1, 2, 9, 8, "scratch"),),
+    }  # fmt: skip
+
+
 def test_coco_boxes_are_those_of_torchvision_taken_outward(tmp_path: Path) -> None:
     given = [(3.25, 4.5, 10.5, 7.25), (0, 0, WIDTH, HEIGHT), (7.0, 8.0, 2.0, 3.0)]
     file = write_coco(tmp_path / "set.json", {"a.png": [(1, box) for box in given]}, tmp_path)

@@ -15,6 +15,7 @@ from kizu_inspect.labelled.findings import Finding
 from kizu_inspect.labelled.places import marked_by
 from kizu_inspect.labelled.readers import read_samples
 from kizu_inspect.labelled.samples import Sample
+from kizu_inspect.labelled.shapes import Pixels
 from layouts_world import runs
 
 ORIENTATION = 0x0112
@@ -30,17 +31,16 @@ def photo(path: Path, *, turn: int, width: int = 60, height: int = 40) -> None:
     Image.fromarray(stored).save(path, exif=exif, quality=95, subsampling=0)
 
 
-def bright(path: Path, *, upright: bool) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+def bright(path: Path, *, upright: bool) -> Pixels:
     with Image.open(path) as image:
         shown = ImageOps.exif_transpose(image) if upright else image
         return np.asarray(shown.convert("L")) > 127
 
 
-def drawn(
-    root: Path, turns: list[int], segmentation: Callable[[np.ndarray[tuple[int, int], np.dtype[np.bool_]]], object]
-) -> Path:
+def drawn(root: Path, turns: list[int], segmentation: Callable[[Pixels], object]) -> Path:
     """A COCO set that a viewer drew on what it shows: upright."""
-    images, annotations = [], []
+    images: list[dict[str, object]] = []
+    annotations: list[dict[str, object]] = []
     for number, turn in enumerate(turns):
         photo(root / "images" / f"{number}.jpg", turn=turn)
         shown = bright(root / "images" / f"{number}.jpg", upright=True)
@@ -51,18 +51,22 @@ def drawn(
         annotations.append(
             {"id": number, "image_id": number, "category_id": 1, "bbox": box, "segmentation": segmentation(shown)}
         )
+    return _write(root, images, annotations)
+
+
+def _write(root: Path, images: list[dict[str, object]], annotations: list[dict[str, object]]) -> Path:
     content = {"images": images, "categories": [{"id": 1, "name": "dent"}], "annotations": annotations}
     (root / "labels.json").write_text(json.dumps(content), encoding="utf-8")
     return root
 
 
-def outline(shown: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> object:
+def outline(shown: Pixels) -> object:
     ys, xs = np.nonzero(shown)
     x1, y1, x2, y2 = int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1
     return [[x1, y1, x2, y1, x2, y2, x1, y2]]
 
 
-def run_lengths(shown: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> object:
+def run_lengths(shown: Pixels) -> object:
     return {"size": list(shown.shape), "counts": runs(shown)}
 
 
@@ -73,9 +77,7 @@ def read(path: Path) -> tuple[dict[str, Sample], list[Finding]]:
 
 
 @pytest.mark.parametrize("segmentation", [outline, run_lengths])
-def test_what_a_viewer_drew_is_turned_back_to_the_pixels(
-    tmp_path: Path, segmentation: Callable[[np.ndarray[tuple[int, int], np.dtype[np.bool_]]], object]
-) -> None:
+def test_what_a_viewer_drew_is_turned_back_to_the_pixels(tmp_path: Path, segmentation: Callable[[Pixels], object]) -> None:
     samples, findings = read(drawn(tmp_path, [5, 6, 7, 8, 1], segmentation))
     (told,) = findings
     assert (told.kind, told.severity, len(told.pictures)) == ("turned", "warning", 4)
@@ -106,15 +108,14 @@ def scaled_set(root: Path, *, shrink: list[tuple[int, int]], segmentation: bool)
     """Drawn on pictures of 240 × 160 px, of which the files were made smaller to these sizes."""
     shown = np.zeros((160, 240), np.bool_)
     shown[32:56, 80:180] = True
-    images, annotations = [], []
+    images: list[dict[str, object]] = []
+    annotations: list[dict[str, object]] = []
     for number, (width, height) in enumerate(shrink):
         photo(root / "images" / f"{number}.jpg", turn=1, width=width, height=height)
         images.append({"id": number, "file_name": f"{number}.jpg", "width": 240, "height": 160})
         one = {"id": number, "image_id": number, "category_id": 1, "bbox": [80, 32, 100, 24]}
         annotations.append({**one, "segmentation": run_lengths(shown)} if segmentation and number % 2 else one)
-    content = {"images": images, "categories": [{"id": 1, "name": "dent"}], "annotations": annotations}
-    (root / "labels.json").write_text(json.dumps(content), encoding="utf-8")
-    return root
+    return _write(root, images, annotations)
 
 
 def test_labels_of_larger_pictures_are_scaled_where_all_agree(tmp_path: Path) -> None:
@@ -147,3 +148,20 @@ def test_less_than_a_pixel_beyond_the_edge_is_cut_and_said(tmp_path: Path) -> No
     assert samples["a.png"].boxes == ((32, 12, 40, 18, "dent"),)  # 32.12 to 40.2 of 40 px
     assert samples["b.png"].boxes == ((34, 12, 42, 18, "dent"),)  # 2 px beyond: refused where boxes are looked at
     assert [one.pictures for one in findings if one.kind == "box_cut"] == [(root / "images" / "a.png",)]
+
+
+def test_shares_of_a_picture_that_was_cut_are_refused(tmp_path: Path) -> None:
+    tasks = []
+    for number, (width, height) in enumerate([(160, 120), (60, 45), (60, 60), (61, 45)]):
+        photo(tmp_path / f"{number}.jpg", turn=1, width=width, height=height)
+        value = {"x": 25, "y": 20, "width": 50, "height": 40, "rectanglelabels": ["dent"]}
+        result = {"type": "rectanglelabels", "original_width": 160, "original_height": 120, "value": value}
+        tasks.append({"id": number, "data": {"image": f"{number}.jpg"}, "annotations": [{"id": number, "result": [result]}]})
+    (tmp_path / "tasks.json").write_text(json.dumps(tasks), encoding="utf-8")
+    samples, findings = read(tmp_path)
+    (told,) = findings
+    assert (told.kind, told.severity, told.pictures) == ("drawn_on_other_size", "error", (tmp_path / "2.jpg",))
+    assert "2.jpg 160 × 120 as 60 × 60" in told.text
+    assert [samples[f"{number}.jpg"].boxes for number in range(4)] == [
+        ((40, 24, 120, 72, "dent"),), ((15, 9, 45, 27, "dent"),), (), ((15, 9, 46, 27, "dent"),),
+    ]  # fmt: skip

@@ -46,6 +46,7 @@ def test_spans_and_runs_give_the_pixels_back(seed: int) -> None:
     counts = runs(pixels)
     assert runs_of_text(as_text(counts)) == counts
     assert np.array_equal(pixels_of_runs(counts, SIZE), pixels)
+    assert np.array_equal(pixels_of_runs(runs(pixels, order="C"), SIZE, by_rows=True), pixels)
 
 
 def test_run_lengths_as_the_coco_programs_write_them() -> None:
@@ -62,7 +63,8 @@ def test_text_that_is_no_run_lengths_is_refused(text: str) -> None:
         runs_of_text(text)
 
 
+@pytest.mark.parametrize("by_rows", [False, True])
 @pytest.mark.parametrize("counts", [[], [5, 2], [-1, 17], [16, 1]])
-def test_runs_of_another_size_are_refused(counts: list[int]) -> None:
+def test_runs_of_another_size_are_refused(counts: list[int], by_rows: bool) -> None:
     with pytest.raises(ValueError, match="px for 4 × 4"):
-        pixels_of_runs(counts, (4, 4))
+        pixels_of_runs(counts, (4, 4), by_rows=by_rows)

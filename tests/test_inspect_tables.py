@@ -67,6 +67,34 @@ def test_a_line_a_box(tmp_path: Path) -> None:
     ]
 
 
+def test_areas_stay_beside_the_box_of_a_line(tmp_path: Path) -> None:
+    picture(tmp_path / "0.png")
+    out = StringIO()
+    rows = [
+        ("path", "label", "xmin", "ymin", "xmax", "ymax", "areas"),
+        ("0.png", "dent", 4, 6, 20, 25, json.dumps([["dent", [[6, 4, 20]]]])),
+        ("0.png", "stain", 24, 6, 30, 9, json.dumps([["stain", [[7, 25, 30]]]])),
+    ]
+    csv.writer(out).writerows(rows)
+    (tmp_path / "set.csv").write_text(out.getvalue(), encoding="utf-8")
+    (found,) = samples_of(tmp_path / "set.csv")
+    assert found.boxes == ((4, 6, 20, 25, "dent"), (24, 6, 30, 9, "stain"))
+    assert found.areas == (("dent", ((6, 4, 20),)), ("stain", ((7, 25, 30),)))
+
+
+def test_boxes_written_in_two_ways_are_refused(tmp_path: Path) -> None:
+    for number in range(2):
+        picture(tmp_path / f"{number}.png", number)
+    boxes = '"[[1, 2, 9, 8, ""dent""]]"'
+    lines = [f"0.png,dent,{boxes},4,6,20,25", f"1.png,dent,{boxes},,,,", "1.png,dent,,4,6,20,25"]
+    head = "path,label,boxes,xmin,ymin,xmax,ymax\n"
+    (tmp_path / "set.csv").write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
+    both, twice = findings_of(tmp_path / "set.csv")
+    assert (both.kind, both.severity, both.pictures) == ("boxes", "error", (tmp_path / "0.png",))
+    assert "line 2: a box stands in xmin to ymax, and others in boxes: found 4, 6, 20, 25 and [[1, 2" in both.text
+    assert (twice.kind, twice.severity, twice.pictures) == ("listed_twice", "error", (tmp_path / "1.png",))
+
+
 def samples_of_scaled(path: Path) -> list[Sample]:
     findings: list[Finding] = []
     samples = read_samples(path, group_pattern=None, report=findings.append).samples

@@ -28,7 +28,9 @@ from kizu_inspect.inspector import Inspector
 from kizu_inspect.recipe import Recipe
 from kizu_inspect.results import Verdict
 from kizu_inspect.synth import KINDS, draw_part
+from kizu_pipeline.settings import StationSettings
 from kizu_pipeline.stages import limits as watching
+from kizu_pipeline.stages.judge import Judge
 from line_world import ALL_PASS, ALL_REVIEW, LineWorld, drawn_png
 from test_pipeline_process import parsed
 from test_pipeline_service import stop_before_explaining
@@ -190,6 +192,22 @@ def test_while_the_database_is_locked_the_line_keeps_what_it_has(tmp_path: Path,
         assert line.until("inspected", part="back")["verdict"] == "REJECT"
         line.end()
         assert judged_as_recorded(world) == {"away0": 1, "away1": 1, "away2": 1, "back": 2}
+
+
+def test_limits_that_hold_for_one_batch_alone_are_told_too(world: LineWorld, line_bundle: Path) -> None:
+    """Others may be taken before the audit trail heard of them."""
+    recipe = Recipe(bundle=line_bundle)
+    judge = Inspector.load(recipe, device="cpu")
+    watch = watching.open_limits(StationSettings(id="press-3", source=world.folder(), recipe=recipe), world.records, judge)
+    chosen = [choose(world, verdict) for verdict in ("REJECT", "REVIEW")]
+    for version in chosen:
+        watch.took(Judge(judge, version))
+    ended = threading.Event()
+    ended.set()
+    watch.run(ended, asks=lambda: True)
+    with world.records.unit(read_only=True) as unit:
+        told = [event.action for version in chosen for event in unit.trail.of("recipe", version.id)]
+    assert told == ["recipe.version", "recipe.taken"] * 2
 
 
 def test_where_kizu_yaml_sets_them_it_wins_and_the_log_says_so(world: LineWorld) -> None:

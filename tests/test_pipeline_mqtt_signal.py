@@ -1,4 +1,4 @@
-"""OK and NG over MQTT: a real broker, and a control that keeps to docs/line.md, both of which fail when told to."""
+"""OK and NG over MQTT: a real broker, and a control that keeps to docs/signal.md, both of which fail when told to."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BASE = "kizu/press-3/signal"
 
 
 class Control:
-    """The program of docs/line.md, by MQTT. It acknowledges each result unless told not to."""
+    """The program of docs/signal.md, by MQTT. It acknowledges each result unless told not to."""
 
     def __init__(self, port: int) -> None:
         self.taken: list[dict[str, Any]] = []

@@ -1,7 +1,8 @@
 """DeepPCB as `kizu train` takes it, whole boards beside their templates, and what a model trained on it is worth.
 
     python benchmarks/acceptance/boards.py write DEEPPCB OUT [--val 320] [--seed 0]
-    kizu train OUT --profile reference --tile 128 --alignment homography --steps 3000 --promise 0.02 --out bundles/boards
+    kizu train OUT --profile reference --tile 128 --settings benchmarks/acceptance/boards.yaml --steps 3000 --promise 0.02 \\
+        --out bundles/boards
     python benchmarks/acceptance/boards.py measure bundles/boards OUT [--method cam] [--json FILE]
 
 DEEPPCB is the published folder (Tang et al., 2019, https://arxiv.org/abs/1902.06197). `write` makes OUT/manifest.csv, which

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from kizu_inspect.errors import ConfigError, ImageError
+from kizu_inspect.errors import ConfigError
 from kizu_inspect.settings import describe_invalid
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kizu.training_file import TrainingFile
     from kizu_inspect.labelled.dataset import LabelledSet
+    from kizu_inspect.recipe import Bits
     from kizu_inspect.training.settings import TrainingSettings
 
-__all__ = ["COMPARED", "backbones_for", "input_size", "settings_of"]
+__all__ = ["COMPARED", "LEAST_STEPS", "Asked", "backbones_for", "candidates_for"]
 
 COMPARED: Final = ("local", "resnet18", "mobilenet_v3_small", "efficientnet_b0")
 """The backbones of `--compare` where none are named."""
-LEAST_STEPS = 24
-"""Of a candidate in its share of the time: with the usual least a slow network would take many times its share."""
+ENOUGH_STEPS, ENOUGH_MINUTES = 1000, 7.0
+"""Unless told otherwise."""
+LEAST_STEPS: Final = 400
+"""With fewer a network from scratch has hardly begun to learn. They are taken where nobody has said how long it may take."""
 
 
 def backbones_for(named: Sequence[str], *, compare: bool) -> tuple[str, ...]:
@@ -39,61 +46,104 @@ def backbones_for(named: Sequence[str], *, compare: bool) -> tuple[str, ...]:
     return chosen
 
 
-def settings_of(
-    common: Mapping[str, Any], *, backbones: Sequence[str], profiles: Sequence[str], minutes: float | None, compare: bool
-) -> dict[str, TrainingSettings]:
-    """Settings by candidate, `backbone/profile`; `minutes` are shared out evenly.
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What `kizu train` is asked for besides its pictures: its options, and the settings file."""
 
-    `common` is what all have in common: TrainingSettings as a mapping, whose input lacks the profile, and whose architecture
-    has the options of `standard_architecture` alone. Raises ConfigError where an option is not understood.
-    """
+    name: str
+    backbones: tuple[str, ...]
+    profiles: tuple[str, ...]
+    compare: bool
+    steps: int | None
+    minutes: float | None
+    size: int | None
+    tile: int | None
+    bits: Bits | None
+    places: bool
+    head: str
+    labels: str
+    promise: float
+    weights: Path | None
+    seed: int
+    device: str
+    rest: TrainingFile
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the candidates: `backbone/profile`."""
+        return tuple(f"{backbone}/{profile}" for backbone in self.backbones for profile in self.profiles)
+
+
+def candidates_for(asked: Asked, labelled: LabelledSet) -> dict[str, TrainingSettings]:
+    """The settings of each candidate, by its name. Raises ConfigError where an option is not understood."""
     from kizu_inspect.training.settings import TrainingSettings
     from kizu_inspect.training.standard import standard_architecture
 
-    count = len(backbones) * len(profiles)
-    if compare and count == 1:
+    if asked.compare and len(asked.names) == 1:
         raise ConfigError(
-            "nothing to compare", found=f"one candidate, {backbones[0]} with the profile {profiles[0]}", expected="several",
-            next_step="Name more backbones, or several profiles.",
+            "nothing to compare", found=f"one candidate, {asked.backbones[0]} with the profile {asked.profiles[0]}",
+            expected="several", next_step="Name more backbones, or several profiles.",
         )  # fmt: skip
-    shared: dict[str, Any] = {}
-    if minutes is not None:
-        shared["seconds"] = minutes * 60 / count
-        if compare:
-            shared["least_steps"] = LEAST_STEPS
+    common = {
+        "name": asked.name,
+        "fit": {**asked.rest.fit.model_dump(), "steps": asked.steps or ENOUGH_STEPS, "seed": asked.seed},
+        **_time(asked),
+        "learn_places": asked.places,
+        "device": asked.device,
+        "promised_miss_rate": asked.promise,
+        "backbone_weights": asked.weights,
+    }
+    inputs = _input(asked, labelled)
+    marked = (asked.places or asked.tile is not None) and any(one.boxes or one.masked for one in labelled.samples)
     candidates = {}
-    for backbone in backbones:
-        for profile in profiles:
-            try:
-                candidates[f"{backbone}/{profile}"] = TrainingSettings.model_validate(
-                    {
-                        **common,
-                        **shared,
-                        "input": {**common["input"], "profile": profile},
-                        "architecture": standard_architecture(backbone, profile, **common["architecture"]),
-                    }
-                )
-            except ValidationError as error:
-                raise ConfigError("options are not understood", found=describe_invalid(error)) from None
+    for name in asked.names:
+        backbone, profile = name.split("/")
+        try:
+            architecture = standard_architecture(
+                backbone, profile, marked=marked, kind=asked.head, labels=asked.labels, **asked.rest.network.model_dump()
+            )
+            candidates[name] = TrainingSettings.model_validate(
+                {**common, "input": {**inputs, "profile": profile}, "architecture": architecture}
+            )
+        except ValidationError as error:
+            raise ConfigError("options are not understood", found=describe_invalid(error)) from None
     return candidates
 
 
-def input_size(labelled: LabelledSet, *, longest: int | None) -> tuple[int, int]:
+def _time(asked: Asked) -> dict[str, Any]:
+    """How long a candidate may take: an even share of the time."""
+    told: dict[str, Any] = {"most_steps": ENOUGH_STEPS if asked.minutes is None else asked.steps}
+    minutes = asked.minutes
+    if minutes is None and asked.steps is None:
+        minutes = ENOUGH_MINUTES * (len(asked.names) if asked.compare else 1)
+    if minutes is not None:
+        told["seconds"] = minutes * 60 / len(asked.names)
+        told["least_steps"] = LEAST_STEPS if asked.minutes is None and not asked.compare else 1
+    return told
+
+
+def _input(asked: Asked, labelled: LabelledSet) -> dict[str, Any]:
+    """What every candidate is given of a picture; the profile is its own."""
+    from kizu_inspect.picture.inputs import stride_for
+
+    tile = asked.tile
+    height, width = (tile, tile) if tile is not None else _input_size(labelled, longest=asked.size)
+    return {
+        "height_px": height,
+        "width_px": width,
+        "tiling": None if tile is None else {"stride_px": stride_for(tile)},
+        "bits": asked.bits,
+        "alignment": asked.rest.alignment,
+    }
+
+
+def _input_size(labelled: LabelledSet, *, longest: int | None) -> tuple[int, int]:
     """Height and width of the input: the median picture, its longer side at most `longest` (224), in multiples of 8."""
-    import numpy as np
+    from kizu_inspect.labelled.picture_files import known_sizes
+    from kizu_inspect.picture.inputs import size_for
 
-    from kizu_inspect.picture.decoding import picture_size
-
-    chosen = labelled.samples[:: max(1, len(labelled.samples) // 50)]
-    sizes = []
-    for sample in chosen:
-        try:
-            sizes.append(picture_size(sample.path))
-        except (OSError, ImageError):
-            continue  # training names it
+    sizes = known_sizes(labelled.samples)
     if not sizes:
-        raise ConfigError("no picture can be read", found=str(chosen[0].path), expected="a PNG, JPEG, BMP or TIFF")
-    width, height = np.median(sizes, axis=0)
-    scale = (longest or min(224.0, max(height, width))) / max(height, width)
-    sides = [max(32, round(side * scale / 8) * 8) for side in (height, width)]
-    return sides[0], sides[1]
+        found = str(labelled.samples[0].path)
+        raise ConfigError("no picture can be read", found=found, expected="a PNG, JPEG, BMP or TIFF")
+    return size_for(list(sizes.values()), longest=longest)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from kizu.candidates import LEAST_STEPS
+
 if TYPE_CHECKING:
     from kizu_inspect.comparing.compare import Comparison
     from kizu_inspect.evaluation.figures import Figure
 
 __all__ = ["cautions", "comparison_table"]
 
-ENOUGH_STEPS = 400
-"""Fewer tell little of a network that is trained from scratch."""
 USELESS = 0.5
 """More of the good parts to look at again is no inspection."""
 
@@ -62,12 +62,12 @@ def comparison_table(comparison: Comparison) -> Table:
 def cautions(comparison: Comparison) -> list[str]:
     """What the figures do not say by themselves: shares of the time that were too short, and a winner that is of no use yet."""
     said = []
-    few = [name for name, one in comparison.measured.items() if one.steps < ENOUGH_STEPS]
+    few = [name for name, one in comparison.measured.items() if one.steps < LEAST_STEPS]
     if few and all(settings.seconds is not None for settings in comparison.settings.values()):
         longest = max(one.seconds_a_step for one in comparison.measured.values())
-        minutes = math.ceil(ENOUGH_STEPS * longest * len(comparison.settings) / 60)
+        minutes = math.ceil(LEAST_STEPS * longest * len(comparison.settings) / 60)
         said.append(
-            f"Fewer than {ENOUGH_STEPS} steps fitted into the share of {', '.join(few)}: a network that is hardly trained says "
+            f"Fewer than {LEAST_STEPS} steps fitted into the share of {', '.join(few)}: a network that is hardly trained says "
             f"little of what it can do. --minutes {minutes} gives each as many."
         )
     cost = comparison.costs[comparison.recommendation.name]

@@ -6,12 +6,11 @@ from itertools import combinations
 from pathlib import Path
 from typing import Final, Self
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
+from kizu.settings_file import load_settings
 from kizu_dashboard.settings import DashboardConfig
 from kizu_inspect.errors import ConfigError
-from kizu_inspect.settings import describe_invalid, read_yaml
 from kizu_pipeline.broker_settings import BrokerSettings
 from kizu_pipeline.line_signal.settings import ModbusSignal
 from kizu_pipeline.settings import FolderSource, RuntimeSettings, StationSettings, check_apart
@@ -148,18 +147,10 @@ def _clients_of(station: StationSettings) -> set[tuple[str, str]]:
 
 def load_config(path: Path) -> KizuConfig:
     """The settings in the file. Raises ConfigError: missing, not YAML, an unknown key or a wrong value."""
-    if not path.is_file():
-        raise ConfigError(
+    return load_settings(
+        path, KizuConfig, next_step="See configs/ for every key.",
+        missing=ConfigError(
             "configuration is not there", found=f"no file {path}", expected="a kizu.yaml",
             next_step="Copy one from configs/, or name it with --config FILE.",
-        )  # fmt: skip
-    try:
-        content = read_yaml(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML", found=str(error)) from None
-    try:
-        return KizuConfig.model_validate(content or {})
-    except ValidationError as error:
-        raise ConfigError(
-            f"{path} is not understood", found=describe_invalid(error), next_step="See configs/ for every key."
-        ) from None
+        ),
+    )  # fmt: skip

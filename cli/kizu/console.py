@@ -9,22 +9,20 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final, get_args
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kizu_inspect.errors import ConfigError
-from kizu_inspect.recipe import Bits
 
 __all__ = [
-    "BitsOption",
+    "DEFAULT_CONFIG",
     "ByOption",
     "ConfigOption",
     "JsonOption",
     "ReasonOption",
-    "bit_depth",
     "name_of",
     "progress_bar",
     "screen",
@@ -33,16 +31,11 @@ __all__ = [
     "write_text",
 ]
 
-DEPTHS: Final[tuple[Bits, ...]] = get_args(Bits)
 screen = Console(stderr=False, highlight=False, soft_wrap=True)
+DEFAULT_CONFIG: Final = Path("kizu.yaml")
 ConfigOption = Annotated[Path, typer.Option("--config", help="Settings file.", show_default=True)]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figures as JSON to this file (- for stdout).")]
-BitsOption = Annotated[
-    int | None,
-    typer.Option(help="How many bits of their 16-bit values the pictures fill: 8, 10, 12, 14 or 16 (also where shifted up)."),
-]
 ByOption = Annotated[str | None, typer.Option(help="Who does it, for the audit trail (default: who is logged in).")]
-
 ReasonOption = Annotated[str, typer.Option(help="Why, for the audit trail.")]
 
 
@@ -91,13 +84,3 @@ def write_bytes(target: Path, data: bytes) -> None:
         target.write_bytes(data)
     except OSError as error:
         raise ConfigError("file cannot be written", found=str(error), expected="a place that can be written to") from None
-
-
-def bit_depth(bits: int | None) -> Bits | None:
-    """What `--bits` says. Raises ConfigError."""
-    if bits is None:
-        return None
-    for depth in DEPTHS:
-        if bits == depth:
-            return depth
-    raise ConfigError("no such bit depth", found=f"--bits {bits}", expected=", ".join(map(str, DEPTHS)))

@@ -20,6 +20,8 @@ from kizu_pipeline.summary import RunSummary
 
 if TYPE_CHECKING:
     from kizu_inspect.evaluation.evaluate import Evaluation
+    from kizu_inspect.training.fit import Standing
+    from kizu_inspect.training.plan import Plan
     from kizu_inspect.training.train import Trained
 
 __all__ = ["SCALE", "DemoFolders", "DemoScale", "measure", "run_line", "train_demo"]
@@ -29,13 +31,13 @@ TRAINING_SEED, UNSEEN_SEED, STREAM_SEED = 1, 2, 3
 
 @dataclass(frozen=True)
 class DemoScale:
-    """How much the demo draws and how long it trains: four minutes in all on two slow cores."""
+    """How much the demo draws and how long it trains, calibration included: four minutes in all on two slow cores."""
 
     training_parts: int = 2400
     unseen_parts: int = 400
     stream_parts: int = 120
     size_px: int = 160
-    training_s: float = 125.0
+    training_s: float = 150.0
 
 
 SCALE = DemoScale()
@@ -94,11 +96,11 @@ def train_demo(
     folders: DemoFolders,
     scale: DemoScale,
     *,
-    on_steps: Callable[[int, float], None] | None = None,
-    progress: Callable[[int, float], None] | None = None,
+    on_plan: Callable[[Plan], None] | None = None,
+    progress: Callable[[Standing], None] | None = None,
     seed: int = 0,
 ) -> Trained:
-    """Draws the training parts and trains for about two minutes, at least 400 steps."""
+    """Draws the training parts and trains for two and a half minutes, but at least 400 steps."""
     from kizu_inspect.picture.inputs import InputSettings
     from kizu_inspect.training.fit import FitSettings
     from kizu_inspect.training.report import write_report
@@ -118,7 +120,7 @@ def train_demo(
         name="demo-plates", input=inputs, architecture=standard_architecture("local", inputs.profile, marked=True), fit=fitting,
         seconds=scale.training_s, learn_places=True,
     )  # fmt: skip
-    trained = train(read_labelled(drawn), folders.bundle, settings, on_steps=on_steps, progress=progress)
+    trained = train(read_labelled(drawn), folders.bundle, settings, on_plan=on_plan, progress=progress)
     write_report(trained, folders.bundle)
     return trained
 

@@ -24,7 +24,8 @@ def drawn_blind(room: Room, row: InspectionRow) -> bool:
 
 
 def hidden_from(room: Room, reviewer: str) -> frozenset[str]:
-    """The uids of the parts that this person has before them and judges blind: other pages say nothing of them meanwhile."""
+    """The uids of the parts that this person has before them and judges blind: pages tell no decision of them meanwhile. A file
+    that is taken out of the house holds all."""
     with room.records.unit(read_only=True) as unit:
         held = {one.uid_inspection: one.look for one in unit.queue.claims(of=reviewer)}
         rows = unit.inspections.rows(list(held)) if held else []

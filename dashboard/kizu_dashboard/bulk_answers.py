@@ -108,8 +108,8 @@ class Situation:
         with room.records.unit(read_only=True) as unit:
             self.records: Mapping[str, InspectionRecord] = {one.row.uid: one for one in unit.inspections.records(uids)}
             self._held_by = {claim.uid_inspection: claim.reviewer for claim in unit.queue.claims()}
-            self._looks = unit.second_reviews.looks(uids)
-            self._left_before = {uid for uid in uids if any(one.by == reviewer for one in unit.queue.escalations(uid))}
+            self._looks = unit.queue.looks(uids)
+            self._left_before = unit.queue.left_by(reviewer, uids)
 
     @cached_property
     def classes(self) -> Mapping[str, tuple[str, ...]]:

@@ -108,6 +108,15 @@ class Bulk:
         with self._lock:
             self.group = self.notice = None
 
+    def leave(self) -> None:
+        """What was asked for is given up: who works here may not any more."""
+        self.cancel()
+
+    def refuse(self, why: str) -> None:
+        """Say why nothing was even looked at."""
+        with self._lock:
+            self.notice = say("Not stored: {why}", why=why)
+
     def situation(self) -> Situation | None:
         """What the records say of the group; None where there is none. Raises RecordError where they are away."""
         group = self.group

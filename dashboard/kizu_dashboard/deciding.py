@@ -13,7 +13,7 @@ from kizu_dashboard.language.speaking import known, marked, say
 from kizu_dashboard.room import Room
 from kizu_dashboard.wording import DISPOSITIONS, OTHER_DEFECT, class_name
 from kizu_db.values import MOST_BOXES, Disposition, DrawnBox, InspectionRecord, InspectionRow, NewReview, Treatment
-from kizu_inspect.errors import NotAllowed, RecordError
+from kizu_inspect.errors import RecordError
 from kizu_inspect.results import Verdict
 
 __all__ = [
@@ -222,8 +222,8 @@ def decide(room: Room, review: NewReview, *, settles: bool = False) -> Outcome:
     """Store the decision as a new review, unless it was stored before or another review came in between.
 
     `settles` says that the reviewer, as signed in now, may settle a disagreement. Raises RecordError for an inspection that is
-    not there, RecordsAway where the database cannot be had within some seconds, NotAllowed for a reviewer who may not review,
-    and where two people disagree about the part and this is no engineer, or one of them.
+    not there, and where two people disagree about the part and this is no engineer, or one of them; RecordsAway where the
+    database cannot be had within some seconds, NotAllowed for a reviewer who may not review.
     """
     with room.records.unit(prompt=True) as unit:
         known = unit.reviews.of(review.uid_inspection, hold=True)
@@ -232,10 +232,10 @@ def decide(room: Room, review: NewReview, *, settles: bool = False) -> Outcome:
         if (known[-1].id if known else None) != review.supersedes:
             return Outcome.OVERTAKEN
         uid = review.uid_inspection
-        if unit.second_reviews.looks([uid]).get(uid) == "engineer":
+        if known and unit.queue.looks([uid]).get(uid) == "engineer":
             judges = {one.reviewer for one in (*known, *unit.second_reviews.of(uid))}
             if not settles or review.reviewer in judges:
-                raise NotAllowed(
+                raise RecordError(
                     marked("Two people disagree about this part, which waits for an engineer who is neither of them"),
                     next_step=marked("Nothing was stored: leave it to that engineer, on the page Review."),
                 )

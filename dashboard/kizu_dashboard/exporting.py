@@ -18,6 +18,7 @@ from kizu_dashboard.filters import Filters, find, too_common
 from kizu_dashboard.language.speaking import say
 from kizu_dashboard.reports.csv import csv_pages
 from kizu_dashboard.room import Room
+from kizu_dashboard.signing_in.answers import too_long
 from kizu_dashboard.signing_in.sessions import cookie_name
 from kizu_db.values import InspectionRecord
 from kizu_inspect.errors import KizuError, NotAllowed, RecordsAway
@@ -54,8 +55,7 @@ def export_route(room: Callable[[], Room]) -> Route:
     """The route to which the page's form is sent. It is no link: what leaves the house is told in the audit trail."""
 
     async def endpoint(request: Request) -> Response:
-        size = request.headers.get("content-length", "")
-        if not size.isdecimal() or int(size) > LONGEST_FORM:
+        if too_long(request, longest=LONGEST_FORM):
             return PlainTextResponse(say("The form is too long, or does not say how long it is."), 413)
         async with request.form(max_files=0, max_fields=1) as form:
             asked = form.get("asked")

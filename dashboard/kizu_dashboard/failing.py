@@ -16,6 +16,8 @@ AWAY_SENTENCE: Final = marked("The records cannot be reached at the moment.")
 OF_THE_RECORDS: Final = (
     marked("A user needs a name"),
     marked("That name is taken"),
+    marked("The name holds a character that nobody sees"),
+    marked("letters, digits, signs and blanks"),
     marked("another one, in upper or lower case"),
     marked("There is no such user"),
     marked("Make somebody else an admin first."),

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from kizu_dashboard.language.speaking import LANGUAGES, known, marked, say, speaking
 from kizu_dashboard.periods import OWN, Period
 from kizu_dashboard.theme import LOOKS
-from kizu_dashboard.wording import DISPOSITIONS, class_name, recorded_class
+from kizu_dashboard.wording import DISPOSITIONS, OTHER_DEFECT, class_name, recorded_class
 from kizu_db.records import Unit
 from kizu_db.values import Disposition, InspectionRow
 from kizu_inspect.results import Verdict
@@ -58,7 +58,7 @@ class Filters:
 
     @staticmethod
     def _decided(decision: str) -> str:
-        told = decision_text(class_name(decision))
+        told = decision_text(decision)
         return told if decision in _STATES else say("decided {decision}", decision=told)
 
     @property
@@ -74,8 +74,8 @@ def verdict_label(verdict: Verdict) -> str:
 
 def decision_text(decision: str) -> str:
     """A decision of DECISIONS, or `defective: dent`, as it is read."""
-    word, colon, name = decision.partition(":")
-    return f"{known(word)}{colon}{name}"
+    word, colon, name = decision.partition(": ")
+    return f"{known(word)}{colon}{class_name(name) if name else ''}"
 
 
 def decision_of(text: str | None) -> tuple[Disposition | None, str | None]:
@@ -133,7 +133,7 @@ def known_classes(unit: Unit) -> set[str]:
 
 def _as_recorded(unit: Unit, name: str | None) -> str | None:
     """The class that a reader means, who writes it as the pages show it."""
-    return name if name is None or " " not in name else recorded_class(name, known_classes(unit))
+    return name if name is None or " " not in name else recorded_class(name, {*known_classes(unit), OTHER_DEFECT})
 
 
 def _words_for(disposition: Disposition) -> set[str]:
@@ -170,7 +170,7 @@ class ListView:
             "suspected": self.suspected,
             "station": self.station,
             "lot": self.lot,
-            "decision": known(self.decision or "") or None,
+            "decision": None if self.decision is None else decision_text(self.decision),
         }
         return query | {name: value for name, value in words.items() if value is not None}
 

@@ -17,6 +17,7 @@ from kizu_dashboard.settings import DashboardConfig
 __all__ = ["Served", "serving"]
 
 READY: Final = "ready"
+ENDS_WITHIN_S: Final = 20.0
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Served:
 def serving(config: DashboardConfig, *, link_for: str | None = None, said: IO[str] | None = None) -> Iterator[Served]:
     """The dashboard until the end of the block, when it is ended as a supervisor would.
 
-    `said` is a file that takes all its words. Raises RuntimeError where it ends before it answers.
+    `said` is a file that takes all its words. Raises RuntimeError where it ends before it answers, and TimeoutExpired where
+    it does not end as it is told to: it is killed then.
     """
     command = [sys.executable, "-m", "kizu_dashboard.own_process"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True) as process:
@@ -50,7 +52,11 @@ def serving(config: DashboardConfig, *, link_for: str | None = None, said: IO[st
             yield Served(address, link, process.pid)
         finally:
             process.terminate()
-            process.wait(timeout=20)
+            try:
+                process.wait(ENDS_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                process.kill()  # else the block's end would wait for it for ever
+                raise
 
 
 def main() -> None:

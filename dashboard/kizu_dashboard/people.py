@@ -40,8 +40,8 @@ def new_pin(room: Room, name: str, typed: str, again: str, *, by: str, reason: s
         unit.credentials.set_pin(name, kept, by=by, reason=reason)
 
 
-def new_badge(records: Records, name: str, code: str, *, by: str, reason: str) -> None:
-    """Give a person this badge, in the place of the one before.
+def new_badge(records: Records, name: str, code: str, *, by: str, reason: str) -> str:
+    """Give a person this badge, in the place of the one before; their name.
 
     Raises ConfigError for a code that is too short or too long, RecordError for an unknown name and another's badge,
     NotAllowed where `by` may not.
@@ -53,7 +53,7 @@ def new_badge(records: Records, name: str, code: str, *, by: str, reason: str) -
         raise RecordError(marked("Nobody is entered yet"), next_step=marked("Enter the first person with `kizu user add`."))
     kept = hash_badge(code, salt)
     with records.unit() as unit:
-        unit.credentials.set_badge(name, kept, by=by, reason=reason)
+        return unit.credentials.set_badge(name, kept, by=by, reason=reason)
 
 
 def _hash(room: Room, typed: str, again: str, *, by: str, made_by: Callable[[str], str] = hash_password) -> str:

@@ -143,7 +143,7 @@ class Desk:
         with self._room.records.unit(read_only=True) as unit:
             return unit.queue.next_up(
                 self.reviewer, order=wanted.order, station=wanted.station, defect_class=wanted.defect_class,
-                settles=wanted.settles, blind_share=self._blind_share, passing_over=list(self._passed_over), limit=_AHEAD,
+                settles=self.settles, blind_share=self._blind_share, passing_over=list(self._passed_over), limit=_AHEAD,
             )  # fmt: skip
 
     def keep(self) -> None:
@@ -167,14 +167,13 @@ class Desk:
         What was before them goes back, with what was typed for it kept by the browser. Nothing is raised.
         """
         with self._lock:
-            self._come_back()
             self.scanned = None
             text = text.strip()
             if not text:
                 return
-            settles = self._wanted is not None and self._wanted.settles
             try:
-                found = claim_scanned(self._room, self.reviewer, text, settles=settles)
+                self._come_back()
+                found = claim_scanned(self._room, self.reviewer, text, settles=self.settles)
                 if isinstance(found, str):
                     self.scanned = found
                 elif self.shown is None or self.shown.uid != found.uid_inspection:
@@ -219,6 +218,8 @@ class Desk:
             self._go_on(follow=follow)
             return
         if answer.kind == "unsure":
+            if shown.taken_back:
+                raise RecordError(marked("that answer is no decision"), next_step=marked("Decide on the part."))
             with self._room.records.unit(prompt=True) as unit:
                 unit.queue.escalate(shown.uid, by=self.reviewer, why=answer.reason.strip())
             self.told = say("left to a second person")
@@ -294,7 +295,7 @@ class Desk:
             for passing_over in dict.fromkeys((tuple(self._passed_over), ())):  # what was skipped comes last
                 claim = claims.take(
                     self.reviewer, order=wanted.order, station=wanted.station, defect_class=wanted.defect_class,
-                    settles=wanted.settles, blind_share=self._blind_share, passing_over=passing_over,
+                    settles=self.settles, blind_share=self._blind_share, passing_over=passing_over,
                 )  # fmt: skip
                 if claim is not None:
                     self.shown = Shown(claim.uid_inspection, look=claim.look)
@@ -315,7 +316,7 @@ class Desk:
         """Have this very part, if it waits for this reviewer and nobody else has it."""
         with self._room.records.claims() as claims:
             try:
-                return claims.hold(uid, self.reviewer, settles=self._wanted is not None and self._wanted.settles)
+                return claims.hold(uid, self.reviewer, settles=self.settles)
             except RecordsAway:
                 raise
             except RecordError:  # there is no such inspection

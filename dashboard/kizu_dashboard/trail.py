@@ -14,8 +14,8 @@ from kizu_db.values import AuditEvent
 __all__ = ["SUBJECTS", "Sought", "TrailPage", "about_text", "change_text", "read_trail"]
 
 SUBJECTS: Final = (
-    marked("user"), marked("inspection"), marked("review"), marked("lot"), marked("recipe"), marked("model"), marked("report"),
-    marked("export"), marked("retention"), marked("records"),
+    marked("user"), marked("terminal"), marked("inspection"), marked("review"), marked("second_review"), marked("lot"),
+    marked("recipe"), marked("model"), marked("report"), marked("export"), marked("retention"), marked("records"),
 )  # fmt: skip
 """What events are about."""
 LOOKED_AT: Final = 50_000

@@ -181,7 +181,7 @@ def moment(when: datetime, zone: ZoneInfo) -> str:
 
 def forgotten_text(stations: Sequence[str]) -> str:
     """Of which stations nothing was heard for long."""
-    return say("nothing recorded for more than 7 days: {stations}", stations=", ".join(stations))
+    return say("Nothing recorded for more than 7 days: {stations}", stations=", ".join(stations))
 
 
 def duration_text(lasted: timedelta) -> str:

@@ -15,7 +15,7 @@ from datetime import timedelta
 from itertools import groupby
 from pathlib import Path
 
-from kizu_db.durable import identity_of, make_folder, sync
+from kizu_inspect.durable import identity_of, make_folder, sync
 from kizu_inspect.errors import RecordError, RecordsAway
 
 __all__ = ["ImageStore"]

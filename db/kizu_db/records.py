@@ -12,7 +12,6 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from kizu_db.durable import identity_of
 from kizu_db.engine import PROMPT_S, WAIT_S, Use, make_engine, refused
 from kizu_db.migrations import require_current
 from kizu_db.repositories.accounts import Accounts
@@ -44,6 +43,7 @@ from kizu_db.repositories.users import Users
 from kizu_db.repositories.verifications import Verifications
 from kizu_db.settings import DatabaseSettings
 from kizu_db.turns import Turns
+from kizu_inspect.durable import identity_of
 from kizu_inspect.errors import RecordError, RecordsAway
 
 __all__ = ["Records", "Unit"]

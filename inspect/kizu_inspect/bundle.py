@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from kizu_inspect.durable import make_folder, sync
 from kizu_inspect.errors import BundleError, KizuError
 from kizu_inspect.network.model import Architecture, Classifier, build_classifier
 from kizu_inspect.network.novelty import Novelty
@@ -273,17 +273,17 @@ class Bundle:
         folder has weights that it does not describe, which loading refuses. Raises OSError, and KizuError where the disk
         refuses the weights.
         """
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
         weights, described = path / f".{WEIGHTS_FILE}.new", path / f".{SPEC_FILE}.new"
         _save_weights(state, weights)
         content: dict[str, Any] = spec.model_copy(update={"weights_sha256": _sha256(weights)}).model_dump(mode="json")
         described.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
         for written in (weights, described):
-            with written.open("rb") as file:
-                os.fsync(file.fileno())
+            sync(written)
         weights.replace(path / WEIGHTS_FILE)
         described.replace(path / SPEC_FILE)
+        sync(path)
         return cls.load(path)
 
 

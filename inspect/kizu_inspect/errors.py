@@ -9,6 +9,7 @@
     ├── ReceiverAway             the receiver of events cannot be had now; they wait
     ├── EventRefused             the receiver will not have one event
     ├── SignalAway               the line's control cannot be reached now; its parts are NG meanwhile
+    ├── EndedEarly               exit 130: somebody ended the work before it had come to anything
     └── UserError                exit 2: a mistake in the call, the configuration or the data handed in
         ├── ConfigError          a setting
         ├── BundleError          a model bundle: missing, changed, not understood
@@ -28,6 +29,7 @@ __all__ = [
     "BundleError",
     "ConfigError",
     "DataError",
+    "EndedEarly",
     "EventRefused",
     "ImageError",
     "KizuError",
@@ -88,6 +90,12 @@ class EventRefused(KizuError):  # noqa: N818 - it is an answer more than a failu
 
 class SignalAway(KizuError):  # noqa: N818 - it is a state more than a failure
     """The line's control (a PLC) cannot be reached now; the same may succeed later."""
+
+
+class EndedEarly(KizuError):  # noqa: N818 - it is an answer more than a failure
+    """Somebody ended the work (Ctrl-C, SIGTERM) before it had come to anything that can be used."""
+
+    exit_code = 130
 
 
 class UserError(KizuError):

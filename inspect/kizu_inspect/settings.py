@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any, Final, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -70,13 +72,43 @@ def _values(node: yaml.Node, known: dict[int, int]) -> int:
     return known[id(node)]
 
 
-def describe_invalid(error: ValidationError) -> str:
-    """What settings have wrong, in one line: `key: reason (found …)`, the first three. Of addresses the scheme alone."""
+def describe_invalid(error: ValidationError, of: type[BaseModel] | None = None) -> str:
+    """What settings have wrong, in one line: `key: reason (found …)`, the first three. Of addresses the scheme alone.
+
+    Unknown keys come first: a misspelt key also makes its right name a missing one.
+    Where `of` says which settings they were meant for, an unknown key comes with the nearest one that there is, or with all.
+    """
+    items = sorted(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
     found = [
-        f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg']} (found {_shown(item['input'])})"
-        for item in error.errors()
+        f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg']}"
+        f"{_known_keys(of, item['loc']) if item['type'] == 'extra_forbidden' else ''} (found {_shown(item['input'])})"
+        for item in items
     ]
     return "; ".join(found[:3]) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
+
+
+def _known_keys(settings: type[BaseModel] | None, place: Sequence[str | int]) -> str:
+    """What may stand where the unknown key `place[-1]` stands; empty where nobody knows which settings were meant."""
+    groups = [] if settings is None else [settings]
+    for part in place[:-1]:
+        fields = [group.model_fields[part] for group in groups if part in group.model_fields]
+        if fields:
+            groups = [below for field in fields for below in _groups_in(field.annotation)]
+        else:  # the name of one of several kinds, or what a list or mapping numbers or names
+            groups = [group for group in groups if _has_kind(group, part)] or groups
+    keys = list(dict.fromkeys(key for group in groups for key in group.model_fields))
+    near = get_close_matches(str(place[-1]), keys, n=1)
+    return f", the nearest key is {near[0]}" if near else f", the keys are {', '.join(keys)}" if keys else ""
+
+
+def _groups_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [group for part in get_args(annotation) for group in _groups_in(part)]
+
+
+def _has_kind(settings: type[BaseModel], name: str | int) -> bool:
+    return any(name in get_args(field.annotation) for field in settings.model_fields.values())
 
 
 def _shown(value: object) -> str:

@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path, PurePath
 from typing import Any
 
-from kizu_db.durable import sync
+from kizu_inspect.durable import sync
 
 __all__ = ["NOTE_SUFFIX", "SIDECAR_SUFFIX", "move_aside", "move_to_quarantine", "write_note"]
 

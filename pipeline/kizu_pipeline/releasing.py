@@ -22,9 +22,9 @@ from typing import Final
 
 import regex
 
-from kizu_db.durable import make_folder, sync
 from kizu_db.records import Records
 from kizu_db.values import QuarantinedFile
+from kizu_inspect.durable import make_folder, sync
 from kizu_inspect.errors import KizuError, RecordError, SourceError
 from kizu_pipeline.aside import RELEASING, AsideFile, files_aside
 from kizu_pipeline.filing import write_note

@@ -15,11 +15,11 @@ from typing import Final
 import structlog
 from pydantic import TypeAdapter
 
-from kizu_db.durable import identity_of, make_folder, sync
 from kizu_db.image_store import ImageStore
 from kizu_db.records import Records
 from kizu_db.spooled import rows_in, spool_path
 from kizu_db.values import NewInspection
+from kizu_inspect.durable import identity_of, make_folder, sync
 from kizu_inspect.errors import ConfigError, RecordError, RecordRefused, RecordsAway
 from kizu_pipeline.observing.state import LineState
 from kizu_pipeline.settings import RuntimeSettings

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from kizu.commands.calibrate import trade_off_table
-from kizu.console import BitsOption, bit_depth, screen
-from kizu.labelled_set import UnlabelledOption, tell, unlabelled_choice
+from kizu.console import screen
+from kizu.labelled_set import BitsOption, GoodOption, GroupOption, UnlabelledOption, bit_depth, tell, unlabelled_choice
 from kizu_inspect.errors import ConfigError
 
 __all__ = ["adopt_command"]
@@ -23,7 +24,7 @@ def adopt_command(
     out: Annotated[Path, typer.Option(help="Folder of the new bundle.")],
     classes: Annotated[str, typer.Option(help="Its classes in the order of its logits, with commas: good,dent,scratch.")],
     backbone: Annotated[str, typer.Option(help="resnet18, resnet34, resnet50 or efficientnet_b0.")] = "resnet18",
-    good: Annotated[str | None, typer.Option(help="The class that passes (default: good, ok, normal, pass or free).")] = None,
+    good: GoodOption = None,
     size: Annotated[str, typer.Option(help="Its input in px: one side, or height x width as 180x240.")] = "224",
     resize: Annotated[str, typer.Option(help="How a picture is brought to it: stretch, or letterbox.")] = "stretch",
     bits: BitsOption = None,
@@ -33,9 +34,7 @@ def adopt_command(
     std: Annotated[str, typer.Option(help="What it divided them by.")] = "0.229,0.224,0.225",
     name: Annotated[str | None, typer.Option(help="The model's name (default: the bundle folder's).")] = None,
     promise: Annotated[float, typer.Option(help="Miss rate that the PASS limit promises.", min=0.0001, max=0.9999)] = 0.05,
-    group_pattern: Annotated[
-        str | None, typer.Option(help="Regular expression for a picture's group, found in its file name.")
-    ] = None,
+    group_pattern: GroupOption = None,
     unlabelled: UnlabelledOption = "refuse",
     seed: Annotated[int, typer.Option(min=0)] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -46,8 +45,10 @@ def adopt_command(
     from kizu_inspect.labelled.dataset import read_labelled
     from kizu_inspect.settings import describe_invalid
     from kizu_inspect.training.adopt import adopt, architecture_of
+    from kizu_inspect.training.draw_limits import write_trade_off
+    from kizu_inspect.training.picture_rows import limiting_pictures
     from kizu_inspect.training.settings import TrainingSettings
-    from kizu_inspect.training.thresholds import trade_off, write_trade_off
+    from kizu_inspect.training.thresholds import trade_off
 
     labelled = read_labelled(data, good=good, group_pattern=group_pattern, seed=seed, unlabelled=unlabelled_choice(unlabelled))
     tell(labelled.warnings, labelled.left_out)
@@ -85,8 +86,9 @@ def adopt_command(
     )
     if adopted.scored is not None:
         screen.print(trade_off_table(trade_off(adopted.scored, overkill_limit=settings.overkill_limit)))
-        write_trade_off(out / "trade_off.png", adopted.scored, spec.thresholds)
-    screen.print(adopted.said)
+        limiting = limiting_pictures(adopted.supports, adopted.limiting, adopted.scored.scores)
+        write_trade_off(out / "trade_off.png", adopted.scored, spec.thresholds, limiting, settings.input.bits)
+    screen.print(escape(adopted.said))
     screen.print(f"bundle {out} ({adopted.bundle.hash[:12]}); its maps: {', '.join(spec.explanation)}")
 
 

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from kizu.console import ConfigOption, JsonOption, progress_bar, screen, write_json
+from kizu.console import DEFAULT_CONFIG, ConfigOption, JsonOption, progress_bar, screen, write_json
 from kizu_inspect.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ MEANINGS = {
     "other size": "of another size in the image store",
     "missing before": "missing, as they were already when the backup was made",
 }
-DEFAULT_CONFIG = Path("kizu.yaml")
 ProgramsOption = Annotated[
     Path | None, typer.Option("--postgresql-bin", help="Folder of pg_dump and pg_restore, where they are not on the PATH.")
 ]

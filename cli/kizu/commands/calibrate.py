@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from kizu.console import JsonOption, progress_bar, screen, write_json
@@ -35,8 +37,10 @@ def calibrate_command(
     """Set other limits, and see what they cost. Example: kizu calibrate plates parts --promise 0.02 --out strict"""
     from kizu_inspect.bundle import Bundle
     from kizu_inspect.labelled.dataset import read_as_trained
-    from kizu_inspect.training.calibrate import split_by_group
-    from kizu_inspect.training.thresholds import choose_thresholds, judge_samples, novelty_limit, trade_off, write_trade_off
+    from kizu_inspect.training.calibrate import halves_of
+    from kizu_inspect.training.draw_limits import write_trade_off
+    from kizu_inspect.training.picture_rows import limiting_pictures
+    from kizu_inspect.training.thresholds import choose_thresholds, judge_samples, novelty_limit, trade_off
 
     loaded = Bundle.load(bundle)
     if loaded.spec.good is None:
@@ -50,17 +54,19 @@ def calibrate_command(
     tell(labelled.warnings, labelled.left_out)
     samples = labelled.split("val")
     # The other half chose the weights and the temperature: on it the model looks better than it is.
-    _, limiting = split_by_group([sample.group for sample in samples], seed=loaded.spec.provenance.seed)
-    chosen = [samples[row] for row in limiting]
+    halves = halves_of(samples, seed=loaded.spec.provenance.seed)
+    chosen = [samples[row] for row in halves.limiting]
     with progress_bar("Judging", len(chosen)) as bar:
         scored = judge_samples(
             loaded, chosen, device, progress=lambda done: bar.update(bar.task_ids[0], completed=done)  # type: ignore[arg-type]  # pick_device refuses other words
         )  # fmt: skip
+    scored = replace(scored, apart=halves.apart)
     choice = choose_thresholds(scored, promised_miss_rate=promise, overkill_limit=overkill)
     rows = trade_off(scored, overkill_limit=overkill)
     limits = {"thresholds": choice.thresholds, "novelty": novelty_limit(scored)}
     made = Bundle.save(out, loaded.spec.model_copy(update=limits), loaded.model)
-    write_trade_off(out / "trade_off.png", scored, choice.thresholds)
+    limiting = limiting_pictures(choice.supports, chosen, scored.scores)
+    write_trade_off(out / "trade_off.png", scored, choice.thresholds, limiting, loaded.spec.input.bits)
     if json is not None:
         write_json(
             json,
@@ -68,6 +74,11 @@ def calibrate_command(
                 "model": made.hash,
                 "thresholds": choice.thresholds.model_dump(),
                 "cautions": list(choice.cautions),
+                "rests_on": [
+                    {"limit": support.limit, "picture": str(chosen[one.picture].path), "without": one.without}
+                    for support in choice.supports
+                    for one in support.named
+                ],
                 "trade_off": [
                     {
                         "promise": row.promised_miss_rate,
@@ -83,7 +94,7 @@ def calibrate_command(
     if str(json) == "-":
         return
     screen.print(trade_off_table(rows))
-    screen.print(choice.lines)
+    screen.print(escape(choice.lines))
     screen.print(f"bundle {out} ({made.hash[:12]}), drawn in {out / 'trade_off.png'}")
 
 

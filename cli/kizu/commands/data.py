@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -10,33 +11,60 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from kizu.console import BitsOption, JsonOption, bit_depth, progress_bar, screen, write_json, write_text
-from kizu.labelled_set import SetArgument, UnlabelledOption, tell, tell_findings, unlabelled_choice
+from kizu.console import JsonOption, progress_bar, screen, write_json, write_text
+from kizu.labelled_set import (
+    BitsOption,
+    GoodOption,
+    GroupOption,
+    SetArgument,
+    UnlabelledOption,
+    bit_depth,
+    tell,
+    tell_findings,
+    unlabelled_choice,
+)
 from kizu_inspect.errors import ConfigError
 from kizu_inspect.labelled.choices import EXPECTED, LAYOUTS, Layout
+from kizu_inspect.labelled.dataset import read_as_trained, seed_of
 from kizu_inspect.labelled.findings import Finding, refuse
 from kizu_inspect.labelled.readers import Splits, read_samples
 from kizu_inspect.labelled.readers.manifest import write_manifest
 from kizu_inspect.labelled.samples import SPLITS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kizu_inspect.bundle import Bundle
     from kizu_inspect.labelled.checking.check import Checked
+    from kizu_inspect.labelled.choices import Unlabelled
+    from kizu_inspect.training.contradictions import Compared
 
 __all__ = ["check_command", "convert_command"]
 
 MANIFEST: Final = "manifest"
-GOOD_HELP: Final = "The class that passes (default: good, ok, normal, pass or free)."
-GroupOption = Annotated[str | None, typer.Option(help="Regular expression for a picture's group, found in its file name.")]
 
 
 def check_command(
     data: SetArgument,
-    good: Annotated[str | None, typer.Option(help=GOOD_HELP)] = None,
+    good: GoodOption = None,
     group_pattern: GroupOption = None,
     promise: Annotated[float, typer.Option(help="Miss rate that the set should promise.", min=0.0001, max=0.9999)] = 0.05,
     seed: Annotated[int, typer.Option(help="Of the split, where pictures have none; training's default is 0.", min=0)] = 0,
     bits: BitsOption = None,
     unlabelled: UnlabelledOption = "refuse",
+    size: Annotated[
+        int | None, typer.Option(help="Longer side of the input that defects are measured in (default: as training's).", min=32)
+    ] = None,
+    tile: Annotated[
+        int | None, typer.Option(help="Measure them in tiles of so many px a side, as training would.", min=32)
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="Bundle whose model reads the pictures too; names those whose labels it contradicts (split as it was)."
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="Of the model: auto, cpu or cuda.")] = "auto",
     html: Annotated[Path | None, typer.Option(help="Write a page with the pictures to this file.")] = None,
     json: JsonOption = None,
 ) -> None:
@@ -44,12 +72,25 @@ def check_command(
     from kizu_inspect.labelled.checking.check import check_set
     from kizu_inspect.labelled.checking.page import page
 
+    bundle = None if model is None else _loaded(model)
+    depth = bit_depth(bits)
+    if bundle is not None:  # read and shared out as its training did
+        spec = bundle.spec
+        good, group_pattern = good or spec.good, group_pattern or spec.provenance.group_pattern
+        seed, depth = seed_of(spec), depth or spec.input.bits
     with progress_bar("Looking", None) as bar:
+
+        def advance(done: int, count: int) -> None:
+            bar.update(bar.task_ids[0], completed=done, total=count)
+
         checked = check_set(
-            data, good=good, group_pattern=group_pattern, seed=seed, promise=promise, bits=bit_depth(bits),
-            unlabelled=unlabelled_choice(unlabelled),
-            progress=lambda done, count: bar.update(bar.task_ids[0], completed=done, total=count),
+            data, good=good, group_pattern=group_pattern, seed=seed, promise=promise, bits=depth,
+            unlabelled=unlabelled_choice(unlabelled), size=size, tile=tile, progress=advance,
         )  # fmt: skip
+        compared = None
+        if bundle is not None and checked.errors == 0:
+            compared = _compare(bundle, data, unlabelled_choice(unlabelled), device, advance)
+            checked = replace(checked, findings=(*checked.findings, *compared.findings))
     if html is not None:
         write_text(html, page(checked))
     if json is not None:
@@ -65,6 +106,14 @@ def check_command(
                 "boxes": checked.boxes,
                 "masked": sum(sample.masked for sample in checked.samples),
                 "classes": checked.counts,
+                "defect_widths": None if checked.widths is None else checked.widths.as_json(),
+                "compared": None
+                if compared is None
+                else {
+                    "pictures": compared.pictures,
+                    "unseen": compared.unseen,
+                    "contradicted": {str(one.sample.path): one.probability for one in compared.contradicted},
+                },
                 "errors": checked.errors,
                 "warnings": len(checked.findings) - checked.errors,
                 "findings": [
@@ -80,8 +129,27 @@ def check_command(
         )
     if str(json) != "-":
         _print(checked)
+        if compared is not None:
+            screen.print(escape(compared.said))
+        elif bundle is not None:
+            screen.print("the labels are compared with the model once training would take the set")
     if checked.errors:
         raise typer.Exit(1)
+
+
+def _loaded(model: Path) -> Bundle:
+    from kizu_inspect.bundle import Bundle
+
+    return Bundle.load(model)
+
+
+def _compare(
+    bundle: Bundle, data: Path, unlabelled: Unlabelled, device: str, progress: Callable[[int, int], None]
+) -> Compared:  # fmt: skip
+    from kizu_inspect.training.contradictions import compare_labels
+
+    labelled = read_as_trained(data, bundle.spec, unlabelled=unlabelled)
+    return compare_labels(bundle, labelled, device, progress=progress)  # type: ignore[arg-type]  # pick_device refuses other words
 
 
 def _print(checked: Checked) -> None:
@@ -91,6 +159,8 @@ def _print(checked: Checked) -> None:
     screen.print(table)
     tell_findings(checked.findings, screen, more="--html or --json shows them")
     screen.print(escape(checked.left_out.said))
+    if checked.widths is not None:
+        screen.print(escape(checked.widths.said))
     warnings = len(checked.findings) - checked.errors
     screen.print(
         f"{len(checked.samples)} pictures read as {checked.format}, good: {escape(str(checked.good))}; "
@@ -105,7 +175,7 @@ def convert_command(
     splits: Annotated[
         str, typer.Option(help="keep the set's splits, anew (left to training), or usual: keep, but MVTec AD's anew.")
     ] = "usual",
-    good: Annotated[str | None, typer.Option(help="With --to coco or voc, as of kizu data check.")] = None,
+    good: GoodOption = None,
     group_pattern: GroupOption = None,
     unlabelled: UnlabelledOption = "refuse",
 ) -> None:

@@ -13,6 +13,8 @@ from kizu.console import name_of, progress_bar, screen
 if TYPE_CHECKING:
     from kizu.config import KizuConfig
     from kizu.demo import DemoFolders
+    from kizu_inspect.training.fit import Standing
+    from kizu_inspect.training.plan import Plan
 
 __all__ = ["demo_command"]
 
@@ -66,15 +68,16 @@ def _make(folders: DemoFolders, config: KizuConfig) -> None:
     say("1/4 Drawing parts and training on them (about two minutes)")
     with progress_bar("Training", None) as bar:
 
-        def begin(steps: int, seconds_a_step: float) -> None:
-            say(f"    {steps} steps, by a probe of {seconds_a_step:.3f} s a step")
-            bar.update(bar.task_ids[0], total=steps)
+        def begin(plan: Plan) -> None:
+            say(f"    {plan.steps} steps, by a probe of {plan.seconds_a_step:.3f} s a step")
+            bar.update(bar.task_ids[0], total=plan.steps)
 
-        trained = train_demo(
-            folders, SCALE, on_steps=begin,
-            progress=lambda step, loss: bar.update(bar.task_ids[0], completed=step, note=f"loss {loss:.3f}"),
-        )  # fmt: skip
-    say(f"    {trained.said}")
+        def advance(standing: Standing) -> None:
+            bar.update(bar.task_ids[0], completed=standing.share * standing.planned, note=f"loss {standing.loss:.3f}")
+
+        trained = train_demo(folders, SCALE, on_plan=begin, progress=advance)
+    for line in trained.said.splitlines():
+        say(f"    {line}")
     say("2/4 Running the line on a stream of new parts")
     with (folders.root / "line.log").open("w", encoding="utf-8") as log:
         configure_logging(log)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from kizu.console import ByOption, ConfigOption, JsonOption, name_of, progress_bar, screen, write_json
+from kizu.console import DEFAULT_CONFIG, ByOption, ConfigOption, JsonOption, name_of, progress_bar, screen, write_json
 from kizu_inspect.errors import ConfigError
 from kizu_inspect.results import Verdict
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["export_command"]
 
-DEFAULT_CONFIG = Path("kizu.yaml")
 NAMED = 5
 """Lost pictures that the screen names."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kizu.console import ConfigOption, JsonOption, name_of, screen, write_bytes, write_json
+from kizu.console import DEFAULT_CONFIG, ConfigOption, JsonOption, name_of, screen, write_bytes, write_json
 from kizu_inspect.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["dashboard_command", "report_command", "run_command", "run_config", "tell_address"]
 
-DEFAULT_CONFIG = Path("kizu.yaml")
 STOP_BEYOND_DRAIN_S = 20.0
 """What a station may take to stop beside `runtime.drain_s`: to end the batch in work, and to deliver events."""
 
@@ -128,7 +127,7 @@ def report_command(
     ] = None,
     until: Annotated[str | None, typer.Option(help="Last day, YYYY-MM-DD, included (default: today).")] = None,
     station: Annotated[str | None, typer.Option(help="Only this station.")] = None,
-    made_by: Annotated[str, typer.Option(help="Who makes it.")] = "",
+    made_by: Annotated[str | None, typer.Option(help="Who makes it (default: who is logged in).")] = None,
 ) -> None:
     """Report the flagged parts of a period as CSV or PDF. Example: kizu report week.pdf --since 2026-11-16"""
     from kizu.config import load_config
@@ -137,6 +136,7 @@ def report_command(
     from kizu_dashboard.reports.csv import csv_report
     from kizu_dashboard.reports.pdf import pdf_report
     from kizu_db.image_store import ImageStore
+    from kizu_db.permissions import Action
     from kizu_db.records import Records
 
     if out.suffix.lower() not in (".csv", ".pdf"):
@@ -148,14 +148,17 @@ def report_command(
     last = parse_day(until, "--until") if until else today
     kind = out.suffix.lower().removeprefix(".")
     store = ImageStore(settings.images.path)
+    by = name_of(made_by)
     with Records.open(settings.database) as records:
+        with records.unit(read_only=True) as unit:
+            unit.users.require(by, Action.REPORT)  # before the work, and again where it is recorded
         report = gather_report(
             records, settings, since=first_moment(first, zone), until=moment_after(last, zone),
-            station=station, most=None if kind == "csv" else settings.report.max_parts, made_by=made_by,
+            station=station, most=None if kind == "csv" else settings.report.max_parts, made_by=by,
         )  # fmt: skip
         data = csv_report(report) if kind == "csv" else pdf_report(report, store, font=settings.report.font)
-        write_bytes(out, data)
         with records.unit() as unit:
-            unit.reports.add(kind, data, report.told, by=name_of(made_by), software=report.software)
+            unit.reports.add(kind, data, report.told, by=by, software=report.software)
+    write_bytes(out, data)
     cut = f", the newest of {report.flagged_count:,}: report.max_parts ends it there" if report.left_out else ""
     screen.print(f"{out}: {first} to {last}, {len(report.flagged):,} flagged parts{cut}", markup=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kizu.console import ByOption, ConfigOption, JsonOption, name_of, screen, write_json
+from kizu.console import DEFAULT_CONFIG, ByOption, ConfigOption, JsonOption, ReasonOption, name_of, screen, write_json
 
 if TYPE_CHECKING:
     from kizu.config import KizuConfig
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from kizu_pipeline.settings import FolderSource
 
 __all__ = ["quarantine_list", "quarantine_release", "quarantine_show"]
-
-DEFAULT_CONFIG = Path("kizu.yaml")
 
 
 def quarantine_list(
@@ -93,7 +91,7 @@ def quarantine_show(
 
 
 def quarantine_release(
-    reason: Annotated[str, typer.Option(help="Why, for the audit trail.")],
+    reason: ReasonOption,
     uids: Annotated[
         list[str] | None, typer.Argument(metavar="UID…", help="Inspections whose files are to be judged anew.")
     ] = None,

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from kizu.commands.typed import secret_given
-from kizu.commands.users import DEFAULT_CONFIG, NameArgument
-from kizu.console import ByOption, ConfigOption, JsonOption, ReasonOption, name_of, screen, write_json
+from kizu.commands.typed import require_one, secret_given
+from kizu.commands.users import NameArgument
+from kizu.console import DEFAULT_CONFIG, ByOption, ConfigOption, JsonOption, ReasonOption, name_of, screen, write_json
 
 __all__ = ["user_badge", "user_pin", "user_terminals", "user_withdraw_terminal"]
 
@@ -31,11 +31,12 @@ def user_pin(
     from kizu_dashboard.signing_in.passwords import hash_pin
     from kizu_db.records import Records
 
+    require_one("PIN", pin_file, option="--pin-file", without=withdraw, says_none="--withdraw")
     with Records.open(load_config(config).database) as records:
         kept = None if withdraw else hash_pin(secret_given(pin_file, "PIN", option="--pin-file"))
         with records.unit() as unit:
-            unit.credentials.set_pin(name, kept, by=name_of(by), reason=reason)
-    said = f"{name} has no PIN any more" if withdraw else f"{name} has a PIN, for the known terminals"
+            known_as = unit.credentials.set_pin(name, kept, by=name_of(by), reason=reason)
+    said = f"{known_as} has no PIN any more" if withdraw else f"{known_as} has a PIN, for the known terminals"
     screen.print(said, markup=False)
 
 
@@ -54,14 +55,15 @@ def user_badge(
     from kizu_dashboard.people import new_badge
     from kizu_db.records import Records
 
+    require_one("Badge", badge_file, option="--badge-file", without=withdraw, says_none="--withdraw")
     with Records.open(load_config(config).database) as records:
         if withdraw:
             with records.unit() as unit:
-                unit.credentials.set_badge(name, None, by=name_of(by), reason=reason)
+                known_as = unit.credentials.set_badge(name, None, by=name_of(by), reason=reason)
         else:
             code = secret_given(badge_file, "Badge", option="--badge-file", twice=False)
-            new_badge(records, name, code, by=name_of(by), reason=reason)
-    said = f"{name} has no badge any more" if withdraw else f"{name} has this badge, for the known terminals"
+            known_as = new_badge(records, name, code, by=name_of(by), reason=reason)
+    said = f"{known_as} has no badge any more" if withdraw else f"{known_as} has this badge, for the known terminals"
     screen.print(said, markup=False)
 
 

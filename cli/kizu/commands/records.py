@@ -5,14 +5,23 @@ from __future__ import annotations
 import json as text_of
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from kizu.console import ByOption, ConfigOption, JsonOption, name_of, progress_bar, screen, write_json
+from kizu.console import (
+    DEFAULT_CONFIG,
+    ByOption,
+    ConfigOption,
+    JsonOption,
+    ReasonOption,
+    name_of,
+    progress_bar,
+    screen,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from kizu_db.retention import Pruned
@@ -27,9 +36,6 @@ __all__ = [
     "db_upgrade",
     "db_verify",
 ]
-
-DEFAULT_CONFIG = Path("kizu.yaml")
-ReasonOption = Annotated[str, typer.Option(help="Why, for the audit trail.")]
 
 
 def db_upgrade(config: ConfigOption = DEFAULT_CONFIG) -> None:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from http.client import HTTPException
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
@@ -18,7 +17,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from kizu.console import ConfigOption, JsonOption, screen, write_json
+from kizu.console import DEFAULT_CONFIG, ConfigOption, JsonOption, screen, write_json
 from kizu_inspect.errors import ConfigError, KizuError
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["status_command"]
 
-DEFAULT_CONFIG = Path("kizu.yaml")
 _TIMEOUT_S = 5.0
 _COLOURS = {"running": "green", "starting": "yellow", "waiting": "yellow", "stopping": "yellow", "stuck": "red"}
 

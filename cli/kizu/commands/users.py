@@ -7,14 +7,13 @@ from typing import Annotated
 
 import typer
 
-from kizu.commands.typed import secret_given
-from kizu.console import ByOption, ConfigOption, JsonOption, ReasonOption, name_of, screen, write_json
+from kizu.commands.typed import require_one, secret_given
+from kizu.console import DEFAULT_CONFIG, ByOption, ConfigOption, JsonOption, ReasonOption, name_of, screen, write_json
 from kizu_db.permissions import Role
 from kizu_inspect.errors import ConfigError
 
 __all__ = ["user_add", "user_change", "user_forget_account", "user_list", "user_password"]
 
-DEFAULT_CONFIG = Path("kizu.yaml")
 NameArgument = Annotated[str, typer.Argument(help="The person's name, as reviews show it.")]
 PasswordFileOption = Annotated[
     Path | None, typer.Option(help="File with the password on its one line, for scripts (default: it is asked for, hidden).")
@@ -36,10 +35,7 @@ def user_add(
     from kizu.config import load_config
     from kizu_db.records import Records
 
-    if no_password and password_file is not None:
-        raise ConfigError(
-            "it is not clear whether there is a password", found="--no-password and --password-file", expected="one"
-        )
+    require_one("Password", password_file, option="--password-file", without=no_password, says_none="--no-password")
     with Records.open(load_config(config).database) as records:
         kept = None if no_password else _hash(password_file)  # asked for outside of the transaction: people take their time
         with records.unit() as unit:
@@ -85,6 +81,8 @@ def user_change(
     from kizu.config import load_config
     from kizu_db.records import Records
 
+    if role is None and active is None:
+        raise ConfigError("nothing is to be changed", found="no option", expected="--role, --enable or --disable")
     with Records.open(load_config(config).database) as records, records.unit() as unit:
         user = unit.users.change(name, by=name_of(by), role=role, active=active, reason=reason)
     screen.print(f"{user.name} is {user.role}{'' if user.active else ', and may not sign in'}", markup=False)
@@ -101,8 +99,8 @@ def user_forget_account(
     from kizu_db.records import Records
 
     with Records.open(load_config(config).database) as records, records.unit() as unit:
-        unit.accounts.forget(name, by=name_of(by), reason=reason)
-    screen.print(f"The next account with the name {name} is theirs", markup=False)
+        known_as = unit.accounts.forget(name, by=name_of(by), reason=reason)
+    screen.print(f"The next account with the name {known_as} is theirs", markup=False)
 
 
 def user_list(config: ConfigOption = DEFAULT_CONFIG, json: JsonOption = None) -> None:

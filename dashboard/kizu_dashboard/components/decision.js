@@ -7,13 +7,6 @@ let pending = null // the answer that the server has not told of yet; it outlive
 const DWELL_MS = 250
 const DIGITS = 9
 
-function make(tag, className, text) {
-  const element = document.createElement(tag)
-  if (className) element.className = className
-  if (text !== undefined) element.textContent = text
-  return element
-}
-
 // What was typed for a part stays until it is decided, whatever comes between: another part, a reload, a lost connection.
 const drafts = {
   read() {

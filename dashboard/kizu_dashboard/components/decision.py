@@ -27,7 +27,7 @@ _mount = st.components.v2.component(
     "kizu_decision",
     html=read_asset("decision.html"),
     css=read_asset("decision.css"),
-    js=join_scripts("speaking.js", "pressed.js", "keys.js", "decision.js"),
+    js=join_scripts("speaking.js", "making.js", "pressed.js", "keys.js", "decision.js"),
 )
 
 
@@ -70,7 +70,9 @@ def panel_data(
         "needs_reason": [] if contradicted is None else [contradicted],
         "reasons": [{"reason": one, "label": known(one)} for one in REVIEW_REASONS.get(contradicted or "", ())],
         "longest_reason": LONGEST_REASON,
-        "can_escalate": standing is None and (again or record.row.audit or record.row.verdict is not Verdict.PASS),
+        "can_escalate": standing is None
+        and not (shown is not None and shown.taken_back)
+        and (again or record.row.audit or record.row.verdict is not Verdict.PASS),
         "can_skip": shown is not None and shown.claimed,
         "can_undo": desk.can_undo,
         "standing": None if standing is None

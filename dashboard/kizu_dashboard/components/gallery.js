@@ -5,14 +5,6 @@ const SEEN_MS = 250
 const LOOK_MS = 125
 const COVERED_PX = 110
 
-// All text goes in as text: what stands in a file name or a database never becomes markup.
-function make(tag, className, text) {
-  const element = document.createElement(tag)
-  if (className) element.className = className
-  if (text !== undefined && text !== null) element.textContent = text
-  return element
-}
-
 class Gallery {
   constructor(root) {
     this.find = (name) => root.querySelector("." + name)
@@ -76,24 +68,15 @@ class Gallery {
     tile.dataset.uid = row.uid
     if (this.wasSeen(row.uid)) tile.dataset.seen = "1"
     const picture = make("div", "picture")
-    if (row.picture) {
-      const image = make("img")
-      image.loading = "lazy"
-      image.alt = ""
-      image.onload = () => (picture.dataset.there = "1")
-      image.onerror = () => image.replaceWith(make("span", "", say("picture missing")))
-      image.src = row.picture
-      picture.append(image)
-    } else picture.append(make("span", "", say("no picture")))
+    const image = pictureOr(row.picture, "")
+    image.onload = () => (picture.dataset.there = "1")
+    picture.append(image)
     const link = make("a", "", row.part)
     link.href = `/part?uid=${encodeURIComponent(row.uid)}`
     link.title = row.part
     link.onclick = (event) => {
       event.stopPropagation()
-      // With a key held, or the middle button, the link opens a new tab as everywhere else.
-      if (event.ctrlKey || event.metaKey || event.shiftKey) return
-      event.preventDefault()
-      this.open(row.uid)
+      openedHere(event, () => this.open(row.uid))
     }
     const badge = make("span", "badge", `${row.icon} ${row.word}`)
     badge.style.color = row.ink

@@ -21,7 +21,7 @@ _mount = st.components.v2.component(
     "kizu_gallery",
     html=read_asset("gallery.html"),
     css=read_asset("gallery.css"),
-    js=join_scripts("speaking.js", "gallery.js"),
+    js=join_scripts("speaking.js", "making.js", "gallery.js"),
 )
 
 
@@ -57,7 +57,7 @@ def gallery_data(rows: Sequence[InspectionRow], zone: ZoneInfo, *, heat: bool) -
     told = list_data(rows, zone)["rows"]
     return {
         "rows": [one | {"picture": _picture(row, heat=heat), "name": _name(one)} for one, row in zip(told, rows, strict=True)],
-        "texts": texts_in("gallery.html", "gallery.js"),
+        "texts": texts_in("gallery.html", "making.js", "gallery.js"),
     }
 
 

@@ -1,28 +1,10 @@
 // What each list shows now, so that a rerun without news leaves the pictures alone.
 const drawn = new WeakMap()
 
-// All text goes in as text: what stands in a file name or a database never becomes markup.
-function make(tag, className, text) {
-  const element = document.createElement(tag)
-  if (className) element.className = className
-  if (text !== undefined && text !== null) element.textContent = text
-  return element
-}
-
 function cell(className, ...children) {
   const td = make("td", className)
   td.append(...children)
   return td
-}
-
-function thumbnail(row) {
-  if (!row.thumbnail) return make("span", "thumb", say("no picture"))
-  const image = make("img", "thumb")
-  image.loading = "lazy"
-  image.alt = ""
-  image.onerror = () => image.replaceWith(make("span", "thumb", say("picture missing")))
-  image.src = row.thumbnail
-  return image
 }
 
 function score(row) {
@@ -53,7 +35,7 @@ function line(row, open) {
     tags.push(conflict)
   }
   tr.append(
-    cell("picture", thumbnail(row)),
+    cell("picture", pictureOr(row.thumbnail, "thumb")),
     cell("part", link, make("small", "", row.generated ? `${row.place} · ${say("id made up")}` : row.place)),
     cell("", badge, reason),
     cell("suspected", make("span", "", row.suspected ?? "–")),
@@ -61,12 +43,7 @@ function line(row, open) {
     cell("time", row.time, make("small", "", row.date)),
     cell("", ...tags)
   )
-  tr.onclick = (event) => {
-    // With a key held, or the middle button, the link opens a new tab as everywhere else.
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return
-    event.preventDefault()
-    open(row.uid)
-  }
+  tr.onclick = (event) => openedHere(event, () => open(row.uid))
   return tr
 }
 

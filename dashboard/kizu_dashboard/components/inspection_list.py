@@ -21,7 +21,7 @@ _mount = st.components.v2.component(
     "kizu_inspection_list",
     html=read_asset("inspection_list.html"),
     css=read_asset("inspection_list.css"),
-    js=join_scripts("speaking.js", "inspection_list.js"),
+    js=join_scripts("speaking.js", "making.js", "inspection_list.js"),
 )
 
 
@@ -34,7 +34,7 @@ def draw_inspection_list(rows: Sequence[InspectionRow], zone: ZoneInfo) -> str |
 
 def list_data(rows: Sequence[InspectionRow], zone: ZoneInfo) -> dict[str, Any]:
     """What the list is told, one entry a row."""
-    texts = texts_in("inspection_list.html", "inspection_list.js")
+    texts = texts_in("inspection_list.html", "making.js", "inspection_list.js")
     return {"rows": [_row_data(row, zone) for row in rows], "texts": texts}
 
 

@@ -1,8 +1,10 @@
 // What the Review page's keys are, and what they are not: a scanner types like a person, only faster, and ends with Enter.
 const OWN_KEYS = "kizu-keys"
 const BURST_MS = 35 // a key waits so long for the next one: scanners leave 1 to 20 ms between two, people hardly ever so little
+const UNREAD = "\uFFFD" // for a sign that cannot be told: without it another part's name could be left
 const ENTER_MS = 300 // so long after a burst Enter still belongs to it, and presses no button
 const DELIVERED = { confirm: "c", good: "g", unsure: "u", skip: "s", undo: "z", comment: "m", find: "f", list: "l", help: "?" }
+const UNKNOWN_SIGNS = ["Dead", "Process", "Unidentified"]
 const VIEWERS = ["h", "r", "b", "d", "n", "t", "+", "-", "0"]
 
 // Each action has a key of its own. What a person chose before another action came goes before what that is delivered with.
@@ -25,13 +27,6 @@ function isFree(key) {
   return typeof key === "string" && key.length === 1 && !VIEWERS.includes(key) && !/^[1-9\s]$/.test(key)
 }
 
-function isTyping(event) {
-  const at = event.composedPath()[0]
-  if (!(at instanceof HTMLElement)) return false
-  if (at.isContentEditable || /^(TEXTAREA|SELECT)$/.test(at.tagName)) return true
-  return at.tagName === "INPUT" && !/^(checkbox|range|radio|button)$/.test(at.type)
-}
-
 // Stands before all other listeners: a key goes on to them when no other followed it at once. What came in a burst goes to none
 // of them, whether it ends with Enter, which makes it something scanned, or not. Where somebody types it lets all pass.
 class KeyGuard {
@@ -40,6 +35,7 @@ class KeyGuard {
     this.held = [] // the keys of this text, each with where it was pressed and whether it came up already
     this.mixed = false // whether keys that type nothing came among them: CapsLock, a dead key or Ctrl, as scanners send them
     this.silentAt = -Infinity // when the last such key came
+    this.ahead = "" // the sign that it stands for, where the text begins with it
     this.burstAt = -Infinity // when the last key of a burst came
     this.onDown = (event) => this.down(event)
     this.onUp = (event) => this.up(event)
@@ -55,14 +51,18 @@ class KeyGuard {
 
   down(event) {
     if (event.kizuPassed || event.repeat || isTyping(event)) return
-    if (event.ctrlKey || event.metaKey || event.altKey) return this.mix(event)
-    if (event.key === "Enter") return this.enter(event)
     const key = meant(event)
-    if (key.length !== 1) return key === "Shift" ? undefined : this.mix(event)
+    const chord = (event.ctrlKey || event.metaKey || event.altKey) && !event.getModifierState("AltGraph")
+    if (chord) return this.mix(event, event.altKey && key.length === 1 ? UNREAD : "") // Ctrl and a key: a scanner's separator
+    if (key === "Enter") return this.enter(event)
+    if (key.length !== 1) return key === "Shift" ? undefined : this.mix(event, UNKNOWN_SIGNS.includes(key) ? UNREAD : "")
     if (key === " " && !this.text) return
     this.keep(event)
+    if (event.timeStamp - this.silentAt < BURST_MS) {
+      this.mixed = true
+      if (!this.text) this.text = this.ahead
+    }
     this.text += key
-    if (event.timeStamp - this.silentAt < BURST_MS) this.mixed = true
     this.held.push({ event, at: event.composedPath()[0], up: null })
     if (this.text.length > 1) this.burstAt = event.timeStamp
     clearTimeout(this.waiting)
@@ -70,9 +70,10 @@ class KeyGuard {
   }
 
   // A key that types nothing, so soon before or after one that does: no person's.
-  mix(event) {
+  mix(event, sign) {
     this.silentAt = event.timeStamp
-    if (!this.held.length) return
+    if (!this.held.length) return (this.ahead = sign)
+    this.text += sign
     this.mixed = true
     this.burstAt = event.timeStamp
     clearTimeout(this.waiting)

@@ -17,7 +17,7 @@ _mount = st.components.v2.component(
     "kizu_part_strip",
     html=read_asset("part_strip.html"),
     css=read_asset("part_strip.css"),
-    js=join_scripts("speaking.js", "part_strip.js"),
+    js=join_scripts("speaking.js", "making.js", "part_strip.js"),
 )
 
 
@@ -25,9 +25,8 @@ def draw_part_strip(
     rows: Sequence[InspectionRow], zone: ZoneInfo, *, key: str, tell: Callable[[InspectionRow], str] | None = None
 ) -> None:
     """Mounts the strip; a click goes to the part's page. `tell` says of each what it is; None: what was suspected."""
-    result = _mount(
-        key=key, data={"parts": strip_data(rows, zone, tell), "texts": texts_in("part_strip.js")}, on_opened_change=lambda: None
-    )
+    told = {"parts": strip_data(rows, zone, tell), "texts": texts_in("making.js", "part_strip.js")}
+    result = _mount(key=key, data=told, on_opened_change=lambda: None)
     opened = result.opened
     if isinstance(opened, str):
         st.switch_page("part.py", query_params={"uid": opened})

@@ -198,7 +198,7 @@ class Viewer {
   }
 
   key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || typesText(event)) return
+    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || isTyping(event)) return
     const actions = {
       h: () => this.choose({ showMap: !this.choice.showMap }),
       r: () => this.choose({ showBoxes: !this.choice.showBoxes }),

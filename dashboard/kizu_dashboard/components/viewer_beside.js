@@ -15,7 +15,7 @@ class Beside {
     this.picture.onload = () => this.state("ready")
     this.picture.onerror = () => this.next()
     this.onDown = (event) => {
-      if (meant(event).toLowerCase() !== "b" || event.ctrlKey || event.metaKey || event.altKey || typesText(event)) return
+      if (meant(event).toLowerCase() !== "b" || event.ctrlKey || event.metaKey || event.altKey || isTyping(event)) return
       this.hold(true)
     }
     this.onUp = (event) => meant(event).toLowerCase() === "b" && this.hold(false)

@@ -191,7 +191,7 @@ class Drawing {
   }
 
   key(event) {
-    if (!this.data?.drawing || event.ctrlKey || event.metaKey || event.altKey || typesText(event)) return
+    if (!this.data?.drawing || event.ctrlKey || event.metaKey || event.altKey || isTyping(event)) return
     const pressed = meant(event)
     const key = pressed.length === 1 ? pressed.toLowerCase() : pressed
     if (key === "d" && !event.repeat) return this.turn(!this.on)

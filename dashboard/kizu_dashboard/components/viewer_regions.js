@@ -46,11 +46,3 @@ function layOver(element, { x1, y1, x2, y2 }, { scale, left, top }) {
   element.style.height = `${(y2 - y1) * scale}px`
   element.classList.toggle("low", top + y1 * scale < 24)
 }
-
-// Where somebody types, letters are no keys.
-function typesText(event) {
-  const at = event.composedPath()[0]
-  if (!(at instanceof HTMLElement)) return false
-  if (!at.isContentEditable && !/^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName)) return false
-  return !/^(checkbox|range|radio)$/.test(at.type ?? "")
-}

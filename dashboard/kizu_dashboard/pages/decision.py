@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
+from kizu_dashboard.bulk_deciding import Bulk
 from kizu_dashboard.components.decision import draw_panel, sent_answer
 from kizu_dashboard.failing import failure_text
 from kizu_dashboard.language.speaking import known, say
@@ -16,10 +17,10 @@ from kizu_dashboard.reviewing import Desk
 from kizu_dashboard.room import open_room
 from kizu_dashboard.wording import DECISIONS, TREATMENTS, boxes_text, comment_text, disposition_text, moment, role_name
 from kizu_db.permissions import Action
-from kizu_db.values import InspectionRecord, Review
+from kizu_db.values import InspectionRecord, Review, User
 from kizu_inspect.errors import KizuError
 
-__all__ = ["current_desk", "draw_decision", "draw_reviews", "may_act"]
+__all__ = ["current_desk", "draw_decision", "draw_reviews", "may_act", "reviewer_now"]
 
 
 @st.cache_resource(scope="session", show_spinner=False, on_release=Desk.leave)
@@ -40,7 +41,8 @@ def current_desk(of: Literal["review", "part"], *, by_clock: bool = False) -> De
 def draw_decision(desk: Desk, record: InspectionRecord, *, follow: bool) -> None:
     """The panel in which a person decides; with `follow` the next part is shown after it."""
     with current_room().records.unit(read_only=True) as unit:
-        escalations, seconds = unit.queue.escalations(record.row.uid), unit.second_reviews.of(record.row.uid)
+        escalations = unit.queue.escalations(record.row.uid)
+        seconds = unit.second_reviews.of(record.row.uid) if record.reviews else []
     draw_panel(desk, record, escalations, seconds, lambda: _answered(desk, follow=follow))
 
 
@@ -52,19 +54,27 @@ def _answered(desk: Desk, *, follow: bool) -> None:
 
 def may_act(desk: Desk) -> bool:
     """Whether who is signed in at this moment may work at this desk, which else says why not. For callbacks."""
-    try:
-        user = user_now()
-    except KizuError as error:
-        desk.refuse(failure_text(error))
-        return False
-    if user is None or user.name != desk.reviewer:
-        return False  # the page, which is drawn next, says that the sign-in has ended
-    if not user.role.may(Action.REVIEW):
-        desk.leave()
-        desk.refuse(say("You are {role} now, and may look alone.", role=role_name(user.role)))
+    user = reviewer_now(desk)
+    if user is None:
         return False
     desk.settles = user.role.may(Action.SETTLE)  # of who came in by badge or PIN the records know a higher one
     return True
+
+
+def reviewer_now(at: Desk | Bulk) -> User | None:
+    """Who is signed in at this moment, where it is the one who works here and they may review; `at` else says why not."""
+    try:
+        user = user_now()
+    except KizuError as error:
+        at.refuse(failure_text(error))
+        return None
+    if user is None or user.name != at.reviewer:
+        return None  # the page, which is drawn next, says that the sign-in has ended
+    if not user.role.may(Action.REVIEW):
+        at.leave()
+        at.refuse(say("You are {role} now, and may look alone.", role=role_name(user.role)))
+        return None
+    return user
 
 
 def draw_reviews(record: InspectionRecord, zone: ZoneInfo) -> None:

@@ -11,17 +11,15 @@ from kizu_dashboard.bulk_answers import Fate, GroupAnswer, Situation
 from kizu_dashboard.bulk_deciding import Bulk
 from kizu_dashboard.components.gallery import draw_gallery, sent_choice
 from kizu_dashboard.deciding import LONGEST_REASON
-from kizu_dashboard.failing import failure_text
 from kizu_dashboard.language.speaking import known, marked, say, say_count
 from kizu_dashboard.markup import became, data_table, quiet
+from kizu_dashboard.pages.decision import reviewer_now
 from kizu_dashboard.pages.failing import telling_failures
-from kizu_dashboard.pages.frame import user_now
 from kizu_dashboard.room import Room
 from kizu_dashboard.theme import LOOKS
-from kizu_dashboard.wording import TREATMENTS, class_name, role_name
+from kizu_dashboard.wording import TREATMENTS, class_name
 from kizu_db.permissions import Action
 from kizu_db.values import InspectionRow, User
-from kizu_inspect.errors import KizuError
 
 __all__ = ["draw_pictures"]
 
@@ -99,8 +97,7 @@ def _ask(bulk: Bulk, situation: Situation) -> None:
         _form(bulk, group.nonce, means[question][0], fates)
     if bulk.notice is not None:
         st.html(became(bulk.notice, well=False))
-    if st.button(say("Cancel"), key="bulk-cancel", on_click=bulk.cancel):
-        st.rerun()
+    st.button(say("Cancel"), key="bulk-cancel", on_click=bulk.cancel)
 
 
 def _form(bulk: Bulk, nonce: str, answer: GroupAnswer, fates: Sequence[Fate]) -> None:
@@ -162,15 +159,5 @@ def _chosen(bulk: Bulk) -> None:
 
 def _act(bulk: Bulk, step: Callable[[], None]) -> None:
     """Take the step as who is signed in now: nothing here is left from the run before."""
-    try:
-        user = user_now()
-    except KizuError as error:
-        bulk.notice = failure_text(error)
-        return
-    if user is None or user.name != bulk.reviewer:
-        return  # the page, which is drawn next, says that the sign-in has ended
-    if not user.role.may(Action.REVIEW):
-        bulk.cancel()
-        bulk.notice = say("Nothing was stored: you are {role} now, and may look alone.", role=role_name(user.role))
-        return
-    step()
+    if reviewer_now(bulk) is not None:
+        step()

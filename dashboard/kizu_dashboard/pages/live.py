@@ -20,6 +20,7 @@ from kizu_dashboard.pages.frame import current_room, current_user, user_now
 from kizu_dashboard.room import Room
 from kizu_dashboard.station_card import station_figures, station_head
 from kizu_dashboard.watching import LINE_MINUTES, SPANS, LineNow, StationNow, watch
+from kizu_dashboard.wording import forgotten_text
 from kizu_db.permissions import Role
 from kizu_inspect.errors import RecordError
 
@@ -93,7 +94,7 @@ def _line(room: Room, span: str) -> None:
             with column:
                 _station(station, line.read_at, room, known=failed is None)
     if line.forgotten:
-        st.html(quiet(say("Nothing recorded for more than 7 days: {stations}", stations=", ".join(line.forgotten))))
+        st.html(quiet(forgotten_text(line.forgotten)))
 
 
 def _station(station: StationNow, now: datetime, room: Room, *, known: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 import streamlit as st
 
-from kizu_dashboard.blindness import veiled
+from kizu_dashboard.blindness import hidden_from, veiled
 from kizu_dashboard.components.inspection_list import draw_inspection_list
 from kizu_dashboard.exporting import AskedFor, export_form
 from kizu_dashboard.filters import DECISIONS, Filters, decision_text, find, known_classes, too_common, verdict_label
@@ -19,7 +19,6 @@ from kizu_dashboard.pages.gallery import draw_pictures
 from kizu_dashboard.pages.period import choose_period
 from kizu_dashboard.periods import ALL, LENGTHS, OWN, Period
 from kizu_dashboard.room import Room
-from kizu_dashboard.wording import class_name
 from kizu_db.permissions import Action
 from kizu_db.values import User
 from kizu_inspect.results import Verdict
@@ -108,7 +107,7 @@ def _further(room: Room) -> Filters:
         say("Suspected defect class"), placeholder=say("The whole name"), key="suspected", bind="query-params"
     )
     lot = st.text_input(say("Lot"), placeholder=say("The whole name"), key="lot", bind="query-params")
-    decisions = (*DECISIONS, *(f"defective: {class_name(name)}" for name in sorted(classes)))
+    decisions = (*DECISIONS, *(f"defective: {name}" for name in sorted(classes)))
     decision = st.selectbox(
         say("Decision"), decisions, index=None, placeholder=say("Any"), format_func=decision_text, accept_new_options=True,
         key="decision", bind="query-params",
@@ -141,6 +140,9 @@ def _found(room: Room, user: User, filters: Filters, period: Period, counts: Map
     if not whole:
         st.html(became(too_common(filters.named), well=False))
     rows = veiled(room, user.name, found[:PAGE_ROWS])
+    if filters.decision is not None or filters.reviewer is not None:  # to be found by it would tell the decision
+        hidden = hidden_from(room, user.name)
+        rows = [row for row in rows if row.uid not in hidden]
     if not rows:
         _nothing(filters, period, sum(counts.values()))
         return

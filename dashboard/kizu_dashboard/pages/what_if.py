@@ -32,6 +32,9 @@ RESTS_ON: Final = marked(
     "Of {inspections:,} inspections, by the scores of {reviewed:,} reviewed ones. Gates and novelty, which also send parts to "
     "REVIEW, are left out."
 )
+RULED: Final = marked(
+    "Classes with rules of their own are judged otherwise than by these limits alone, which is left out too: {names}."
+)
 CROSSED: Final = marked("The PASS limit lies above the REJECT limit.")
 ROLE: Final = marked("Limits are saved by people with the role {role} or one above.")
 
@@ -57,20 +60,25 @@ def draw_what_if(room: Room, agreed: Agreed) -> None:
                 ]
             )
         )  # fmt: skip
-        st.caption(_rests_on(agreed, found))
+        _draw_basis(agreed, found)
         st.html(quiet(standing_text(agreed)))
         _saving(room, agreed, limits, user)
 
 
-def _rests_on(agreed: Agreed, found: Outcomes) -> str:
-    return known(RESTS_ON).format(inspections=found.parts, reviewed=len(agreed.parts))
+def _draw_basis(agreed: Agreed, found: Outcomes) -> None:
+    """What the figures rest on, and what they leave out. Names of classes come from outside: they are no markdown."""
+    st.caption(known(RESTS_ON).format(inspections=found.parts, reviewed=len(agreed.parts)))
+    ruled = None if agreed.standing is None else agreed.standing.recipe.content.get("classes")
+    if ruled:
+        st.html(quiet(known(RULED).format(names=", ".join(sorted(ruled)))))
 
 
 def _chosen_limits(agreed: Agreed) -> Limits | None:
     """Moved by the slider, or typed to the last digit; None where they are out of order."""
     then = (agreed.standing and agreed.standing.limits) or agreed.limits or UNUSUAL
     state, of = st.session_state, (agreed.standing and agreed.standing.recipe.id, then)
-    if state.get(OF) != of:  # another station, or other limits since: they begin anew
+    # Another station, or other limits since: they begin anew. So too after another page, which left the controls empty.
+    if state.get(OF) != of or SLIDER not in state:
         state.update({OF: of, SLIDER: (then.pass_below, then.reject_from), LOW: then.pass_below, HIGH: then.reject_from})
     left, low, high = st.columns([3, 1, 1], gap="medium", vertical_alignment="bottom")
     with left:
@@ -120,7 +128,7 @@ def _dialog(room: Room, agreed: Agreed, standing: Standing, limits: Limits) -> N
     rows = [_row(agreed, name, one) for name, one in ((say("Now"), standing.limits), (say("New"), limits)) if one is not None]
     heads = ["", say("Limits"), say("Miss rate"), say("Overkill of good parts"), say("Sent to review")]
     st.html(data_table(heads, rows))
-    st.caption(_rests_on(agreed, outcomes(at_limits(agreed, limits))))
+    _draw_basis(agreed, outcomes(at_limits(agreed, limits)))
     lacking = promise_text(standing.model, limits.pass_below)
     if lacking is not None:
         st.warning(lacking, icon=":material/gpp_bad:")

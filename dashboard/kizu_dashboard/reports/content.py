@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from zoneinfo import ZoneInfo
 
 from kizu_dashboard.settings import DashboardConfig
@@ -13,6 +12,7 @@ from kizu_db.records import Records
 from kizu_db.values import InspectionRecord, ModelRow, RecipeRow
 from kizu_inspect.errors import ConfigError
 from kizu_inspect.results import Verdict
+from kizu_inspect.versions import version_of
 
 __all__ = ["DefectReport", "gather_report"]
 
@@ -104,7 +104,7 @@ def gather_report(
         zone=config.plant.zone,
         made_at=made_at or datetime.now(UTC),
         made_by=made_by,
-        software=f"Kizu {version('kizu')}",
+        software=f"Kizu {version_of('kizu')}",
         counts=counts,
         flagged=tuple(flagged),
     )

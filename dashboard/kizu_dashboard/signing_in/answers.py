@@ -21,10 +21,12 @@ from kizu_db.permissions import Way
 from kizu_db.values import Terminal
 from kizu_inspect.errors import KizuError
 
-__all__ = ["LONGEST_FORM", "NO_STORE", "Answers", "local_path", "text_of", "too_long"]
+__all__ = ["LONGEST_NAME", "NO_STORE", "Answers", "local_path", "text_of", "too_long"]
 
 LONGEST_FORM: Final = 16 * 1024
 """Bytes."""
+LONGEST_NAME: Final = 200
+"""Characters of a person's."""
 TERMINAL_KEPT_S: Final = 400 * 24 * 3600
 """For so long after its last sign-in a browser stays a terminal: no browser keeps a cookie for longer."""
 NO_STORE: Final = {"Cache-Control": "no-store"}
@@ -138,10 +140,10 @@ def local_path(asked: str | None) -> str:
     return "/" if parts.scheme or parts.netloc or ours else asked
 
 
-def too_long(request: Request) -> bool:
-    """Whether a form is longer than any that is sent here, or does not say how long it is."""
+def too_long(request: Request, *, longest: int = LONGEST_FORM) -> bool:
+    """Whether a form has more bytes than any that is sent here, or does not say how long it is."""
     size = request.headers.get("content-length", "")
-    return not size.isdecimal() or int(size) > LONGEST_FORM
+    return not size.isdecimal() or int(size) > longest
 
 
 def text_of(form: FormData, field: str) -> str:

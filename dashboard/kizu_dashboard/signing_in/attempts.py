@@ -102,4 +102,7 @@ def _network(address: str) -> str:
         found = ipaddress.ip_address(address)
     except ValueError:
         return address
-    return address if found.version == 4 else str(ipaddress.ip_network(f"{found}/64", strict=False))
+    if found.version == 4:
+        return address
+    # Where one socket listens for both, each IPv4 address stands in one and the same network of IPv6.
+    return str(found.ipv4_mapped or ipaddress.ip_network(f"{found}/64", strict=False))

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from kizu_dashboard.language.speaking import known, marked, say, say_count
 from kizu_dashboard.oidc_settings import OidcSettings
 from kizu_dashboard.room import Room
-from kizu_dashboard.signing_in.answers import NO_STORE, Answers, local_path, text_of, too_long
+from kizu_dashboard.signing_in.answers import LONGEST_NAME, NO_STORE, Answers, local_path, text_of, too_long
 from kizu_dashboard.signing_in.attempts import Attempts
 from kizu_dashboard.signing_in.checking import check
 from kizu_dashboard.signing_in.gate import SIGN_IN, SIGN_OUT
@@ -32,7 +32,6 @@ from kizu_inspect.errors import NotAllowed
 
 __all__ = ["SigningIn"]
 
-LONGEST_NAME: Final = 200
 AT_ONCE: Final = 2
 """Passwords that are checked at the same time: each takes 64 MiB, and a processor for a moment."""
 WRONG: Final[Mapping[Way, str]] = {

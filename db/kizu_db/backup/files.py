@@ -16,7 +16,7 @@ from typing import IO
 
 from pydantic import Field
 
-from kizu_db.durable import make_folder, sync
+from kizu_inspect.durable import make_folder, sync
 from kizu_inspect.errors import ConfigError, RecordError
 from kizu_inspect.settings import Settings
 

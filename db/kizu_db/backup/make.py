@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Literal
 
@@ -21,6 +20,7 @@ from kizu_db.image_store import ImageStore
 from kizu_db.migrations import current_version, require_known
 from kizu_db.settings import DatabaseSettings
 from kizu_inspect.errors import SchemaError
+from kizu_inspect.versions import version_of
 
 __all__ = ["make_backup"]
 
@@ -71,7 +71,7 @@ def make_backup(
         pictures = list_pictures((line.rstrip("\n") for line in names), count, store, folder, images, report)
         description = Description(
             made_at=made_at,
-            kizu=version("kizu"),
+            kizu=version_of("kizu"),
             schema_version=str(schema),
             database=kind,
             inspections=int(inspections or 0),

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection
 
 from kizu_db.backup.files import Content, Report, copied, unfinished, writing
-from kizu_db.durable import sync
+from kizu_inspect.durable import sync
 from kizu_inspect.errors import RecordError
 
 __all__ = ["copy_out", "put_in_place", "require_sound", "require_vacant"]

@@ -6,7 +6,6 @@ import json
 import shutil
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Final, TextIO
@@ -17,6 +16,7 @@ from kizu_db.exports.told import LeftOut, Told
 from kizu_db.image_store import ImageStore
 from kizu_db.values import DrawnBox, InspectionRecord
 from kizu_inspect.labelled.samples import GOOD
+from kizu_inspect.versions import version_of
 
 __all__ = ["export_coco"]
 
@@ -85,7 +85,11 @@ class _CocoFile:
         self._file, self._annotations = file, annotations
         self._categories: dict[str, int] = {}
         self._images = self._boxes = 0
-        info = {"description": DESCRIPTION, "version": f"Kizu {version('kizu')}", "date_created": datetime.now(UTC).isoformat()}
+        info = {
+            "description": DESCRIPTION,
+            "version": f"Kizu {version_of('kizu')}",
+            "date_created": datetime.now(UTC).isoformat(),
+        }
         self._file.write(f'{{"info": {json.dumps(info)},\n"licenses": [],\n"images": [')
 
     def add(self, name: str, reviewed: Reviewed, boxes: Iterable[DrawnBox]) -> None:

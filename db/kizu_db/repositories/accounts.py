@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from kizu_db.permissions import Action, Role, Way
 from kizu_db.repositories.audit_trail import AuditTrail
-from kizu_db.repositories.people import find_person, person_named, secret_sha256
+from kizu_db.repositories.common import PLAIN
+from kizu_db.repositories.people import find_person, person_named, secret_sha256, tidy, unseen
 from kizu_db.repositories.sign_ins import SignIns
 from kizu_db.repositories.users import Users
 from kizu_db.tables import UserTable
@@ -41,21 +42,19 @@ class Accounts:
         found = found or find_person(self._session, name)
         if found is None:
             return self._enter(account, name, newcomers)
-        if not found.active:
-            raise NotAllowed(f"{found.name} may not sign in", found="a user who was let out")
-        if found.account_sha256 is None:
-            self._bind(found, account)
-        elif found.account_sha256 != account:
-            raise NotAllowed(
-                f"{found.name} has another account", found="a second one with this name",
-                next_step="An admin makes room for it with `kizu user forget-account NAME`.",
-            )  # fmt: skip
+        _require_theirs(found, account)
         if role is not None and role is not found.role and not self._is_last_admin(found):
             self._users.alter(found.name, by=SERVICE, role=role, reason="groups of the account")
+            _require_theirs(found, account)  # it may have waited for who let them out
+        if found.account_sha256 is None:
+            self._bind(found, account)
         return found.name
 
-    def forget(self, name: str, *, by: str, reason: str) -> None:
-        """The person's next account may be another; who is signed in by this one is out. Raises RecordError, NotAllowed."""
+    def forget(self, name: str, *, by: str, reason: str) -> str:
+        """The person's next account may be another; who is signed in by this one is out. Their name.
+
+        Raises RecordError for an unknown name and for who has no account, NotAllowed.
+        """
         self._users.require(by, Action.MANAGE_USERS)
         found = person_named(self._session, name)
         if found.account_sha256 is None:
@@ -64,17 +63,21 @@ class Accounts:
         self._session.flush()
         self._sign_ins.end_of(found.id, way=Way.OIDC)
         self._tell(found.name, by, known=False, reason=reason)
+        return found.name
 
     def _enter(self, account: str, name: str, role: Role | None) -> str:
-        if role is None or self._users.nobody():
+        if role is None or self._users.nobody() or unseen(tidy(name)):  # an account may be given a name that reads as another's
             raise NotAllowed(f"{name} may not sign in", found="nobody of that name", expected="a person who is entered")
         entered = self._users.enter(name, role, by=SERVICE, reason="first sign-in with the account")
         self._bind(person_named(self._session, entered.name), account)
         return entered.name
 
     def _bind(self, found: UserTable, account: str) -> None:
-        found.account_sha256 = account
-        self._session.flush()
+        """Raises NotAllowed where another account came first, which may be at this very moment."""
+        free = (UserTable.id == found.id, or_(UserTable.account_sha256.is_(None), UserTable.account_sha256 == account))
+        bound = update(UserTable).where(*free).values(account_sha256=account).returning(UserTable.id)
+        if self._session.scalar(bound, execution_options=PLAIN) is None:
+            raise _has_another(found)
         self._tell(found.name, SERVICE, known=True, reason="first sign-in with the account")
 
     def _is_last_admin(self, found: UserTable) -> bool:
@@ -84,6 +87,21 @@ class Accounts:
     def _tell(self, name: str, by: str, *, known: bool, reason: str) -> None:
         before, after = {"account": not known}, {"account": known}
         self._trail.add("user.account", actor=by, subject="user", subject_id=name, before=before, after=after, reason=reason)
+
+
+def _require_theirs(found: UserTable, account: str) -> None:
+    """Raises NotAllowed for who was let out, and for who has another account."""
+    if not found.active:
+        raise NotAllowed(f"{found.name} may not sign in", found="a user who was let out")
+    if found.account_sha256 not in (None, account):
+        raise _has_another(found)
+
+
+def _has_another(found: UserTable) -> NotAllowed:
+    return NotAllowed(
+        f"{found.name} has another account", found="a second one with this name",
+        next_step="An admin makes room for it with `kizu user forget-account NAME`.",
+    )  # fmt: skip
 
 
 def account_sha256(issuer: str, subject: str) -> str:

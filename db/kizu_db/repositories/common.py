@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Executable, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -14,7 +14,10 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from kizu_db.tables import InspectionTable
 from kizu_inspect.errors import RecordError, RecordRefused
 
-__all__ = ["insert_into", "insert_unless_there", "inspection_id", "number_of", "plain_json"]
+__all__ = ["PLAIN", "insert_into", "insert_unless_there", "inspection_id", "number_of", "plain_json"]
+
+PLAIN: Final = {"synchronize_session": False}
+"""Of a statement that changes rows which its unit has not read, or does not read again."""
 
 _NUMBER = select(InspectionTable.id.expression).where(InspectionTable.uid.expression == bindparam("uid"))
 

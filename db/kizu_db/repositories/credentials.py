@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from kizu_db.permissions import Action, Way
 from kizu_db.repositories.audit_trail import AuditTrail
+from kizu_db.repositories.common import PLAIN
 from kizu_db.repositories.people import find_person, folded, person_named
 from kizu_db.repositories.sign_ins import SignIns
 from kizu_db.repositories.users import Users
@@ -23,8 +24,6 @@ PIN_TRIES: Final = 10
 BY_ITSELF: Final = "Kizu"
 """Who withdraws a PIN that was guessed wrong too often."""
 
-_PLAIN = {"synchronize_session": False}
-
 
 class Credentials:
     """The PINs and badges of the people, as hashes. Each change ends the sign-ins by what was there before."""
@@ -35,14 +34,16 @@ class Credentials:
         self._users = users
         self._sign_ins = sign_ins
 
-    def set_pin(self, name: str, pin_hash: str | None, *, by: str, reason: str) -> None:
-        """Give a person a PIN, or with None withdraw it.
+    def set_pin(self, name: str, pin_hash: str | None, *, by: str, reason: str) -> str:
+        """Give a person a PIN, or with None withdraw it; their name.
 
         Raises RecordError for an unknown name, NotAllowed where `by` is somebody else and may not.
         """
         if folded(by) != folded(name):
             self._users.require(by, Action.MANAGE_USERS)
-        self._set_pin(person_named(self._session, name), pin_hash, by=by, reason=reason)
+        found = person_named(self._session, name)
+        self._set_pin(found, pin_hash, by=by, reason=reason)
+        return found.name
 
     def pin_to_try(self, name: str) -> str | None:
         """What this person's PIN is checked by; None where there is none, or it was wrong ten times.
@@ -54,7 +55,7 @@ class Credentials:
             return None
         mine = (UserTable.id == found.id, UserTable.pin_hash.is_not(None), UserTable.pin_tries < PIN_TRIES)
         tried = update(UserTable).where(*mine).values(pin_tries=UserTable.pin_tries + 1)
-        return self._session.scalar(tried.returning(UserTable.pin_hash), execution_options=_PLAIN)
+        return self._session.scalar(tried.returning(UserTable.pin_hash), execution_options=PLAIN)
 
     def pin_was_wrong(self, pin_hash: str) -> None:
         """A try at this PIN was wrong; after the tenth in a row it is withdrawn, until somebody sets it anew."""
@@ -65,10 +66,10 @@ class Credentials:
     def pin_was_right(self, pin_hash: str) -> None:
         """Its tries are counted from none again."""
         right = update(UserTable).where(UserTable.pin_hash == pin_hash).values(pin_tries=0)
-        self._session.execute(right, execution_options=_PLAIN)
+        self._session.execute(right, execution_options=PLAIN)
 
-    def set_badge(self, name: str, badge_hash: str | None, *, by: str, reason: str) -> None:
-        """Give a person a badge in the place of the one before, or with None withdraw it.
+    def set_badge(self, name: str, badge_hash: str | None, *, by: str, reason: str) -> str:
+        """Give a person a badge in the place of the one before, or with None withdraw it; their name.
 
         Raises RecordError for an unknown name and where the badge is somebody's, NotAllowed where `by` may not.
         """
@@ -81,13 +82,14 @@ class Credentials:
         self._session.flush()
         self._sign_ins.end_of(found.id, way=Way.BADGE)
         self._tell("user.badge", found.name, by, before, {"badge": badge_hash is not None}, reason)
+        return found.name
 
     def whose_badge(self, badge_hash: str) -> str | None:
         """The name of the active person who has this badge."""
         return self._session.scalar(select(UserTable.name).where(UserTable.badge_hash == badge_hash, UserTable.active))
 
     def badge_salt(self) -> bytes | None:
-        """What all badges of these records are hashed with: no other database has it. None while nobody is entered."""
+        """What all badges of these records are hashed with: no other database has it. None while nothing was ever done."""
         root = self._trail.root()
         return None if root is None else hashlib.sha256(f"kizu badge {root}".encode()).digest()
 

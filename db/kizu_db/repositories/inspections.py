@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, delete, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from kizu_db.recordable import require_recordable
-from kizu_db.repositories.common import insert_unless_there, inspection_id, number_of
+from kizu_db.repositories.common import PLAIN, insert_unless_there, inspection_id, number_of
 from kizu_db.repositories.finding import MOST_PARTS, Wanted, find_ids
 from kizu_db.repositories.heatmaps import heatmap_values, region_values
 from kizu_db.repositories.plant import ensure_part, ensure_place, too_many_like
@@ -25,7 +25,6 @@ from kizu_inspect.results import Explanation, Verdict
 __all__ = ["Inspections"]
 
 _TO_REPORT = (Verdict.REVIEW, Verdict.REJECT, Verdict.ERROR)
-_PLAIN = {"synchronize_session": False}
 _AT_ONCE = 500
 
 # Transaction 2 of each flagged picture; built once, see `insert_unless_there`.
@@ -288,4 +287,4 @@ class Inspections:
 
     def _set(self, number: int, **values: object) -> None:
         change = update(InspectionTable).where(InspectionTable.id == number).values(**values)
-        self._session.execute(change, execution_options=_PLAIN)
+        self._session.execute(change, execution_options=PLAIN)

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import bindparam, delete, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
-from kizu_db.repositories.common import plain_json
+from kizu_db.repositories.common import PLAIN, plain_json
 from kizu_db.repositories.plant import ensure_place
 from kizu_db.tables import OutboxTable, StationTable
 from kizu_db.uid import new_uid
@@ -17,7 +17,6 @@ from kizu_db.values import OutboxEvent
 
 __all__ = ["Outbox"]
 
-_PLAIN = {"synchronize_session": False}
 
 # Part of each picture's first transaction; built once, see `insert_unless_there`.
 _station, _outbox = (StationTable.metadata.tables[name] for name in ("station", "outbox"))
@@ -75,7 +74,7 @@ class Outbox:
         """Count an attempt, and, where it came through, settle these events."""
         now = datetime.now(UTC) if delivered else None
         change = update(OutboxTable).where(OutboxTable.event_id.in_(event_ids), OutboxTable.delivered_at.is_(None))
-        self._session.execute(change.values(attempts=OutboxTable.attempts + 1, delivered_at=now), execution_options=_PLAIN)
+        self._session.execute(change.values(attempts=OutboxTable.attempts + 1, delivered_at=now), execution_options=PLAIN)
 
     def backlog(self) -> dict[str, int]:
         """How many events of each station wait; stations without any are left out."""
@@ -103,5 +102,5 @@ class Outbox:
         found = self._session.execute(first.order_by(OutboxTable.seq).limit(limit)).all()
         due = [number for number, delivered_at in found if delivered_at is not None and delivered_at < before]
         if due:
-            self._session.execute(delete(OutboxTable).where(OutboxTable.id.in_(due)), execution_options=_PLAIN)
+            self._session.execute(delete(OutboxTable).where(OutboxTable.id.in_(due)), execution_options=PLAIN)
         return len(due)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
+from typing import Final
 
 from sqlalchemy import case, select
 from sqlalchemy.orm import Session
@@ -11,7 +13,11 @@ from sqlalchemy.orm import Session
 from kizu_db.tables import UserTable
 from kizu_inspect.errors import RecordError
 
-__all__ = ["find_person", "folded", "person_named", "secret_sha256", "tidy"]
+__all__ = ["find_person", "folded", "person_named", "secret_sha256", "tidy", "unseen"]
+
+# Letters and marks by Unicode, for which nothing is drawn: fillers of Hangul, the joiner of graphemes, vowels of Khmer,
+# variations, and Braille without a dot.
+_DRAWN_AS_NOTHING: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 
 
 def find_person(session: Session, name: str, *, hold: bool = False) -> UserTable | None:
@@ -39,6 +45,11 @@ def folded(name: str) -> str:
 def tidy(name: str) -> str:
     """The name as it is kept and shown."""
     return " ".join(unicodedata.normalize("NFKC", name).split())
+
+
+def unseen(name: str) -> str:
+    """The characters of a tidy name that nobody sees: with one of them two people would read the same."""
+    return "".join(one for one in name if not one.isprintable() or _DRAWN_AS_NOTHING.match(one))
 
 
 def secret_sha256(secret: str) -> str:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from kizu_db.permissions import Action
 from kizu_db.repositories.audit_trail import AuditTrail
-from kizu_db.repositories.common import insert_unless_there
+from kizu_db.repositories.common import PLAIN, insert_unless_there
 from kizu_db.repositories.users import Users
 from kizu_db.tables import LotTable, PartTable, StationTable, ViewTable
 from kizu_db.tables.base import clean_text
@@ -116,13 +116,14 @@ class Lots:
         return [HeldLot(lot.name, lot.held_by or "", lot.held_at, lot.held_reason or "") for lot in found if lot.held_at]
 
     def _change(self, lot: str, held: bool, values: dict[str, object]) -> None:
-        was = self._session.scalar(select(LotTable.held).where(LotTable.name == lot))
-        if was is None:
+        # Asked as it is changed: of two at once the second does not write over who held it first, and why.
+        change = update(LotTable).where(LotTable.name == lot, LotTable.held.is_(not held)).values(held=held, **values)
+        changed = self._session.scalar(change.returning(LotTable.name), execution_options=PLAIN)
+        if changed is not None:
+            return
+        if self._session.scalar(select(LotTable.name).where(LotTable.name == lot)) is None:
             raise RecordError("There is no such lot", found=repr(lot), expected="a lot of which a part was inspected")
-        if was is held:
-            raise RecordError(f"The lot {lot} is {'held already' if held else 'not held'}")
-        change = update(LotTable).where(LotTable.name == lot).values(held=held, **values)
-        self._session.execute(change, execution_options={"synchronize_session": False})
+        raise RecordError(f"The lot {lot} is {'held already' if held else 'not held'}")
 
     def _require(self, by: str, reason: str) -> None:
         self._users.require(by, Action.HOLD)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from kizu_db.permissions import Action
 from kizu_db.repositories.audit_trail import AuditTrail
-from kizu_db.repositories.common import inspection_id
+from kizu_db.repositories.common import PLAIN, inspection_id
 from kizu_db.repositories.users import Users
 from kizu_db.tables import InspectionTable, PartTable, QuarantineTable
 from kizu_db.values import QuarantinedFile
@@ -72,7 +72,7 @@ class Quarantine:
             .values(released_at=datetime.now(UTC), released_by=by)
             .returning(QuarantineTable.inspection_id)
         )
-        if self._session.scalar(change, execution_options={"synchronize_session": False}) is None:
+        if self._session.scalar(change, execution_options=PLAIN) is None:
             raise RecordError("There is nothing to release", found=f"no file in quarantine for inspection {uid}")
         self._trail.add(
             "quarantine.release", actor=by, subject="inspection", subject_id=uid, after={"released_as": file}, reason=reason

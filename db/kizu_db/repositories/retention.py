@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Select, and_, delete, insert, or_, select,
 from sqlalchemy.orm import Session
 
 from kizu_db.repositories.audit_trail import AuditTrail
+from kizu_db.repositories.common import PLAIN
 from kizu_db.repositories.rollups import Counted, Rollups
 from kizu_db.tables import (
     HeatmapTable,
@@ -24,8 +25,6 @@ from kizu_db.values import DueInspection, ExplanationState, RetentionEnds
 from kizu_inspect.results import Verdict
 
 __all__ = ["Retention"]
-
-_PLAIN = {"synchronize_session": False}
 
 
 class Retention:
@@ -65,7 +64,7 @@ class Retention:
         """Record that these pictures go; remove the files only when this unit is committed."""
         numbers = [one.number for one in due]
         gone = update(InspectionTable).where(InspectionTable.id.in_(numbers)).values(image_pruned_at=datetime.now(UTC))
-        self._session.execute(gone, execution_options=_PLAIN)
+        self._session.execute(gone, execution_options=PLAIN)
         told = {"images": {one.uid: one.image_sha256 for one in due}}
         self._trail.add("prune.images", actor=by, subject="retention", subject_id=due[0].uid, before=told, reason=reason)
 
@@ -88,13 +87,13 @@ class Retention:
             (InspectionTable, InspectionTable.id),
         ):
             of = reviews if table is ReviewBoxTable else numbers
-            self._session.execute(delete(table).where(column.in_(of)), execution_options=_PLAIN)
+            self._session.execute(delete(table).where(column.in_(of)), execution_options=PLAIN)
         # In the order in which a line looks parts up; who sees one of them again waits here, or is waited for.
         them = select(PartTable.id).where(PartTable.id.in_(parts)).order_by(PartTable.lot, PartTable.serial)
         self._session.execute(them.with_for_update())
         still = select(InspectionTable.id).where(InspectionTable.part_id == PartTable.id).exists()
-        self._session.execute(delete(PartTable).where(PartTable.id.in_(parts), ~still), execution_options=_PLAIN)
-        self._session.execute(delete(PrunePermitTable), execution_options=_PLAIN)
+        self._session.execute(delete(PartTable).where(PartTable.id.in_(parts), ~still), execution_options=PLAIN)
+        self._session.execute(delete(PrunePermitTable), execution_options=PLAIN)
         self._session.expunge_all()
         told: dict[str, object] = {"inspections": {one.uid: one.image_sha256 for one in due}, "reviews": reviews}
         if seconds:  # what is told without any stays what it was before there were second reviews

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import cast
 
@@ -75,6 +75,12 @@ class ReviewQueue:
         look = self._session.scalar(select(QueueTable.look).where(QueueTable.inspection_id == number).with_for_update())
         return cast("Look | None", look)
 
+    def looks(self, uids: Collection[str]) -> dict[str, Look]:
+        """Those of these inspections that wait again though they were decided, each with whose look they wait for."""
+        waiting = select(InspectionTable.uid, QueueTable.look).join(QueueTable, QueueTable.inspection_id == InspectionTable.id)
+        found = self._session.execute(waiting.where(InspectionTable.uid.in_(uids), QueueTable.look.is_not(None)))
+        return {uid: cast("Look", look) for uid, look in found}
+
     def settle(self, number: int) -> None:
         """Take an inspection out that was reviewed just now; a look that decided ones wait for is still to be made."""
         settled = delete(QueueTable).where(QueueTable.inspection_id == number, QueueTable.look.is_(None))
@@ -119,6 +125,14 @@ class ReviewQueue:
             return ()
         names, reasons = found[0].splitlines(), (found[1] or "").split(_BETWEEN)
         return tuple(Escalation(by=by, why=why) for by, why in zip(names, reasons, strict=True))
+
+    def left_by(self, name: str, uids: Collection[str]) -> set[str]:
+        """Those of these inspections that wait and that this person left to somebody else."""
+        left = select(InspectionTable.uid, QueueTable.escalated_by).join(
+            QueueTable, QueueTable.inspection_id == InspectionTable.id
+        )
+        found = self._session.execute(left.where(InspectionTable.uid.in_(uids), QueueTable.escalated_by.is_not(None)))
+        return {uid for uid, names in found if name in (names or "").splitlines()}
 
     def claims(self, *, of: str | None = None) -> list[Claim]:
         """All parts that somebody has, or this reviewer, by the end of the lease; expired ones are nobody's."""

@@ -13,7 +13,7 @@ from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
 
-from kizu_db.repositories.common import insert_into
+from kizu_db.repositories.common import PLAIN, insert_into
 from kizu_db.repositories.periods import spans_of, start_of
 from kizu_db.tables import HourTable, InspectionTable, MinuteTable, ReviewedTable, UtcDateTime
 from kizu_db.values import AuditStratum, Disposition
@@ -26,7 +26,6 @@ _KEY = ("start", "station", "verdict", "defect_class", "audit_probability")
 _REVIEWED_KEY = ("start", "station", "verdict", "audit", "audit_probability", "disposition")
 _GRAINS: tuple[Literal["minute", "hour"], ...] = ("minute", "hour")
 _TABLES: Mapping[str, type[MinuteTable] | type[HourTable]] = {"minute": MinuteTable, "hour": HourTable}
-_PLAIN = {"synchronize_session": False}
 _COUNTED: Mapping[str, ColumnElement[Any]] = {
     "station": InspectionTable.station.expression,
     "verdict": InspectionTable.verdict.expression,
@@ -110,7 +109,7 @@ class Rollups:
             if any(n < 0 for n, _, _ in counted.values()):
                 starts = list({row["start"] for row in rows})
                 empty = delete(table).where(table.start.in_(starts), table.inspections <= 0)
-                self._session.execute(empty, execution_options=_PLAIN)
+                self._session.execute(empty, execution_options=PLAIN)
             counted.clear()
         moved = [(key, n) for key, n in sorted(self._reviewed.items(), key=lambda item: tuple(map(str, item[0]))) if n]
         self._reviewed.clear()
@@ -122,7 +121,7 @@ class Rollups:
             if n < 0:
                 here = _is(ReviewedTable, _REVIEWED_KEY, key)
                 self._session.execute(
-                    delete(ReviewedTable).where(*here, ReviewedTable.inspections <= 0), execution_options=_PLAIN
+                    delete(ReviewedTable).where(*here, ReviewedTable.inspections <= 0), execution_options=PLAIN
                 )
 
     def verdicts(
@@ -230,11 +229,11 @@ class Rollups:
             self._session.execute(text("LOCK TABLE rollup_minute, rollup_hour, rollup_reviewed IN EXCLUSIVE MODE"))
         row = InspectionTable
         for grain, table in _TABLES.items():
-            self._session.execute(delete(table), execution_options=_PLAIN)
+            self._session.execute(delete(table), execution_options=PLAIN)
             keys = (self._start(grain), *_COUNTED.values())
             counted = select(*keys, func.count(), func.min(row.id), func.max(row.id)).group_by(*keys)
             self._session.execute(insert(table).from_select([*_KEY, "inspections", "first_id", "last_id"], counted))
-        self._session.execute(delete(ReviewedTable), execution_options=_PLAIN)
+        self._session.execute(delete(ReviewedTable), execution_options=PLAIN)
         quarters = (self._start("quarter"), row.station, row.verdict, row.audit, _COUNTED["audit_probability"], row.disposition)
         counted = select(*quarters, func.count()).where(row.disposition.is_not(None)).group_by(*quarters)
         self._session.execute(insert(ReviewedTable).from_select([*_REVIEWED_KEY, "inspections"], counted))

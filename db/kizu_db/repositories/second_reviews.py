@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import cast
 
@@ -16,7 +15,7 @@ from kizu_db.repositories.common import insert_unless_there, number_of
 from kizu_db.repositories.review_queue import ReviewQueue
 from kizu_db.repositories.reviews import Reviews
 from kizu_db.repositories.users import Users
-from kizu_db.tables import InspectionTable, QueueTable, SecondReviewTable
+from kizu_db.tables import InspectionTable, SecondReviewTable
 from kizu_db.values import Decision, Disposition, DrawnBox, Look, NewReview, Review, Treatment
 from kizu_inspect.errors import NotAllowed, RecordError
 
@@ -75,12 +74,6 @@ class SecondReviews:
         if number is None or reviewer in {one.reviewer for one in self._reviews.of(uid)}:
             return False
         return reviewer in {one.reviewer for one in self.of(uid)} or self._queue.look_of(number) == "second"
-
-    def looks(self, uids: Collection[str]) -> dict[str, Look]:
-        """Those of these inspections that wait again though they were decided, each with whose look they wait for."""
-        waiting = select(InspectionTable.uid, QueueTable.look).join(QueueTable, QueueTable.inspection_id == InspectionTable.id)
-        found = self._session.execute(waiting.where(InspectionTable.uid.in_(uids), QueueTable.look.is_not(None)))
-        return {uid: cast("Look", look) for uid, look in found}
 
     def of(self, uid: str) -> list[Review]:
         """The inspection's second reviews, oldest first; of one person the last one counts."""

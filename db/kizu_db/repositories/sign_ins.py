@@ -11,14 +11,13 @@ from sqlalchemy.orm import Session
 
 from kizu_db.permissions import Role, Way
 from kizu_db.repositories.audit_trail import AuditTrail
+from kizu_db.repositories.common import PLAIN
 from kizu_db.repositories.people import find_person, secret_sha256
 from kizu_db.tables import SessionTable, TerminalTable, UserTable
 from kizu_db.values import CameIn, SignedIn, User
 from kizu_inspect.errors import NotAllowed
 
 __all__ = ["SignIns"]
-
-_PLAIN = {"synchronize_session": False}
 
 
 class SignIns:
@@ -88,7 +87,7 @@ class SignIns:
         """Note that the secret was used now; nothing happens where it has ended."""
         alive = (SessionTable.token_sha256 == secret_sha256(secret), *_alive(idle, idle_at_terminal))
         seen = update(SessionTable).where(*alive).values(last_seen_at=datetime.now(UTC))
-        self._session.execute(seen, execution_options=_PLAIN)
+        self._session.execute(seen, execution_options=PLAIN)
 
     def end(self, secret: str) -> None:
         """End what the secret stands for; nothing happens where it ended before."""
@@ -115,14 +114,14 @@ class SignIns:
     def _at(self, terminal: int | None) -> str:
         """The terminal's name; it is used now. Whoever withdraws it waits until this unit ends, or was there before."""
         used = update(TerminalTable).where(TerminalTable.id == terminal).values(last_used_at=datetime.now(UTC))
-        name: str | None = self._session.scalar(used.returning(TerminalTable.name), execution_options=_PLAIN)
+        name: str | None = self._session.scalar(used.returning(TerminalTable.name), execution_options=PLAIN)
         if name is None:
             raise NotAllowed("PIN and badge work at known terminals alone", found="a browser that is none")
         return name
 
     def _end(self, *which: ColumnElement[bool]) -> int:
         ended = delete(SessionTable).where(*which).returning(SessionTable.token_sha256)
-        return len(self._session.scalars(ended, execution_options=_PLAIN).all())
+        return len(self._session.scalars(ended, execution_options=PLAIN).all())
 
 
 def _kept(user: UserTable, way: Way) -> str | None:

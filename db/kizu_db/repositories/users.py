@@ -9,16 +9,14 @@ from sqlalchemy.orm import Session
 
 from kizu_db.permissions import Action, Role
 from kizu_db.repositories.audit_trail import AuditTrail
-from kizu_db.repositories.common import insert_unless_there
-from kizu_db.repositories.people import find_person, folded, person_named, tidy
+from kizu_db.repositories.common import PLAIN, insert_unless_there
+from kizu_db.repositories.people import find_person, folded, person_named, tidy, unseen
 from kizu_db.repositories.sign_ins import SignIns
 from kizu_db.tables import UserTable
 from kizu_db.values import Person, User
 from kizu_inspect.errors import NotAllowed, RecordError
 
 __all__ = ["Users"]
-
-_PLAIN = {"synchronize_session": False}
 
 
 class Users:
@@ -30,7 +28,7 @@ class Users:
         self._sign_ins = sign_ins
 
     def add(self, name: str, role: Role, *, by: str, password_hash: str | None = None, reason: str = "") -> User:
-        """Enter a person. Raises RecordError for an empty or taken name, NotAllowed where `by` may not.
+        """Enter a person. Raises RecordError for an empty or taken name, or one with what nobody sees, NotAllowed.
 
         The first one must be an admin: with nobody to manage the others, nobody could work any more.
         """
@@ -42,6 +40,10 @@ class Users:
         taken, name = find_person(self._session, name) is not None, tidy(name)
         if not name:
             raise RecordError("A user needs a name", found=repr(name))
+        if unseen(name):
+            raise RecordError(
+                "The name holds a character that nobody sees", found=ascii(name), expected="letters, digits, signs and blanks"
+            )
         if role is not Role.ADMIN and self.nobody():
             raise RecordError(
                 "The first user must manage the others", found=f"role {role}", expected=f"role {Role.ADMIN}",
@@ -71,14 +73,16 @@ class Users:
     def alter(self, name: str, *, by: str, role: Role | None = None, active: bool | None = None, reason: str = "") -> User:
         """The same for who was asked elsewhere whether `by` may."""
         found = person_named(self._session, name)
-        was = {"role": found.role, "active": found.active}
-        is_now = {"role": role or found.role, "active": found.active if active is None else active}
         # Held until this unit ends: two admins may not take the role from each other at once.
         admins = select(UserTable.id).where(UserTable.role == Role.ADMIN, UserTable.active).order_by(UserTable.id)
         others = set(self._session.scalars(admins.with_for_update())) - {found.id}
+        # As they are now: who was let out while this one waited does not come in again with another role.
+        self._session.refresh(found, with_for_update=True)
+        was = {"role": found.role, "active": found.active}
+        is_now = {"role": role or found.role, "active": found.active if active is None else active}
         if not (is_now["role"] is Role.ADMIN and is_now["active"]) and not others:
             raise RecordError(f"{found.name} is the last admin", next_step="Make somebody else an admin first.")
-        self._session.execute(update(UserTable).where(UserTable.id == found.id).values(**is_now), execution_options=_PLAIN)
+        self._session.execute(update(UserTable).where(UserTable.id == found.id).values(**is_now), execution_options=PLAIN)
         if not is_now["active"]:
             self._sign_ins.end_of(found.id)
         self._tell("user.change", found.name, by, was, is_now, reason)

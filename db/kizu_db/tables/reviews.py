@@ -18,7 +18,23 @@ TAKEN = text("claimed_by IS NOT NULL")
 # The words of the queue's partial indexes, which a query must repeat to have the use of them.
 
 
-class ReviewTable(Base):
+class _Said:
+    """What a person said of an inspection, looking at it once."""
+
+    id: Mapped[int] = mapped_column(row_id, primary_key=True)
+    inspection_id: Mapped[int] = mapped_column(row_id, ForeignKey("inspection.id"))
+    reviewer: Mapped[str]
+    disposition: Mapped[str] = mapped_column(String(16))
+    defect_class: Mapped[str | None]
+    decision: Mapped[str] = mapped_column(String(16))
+    treatment: Mapped[str | None] = mapped_column(String(16))
+    reason: Mapped[str]
+    shown_ms: Mapped[int | None]
+    nonce: Mapped[str]
+    reviewed_at: Mapped[datetime]
+
+
+class ReviewTable(_Said, Base):
     """What a person decided; the database refuses to change it, and to delete it but with its inspection, by retention."""
 
     __tablename__ = "review"
@@ -33,18 +49,7 @@ class ReviewTable(Base):
         {"sqlite_autoincrement": True},  # the audit trail tells of a review by its id, also when it is pruned
     )
 
-    id: Mapped[int] = mapped_column(row_id, primary_key=True)
-    inspection_id: Mapped[int] = mapped_column(row_id, ForeignKey("inspection.id"))
-    reviewer: Mapped[str]
-    disposition: Mapped[str] = mapped_column(String(16))
-    defect_class: Mapped[str | None]
-    decision: Mapped[str] = mapped_column(String(16))
-    treatment: Mapped[str | None] = mapped_column(String(16))
-    reason: Mapped[str]
-    shown_ms: Mapped[int | None]
-    nonce: Mapped[str]
     supersedes: Mapped[int | None] = mapped_column(row_id, ForeignKey("review.id"))
-    reviewed_at: Mapped[datetime]
 
     boxes: Mapped[list[ReviewBoxTable]] = relationship(lazy="raise", order_by="ReviewBoxTable.ordinal", viewonly=True)
 
@@ -64,7 +69,7 @@ class ReviewBoxTable(Base):
     defect_class: Mapped[str]
 
 
-class SecondReviewTable(Base):
+class SecondReviewTable(_Said, Base):
     """What another person said of a decided part, blind to the decision; it decides nothing. Kept as the reviews are."""
 
     __tablename__ = "second_review"
@@ -78,19 +83,8 @@ class SecondReviewTable(Base):
         {"sqlite_autoincrement": True},
     )
 
-    id: Mapped[int] = mapped_column(row_id, primary_key=True)
-    inspection_id: Mapped[int] = mapped_column(row_id, ForeignKey("inspection.id"))
-    reviewer: Mapped[str]
-    disposition: Mapped[str] = mapped_column(String(16))
-    defect_class: Mapped[str | None]
-    decision: Mapped[str] = mapped_column(String(16))
-    treatment: Mapped[str | None] = mapped_column(String(16))
-    reason: Mapped[str]
-    shown_ms: Mapped[int | None]
-    nonce: Mapped[str]
     boxes: Mapped[list[Any]] = mapped_column(JSON)
     """[[x1, y1, x2, y2, class], …], as the audit trail tells a review's."""
-    reviewed_at: Mapped[datetime]
 
 
 class QueueTable(Base):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -15,15 +15,18 @@ import torch
 
 from kizu_inspect.bundle import Bundle
 from kizu_inspect.comparing.recommend import RULE, AtPromise, Measured, Recommendation, at_promise, recommend
-from kizu_inspect.errors import DataError, KizuError
+from kizu_inspect.errors import DataError, EndedEarly, KizuError
 from kizu_inspect.evaluation.evaluate import evaluate
 from kizu_inspect.evaluation.figures import Figure
 from kizu_inspect.labelled.dataset import LabelledSet
 from kizu_inspect.network.devices import device_name, pick_device
 from kizu_inspect.recipe import ExplanationSettings
+from kizu_inspect.training.checkpoints import EVERY_S, kept_training
+from kizu_inspect.training.fit import Standing
+from kizu_inspect.training.plan import Plan
 from kizu_inspect.training.scales import fit_scales
 from kizu_inspect.training.settings import TrainingSettings, pictures_of
-from kizu_inspect.training.train import Trained, train
+from kizu_inspect.training.train import Trained, checkpoint_of, train_within
 
 __all__ = ["Comparison", "compare", "forward_ms"]
 
@@ -105,50 +108,85 @@ def compare(
     out: Path,
     candidates: Mapping[str, TrainingSettings],
     *,
-    on_steps: Callable[[str, int, float], None] | None = None,
-    progress: Callable[[int, float], None] | None = None,
+    begun: float | None = None,
+    resume: bool = False,
+    keep_every_s: float = EVERY_S,
+    stop: Event | None = None,
+    on_plan: Callable[[str, Plan], None] | None = None,
+    progress: Callable[[Standing], None] | None = None,
     on_failed: Callable[[str, str], None] | None = None,
 ) -> tuple[Trained, Comparison]:
     """Trains each candidate, measures all of them, and writes the one to recommend into `out`.
 
-    They are measured on the half of the validation pictures that limits are set on, never on the test split. `on_steps` gets a
-    candidate's name, steps and seconds a step before it begins, `progress` (step, loss), `on_failed` the name of a candidate
-    that cannot be trained here and the reason. Raises DataError where that becomes of all of them.
+    They are measured on the half of the validation pictures that limits are set on, never on the test split. `begun`, `resume`,
+    `keep_every_s` and `progress` as of `train`: of a candidate that was trained before only the calibration is done again. Once
+    `stop` is set the one in training ends with its best weights so far, and no other begins. `on_plan` gets a candidate's name
+    and plan before it begins, `on_failed` the name of a candidate that cannot be trained here and the reason. Raises DataError
+    where that becomes of all of them, ConfigError, EndedEarly.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
+    time_table = _TimeTable(candidates, time.monotonic() if begun is None else begun)
     trained: dict[str, Trained] = {}
-    probed: dict[str, float] = {}
+    plans: dict[str, Plan] = {}
     failed: dict[str, str] = {}
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as folder:
-        for number, (name, settings) in enumerate(candidates.items()):
+    files = {name: f"candidate-{number}" for number, name in enumerate(candidates)}
+    with kept_training(out, list(files.values()), resume=resume, every_s=keep_every_s) as kept:
+        checkpoints = {name: checkpoint_of(kept, files[name], data, settings) for name, settings in candidates.items()}
+        for name, settings in candidates.items():
 
-            def begin(steps: int, seconds_a_step: float, name: str = name) -> None:
-                probed[name] = seconds_a_step
-                if on_steps is not None:
-                    on_steps(name, steps, seconds_a_step)
+            def begin(plan: Plan, name: str = name) -> None:
+                plans[name] = plan
+                if on_plan is not None:
+                    on_plan(name, plan)
 
             try:
-                trained[name] = train(
-                    data, Path(folder) / str(number), settings, on_steps=begin, progress=progress, methods=(METHOD,)
-                )
+                if stop is not None and stop.is_set():
+                    raise EndedEarly("the training was ended before this candidate's turn")
+                trained[name] = train_within(
+                    checkpoints.pop(name), data, kept.folder / files[name], settings, until=time_table.until(name, plans),
+                    stop=stop, on_plan=begin, progress=progress, methods=(METHOD,),
+                )  # fmt: skip
             except (KizuError, RuntimeError, ValueError) as error:  # torch's own: a picture too small, memory too short
                 failed[name] = " ".join(str(error).split())
                 if on_failed is not None:
                     on_failed(name, failed[name])
         if not trained:
-            raise DataError("no candidate could be trained", found="; ".join(f"{name}: {why}" for name, why in failed.items()))
+            raise _nothing(failed, ended=stop is not None and stop.is_set())
         costs = forward_ms({name: one.bundle for name, one in trained.items()}, device=pick_device(_first(candidates).device))
         unknowing: dict[str, dict[str, Figure]] = {}
         measured = {}
         for name, one in trained.items():
-            measured[name], maps = _measure(one, candidates[name], probed[name], costs[name])
+            measured[name], maps = _measure(one, candidates[name], plans[name].seconds_a_step, costs[name])
             unknowing = unknowing or maps
-    recommendation = recommend(measured, promised_miss_rate=_first(candidates).promised_miss_rate)
-    best = recommendation.name
-    kept = _completed(trained[best], data, out, candidates[best])
+        recommendation = recommend(measured, promised_miss_rate=_first(candidates).promised_miss_rate)
+        best = recommendation.name
+        whole = _completed(trained[best], data, out, candidates[best])
     device, threads = device_name(pick_device(candidates[best].device)), torch.get_num_threads()
     comparison = Comparison(dict(candidates), measured, failed, unknowing, recommendation, device, threads)
-    return replace(kept, said=f"{kept.said}\n{recommendation.reason}"), comparison
+    return replace(whole, said=f"{whole.said}\n{recommendation.reason}"), comparison
+
+
+def _nothing(failed: Mapping[str, str], *, ended: bool) -> KizuError:
+    """Why no candidate was trained."""
+    kind = EndedEarly if ended else DataError
+    return kind("no candidate could be trained", found="; ".join(f"{name}: {why}" for name, why in failed.items()))
+
+
+class _TimeTable:
+    """How the time of all candidates is shared out: evenly, and so that what follows all of them fits in too."""
+
+    def __init__(self, candidates: Mapping[str, TrainingSettings], begun: float) -> None:
+        self._shares = {name: settings.seconds for name, settings in candidates.items()}
+        self._end = begun + sum(share or 0.0 for share in self._shares.values())
+
+    def until(self, name: str, plans: Mapping[str, Plan]) -> float | None:
+        """When a candidate's training is to be over, after those that have their plans; None: no time was given."""
+        share = self._shares[name]
+        if share is None:
+            return None
+        now = time.monotonic()
+        waiting = len(self._shares) - list(self._shares).index(name)
+        after_all = max((one.scaling_s for one in plans.values()), default=0.0)
+        return now + min(share, max(0.0, self._end - now - after_all) / waiting)
 
 
 def forward_ms(bundles: Mapping[str, Bundle], *, device: torch.device) -> dict[str, tuple[float, float]]:

@@ -44,7 +44,7 @@ def write_contact_sheet(
     for row, (sample, picture) in enumerate(zip(chosen, pictures, strict=True)):
         truth = truth_of(sample, picture.shape[:2])
         axes[row, 0].imshow(picture)
-        axes[row, 0].set_ylabel(sample.label)
+        axes[row, 0].set_ylabel(sample.label, parse_math=False)  # a dollar in a name is a dollar
         axes[row, 1].imshow(picture if truth is None else np.where(truth[..., None], picture, picture // 3))
     for column, method in enumerate(methods, start=2):
         recipe = Recipe(bundle=bundle.path, gates=UNGATED, explanation=options.model_copy(update={"method": method}))
@@ -52,7 +52,8 @@ def write_contact_sheet(
         explanations = inspector.explain(inspector.judge(pictures, references=beside), range(len(pictures)))
         for row, (picture, explanation) in enumerate(zip(pictures, explanations, strict=True)):
             axes[row, column].imshow(overlay(picture, explanation.heatmap))
-            axes[row, column].set_xlabel(f"{explanation.heatmap.target}: {explanation.heatmap.peak:.2f}", fontsize=7)
+            hottest = f"{explanation.heatmap.target}: {explanation.heatmap.peak:.2f}"
+            axes[row, column].set_xlabel(hottest, fontsize=7, parse_math=False)
     for column, title in enumerate(["picture", "truth", *methods]):
         axes[0, column].set_title(title, fontsize=9)
     for one in axes.flat:

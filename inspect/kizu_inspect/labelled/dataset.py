@@ -22,7 +22,7 @@ from kizu_inspect.labelled.twins import twins
 if TYPE_CHECKING:
     from kizu_inspect.bundle import BundleSpec  # torch is heavy, and a list of pictures needs none
 
-__all__ = ["Arranged", "Box", "LabelledSet", "Sample", "arrange", "read_as_trained", "read_labelled"]
+__all__ = ["Arranged", "Box", "LabelledSet", "Sample", "arrange", "read_as_trained", "read_labelled", "seed_of"]
 
 SHARES = (0.7, 0.15, 0.15)
 
@@ -85,9 +85,15 @@ def read_as_trained(path: Path, spec: BundleSpec, *, unlabelled: Unlabelled = "r
 
     Where the pictures are others than then (`data_hash`) and have no splits of their own, the shares are others as well.
     """
+    return read_labelled(
+        path, good=spec.good, group_pattern=spec.provenance.group_pattern, seed=seed_of(spec), unlabelled=unlabelled
+    )
+
+
+def seed_of(spec: BundleSpec) -> int:
+    """The seed by which a model's training shared its pictures out."""
     origin = spec.provenance
-    seed = origin.seed if origin.split_seed is None else origin.split_seed
-    return read_labelled(path, good=spec.good, group_pattern=origin.group_pattern, seed=seed, unlabelled=unlabelled)
+    return origin.seed if origin.split_seed is None else origin.split_seed
 
 
 @dataclass(frozen=True)
@@ -176,6 +182,15 @@ def _check_splits(samples: Sequence[Sample], classes: Sequence[str], report: Rep
                 "group_in_two_splits", "a group lies in two splits", found=named[0] if len(named) == 1 else a_few(named),
                 expected="pictures of one part on one side", next_step="Move its pictures into one split.",
                 pictures=tuple(path for splits in torn.values() for paths in splits.values() for path in paths),
+            )
+        )  # fmt: skip
+    validated = [sample for sample in samples if sample.split == "val"]
+    if len(validated) > 1 and len({sample.group for sample in validated}) == 1:
+        report(
+            Finding(
+                "one_validation_group", "all validation pictures are of one group, so no miss rate can be promised",
+                found=f"{len(validated)} pictures of group {validated[0].group}", expected="two groups or more",
+                next_step="Put pictures of other parts into the val split.", severity="warning",
             )
         )  # fmt: skip
     trained = {label for sample in samples if sample.split == "train" for label in sample.labels}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,23 @@ import numpy.typing as npt
 
 from kizu_inspect.errors import DataError, ImageError
 from kizu_inspect.labelled.samples import Sample
-from kizu_inspect.picture.decoding import decode_image
+from kizu_inspect.picture.decoding import decode_image, picture_size
 from kizu_inspect.picture.inputs import InputSettings
 from kizu_inspect.picture.reference import Grey, align, grey_of
 from kizu_inspect.recipe import Bits
 
-__all__ = ["read_picture", "read_reference"]
+__all__ = ["known_sizes", "read_picture", "read_reference"]
+
+
+def known_sizes(samples: Iterable[Sample]) -> dict[Path, tuple[int, int]]:
+    """Width and height in px of each picture, by its header; without those that cannot be read, which others name."""
+    sizes = {}
+    for sample in samples:
+        try:
+            sizes[sample.path] = picture_size(sample.path)
+        except (OSError, ImageError):
+            continue
+    return sizes
 
 
 def read_reference(sample: Sample, picture: npt.NDArray[np.uint8], inputs: InputSettings) -> Grey:

@@ -85,10 +85,11 @@ def _fit(one: Annotated, report: Report) -> _Fit | None:
         return _Fit(width, height, "same" if turn == 1 or stands else "unclear")
     if stands and one.drawn_on == (height, width):
         return _Fit(width, height, "turned", turn)
-    if one.unit == "shares":
-        return _Fit(width, height, "same" if turn == 1 else "unclear")
     factor = width / one.drawn_on[0]
-    if turn == 1 and abs(one.drawn_on[1] * factor - height) < SAME_FACTOR_PX:
+    fits = abs(one.drawn_on[1] * factor - height) < SAME_FACTOR_PX
+    if one.unit == "shares" and fits:  # of a picture made smaller or larger they are the same; of one that was cut they are not
+        return _Fit(width, height, "same" if turn == 1 else "unclear")
+    if one.unit != "shares" and fits and turn == 1:
         return _Fit(width, height, "scaled", factor=factor)
     return _Fit(width, height, "other")
 

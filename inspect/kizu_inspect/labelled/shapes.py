@@ -93,8 +93,10 @@ def around(spans: Spans) -> tuple[int, int, int, int]:
     return min(starts), min(rows), max(ends), max(rows) + 1
 
 
-def pixels_of_runs(counts: Sequence[int], size_px: tuple[int, int]) -> Pixels:
-    """COCO's run lengths: pixels outside, inside, outside, … from the upper left corner downward, column after column.
+def pixels_of_runs(counts: Sequence[int], size_px: tuple[int, int], *, by_rows: bool = False) -> Pixels:
+    """Run lengths: pixels outside, inside, outside, … from the upper left corner on, column after column, as COCO has them.
+
+    `by_rows` they go row after row, as CVAT has them.
 
     Raises ValueError where they are not those of a picture of (height, width).
     """
@@ -102,7 +104,7 @@ def pixels_of_runs(counts: Sequence[int], size_px: tuple[int, int]) -> Pixels:
     if not 0 < height * width <= MOST_PX or min(counts, default=-1) < 0 or sum(counts) != height * width:
         raise ValueError(f"runs of {sum(counts)} px for {width} × {height}")
     flat = np.repeat(np.arange(len(counts)) % 2 == 1, counts)
-    return np.ascontiguousarray(flat.reshape(width, height).T)
+    return flat.reshape(height, width) if by_rows else np.ascontiguousarray(flat.reshape(width, height).T)
 
 
 def runs_of(spans: Spans, size_px: tuple[int, int]) -> list[int]:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Final, Literal
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from kizu_inspect.recipe import AlignmentSettings, Bits
 from kizu_inspect.settings import Settings
 
-__all__ = ["InputSettings", "ProfileName", "TilingSettings"]
+__all__ = ["CELL_PX", "InputSettings", "ProfileName", "TilingSettings", "size_for", "stride_for"]
+
+CELL_PX: Final = 4
+"""Cells of the map that evidence is read from: those of 8 px cannot lie on a scratch of 2."""
+
+LONGEST_PX: Final = 224
+"""The longer side of an input that whole pictures are fitted into, unless another is asked for."""
 
 ProfileName = Literal["part", "surface", "reference", "plain"]
 
@@ -60,3 +68,19 @@ class InputSettings(Settings):
     def size_px(self) -> tuple[int, int]:
         """(height, width) of the network's input."""
         return self.height_px, self.width_px
+
+
+def size_for(sizes: Sequence[tuple[int, int]], *, longest: int | None = None) -> tuple[int, int]:
+    """(height, width) of an input for whole pictures of these (width, height), at least one: the median picture's shape.
+
+    Its longer side is at most `longest` px (224), and both are multiples of 8, at least 32.
+    """
+    width, height = np.median(sizes, axis=0)
+    scale = (longest or min(float(LONGEST_PX), max(height, width))) / max(height, width)
+    sides = [max(32, round(side * scale / 8) * 8) for side in (height, width)]
+    return sides[0], sides[1]
+
+
+def stride_for(tile_px: int) -> int:
+    """From one tile of so many px a side to the next: three quarters of it, in multiples of 8."""
+    return max(8, tile_px * 3 // 4 // 8 * 8)

@@ -140,7 +140,7 @@ def align(picture: ImageRGB, reference: Grey, alignment: AlignmentSettings) -> A
         raise ImageError(
             "reference does not fit the picture", found=f"a correlation of {correlation:.2f}",
             expected=f"at least {alignment.least_correlation:.2f}",
-            next_step="Look whether the part and its reference are the same product, or train with another --alignment.",
+            next_step="Look whether the part and its reference are the same product, or train with another alignment.",
         )  # fmt: skip
     there, here = moved[covered].astype(np.float32), grey[covered].astype(np.float32)
     gain = float(here.std()) / float(there.std()) if there.std() >= FLAT else 1.0

@@ -19,7 +19,7 @@ from kizu_inspect.network.backbones import BACKBONES, read_weights
 from kizu_inspect.network.devices import pick_device
 from kizu_inspect.network.heads import LinearHead
 from kizu_inspect.network.model import Architecture, Classifier, HeadSettings, build_classifier
-from kizu_inspect.training.calibrate import split_by_group
+from kizu_inspect.training.calibrate import halves_of
 from kizu_inspect.training.fit import logits_of
 from kizu_inspect.training.make_bundle import MadeBundle, make_bundle
 from kizu_inspect.training.settings import TrainingSettings, pictures_of
@@ -72,8 +72,8 @@ def adopt(
             "too few pictures to set limits on", found=f"{len(pictures['train'])} train and {len(pictures['val'])} val",
             expected="at least 1 train and 4 val", next_step="Add pictures, best such as its training has not seen.",
         )  # fmt: skip
-    halves = split_by_group(pictures["val"].groups, seed=settings.fit.seed)
-    scheduling = pictures["val"].subset(halves[0])
+    halves = halves_of(pictures["val"].samples, seed=settings.fit.seed)
+    scheduling = pictures["val"].subset(halves.scheduling)
     loss = F.cross_entropy(logits_of(model, scheduling, device=device), torch.from_numpy(scheduling.labels))
     return make_bundle(model, data, pictures, halves, out, settings, steps=0, validation_loss=float(loss), device=device)
 

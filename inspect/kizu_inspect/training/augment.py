@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,3 +36,18 @@ class Augmentation:
         """The changed picture (H, W, 3), and those (H, W) that lie beside it, moved as it was but in their own light; uint8."""
         changed = self._compose(image=image, masks=list(beside))
         return changed["image"], tuple(changed["masks"])
+
+    def state(self) -> list[Any]:
+        """What the next changes depend on, as plain values."""
+        return [[one.random_generator.bit_generator.state, one.py_random.getstate()] for one in self._drawing]
+
+    def restore(self, state: Sequence[Any]) -> None:
+        """Goes on as where the state was taken."""
+        for one, (of_numpy, of_python) in zip(self._drawing, state, strict=True):
+            one.random_generator.bit_generator.state = of_numpy
+            one.py_random.setstate(of_python)
+
+    @property
+    def _drawing(self) -> tuple[Any, ...]:
+        """All that draw: the whole and each of its parts have generators of their own."""
+        return (self._compose, *self._compose.transforms)

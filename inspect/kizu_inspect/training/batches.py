@@ -70,6 +70,7 @@ class Batches:
             self._golden = np.rint(profile.golden[0].cpu().numpy() * 255).astype(np.uint8)
         self._waiting: list[int] = []
         self._losses = np.full(len(train), np.nan)
+        self._summed, self._drawn = np.zeros(len(train)), np.zeros(len(train), np.int64)
 
     def draw(self) -> Batch:
         """The next batch."""
@@ -101,6 +102,32 @@ class Batches:
     def learned(self, rows: npt.NDArray[np.int64], losses: Tensor) -> None:
         """Tells the losses (N,) of a batch, by which later ones are drawn."""
         self._losses[rows] = losses.cpu().numpy()
+        np.add.at(self._summed, rows, losses.cpu().numpy())
+        np.add.at(self._drawn, rows, 1)
+
+    @property
+    def mean_losses(self) -> npt.NDArray[np.float64]:
+        """The mean loss (N,) of each picture over every time that it was drawn; nan of one that never was."""
+        return np.where(self._drawn > 0, self._summed / np.maximum(1, self._drawn), np.nan)
+
+    def state(self) -> dict[str, Any]:
+        """All that the next batches and the mean losses depend on: tensors and plain values."""
+        return {
+            "generator": self._generator.bit_generator.state,
+            "augment": self._augment.state(),
+            "waiting": list(self._waiting),
+            "losses": torch.from_numpy(self._losses.copy()),
+            "summed": torch.from_numpy(self._summed.copy()),
+            "drawn": torch.from_numpy(self._drawn.copy()),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on as where the state was taken."""
+        self._generator.bit_generator.state = state["generator"]
+        self._augment.restore(state["augment"])
+        self._waiting = list(state["waiting"])
+        self._losses[:] = state["losses"].numpy()
+        self._summed[:], self._drawn[:] = state["summed"].numpy(), state["drawn"].numpy()
 
     def _choose(self) -> npt.NDArray[np.int64]:
         count = len(self._train)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +12,9 @@ from scipy.optimize import minimize, minimize_scalar
 from kizu_inspect.bundle import PictureCalibration
 from kizu_inspect.decide import picture_probabilities, probabilities_of
 from kizu_inspect.errors import DataError
+from kizu_inspect.labelled.samples import Sample
 
-__all__ = ["fit_picture_calibration", "fit_temperature", "split_by_group"]
+__all__ = ["Halves", "fit_picture_calibration", "fit_temperature", "halves_of", "split_by_group"]
 
 LEAST_PICTURES = 20
 """Two numbers fitted on fewer pictures would say more of these pictures than of the model."""
@@ -22,6 +24,39 @@ WIDEST_OFFSET = 10.0
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Halves:
+    """Validation pictures, or tiles of them, in two halves: one chooses weights and temperature, the other sets the limits."""
+
+    scheduling: Ints
+    """Rows of the first half."""
+    limiting: Ints
+    """Rows of the second half."""
+    apart: bool
+    """Whether the second shows other parts than the first. All of one group do not, and nothing can be promised by them."""
+    sides: frozenset[str]
+    """Groups of the second half, or paths where all are of one group."""
+
+    def limits(self, sample: Sample) -> bool:
+        """Whether this picture belongs to the second half."""
+        return _side(sample, self.apart) in self.sides
+
+
+def halves_of(samples: Sequence[Sample], *, seed: int) -> Halves:
+    """Halves of rows, of which `samples` has the picture: by group, or where all are of one by picture.
+
+    Raises DataError for rows of a single picture.
+    """
+    apart = len({sample.group for sample in samples}) > 1
+    sides = [_side(sample, apart) for sample in samples]
+    scheduling, limiting = split_by_group(sides, seed=seed)
+    return Halves(scheduling, limiting, apart, frozenset(sides[row] for row in limiting))
+
+
+def _side(sample: Sample, apart: bool) -> str:
+    return sample.group if apart else str(sample.path)
 
 
 def split_by_group(groups: Sequence[str], *, seed: int) -> tuple[Ints, Ints]:

@@ -3,36 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from statistics import median
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from threading import Event
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from kizu_inspect.decide import likely, probabilities_of
-from kizu_inspect.network.devices import clock, quick_precision
+from kizu_inspect.errors import EndedEarly
 from kizu_inspect.network.model import Classifier
 from kizu_inspect.settings import Settings
-from kizu_inspect.training.batches import Batch, Batches
-from kizu_inspect.training.losses import ClassLoss, attention_loss, class_weights, evidence_loss
-from kizu_inspect.training.muon import Muon
+from kizu_inspect.training.checkpoints import Checkpoint
+from kizu_inspect.training.learner import Learner, snapshot
+from kizu_inspect.training.losses import ClassLoss
 from kizu_inspect.training.pictures import Pictures
+from kizu_inspect.training.schedule import Pace
 
-__all__ = ["FitSettings", "History", "exactly_right", "fit", "logits_of", "prepare_profile", "seconds_a_step"]
-
-PROBE_STEPS = 24
-LEAST_PROBE_STEPS, PROBE_S = 6, 5.0
-"""A slow network is probed with fewer steps, as soon as they have taken so long."""
+__all__ = ["FitOptions", "FitSettings", "History", "Standing", "exactly_right", "fit", "logits_of", "prepare_profile"]
 
 
-class FitSettings(Settings):
-    """How a network is fitted. The defaults are for training from scratch."""
+class FitOptions(Settings):
+    """How a network is fitted, however long. The defaults are for training from scratch."""
 
-    steps: int = Field(default=800, ge=1, title="Steps", description="Optimiser steps.")
     batch_size: int = Field(default=32, ge=2, title="Batch size", description="Pictures a step.")
     optimiser: Literal["muon", "adamw"] = Field(
         default="muon", title="Optimiser", description="muon: its steps for kernels that mix channels, AdamW's for the rest."
@@ -63,6 +59,12 @@ class FitSettings(Settings):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", title="Precision", description="Of the forward passes; auto: bfloat16 where processor or card has it."
     )
+
+
+class FitSettings(FitOptions):
+    """The same with what differs from one fit to the next."""
+
+    steps: int = Field(default=800, ge=1, title="Steps", description="Optimiser steps.")
     seed: int = Field(default=0, ge=0, title="Seed", description="Of every random draw.")
 
 
@@ -75,6 +77,45 @@ class History:
     val_loss: tuple[float, ...]
     val_accuracy: tuple[float, ...]
     best_step: int
+    taken: int
+    """Optimiser steps in all."""
+    planned: int
+    ended_early: bool
+    """Somebody asked for its end before the steps were taken and the time was up."""
+    row_losses: tuple[float, ...]
+    """The mean loss of each training row over every time that it was drawn, before each was learned; nan of one never drawn."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a fit stands after a step."""
+
+    step: int
+    planned: int
+    share: float
+    """How much of it is behind, 0 to 1: of the steps or of the time, whichever is more."""
+    loss: float
+    """The step's."""
+    validation: tuple[float, float] | None
+    """Loss and accuracy on the validation pictures, after the steps that are looked at."""
+    unkept: str | None = None
+    """Why the last checkpoint could not be written."""
+
+
+@dataclass
+class _Course:
+    """What a fit has come to."""
+
+    best_state: dict[str, Tensor]
+    taken: int = 0
+    losses: list[float] = field(default_factory=list)
+    curve: list[tuple[int, float, float, float]] = field(default_factory=list)
+    """Step, mean loss of the steps before, validation loss and accuracy."""
+    looked: int = 0
+    """How many tenths of the fit were behind when the validation pictures were last looked at."""
+    best_loss: float = float("inf")
+    best_step: int = 0
+    over: bool = False
 
 
 def prepare_profile(model: Classifier, train: Pictures, *, good: int | None) -> None:
@@ -102,73 +143,71 @@ def fit(
     good: int | None,
     several: bool,
     device: torch.device,
-    progress: Callable[[int, float], None] | None = None,
+    pace: Pace | None = None,
+    progress: Callable[[Standing], None] | None = None,
+    checkpoint: Checkpoint | None = None,
+    stop: Event | None = None,
 ) -> History:
     """Fits `model` in place, to one class a picture or `several`, and leaves it in evaluation mode with its best weights.
 
-    `progress` gets (step, loss).
+    It takes the steps of `settings`, or those that `pace` has time for. From `checkpoint` it goes on where that was written,
+    and writes it as it goes. Once `stop` is set it ends with the best weights so far. Raises EndedEarly where there are none.
     """
-    optimisers = _optimisers(model, settings)
-    schedules = [
-        torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, settings.learning_rate, total_steps=settings.steps, pct_start=0.3, div_factor=10,
-            cycle_momentum="betas" in optimiser.defaults,
-        )
-        for optimiser in optimisers
-    ]  # fmt: skip
-    scaler = torch.amp.GradScaler(enabled=_precision(device, settings) is torch.float16)
-    weights = class_weights(train, balanced=settings.class_weights == "balanced").to(device)
-    loss_of = ClassLoss(several, good, weights, settings.label_smoothing)
-    batches = _batches(model, train, settings, device)
-    every = max(1, settings.steps // 10)
-    best_loss, best_step, best_state = float("inf"), 0, _snapshot(model)
-    losses: list[float] = []
-    curve: list[tuple[int, float, float, float]] = []
-    for step in range(1, settings.steps + 1):
-        batch = batches.draw()
-        logits, loss = _loss(model, batch, loss_of, settings, device)
-        batches.learned(batch.rows, loss_of.plain(logits.detach(), batch.labels, batch.marks))
-        model.zero_grad()
-        torch.autograd.backward(scaler.scale(loss))
-        for optimiser, schedule in zip(optimisers, schedules, strict=True):
-            scaler.step(optimiser)
-            schedule.step()
-        scaler.update()
-        losses.append(float(loss.detach()))
+    pace = pace or Pace(settings.steps)
+    learner = Learner(model, train, settings, good=good, several=several, device=device)
+    course = _Course(snapshot(model))
+    if checkpoint is not None and (kept := checkpoint.state) is not None:
+        learner.restore(kept["learner"])
+        course = _Course(**kept["course"])
+        pace.go_on_from(kept["elapsed"])
+
+    def state() -> dict[str, Any]:
+        return {"learner": learner.state(), "course": vars(course), "elapsed": pace.elapsed}
+
+    every = max(1, pace.steps // 10)
+    while not (course.over or (stop is not None and stop.is_set())):
+        begun = pace.elapsed
+        course.losses.append(learner.step(pace, course.taken))
+        course.taken += 1
+        course.over = pace.is_over(course.taken, pace.elapsed - begun)
+        behind = pace.behind(course.taken)
+        validation = None
+        if course.over or int(behind) // every > course.looked:
+            course.looked = int(behind) // every
+            validation = _look(model, val, course, learner.loss_of, every, device=device)
+        unkept = None if checkpoint is None else checkpoint.save_if_due(state)
         if progress is not None:
-            progress(step, losses[-1])
-        if step % every == 0 or step == settings.steps:
-            logits_val = logits_of(model, val, device=device)
-            truth = torch.from_numpy(val.labels), torch.from_numpy(val.marks)
-            val_loss = float(replace(loss_of, weights=weights.cpu()).plain(logits_val, *truth, weighted=True))
-            accuracy = float(exactly_right(logits_val.double().numpy(), val, good=good, several=several).mean())
-            curve.append((step, float(np.mean(losses[-every:])), val_loss, accuracy))
-            if val_loss < best_loss:
-                best_loss, best_step, best_state = val_loss, step, _snapshot(model)
-    model.load_state_dict(best_state)
+            share = 1.0 if course.over else behind / pace.steps
+            progress(Standing(course.taken, pace.steps, share, course.losses[-1], validation, unkept))
+    if checkpoint is not None:
+        checkpoint.save(state())
+    if not course.curve:
+        raise EndedEarly(
+            "the training was ended before there was a model", found=f"step {course.taken} of {pace.steps}",
+            expected=f"the first look at the validation pictures, after {every} steps",
+        )  # fmt: skip
+    model.load_state_dict(course.best_state)
     model.eval()
-    steps, train_loss, val_losses, accuracies = zip(*curve, strict=True)
-    return History(steps, train_loss, val_losses, accuracies, best_step)
+    steps, train_loss, val_loss, accuracy = zip(*course.curve, strict=True)
+    return History(
+        steps, train_loss, val_loss, accuracy, course.best_step, course.taken, pace.steps, ended_early=not course.over,
+        row_losses=learner.row_losses,
+    )  # fmt: skip
 
 
-def _loss(
-    model: Classifier, batch: Batch, loss_of: ClassLoss, settings: FitSettings, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """The logits (N, C) of a batch, float32, and its loss."""
-    model.train()
-    with _autocast(device, _precision(device, settings)):
-        answers = model.answers(batch.images, batch.references, detached=settings.branch == "detached")
-    logits = answers.logits.float()
-    loss = loss_of.mean(logits, batch.labels, batch.marks)
-    if batch.truths is not None and answers.cells is not None and settings.evidence_weight > 0:
-        places = evidence_loss(answers.cells.float(), batch.truths, model, pointing_weight=settings.pointing_weight)
-        loss = loss + settings.evidence_weight * places
-    if batch.truths is not None and answers.attention is not None and settings.pointing_weight > 0:
-        told = attention_loss(answers.attention.float(), batch.truths, model)
-        loss = loss + settings.evidence_weight * settings.pointing_weight * told
-    if answers.branch is not None:
-        loss = loss + loss_of.mean(answers.branch.float(), batch.labels, batch.marks)
-    return logits, loss
+def _look(
+    model: Classifier, val: Pictures, course: _Course, loss_of: ClassLoss, every: int, *, device: torch.device
+) -> tuple[float, float]:
+    """Loss and accuracy on the validation pictures; where no loss was lower the weights are kept."""
+    logits = logits_of(model, val, device=device)
+    truth = torch.from_numpy(val.labels), torch.from_numpy(val.marks)
+    loss = float(replace(loss_of, weights=loss_of.weights.cpu()).plain(logits, *truth, weighted=True))
+    right = exactly_right(logits.double().numpy(), val, good=loss_of.good, several=loss_of.several)
+    accuracy = float(right.mean())
+    course.curve.append((course.taken, float(np.mean(course.losses[-every:])), loss, accuracy))
+    if loss < course.best_loss:
+        course.best_loss, course.best_step, course.best_state = loss, course.taken, snapshot(model)
+    return loss, accuracy
 
 
 def exactly_right(
@@ -197,73 +236,3 @@ def logits_of(
         with torch.no_grad():
             rows.append(model(images, references).float().cpu())
     return torch.cat(rows)
-
-
-def seconds_a_step(
-    model: Classifier, train: Pictures, settings: FitSettings, *, good: int | None, several: bool, device: torch.device
-) -> float:
-    """What one optimiser step takes here: the median over a few real steps. The model's weights are as before."""
-    loss_of = ClassLoss(several, good, class_weights(train, balanced=False).to(device), settings.label_smoothing)
-    before = _snapshot(model)
-    random_state = torch.get_rng_state()
-    optimisers = _optimisers(model, settings)
-    batches = _batches(model, train, settings, device)
-    times = []
-    for _ in range(PROBE_STEPS):
-        start = clock(device)
-        _, loss = _loss(model, batches.draw(), loss_of, settings, device)
-        model.zero_grad()
-        torch.autograd.backward(loss)
-        for optimiser in optimisers:
-            optimiser.step()
-        times.append(clock(device) - start)
-        if len(times) >= LEAST_PROBE_STEPS and sum(times) > PROBE_S:
-            break
-    model.load_state_dict(before)
-    torch.set_rng_state(random_state)
-    return median(times[len(times) // 3 :])  # the first ones also set up memory and kernels
-
-
-def _batches(model: Classifier, train: Pictures, settings: FitSettings, device: torch.device) -> Batches:
-    return Batches(
-        model.profile,
-        train,
-        size=settings.batch_size,
-        shift_px=settings.shift_px,
-        hard_share=settings.hard_share,
-        seed=settings.seed,
-        device=device,
-    )
-
-
-def _autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
-    return torch.autocast(device.type, dtype=precision, enabled=precision is not torch.float32)
-
-
-def _precision(device: torch.device, settings: FitSettings) -> torch.dtype:
-    """As the settings say, or bfloat16 where the processor or card has it, float16 on older cards, else float32."""
-    if settings.precision != "auto":
-        return torch.float32 if settings.precision == "float32" else torch.bfloat16
-    return quick_precision(device) or (torch.float16 if device.type == "cuda" else torch.float32)
-
-
-def _optimisers(model: nn.Module, settings: FitSettings) -> tuple[torch.optim.Optimizer, ...]:
-    """Muon for the kernels that mix channels; AdamW for the rest: readouts, kernels of single channels, norms and biases.
-
-    Or AdamW for all.
-    """
-    kernels: list[nn.Parameter] = []
-    decayed: list[nn.Parameter] = []
-    free: list[nn.Parameter] = []
-    for parameter in model.parameters():
-        mixes_channels = settings.optimiser == "muon" and parameter.ndim == 4 and parameter.shape[1] > 1
-        (kernels if mixes_channels else decayed if parameter.ndim > 1 else free).append(parameter)
-    rest = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": free, "weight_decay": 0.0}],
-        lr=settings.learning_rate,
-    )
-    return (Muon(kernels, lr=settings.learning_rate, weight_decay=settings.weight_decay), rest) if kernels else (rest,)
-
-
-def _snapshot(model: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in model.state_dict().items()}

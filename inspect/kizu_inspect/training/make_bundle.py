@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +17,16 @@ from kizu_inspect.labelled.dataset import LabelledSet, Sample
 from kizu_inspect.network.devices import device_name
 from kizu_inspect.network.model import Classifier
 from kizu_inspect.sums.calibration import expected_calibration_error
-from kizu_inspect.training.calibrate import fit_picture_calibration, fit_temperature
+from kizu_inspect.training.calibrate import Halves, fit_picture_calibration, fit_temperature
 from kizu_inspect.training.fit import exactly_right, logits_of
 from kizu_inspect.training.gates import learn_gates
+from kizu_inspect.training.limit_support import Support
 from kizu_inspect.training.pictures import Pictures
 from kizu_inspect.training.remember import remember
 from kizu_inspect.training.scales import fit_scales
 from kizu_inspect.training.settings import TrainingSettings
 from kizu_inspect.training.thresholds import Scored, choose_thresholds, judge_samples, novelty_limit
+from kizu_inspect.versions import version_of
 
 __all__ = ["MadeBundle", "make_bundle"]
 
@@ -41,6 +42,8 @@ class MadeBundle:
     """What the thresholds rest on."""
     scored: Scored | None
     """The validation pictures that the thresholds rest on; None where no class is good."""
+    supports: tuple[Support, ...]
+    """What each limit rests on, by the numbers of those pictures."""
     limiting: tuple[Sample, ...]
     """Those pictures, or where no class is good the same half: neither weights nor temperature were chosen on them."""
 
@@ -49,7 +52,7 @@ def make_bundle(
     model: Classifier,
     data: LabelledSet,
     pictures: Mapping[str, Pictures],
-    halves: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
+    halves: Halves,
     out: Path,
     settings: TrainingSettings,
     *,
@@ -60,17 +63,17 @@ def make_bundle(
 ) -> MadeBundle:
     """Calibrates a fitted `model` and writes its bundle into `out`, at once and whole.
 
-    `pictures` are those of the splits train and val; of the latter the first of `halves` sets the temperature, the second the
+    `pictures` are those of the splits train and val; of the latter the scheduling half sets the temperature, the other the
     limits. Only the maps of `methods` that fit the model get a display scale.
     """
     good = None if data.good is None else data.classes.index(data.good)
     several = settings.architecture.head.labels == "several"
     val = pictures["val"]
-    scheduling, limiting = (val.subset(half) for half in halves)
+    scheduling, limiting = val.subset(halves.scheduling), val.subset(halves.limiting)
     model.novelty = remember(model, pictures["train"], seed=settings.fit.seed, device=device)
     logits = logits_of(model, val, device=device).double().numpy()
-    temperature = fit_temperature(logits[halves[0]], scheduling.marks, good=good, several=several)
-    p = probabilities_of(logits[halves[1]], temperature=temperature, good=good, several=several)
+    temperature = fit_temperature(logits[halves.scheduling], scheduling.marks, good=good, several=several)
+    p = probabilities_of(logits[halves.limiting], temperature=temperature, good=good, several=several)
     confusion = np.zeros((len(data.classes), len(data.classes)), np.int64)
     np.add.at(confusion, (val.labels, logits.argmax(axis=1)), 1)
     ece = _calibration_error(p, limiting, good=good, several=several)
@@ -94,7 +97,7 @@ def make_bundle(
             threads=torch.get_num_threads(),
             device=device_name(device),
             steps=steps,
-            versions={name: version(name) for name in ("kizu", "torch", "torchvision", "numpy")},
+            versions={name: version_of(name) for name in ("kizu", "torch", "torchvision", "numpy")},
             figures={
                 "validation_accuracy": float(exactly_right(logits, val, good=good, several=several).mean()),
                 "validation_loss": validation_loss,
@@ -106,23 +109,22 @@ def make_bundle(
     def judged(spec: BundleSpec, samples: Sequence[Sample]) -> Scored:
         return judge_samples(Bundle(spec, model, path=out, spec_hash=""), samples, settings.device)
 
-    kept = set(limiting.groups)
-    samples = tuple(sample for sample in data.split("val") if sample.group in kept)
+    samples = tuple(sample for sample in data.split("val") if halves.limits(sample))
     if good is not None and settings.input.tiling is not None:
-        others = [sample for sample in data.split("val") if sample.group not in kept]
+        others = [sample for sample in data.split("val") if not halves.limits(sample)]
         most = judged(spec, others).most_log_odds
         assert most is not None  # a class is good
         marks = np.array([[name in one.labels for name in data.classes] for one in others])
         picture = fit_picture_calibration(most, marks, good=good, several=several)
         spec = spec.model_copy(update={"calibration": calibration.model_copy(update={"picture": picture})})
-    scored = judged(spec, samples)
+    scored = replace(judged(spec, samples), apart=halves.apart)
     spec = spec.model_copy(update={"novelty": novelty_limit(scored)})
     if good is None:
         said = "no class is good: every part is rejected with its class"
-        return MadeBundle(Bundle.save(out, spec, model), confusion, said, None, samples)
+        return MadeBundle(Bundle.save(out, spec, model), confusion, said, None, (), samples)
     chosen = choose_thresholds(scored, promised_miss_rate=settings.promised_miss_rate, overkill_limit=settings.overkill_limit)
     bundle = Bundle.save(out, spec.model_copy(update={"thresholds": chosen.thresholds}), model)
-    return MadeBundle(bundle, confusion, chosen.lines, scored, samples)
+    return MadeBundle(bundle, confusion, chosen.lines, scored, chosen.supports, samples)
 
 
 def _places_learned(settings: TrainingSettings, train: Pictures) -> bool:

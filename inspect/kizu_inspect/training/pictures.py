@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from kizu_inspect.errors import ConfigError
 from kizu_inspect.labelled.dataset import Sample
 from kizu_inspect.labelled.picture_files import read_picture, read_reference
 from kizu_inspect.labelled.places import UNSURE, Places, defects_of, places_of
@@ -134,7 +136,14 @@ def _fitted_places(
 
 
 def on_disk(shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-    """An array of bytes that lies in a file instead of the memory."""
+    """An array of bytes that lies in a file instead of the memory. Raises ConfigError where there is no room for it."""
+    size = max(1, int(np.prod(shape)))
     with tempfile.TemporaryFile() as file:  # unlinked at once: gone with the array, also after a kill
-        file.truncate(max(1, int(np.prod(shape))))
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)  # a disk that is full later would end the process at a memory access
+        except OSError as error:
+            raise ConfigError(
+                f"too little room for the pictures in {tempfile.gettempdir()}", found=str(error),
+                expected=f"{size / 1e6:.0f} MB", next_step="Make room, or let TMPDIR name a folder on another disk.",
+            ) from None  # fmt: skip
         return np.memmap(file, dtype=np.uint8, mode="r+", shape=shape)

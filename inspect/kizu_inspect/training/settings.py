@@ -16,7 +16,7 @@ from kizu_inspect.training.cut_tiles import cut_tiles
 from kizu_inspect.training.fit import FitSettings
 from kizu_inspect.training.pictures import Pictures, load_pictures
 
-__all__ = ["TrainingSettings", "pictures_of"]
+__all__ = ["COARSE_PX", "TrainingSettings", "pictures_of"]
 
 COARSE_PX = 8
 """The cells of `local` where no stages are fused; coarser ones could not tell a defect's border at all."""
@@ -33,7 +33,7 @@ class TrainingSettings(Settings):
         default=None,
         gt=0,
         title="Seconds",
-        description="Take as many steps as fit into this time by a speed probe, at least `least_steps`.",
+        description="The whole training, calibration included, ends within this time, and takes the steps that fit into it.",
     )
     most_steps: int | None = Field(
         default=None, ge=1, title="Most steps", description="So many steps are enough, whatever time is left."
@@ -42,7 +42,7 @@ class TrainingSettings(Settings):
         default=False, title="Learn places",
         description="Learn where defects lie from boxes or masks, also of whole pictures; tiles always do.",
     )  # fmt: skip
-    least_steps: int = Field(default=400, ge=1, title="Least steps", description="However little time there is.")
+    least_steps: int = Field(default=400, ge=1, title="Least steps", description="However long they take.")
     device: Device = Field(default="auto", title="Device", description="auto, cpu or cuda.")
     backbone_weights: Path | None = Field(default=None, title="Weights", description="torchvision state dict to start from.")
     promised_miss_rate: float = Field(

@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Literal
 
+from pydantic import Field
+
+from kizu_inspect.network.heads import Readout
 from kizu_inspect.network.model import Architecture
+from kizu_inspect.picture.inputs import CELL_PX
+from kizu_inspect.settings import Settings
 
-__all__ = ["CELL_PX", "standard_architecture"]
+__all__ = ["NetworkOptions", "standard_architecture"]
 
-CELL_PX: Final = 4
-"""Cells of the map that evidence is read from: those of 8 px cannot lie on a scratch of 2."""
 TOP_SHARE, SURFACE_TOP_SHARE = 0.01, 0.04
 """A logit that pools more cells than a defect has asks for evidence beside it. On drawn plates without places, 600 steps, 0.03
 gave a pointing of 0.78 and an energy of 0.33, 0.01 gave 0.85 and 0.57, both at an accuracy above 0.99."""
 IMPORTANCE_CELLS, IMPORTANCE_CHANNELS = 4, 32
 """The LFI branch's importance network sees cells of 16 px through 32 channels: a fraction of what the map's own would cost."""
+
+
+class NetworkOptions(Settings):
+    """What one rarely chooses of a network, as `standard_architecture` takes it."""
+
+    cell_px: Literal[4, 8, 16] | None = Field(
+        default=CELL_PX, title="Cells",
+        description="Side of the maps' cells in px, from the network's stages fused; null: the last stage's map as it is.",
+    )  # fmt: skip
+    branch: bool = Field(
+        default=True, title="Branch",
+        description="Train an LFI-CAM branch beside the evidence head, so that all five methods fit.",
+    )  # fmt: skip
+    readout: Readout = Field(
+        default="evidence", title="Readout",
+        description="Of the LFI head: evidence, or published (pooling and a linear layer).",
+    )  # fmt: skip
+    bottleneck: int | None = Field(
+        default=None, ge=1, title="Bottleneck",
+        description="Inner channels of the LFI head's importance network; null: as many as suit the head.",
+    )  # fmt: skip
+    attends: bool = Field(
+        default=True, title="Attends", description="False trains the LFI head without its attention, for comparison."
+    )
 
 
 def standard_architecture(

@@ -1,4 +1,4 @@
-"""The signal over MQTT: see "The signal over MQTT" in docs/line.md."""
+"""The signal over MQTT: see "Over MQTT" in docs/signal.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results, states and commands as 16-bit registers: see "The signal to the line" in docs/line.md.
+"""Results, states and commands as 16-bit registers: see "Over Modbus TCP" in docs/signal.md.
 
 In two registers the high word comes first, of two characters in a register the first is the high byte.
 """

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any, Final
 
 from kizu_db.engine import WAIT_S
 from kizu_db.values import NewInspection
 from kizu_inspect.results import Verdict
+from kizu_inspect.versions import version_of
 from kizu_pipeline.disk import DiskGuard
 from kizu_pipeline.observing.figures import Latencies, Rate
 from kizu_pipeline.sources.base import Queue, Work
@@ -212,7 +212,7 @@ class LineState:
                 "reasons": reasons,
                 "station": self.station,
                 **self._about,
-                "software": version("kizu"),
+                "software": version_of("kizu"),
                 "started_at": self._started_at.isoformat(timespec="seconds"),
                 "uptime_s": round(now_s - self._started_s, 3),
                 "heartbeat_age_s": round(now_s - self._beat_s, 3),

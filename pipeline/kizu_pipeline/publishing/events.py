@@ -6,11 +6,11 @@ import json
 from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from kizu_db.values import NewInspection, OutboxEvent
 from kizu_inspect.results import Explanation, Region, Verdict
+from kizu_inspect.versions import version_of
 
 if TYPE_CHECKING:
     from kizu_pipeline.stages.part_state import JudgedPart
@@ -32,7 +32,7 @@ EXPLANATION: Final = "explanation"
 PART: Final = "part"
 SCHEMA_VERSION: Final = 1
 
-_software = cache(lambda: f"Kizu {version('kizu')}")
+_software = cache(lambda: f"Kizu {version_of('kizu')}")
 
 
 def inspection_payload(uid: str, inspection: NewInspection, *, review_signal: Literal["NG", "OK"]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Where kizu.yaml sets a limit itself it wins, and nothing else is looked for.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -64,14 +65,14 @@ class LimitsWatch:
         self._file_wins = judge.recipe.set_by_file
         self._looked_at = 0
         """The choice that was looked at last."""
-        self._untold: RecipeRow | None = None
-        """What is judged by, and the audit trail does not tell of yet."""
+        self._untold: deque[RecipeRow] = deque()
+        """What was judged by, oldest first, and the audit trail does not tell of yet."""
         self._complaint = ""
 
     def took(self, judge: Judge) -> None:
         """The line judges by it from now on."""
         recipe = judge.recipe
-        self._untold = recipe
+        self._untold.append(recipe)
         told = {} if recipe.chosen is None else {"chosen_by": recipe.chosen.by, "reason": recipe.chosen.reason}
         _log.info(
             "limits taken", station=self._station, version=recipe.version, pass_below=judge.inspector.pass_below,
@@ -113,11 +114,10 @@ class LimitsWatch:
             self.judge = _judge_by(self.judge.inspector, row)
 
     def _tell(self) -> None:
-        if (row := self._untold) is not None:
+        while self._untold:
             with self._records.unit(prompt=True) as unit:
-                unit.limits.taken(row)
-            if self._untold is row:  # else others were taken meanwhile
-                self._untold = None
+                unit.limits.taken(self._untold[0])
+            self._untold.popleft()
 
 
 def _judge_by(inspector: Inspector, row: RecipeRow) -> Judge:

@@ -24,6 +24,9 @@ WAYS: Final = {
     Way.OIDC: marked("account"),
 }  # fmt: skip
 
+USUAL: Final = Role.INSPECTOR
+"""What most are who are added."""
+
 
 def draw_people(room: Room, _: User) -> None:
     """Draws the section; for who may manage users."""
@@ -104,7 +107,8 @@ def _add(room: Room) -> None:
         st.html(card_title(say("Add a person")))
         with st.form("add-person", border=False, enter_to_submit=False):
             st.text_input(say("Name"), key="new-name", max_chars=200)
-            st.selectbox(say("Role"), list(Role), index=list(Role).index(Role.INSPECTOR), format_func=role_name, key="new-role")
+            st.session_state.setdefault("new-role", USUAL)
+            st.selectbox(say("Role"), list(Role), format_func=role_name, key="new-role")
             fields = _password_fields("new")
             st.caption(say("Without a password the person cannot sign in here."))
             st.text_input(known(WHY), key="new-why", max_chars=500)
@@ -170,6 +174,7 @@ def _enter(room: Room, fields: tuple[str, str]) -> None:
         typed, again = (st.session_state[field] for field in fields)
         name, role = st.session_state["new-name"], Role(st.session_state["new-role"])
         user = enter(room, name, role, typed, again, by=by, reason=reason_given("new-why"))
+        st.session_state["new-role"] = USUAL  # the next one is no admin because this one is
         if typed:
             return say("{name} is {role}", name=user.name, role=role_name(user.role))
         return say("{name} is {role}, without a password", name=user.name, role=role_name(user.role))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
 import structlog
 from starlette.concurrency import run_in_threadpool
@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from kizu_dashboard.language.speaking import say
 from kizu_dashboard.oidc_settings import OidcSettings
-from kizu_dashboard.signing_in.answers import NO_STORE, Answers, local_path
+from kizu_dashboard.signing_in.answers import LONGEST_NAME, NO_STORE, Answers, local_path
 from kizu_dashboard.signing_in.gate import OIDC, OIDC_BACK, SIGN_IN
 from kizu_dashboard.signing_in.oidc.begun import LASTS_S, BegunSignIns
 from kizu_dashboard.signing_in.oidc.service import AccountRefused, ServiceAway, SignInService
@@ -22,8 +22,6 @@ from kizu_db.repositories.accounts import account_sha256
 from kizu_inspect.errors import ConfigError, KizuError, NotAllowed
 
 __all__ = ["OidcRoutes"]
-
-LONGEST_NAME: Final = 200
 
 _log = structlog.get_logger("kizu.dashboard")
 

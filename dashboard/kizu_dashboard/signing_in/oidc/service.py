@@ -29,6 +29,8 @@ ALGORITHMS: Final = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES25
 """By which only the holder of a private key signs: never `none`, and never by a secret that this client has too."""
 ENDPOINTS: Final = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 MORE_CLAIMS: Final = "userinfo_endpoint"
+PROVES: Final = {"email": "email_verified"}
+"""Claims that a person may have made up, with those in which the service says that they are proven."""
 CONNECT_S: Final = 5.0
 READ_S: Final = 10.0
 LARGEST: Final = 1024 * 1024
@@ -90,7 +92,9 @@ class SignInService:
         claims = self._checked(token, begun.nonce)
         wanted = [name for name in (self.settings.name_claim, self.settings.role_claim) if name and name not in claims]
         if wanted and isinstance(access := told.get("access_token"), str):
-            return self._more(claims, wanted, access)
+            claims = self._more(claims, wanted, access)
+        if claims.get(PROVES.get(self.settings.name_claim, "")) in (False, "false"):
+            raise AccountRefused("The service's account has a name that nobody proved", found=self.settings.name_claim)
         return claims
 
     def _checked(self, token: str, nonce: str) -> Mapping[str, Any]:
@@ -136,7 +140,8 @@ class SignInService:
         told = self._ask("GET", self._endpoint(MORE_CLAIMS), headers={"Authorization": f"Bearer {access}"})
         if told.get("sub") != claims["sub"]:
             raise AccountRefused("The service speaks of two people", found="sub")
-        return dict(claims) | {name: told[name] for name in wanted if name in told}
+        taken = {*wanted, *(PROVES[name] for name in wanted if name in PROVES)}
+        return dict(claims) | {name: told[name] for name in taken if name in told}
 
     def _authenticate(self, form: dict[str, str]) -> dict[str, str]:
         """Who redeems the code: headers, or more in the form."""

@@ -12,11 +12,13 @@ from kizu_inspect.labelled.checking.looks import Look, look_at
 from kizu_inspect.labelled.checking.near_twins import near_twins
 from kizu_inspect.labelled.choices import Unlabelled
 from kizu_inspect.labelled.dataset import Arranged, arrange
+from kizu_inspect.labelled.defect_widths import DefectWidths, defect_widths
 from kizu_inspect.labelled.findings import Finding
 from kizu_inspect.labelled.readers import Format, read_samples
 from kizu_inspect.labelled.readers.left_out import LeftOut
 from kizu_inspect.labelled.samples import GOOD_NAMES, SPLITS, Sample
 from kizu_inspect.labelled.twins import twins
+from kizu_inspect.picture.inputs import CELL_PX, size_for
 from kizu_inspect.recipe import Bits
 from kizu_inspect.sums.intervals import parts_needed
 
@@ -39,6 +41,8 @@ class Checked:
     """The pictures that lie there and are not taken."""
     bits: Bits | None = None
     """How many bits of a 16-bit value were taken to be filled."""
+    widths: DefectWidths | None = None
+    """How wide the marked defects are in a network's input; None where no picture can be read."""
 
     @property
     def counts(self) -> Mapping[str, Mapping[str, int]]:
@@ -66,12 +70,15 @@ def check_set(
     promise: float = 0.05,
     bits: Bits | None = None,
     unlabelled: Unlabelled = "refuse",
+    size: int | None = None,
+    tile: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Checked:
     """Reads the set as training would and every picture of it, and gathers what is wrong. `progress`: pictures done, of all.
 
     `bits` are those of 16-bit values that are filled, `promise` is the miss rate that the set should be large enough to
-    promise. Raises DataError only where nothing can be read: no set of a known format, or a manifest that is no table.
+    promise, `size` and `tile` are what training would be told of the network's input. Raises DataError only where nothing can
+    be read: no set of a known format, or a manifest that is no table.
     """
     findings: list[Finding] = []
     read = read_samples(path, group_pattern=group_pattern, report=findings.append, unlabelled=unlabelled)
@@ -85,8 +92,23 @@ def check_set(
         findings += _good_class(arranged)
     if bits is None and (finding := unfilled(samples)) is not None:
         findings.append(finding)
+    widths = _widths(looks, size=size, tile=tile)
+    if widths is not None and (squeezed := widths.finding()) is not None:
+        findings.append(squeezed)
     ordered = sorted(findings, key=lambda finding: finding.severity != "error")
-    return Checked(path, read.format, arranged.classes, chosen, samples, tuple(dict.fromkeys(ordered)), read.left_out, bits)
+    return Checked(
+        path, read.format, arranged.classes, chosen, samples, tuple(dict.fromkeys(ordered)), read.left_out, bits, widths
+    )  # fmt: skip
+
+
+def _widths(looks: Sequence[Look | None], *, size: int | None, tile: int | None) -> DefectWidths | None:
+    """How wide the marked defects are in tiles of `tile` px, or in the input that whole pictures are fitted into."""
+    known = [look for look in looks if look is not None]
+    if not known:
+        return None
+    input_px = (tile, tile) if tile else size_for([look.size_px[::-1] for look in known], longest=size)
+    defects = [defect for look in known for defect in look.defects]
+    return defect_widths(defects, input_px, tiled=bool(tile), cell_px=CELL_PX)
 
 
 def _good_class(arranged: Arranged) -> list[Finding]:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 from kizu_inspect.errors import ImageError
 from kizu_inspect.labelled.checking.alike import Floats, look_of
+from kizu_inspect.labelled.defect_widths import Defect, defects_in
 from kizu_inspect.labelled.findings import Finding
 from kizu_inspect.labelled.places import box_findings, listed, marked_by, mask_finding
 from kizu_inspect.labelled.readers.files import unreadable
 from kizu_inspect.labelled.samples import Sample
+from kizu_inspect.labelled.shapes import Pixels
 from kizu_inspect.picture.decoding import decode_image
 from kizu_inspect.recipe import Bits
 
@@ -27,6 +29,10 @@ class Look:
     sha256: str
     look: Floats
     """What pictures are compared by."""
+    size_px: tuple[int, int]
+    """(height, width) of the picture."""
+    defects: tuple[Defect, ...]
+    """Those that are marked; none of a good picture."""
 
 
 def look_at(
@@ -53,8 +59,10 @@ def _look(sample: Sample, good: str | None, bits: Bits | None) -> tuple[Look | N
     except (OSError, ImageError) as error:
         return None, [unreadable("picture", sample.path, error)]
     size_px = picture.shape[0], picture.shape[1]
-    findings = [*_boxes(sample, size_px, good), *_mask(sample, size_px, good)]
-    return Look(hashlib.sha256(data).hexdigest(), look_of(picture)), findings
+    marked = marked_by(sample, size_px)
+    findings = [*_boxes(sample, size_px, good), *_mask(sample, marked, size_px, good)]
+    defects = () if sample.label == good else tuple(defects_in(sample, size_px, marked))
+    return Look(hashlib.sha256(data).hexdigest(), look_of(picture), size_px, defects), findings
 
 
 def _reference(path: Path, bits: Bits | None) -> Finding | None:
@@ -77,8 +85,7 @@ def _boxes(sample: Sample, size_px: tuple[int, int], good: str | None) -> list[F
     return findings
 
 
-def _mask(sample: Sample, size_px: tuple[int, int], good: str | None) -> list[Finding]:
-    marked = marked_by(sample, size_px)
+def _mask(sample: Sample, marked: Pixels | None, size_px: tuple[int, int], good: str | None) -> list[Finding]:
     wrong = mask_finding(sample, marked, size_px, good=good)
     if wrong is not None:
         return [wrong]

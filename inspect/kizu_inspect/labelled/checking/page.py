@@ -39,11 +39,16 @@ def page(checked: Checked) -> str:
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(checked.path.name)}: data check</title>'
         f'<meta name="viewport" content="width=device-width"><style>{STYLE.read_text(encoding="utf-8")}</style></head><body>'
         f"<h1>{escape(str(checked.path))}</h1><p>{escape(said)}. {escape(checked.left_out.said)}.</p>"
+        f"{_widths(checked)}"
         f"<p><b>{_number(checked.errors, 'error')}</b>, which training refuses; <b>{_number(warnings, 'warning')}</b>, "
         "which training takes, and what it learns or measures suffers.</p>"
         f"<h2>Pictures</h2>{_counts(checked.counts)}<h2>Findings</h2>{_findings(checked, by_path)}"
         f"<h2>Samples</h2>{_samples(checked)}</body></html>\n"
     )
+
+
+def _widths(checked: Checked) -> str:
+    return "" if checked.widths is None else f"<p>{escape(checked.widths.said)}.</p>"
 
 
 def _number(count: int, word: str) -> str:

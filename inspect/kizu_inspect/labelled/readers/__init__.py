@@ -75,7 +75,9 @@ def read_samples(
     anything. Mistakes go to `report`. Raises DataError where the format is not known.
     """
     recognised = recognise(path)
-    reading = Reading(group_finder(group_pattern), lambda finding: report(reading.with_unread(finding)), recognised.root)
+    reading = Reading(
+        group_finder(group_pattern), lambda finding: report(reading.with_unread(finding)), recognised.root, recognised.described
+    )
     found = READERS[recognised.format](recognised.source, reading)
     _report_repeated(found, reading.report)
     found = without_unlabelled(found, unlabelled, reading)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated as Typed
 from typing import Any, TypeVar
@@ -16,9 +16,9 @@ from kizu_inspect.labelled.annotated import Annotated, Mark
 from kizu_inspect.labelled.findings import Finding, Report
 from kizu_inspect.labelled.readers.coco_shapes import drawn_shapes, size_of_runs
 from kizu_inspect.labelled.readers.files import absent_files, is_there, relative_name
-from kizu_inspect.labelled.readers.json_files import parse_json, read_json
+from kizu_inspect.labelled.readers.json_files import json_alone, parse_json, read_json
 from kizu_inspect.labelled.readers.reading import Reading
-from kizu_inspect.labelled.samples import PICTURES, SPLIT_NAMES
+from kizu_inspect.labelled.samples import SPLIT_NAMES
 from kizu_inspect.settings import describe_invalid
 
 __all__ = ["coco_files", "read_coco"]
@@ -51,18 +51,18 @@ class _Annotation(BaseModel):
     segmentation: Any = None
 
 
-def coco_files(folder: Path) -> list[Path]:
-    """The annotation files of a COCO folder: instances_*.json or all in annotations/, or those beside the pictures."""
-    for pattern in ("annotations/instances_*.json", "annotations/*.json", "*/_annotations.coco.json", "*.json"):
-        found = [file for file in sorted(folder.glob(pattern)) if pattern != "*.json" or not _of_one_picture(file)]
-        files = [file for file in found if "instances_" in pattern or _is_coco(file)]
-        if files:
-            return files
-    return []
+def coco_files(files: Sequence[Path], folder: Path) -> list[Path]:
+    """The annotation files of a COCO folder, of `files` those below it.
 
-
-def _of_one_picture(file: Path) -> bool:
-    return any(file.with_suffix(ending).is_file() for ending in PICTURES)
+    They are instances_*.json or all in annotations/, or those beside the pictures.
+    """
+    inside = [file for file in files if file.parent == folder / "annotations" and file.suffix.lower() == ".json"]
+    instances = [file for file in inside if file.name.startswith("instances_")]
+    if instances:
+        return instances
+    beside = [file for file in files if file.parent.parent == folder and file.name == "_annotations.coco.json"]
+    tried = (inside, beside, json_alone(files, folder))
+    return next((coco for some in tried if (coco := [file for file in some if _is_coco(file)])), [])
 
 
 def _is_coco(file: Path) -> bool:
@@ -79,8 +79,7 @@ def read_coco(source: Path, reading: Reading) -> list[Annotated]:
     Several files tell their split by their name (instances_train2017.json) or their folder's (valid/_annotations.coco.json).
     Raises DataError where a file is alone and no COCO file, or where several do not tell their splits.
     """
-    files = coco_files(source) if source.is_dir() else [source]
-    root = source if source.is_dir() else source.parent
+    files, root = reading.described or (source,), reading.root
     splits = {file: _split_of(file, root) for file in files} if len(files) > 1 else {files[0]: ""}
     if len(files) > 1 and ("" in splits.values() or len(set(splits.values())) < len(files)):
         raise DataError(

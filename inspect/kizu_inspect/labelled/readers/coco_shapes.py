@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from kizu_inspect.labelled.findings import Finding, Report
+from kizu_inspect.labelled.readers.drawn import finite
 from kizu_inspect.labelled.samples import Spans
 from kizu_inspect.labelled.shapes import Outline, pixels_of_runs, runs_of_text, spans_of
 
@@ -51,7 +51,7 @@ def size_of_runs(segmentation: Any) -> tuple[int, int] | None:
 
 def outline_of(numbers: Any) -> Outline:
     """x, y, x, y, … of three corners or more. Raises ValueError or TypeError."""
-    values = [float(number) for number in numbers]
-    if len(values) < 6 or len(values) % 2 or not all(math.isfinite(value) and abs(value) < 1e7 for value in values):
+    values = finite(*numbers)
+    if len(values) < 6 or len(values) % 2:
         raise ValueError("an outline that has not x and y of three corners or more")
     return tuple(zip(values[0::2], values[1::2], strict=True))

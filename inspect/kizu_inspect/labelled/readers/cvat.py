@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-import numpy as np
-
 from kizu_inspect.errors import DataError
 from kizu_inspect.labelled.annotated import Annotated, Mark
 from kizu_inspect.labelled.findings import Finding
@@ -15,7 +13,7 @@ from kizu_inspect.labelled.readers.drawn import ellipse, finite, turned_box
 from kizu_inspect.labelled.readers.files import absent_files, relative_name
 from kizu_inspect.labelled.readers.reading import Reading, split_named
 from kizu_inspect.labelled.readers.xml_files import read_xml, root_tag
-from kizu_inspect.labelled.shapes import MOST_PX, spans_of
+from kizu_inspect.labelled.shapes import pixels_of_runs, spans_of
 
 __all__ = ["cvat_files", "read_cvat"]
 
@@ -115,9 +113,7 @@ def _spans(shape: Element) -> tuple[tuple[int, int, int], ...]:
     """The pixels of a mask: run lengths of its box, row after row, first those outside."""
     left, top, width, height = (int(finite(shape.get(key))[0]) for key in ("left", "top", "width", "height"))
     counts = [int(count) for count in (shape.get("rle") or "").split(",")]
-    if not 0 < width * height <= MOST_PX or min(counts) < 0 or sum(counts) != width * height:
-        raise ValueError(f"runs of {sum(counts)} px for {width} × {height}")
-    pixels = np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(height, width)
+    pixels = pixels_of_runs(counts, (height, width), by_rows=True)
     if not pixels.any():
         raise ValueError("a mask that marks nothing")
     return spans_of(pixels, x=left, y=top)

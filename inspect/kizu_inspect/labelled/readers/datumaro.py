@@ -11,7 +11,7 @@ from kizu_inspect.labelled.findings import Finding, Report
 from kizu_inspect.labelled.readers.coco_shapes import drawn_shapes, outline_of
 from kizu_inspect.labelled.readers.drawn import ellipse, finite
 from kizu_inspect.labelled.readers.files import absent_files, relative_name
-from kizu_inspect.labelled.readers.json_files import parse_json, read_json
+from kizu_inspect.labelled.readers.json_files import peek_json, read_json
 from kizu_inspect.labelled.readers.reading import Reading, split_named
 
 __all__ = ["datumaro_files", "is_datumaro", "read_datumaro"]
@@ -25,11 +25,7 @@ def datumaro_files(files: Sequence[Path], folder: Path) -> list[Path]:
 
 def is_datumaro(file: Path) -> bool:
     """Whether the file has items with categories."""
-    try:
-        content = parse_json(file)
-    except (OSError, ValueError):
-        return False
-    return _is_content(content)
+    return _is_content(peek_json(file))
 
 
 def _is_content(content: object) -> bool:
@@ -38,9 +34,8 @@ def _is_content(content: object) -> bool:
 
 def read_datumaro(source: Path, reading: Reading) -> list[Annotated]:
     """The items of a file, or of all in a folder's annotations, whose names tell the split; an item with nothing is good."""
-    files = datumaro_files(reading.files, source) if source.is_dir() else [source]
     found: list[Annotated] = []
-    for file in files:
+    for file in reading.described or (source,):
         content = read_json(file, "a JSON of Datumaro", reading.report)
         if not _is_content(content):
             if content is not None:

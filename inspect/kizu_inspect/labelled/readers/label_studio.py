@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from kizu_inspect.labelled.annotated import Annotated, Mark
 from kizu_inspect.labelled.findings import Finding
 from kizu_inspect.labelled.readers.drawn import ellipse, finite, turned_box
-from kizu_inspect.labelled.readers.files import absent_files, is_picture, relative_name
-from kizu_inspect.labelled.readers.json_files import parse_json, read_json
+from kizu_inspect.labelled.readers.files import absent_files, relative_name
+from kizu_inspect.labelled.readers.json_files import json_alone, peek_json, read_json
 from kizu_inspect.labelled.readers.reading import Reading
 from kizu_inspect.labelled.samples import PICTURES
 from kizu_inspect.labelled.shapes import Outline
@@ -24,17 +24,12 @@ PREFIX = 9
 
 def label_studio_files(files: Sequence[Path], folder: Path) -> list[Path]:
     """The exports of Label Studio in a folder itself, of `files` those below it."""
-    pictures = {file.with_suffix("") for file in files if is_picture(file)}
-    own = [file for file in files if file.parent == folder and file.suffix.lower() == ".json"]
-    return [file for file in own if file.with_suffix("") not in pictures and is_label_studio(file)]
+    return [file for file in json_alone(files, folder) if is_label_studio(file)]
 
 
 def is_label_studio(file: Path) -> bool:
     """Whether the file is a list of tasks."""
-    try:
-        content = parse_json(file)
-    except (OSError, ValueError):
-        return False
+    content = peek_json(file)
     return isinstance(content, list) and bool(content) and all(_is_task(one) for one in content[:5])
 
 
@@ -96,7 +91,7 @@ def _annotated(task: dict[str, Any], picture: Path, source: Path, reading: Readi
     for number, result in enumerate(results, start=1):
         try:
             _take(result, marks, labels, sizes)
-        except (TypeError, ValueError, LookupError, AttributeError) as error:
+        except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
             reading.report(
                 Finding(
                     "boxes", f"{source}: result {number} of {picture.name} is not understood", found=str(error),
@@ -121,6 +116,8 @@ def _take(result: dict[str, Any], marks: list[Mark], labels: list[str], sizes: s
     if result.get("image_rotation"):
         raise ValueError("a picture that was turned for drawing")
     width, height = int(result["original_width"]), int(result["original_height"])
+    if min(finite(width, height)) < 1:
+        raise ValueError(f"drawn on a picture of {width} × {height} px")
     sizes.add((width, height))
     marks.append(_mark(str(name).strip(), str(kind), value, (width, height)))
 

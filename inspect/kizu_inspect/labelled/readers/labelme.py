@@ -6,7 +6,7 @@ import base64
 import binascii
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from kizu_inspect.labelled.annotated import Annotated, Mark
 from kizu_inspect.labelled.findings import Finding
 from kizu_inspect.labelled.readers.drawn import ellipse, finite
 from kizu_inspect.labelled.readers.files import absent_files, is_picture, is_there, relative_name
-from kizu_inspect.labelled.readers.json_files import parse_json, read_json
+from kizu_inspect.labelled.readers.json_files import peek_json, read_json
 from kizu_inspect.labelled.readers.reading import Reading, split_in
 from kizu_inspect.labelled.shapes import spans_of
 
@@ -37,10 +37,7 @@ def is_labelme(files: Iterable[Path]) -> bool:
 
 
 def _has_shapes(file: Path) -> bool:
-    try:
-        content = parse_json(file)
-    except (OSError, ValueError):
-        return False
+    content = peek_json(file)
     return isinstance(content, dict) and isinstance(content.get("shapes"), list) and "imagePath" in content
 
 
@@ -53,9 +50,12 @@ def read_labelme(root: Path, reading: Reading) -> list[Annotated]:
     lost: list[str] = []
     pictures = reading.pictures(root)
     there = set(pictures)
-    beside = {file.with_suffix("") for file in pictures}
+    by_stem: dict[Path, list[Path]] = {}
+    for picture in pictures:
+        by_stem.setdefault(picture.with_suffix(""), []).append(picture)
     for file in reading.files:
-        if file.suffix.lower() != ".json" or (file.with_suffix("") not in beside and not _has_shapes(file)):
+        called_so = by_stem.get(file.with_suffix(""), [])
+        if file.suffix.lower() != ".json" or (not called_so and not _has_shapes(file)):
             continue
         content = read_json(file, "a JSON of labelme", reading.report)
         if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
@@ -66,14 +66,14 @@ def read_labelme(root: Path, reading: Reading) -> list[Annotated]:
                     )
                 )
             continue
-        picture = _picture(file, str(content.get("imagePath") or ""), reading)
-        if picture is None:
+        named = _picture(file, str(content.get("imagePath") or ""), called_so, reading)
+        if named is None:
             lost.append(f"{content.get('imagePath')} of {file.name}")
             continue
-        if picture not in there:
-            lost.append(f"{picture} of {file.name}, beyond the set")
+        if named not in there:
+            lost.append(f"{named} of {file.name}, beyond the set")
             continue
-        said.setdefault(picture, []).append((file, content))
+        said.setdefault(named, []).append((file, content))
     if lost:
         reading.report(absent_files(str(root), lost, next_step="Bring back the pictures, or remove their JSON files."))
     for picture, several in said.items():
@@ -94,22 +94,17 @@ def read_labelme(root: Path, reading: Reading) -> list[Annotated]:
     return found
 
 
-def _picture(file: Path, named: str, reading: Reading) -> Path | None:
-    """The picture that the JSON names, else the one of its own name. Where both are there and differ, that is reported."""
+def _picture(file: Path, named: str, called_so: Sequence[Path], reading: Reading) -> Path | None:
+    """The picture that the JSON names, else the one called like it. Where both are there and differ, that is reported."""
     by_name = file.parent / named.replace("\\", "/")
-    stem = [one for one in sorted(file.parent.glob(f"{_escaped(file.stem)}.*")) if is_picture(one)]
     if named and is_there(by_name) and is_picture(by_name):
         there = Path(os.path.normpath(by_name))
-        if stem and there not in stem:
-            reading.same_name(f"{file} names one picture and is called like another", [there, *stem])
+        if called_so and there not in called_so:
+            reading.same_name(f"{file} names one picture and is called like another", [there, *called_so])
         return there
-    if len(stem) > 1:
-        reading.same_name(f"{file} may belong to several pictures", stem)
-    return next(iter(stem), None)
-
-
-def _escaped(name: str) -> str:
-    return "".join(f"[{character}]" if character in "*?[" else character for character in name)
+    if len(called_so) > 1:
+        reading.same_name(f"{file} may belong to several pictures", called_so)
+    return next(iter(called_so), None)
 
 
 def _size(content: dict[str, Any]) -> tuple[int, int] | None:

@@ -13,7 +13,7 @@ from kizu_inspect.labelled.readers.files import is_hidden, is_other_picture, is_
 from kizu_inspect.labelled.readers.reading import Reading
 from kizu_inspect.labelled.samples import Sample
 
-__all__ = ["LeftOut", "account"]
+__all__ = ["MASK", "LeftOut", "account"]
 
 MASK, REFERENCE, HIDDEN = "a mask", "a reference", "hidden"
 EXPECTED_REASONS: Final = (MASK, REFERENCE, HIDDEN)

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from kizu_inspect.errors import DataError
@@ -106,6 +107,15 @@ def _with_edges(where: str, row: Row, one: Annotated, report: Report) -> Annotat
     edges = [row[edge].strip().replace(",", ".") for edge in EDGES]
     if not any(edges):
         return one
+    if one.marks:
+        report(
+            Finding(
+                "boxes", f"{where}: a box stands in {EDGES[0]} to {EDGES[-1]}, and others in boxes",
+                found=f"{', '.join(edges)} and {row['boxes']}", expected="one of the two",
+                next_step="Give each box a line of its own.", pictures=(one.path,),
+            )
+        )  # fmt: skip
+        return one
     try:
         x1, y1, x2, y2 = (float(edge) for edge in edges)
         outward(x1, y1, x2, y2)
@@ -115,36 +125,29 @@ def _with_edges(where: str, row: Row, one: Annotated, report: Report) -> Annotat
         report(Finding("boxes", f"{where}: a box is not understood", ", ".join(edges), expected, pictures=(one.path,)))
         return one
     size = (sides[0], sides[1]) if min(sides) > 0 else None
-    return Annotated(
-        one.path, one.split, one.group, one.labels, (Mark(one.labels[0], (x1, y1, x2, y2)),), size, "drawn",
-        mask=one.mask, reference=one.reference,
-    )  # fmt: skip
+    return replace(one, marks=(Mark(one.labels[0], (x1, y1, x2, y2)),), drawn_on=size, unit="drawn")
 
 
 def _gathered(found: Sequence[Annotated], report: Report) -> list[Annotated]:
-    """One of each picture, with the boxes of all its lines, which must agree on everything else."""
+    """One of each picture, with the boxes and areas of all its lines, which must agree on everything else."""
     lines: dict[str, list[Annotated]] = {}
     for one in found:
         lines.setdefault(os.path.normpath(one.path), []).append(one)
     gathered, contradicting = [], []
     for same in lines.values():
         first = same[0]
-        facts = {(one.split, one.group, one.mask, one.reference, one.drawn_on) for one in same}
+        facts = {(one.split, one.group, one.mask, one.reference, one.drawn_on, one.unit) for one in same}
         if len(same) > 1 and (len(facts) > 1 or not all(one.marks for one in same)):
             contradicting.append(first.path)
         labels = tuple(dict.fromkeys(label for one in same for label in one.labels))
         marks = tuple(mark for one in same for mark in one.marks)
-        gathered.append(
-            Annotated(
-                first.path, first.split, first.group, labels, marks, first.drawn_on, first.unit,
-                mask=first.mask, reference=first.reference,
-            )
-        )  # fmt: skip
+        areas = tuple(dict.fromkeys(area for one in same for area in one.areas))
+        gathered.append(replace(first, labels=labels, marks=marks, areas=areas))
     if contradicting:
         report(
             Finding(
                 "listed_twice", "lines of one picture contradict each other", found=a_few(contradicting),
-                expected="the same split, group and size in each, and a box", pictures=tuple(contradicting),
+                expected="the same split, group and size in each, and a box, written alike", pictures=tuple(contradicting),
             )
         )  # fmt: skip
     return gathered

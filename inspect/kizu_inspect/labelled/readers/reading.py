@@ -27,6 +27,8 @@ class Reading:
     report: Report
     root: Path
     """The folder from which its pictures are named."""
+    described: tuple[Path, ...] = ()
+    """The files that describe it, where a folder was named that has such."""
     left_out: dict[Path, str] = field(default_factory=dict)
     """Pictures that are not taken, each with the reason, which goes on from 'left out: '."""
     _by_name: dict[str, list[Path]] = field(default_factory=dict)

@@ -37,6 +37,8 @@ class Recognised:
     """What its reader takes: the folder, or the file that describes the set."""
     root: Path
     """The folder from which its pictures are named."""
+    described: tuple[Path, ...] = ()
+    """The files that describe a folder whose reader takes several."""
 
 
 def recognise(path: Path) -> Recognised:
@@ -108,13 +110,15 @@ def _formats(folder: Path, files: Sequence[Path]) -> list[tuple[Recognised, str]
         found.append((Recognised("voc", folder, folder), "XML files of Pascal VOC"))
     datumaro = datumaro_files(files, folder)
     if datumaro:
-        found.append((Recognised("datumaro", folder, folder), str(datumaro[0].relative_to(folder))))
-    annotations = [] if datumaro else coco_files(folder)
+        found.append((Recognised("datumaro", folder, folder, tuple(datumaro)), str(datumaro[0].relative_to(folder))))
+    annotations = [] if datumaro else coco_files(files, folder)
     if annotations:
-        found.append((Recognised("coco", folder, folder), str(annotations[0].relative_to(folder))))
+        found.append((Recognised("coco", folder, folder, tuple(annotations)), str(annotations[0].relative_to(folder))))
     found += [(Recognised("yolo", file, folder), file.name) for file in yolo_files(folder)]
     found += [(Recognised("cvat", file, folder), file.name) for file in cvat_files(files, folder)]
-    found += [(Recognised("label_studio", file, folder), file.name) for file in label_studio_files(files, folder)]
+    known = set(annotations)
+    others = [file for file in files if file not in known]
+    found += [(Recognised("label_studio", file, folder), file.name) for file in label_studio_files(others, folder)]
     tables = [file for file in files if file.parent == folder and file.suffix.lower() in (".csv", ".tsv") and is_table(file)]
     found += [(Recognised("manifest", file, folder), file.name) for file in tables]
     if not found and is_labelme(files):

@@ -13,6 +13,7 @@ from PIL import Image
 from kizu_inspect.labelled.annotated import Annotated, Mark
 from kizu_inspect.labelled.findings import Finding, a_few
 from kizu_inspect.labelled.masks import VOID, indices_of
+from kizu_inspect.labelled.readers.left_out import MASK
 from kizu_inspect.labelled.readers.reading import Reading
 from kizu_inspect.labelled.shapes import spans_of
 
@@ -32,7 +33,7 @@ class VocMasks:
         self._colours = self._labelmap(root)
         for folder in self._folders.values():
             if folder is not None:
-                reading.left_out |= dict.fromkeys(reading.pictures(folder), "a mask")
+                reading.left_out |= dict.fromkeys(reading.pictures(folder), MASK)
 
     def are_in(self, file: Path) -> bool:
         """Whether the file lies in a folder of masks."""
