@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -312,3 +313,28 @@ def test_a_disk_that_refuses_leaves_nothing(tmp_path: Path, layout: Layout) -> N
     assert "cannot be written: found [Errno 27] File too large" in done.stdout
     assert "Nothing of it was kept." in done.stdout
     assert list((tmp_path / "out").iterdir()) == []
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from kizu_inspect.labelled.samples import Sample
+from kizu_inspect.labelled.writers.write import write_set
+def hook(event, arguments):
+    if event == "shutil.copyfile" and os.fspath(arguments[0]).endswith("5.png"):
+        os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(hook)
+write_set(Path(sys.argv[2]), [Sample(Path(sys.argv[1], f"{i}.png"), "good", "", f"{i}") for i in range(8)], sys.argv[3])
+"""
+
+
+@pytest.mark.parametrize("layout", WRITTEN)
+def test_a_kill_leaves_nothing_that_looks_like_a_set(tmp_path: Path, layout: Layout) -> None:
+    for number in range(8):
+        picture(tmp_path / "set" / f"{number}.png", number)
+    done = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "set", tmp_path / "out" / "new", layout], check=False)
+    assert done.returncode == -signal.SIGKILL
+    (left,) = (tmp_path / "out").iterdir()
+    assert left.name.startswith(".new-")
+    write_set(tmp_path / "out" / "new", [Sample(tmp_path / "set" / f"{i}.png", "good", "", f"{i}") for i in range(8)], layout)
+    assert len(read_samples(tmp_path / "out" / "new", group_pattern=None, report=refuse).samples) == 8

@@ -14,7 +14,7 @@ from kizu_inspect.errors import DataError, ImageError
 from kizu_inspect.labelled.findings import Finding, a_few
 from kizu_inspect.labelled.places import defects_of, marked_by
 from kizu_inspect.labelled.readers.files import unreadable
-from kizu_inspect.labelled.samples import Area, Box, Sample, Spans
+from kizu_inspect.labelled.samples import Box, Sample, Spans
 from kizu_inspect.labelled.shapes import Pixels, around, spans_of
 from kizu_inspect.picture.decoding import picture_size
 
@@ -109,14 +109,16 @@ def _paired(sample: Sample, losses: Losses) -> list[Thing]:
         )
     )  # fmt: skip
     area_of: dict[int, int] = {}
+    taken: set[int] = set()
     for shared, number, place in pairs:
-        if shared < 0 and number not in area_of and place not in area_of.values():
+        if shared < 0 and number not in area_of and place not in taken:
             area_of[number] = place
+            taken.add(place)
     things = [
         Thing(name, (x1, y1, x2, y2), sample.areas[area_of[number]][1] if number in area_of else ())
         for number, (x1, y1, x2, y2, name) in enumerate(sample.boxes)
     ]
-    alone: list[Area] = [area for place, area in enumerate(sample.areas) if place not in area_of.values()]
+    alone = [area for place, area in enumerate(sample.areas) if place not in taken]
     if alone and sample.boxes:
         losses.add("own_box", "what is marked beside the boxes has boxes of its own", sample.path)
     return [*things, *(Thing(name, around(spans), spans) for name, spans in alone)]

@@ -46,7 +46,7 @@ def write_set(out: Path, samples: Sequence[Sample], layout: Layout, *, good: str
     losses = Losses()
     if good is not None and good != GOOD:
         for sample in samples:
-            if sample.label == good:
+            if sample.label == good and not sample.boxes and not sample.areas:
                 losses.add("good_name", f"pictures of the class {good} have no marks, and are read as good", sample.path)
     pictures_in, write = WRITERS[layout]
     with _new_folder(out) as folder:
