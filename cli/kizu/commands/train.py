@@ -123,9 +123,9 @@ def train_command(
     counts = ", ".join(f"{len(labelled.split(split))} {split}" for split in ("train", "val", "test"))
     say(f"{len(labelled.classes)} classes ({', '.join(labelled.classes)}), good: {labelled.good}; pictures: {counts}")
     trained, comparison = _train(labelled, out, candidates, say, begun=begun, resume=resume)
+    _tell_result(trained, comparison, out, say, overkill_limit=next(iter(candidates.values())).overkill_limit)
     if comparison is not None and json is not None:
         write_json(json, comparison.as_json())
-    _tell_result(trained, comparison, out, say, overkill_limit=next(iter(candidates.values())).overkill_limit)
     if several:
         say(f"These pictures chose it and flatter it: kizu evaluate {out} {data} says what it is worth on others.")
 
