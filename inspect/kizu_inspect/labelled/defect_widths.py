@@ -24,7 +24,8 @@ WHOLE_PX: Final = 2.0
 """In px of the input: a line so wide covers at least one px whole, wherever it lies; a thinner one fades into its ground.
 
 Of drawn scratches of 3 px, 1.7 times as strong as the ground's grain, all were found at full resolution; squeezed to 1.5 px
-they had an AUROC of 0.84, to 0.75 px one of 0.70 (80 pictures). Those of four times the grain were found at 0.4 px too."""
+they had an AUROC of 0.83, to 0.75 px one of 0.53 (benchmarks/acceptance/squeezed_scratches.py). Those of four times the grain
+were found at 0.4 px too."""
 SQUEEZED: Final = 0.5
 """Of its px or fewer a picture has to lose before squeezing is to blame: what is thin at full resolution is thin anywhere."""
 LOST_SHARE: Final = 0.1
