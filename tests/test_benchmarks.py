@@ -126,3 +126,21 @@ def test_a_start_is_measured_from_help_to_the_first_verdict(line_bundle: Path, t
 def test_every_picture_of_a_large_set_is_taken_or_named(tmp_path: Path) -> None:
     found = figures_of("acceptance/large_set.py", "--pictures", "250", "--folder", str(tmp_path), tmp_path=tmp_path)
     assert (found["readable"], found["taken"], found["left_out"], found["there"]) == (247, 247, 3, 250)
+
+
+def test_wrong_labels_are_counted_where_they_were_made(tmp_path: Path) -> None:
+    options = ("--parts", "90", "--steps", "2")
+    found = figures_of("acceptance/wrong_labels.py", str(tmp_path / "work"), *options, tmp_path=tmp_path)
+    assert (found["pictures"], found["wrong"]) == (63, 3)
+    for way in ("learned", "after"):
+        assert 0 < found[way]["average_precision"] <= 1
+    unseen = found["unseen"]
+    assert (unseen["pictures"], unseen["wrong"]) == (27, 2)
+    assert unseen["found_wrong"] <= unseen["wrong"]
+
+
+def test_squeezed_scratches_are_as_wide_as_they_are_squeezed(tmp_path: Path) -> None:
+    options = ("--squeezes", "2", "--steps", "2")
+    found = figures_of("acceptance/squeezed_scratches.py", str(tmp_path / "work"), *options, tmp_path=tmp_path)
+    assert found["2"]["width_px"] == 1.5
+    assert 0 <= found["2"]["auroc"] <= 1

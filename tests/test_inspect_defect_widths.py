@@ -91,7 +91,7 @@ def test_a_commutator_is_squeezed_by_more_than_five() -> None:
     assert "32 marked defects" in whole.said
     tiled = measured(many(30, 9.0) + many(2, 60.0), tiled=True)
     assert (tiled.median_px, tiled.lost, tiled.loses) == (9.0, 0, False)
-    assert tiled.finding() is None
+    assert tiled.finding("") is None
 
 
 def test_only_what_squeezing_loses_is_called_lost() -> None:
@@ -147,6 +147,7 @@ def test_a_check_says_how_wide_defects_are_and_warns(scratched: Path, tmp_path: 
     flat = " ".join(done.output.split())
     assert "20 marked defects: in the input of 224 × 72 px half are at most 1." in flat
     assert "warning: squeezing the pictures into the network's input loses defects: found 20 of 20 marked defects" in flat
+    assert "Training takes tiles by itself where it can; kizu data check --tile 128 measures defects in tiles." in flat
     told = json.loads(figures.read_text(encoding="utf-8"))
     assert told["defect_widths"]["lost"] == told["defect_widths"]["defects"] == 20
     assert told["defect_widths"]["median_px"] == pytest.approx(3 * 72 / 160, rel=0.1)

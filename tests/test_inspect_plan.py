@@ -47,14 +47,15 @@ def test_the_steps_that_fit_leave_time_for_what_follows_them(data: LabelledSet) 
     assert plan.seconds is not None
     assert 0 < plan.ending_s < 1000
     assert plan.seconds + plan.ending_s < 1000
+    assert plan.seconds_a_step is not None
     assert plan.steps == int(plan.seconds / plan.seconds_a_step)
     enough = tiny(steps=7).model_copy(update={"most_steps": 9})
     assert planned(data, enough, until=now + 1000)[0].steps == 9
 
 
-def test_without_a_time_the_steps_are_those_asked_for(data: LabelledSet) -> None:
+def test_without_a_time_the_steps_are_those_asked_for_and_no_other_is_taken_to_see_how_long_it_takes(data: LabelledSet) -> None:
     plan, _ = planned(data, tiny(steps=7), until=None)
-    assert (plan.steps, plan.seconds) == (7, None)
+    assert (plan.steps, plan.seconds, plan.seconds_a_step) == (7, None, None)
 
 
 def test_the_least_steps_are_planned_where_nothing_fits(data: LabelledSet) -> None:

@@ -63,9 +63,9 @@ def cautions(comparison: Comparison) -> list[str]:
     """What the figures do not say by themselves: shares of the time that were too short, and a winner that is of no use yet."""
     said = []
     few = [name for name, one in comparison.measured.items() if one.steps < LEAST_STEPS]
-    if few and all(settings.seconds is not None for settings in comparison.settings.values()):
-        longest = max(one.seconds_a_step for one in comparison.measured.values())
-        minutes = math.ceil(LEAST_STEPS * longest * len(comparison.settings) / 60)
+    probed = [one.seconds_a_step for one in comparison.measured.values() if one.seconds_a_step is not None]
+    if few and probed:
+        minutes = math.ceil(LEAST_STEPS * max(probed) * len(comparison.settings) / 60)
         said.append(
             f"Fewer than {LEAST_STEPS} steps fitted into the share of {', '.join(few)}: a network that is hardly trained says "
             f"little of what it can do. --minutes {minutes} gives each as many."

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from kizu_inspect.labelled.defect_widths import USE_TILES, defect_widths, marked_defects
+from kizu_inspect.labelled.defect_widths import defect_widths, marked_defects
 from kizu_inspect.labelled.findings import Finding
 from kizu_inspect.labelled.picture_files import known_sizes
 from kizu_inspect.picture.inputs import size_for
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from kizu_inspect.labelled.dataset import LabelledSet
 
 __all__ = ["Tiling", "tiling_for"]
+
+USE_TILES: Final = "Judge in tiles at full resolution (--tile 128), or in a larger input (--size)."
+"""What to do where nothing but the asker's wish hinders tiles."""
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ class TrainingShown:
         self._begun = True
         self._validation = None
         self._bar.reset(self._task, total=1.0, note="")
-        if plan.seconds is None:
+        if plan.seconds is None or plan.seconds_a_step is None:
             return
         least_minutes = (plan.seconds_a_step * LEAST_STEPS + plan.ending_s) / 60
         if plan.steps < LEAST_STEPS:

@@ -69,6 +69,7 @@ def _make(folders: DemoFolders, config: KizuConfig) -> None:
     with progress_bar("Training", None) as bar:
 
         def begin(plan: Plan) -> None:
+            assert plan.seconds_a_step is not None  # it keeps to a time
             say(f"    {plan.steps} steps, by a probe of {plan.seconds_a_step:.3f} s a step")
             bar.update(bar.task_ids[0], total=plan.steps)
 

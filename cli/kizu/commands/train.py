@@ -146,7 +146,8 @@ def _train(
 
         def begin(one: str, plan: Plan) -> None:
             height, width = candidates[one].input.size_px
-            say(f"{one}: {plan.steps} steps of {plan.seconds_a_step:.3f} s, input {height} × {width} px")
+            each = "" if plan.seconds_a_step is None else f" of {plan.seconds_a_step:.3f} s"
+            say(f"{one}: {plan.steps} steps{each}, input {height} × {width} px")
             shown.begin(plan)
 
         if len(candidates) > 1:

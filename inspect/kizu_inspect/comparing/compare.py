@@ -217,7 +217,7 @@ def _first(candidates: Mapping[str, TrainingSettings]) -> TrainingSettings:
 
 
 def _measure(
-    trained: Trained, settings: TrainingSettings, seconds_a_step: float, cost_ms: tuple[float, float]
+    trained: Trained, settings: TrainingSettings, seconds_a_step: float | None, cost_ms: tuple[float, float]
 ) -> tuple[Measured, dict[str, dict[str, Figure]]]:
     """A candidate's figures, and those of the maps that know nothing."""
     bundle, samples = trained.bundle, trained.limiting

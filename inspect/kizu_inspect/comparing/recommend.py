@@ -40,7 +40,8 @@ class Measured:
     """pointing and enrichment of the default method; empty where no picture says where its defect lies."""
     parameters: int
     steps: int
-    seconds_a_step: float
+    seconds_a_step: float | None
+    """None where no time was to be kept."""
     alone_ms: float
     """A forward pass of one input of the network."""
     together_ms: float

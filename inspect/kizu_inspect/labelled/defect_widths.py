@@ -18,13 +18,14 @@ from kizu_inspect.labelled.shapes import Pixels, pixels_of
 from kizu_inspect.picture.images import place
 from kizu_inspect.picture.inputs import InputSettings
 
-__all__ = ["USE_TILES", "Defect", "DefectWidths", "defect_widths", "defects_in", "marked_defects", "widths_of"]
+__all__ = ["Defect", "DefectWidths", "defect_widths", "defects_in", "marked_defects", "widths_of"]
 
 WHOLE_PX: Final = 2.0
 """In px of the input: a line so wide covers at least one px whole, wherever it lies; a thinner one fades into its ground.
 
 Of drawn scratches of 3 px, 1.7 times as strong as the ground's grain, all were found at full resolution; squeezed to 1.5 px
-they had an AUROC of 0.84, to 0.75 px one of 0.70 (80 pictures). Those of four times the grain were found at 0.4 px too."""
+they had an AUROC of 0.83, to 0.75 px one of 0.53 (benchmarks/acceptance/squeezed_scratches.py). Those of four times the grain
+were found at 0.4 px too."""
 SQUEEZED: Final = 0.5
 """Of its px or fewer a picture has to lose before squeezing is to blame: what is thin at full resolution is thin anywhere."""
 LOST_SHARE: Final = 0.1
@@ -33,8 +34,6 @@ MEASURED: Final = 300
 """Defective pictures that training measures, or up to twice as many: enough to tell a tenth from a fifth."""
 BESIDE_PX: Final = 5
 """Pieces of a mask that lie so close are one defect: a faint scratch is marked with gaps."""
-USE_TILES: Final = "Judge in tiles at full resolution (--tile 128), or in a larger input (--size)."
-"""What to do about it."""
 Floats = npt.NDArray[np.float64]
 
 
@@ -159,7 +158,7 @@ class DefectWidths:
             thin=self.thinner_than(self.cell_px), faint=self.thinner_than(WHOLE_PX),
         )  # fmt: skip
 
-    def finding(self, next_step: str = USE_TILES) -> Finding | None:
+    def finding(self, next_step: str) -> Finding | None:
         """The warning that squeezing loses defects; None where it does not."""
         if not self.loses:
             return None

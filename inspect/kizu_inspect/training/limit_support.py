@@ -89,24 +89,21 @@ def supports_of(
 
 def said_of(supports: Sequence[Support], scores: Floats, names: Sequence[str]) -> tuple[str, ...]:
     """What each limit that does not hang on single pictures rests on, a line each."""
-    lines = []
-    for support in supports:
-        if support.odd:
-            continue  # said by a caution
-        if not support.most:
-            line = "{limit} limit {value:.2g}: whichever picture were missing, it would hardly move"
-        elif len(support.most) > 1:  # which are missing is all the same: one fewer allows other misses, or less overkill
-            line = "{limit} limit {value:.2g}: without any one of {count} pictures it would be {without:.2g}"
-        else:
-            line = "{limit} limit {value:.2g} rests most on {name} (score {score:.2g}): without it, it would be {without:.2g}"
-        most = next(iter(support.most), RestsOn(0, support.value, 0.0))
-        lines.append(
-            line.format(
-                limit=support.limit, value=support.value, count=len(support.most), name=names[most.picture],
-                score=scores[most.picture], without=most.without,
-            )
-        )  # fmt: skip
-    return tuple(lines)
+    return tuple(_said(support, scores, names) for support in supports if not support.odd)
+
+
+def _said(support: Support, scores: Floats, names: Sequence[str]) -> str:
+    if not support.most:
+        line = "{limit} limit {value:.2g}: whichever picture were missing, it would hardly move"
+        return line.format(limit=support.limit, value=support.value)
+    most, count = support.most[0], len(support.most)
+    if count > 1:  # which is missing is all the same: one fewer allows other misses, or less overkill
+        line = "{limit} limit {value:.2g}: without any one of {count} pictures it would be {without:.2g}"
+        return line.format(limit=support.limit, value=support.value, count=count, without=most.without)
+    line = "{limit} limit {value:.2g} rests most on {name} (score {score:.2g}): without it, it would be {without:.2g}"
+    return line.format(
+        limit=support.limit, value=support.value, name=names[most.picture], score=scores[most.picture], without=most.without
+    )
 
 
 def cautions_of(thresholds: Thresholds, supports: Sequence[Support], names: Sequence[str]) -> tuple[str, ...]:

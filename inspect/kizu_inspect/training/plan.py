@@ -49,8 +49,8 @@ class Plan:
     """What the steps may take, with the looks at validation pictures between them; None: as long as they take."""
     least_steps: int
     """So many are taken however long they take."""
-    seconds_a_step: float
-    """By a probe."""
+    seconds_a_step: float | None
+    """By a probe; None where nothing is to be over at a time."""
     ending_s: float
     """What follows the steps, about; 0 where nothing is to be over at a time."""
     scaling_s: float
@@ -75,13 +75,13 @@ def make_plan(
 ) -> Plan:
     """The plan of a training that is to be over, bundle and all, at the time `until` (of time.monotonic), where that is given.
 
-    `samples` are those of the validation split. Some steps and passes are taken to see how long they take here; the model's
-    weights are as before.
+    `samples` are those of the validation split. Where there is a time, some steps and passes are taken to see how long they
+    take here; the model's weights are as before.
     """
+    if until is None:
+        return Plan(settings.fit.steps, None, 1, None, 0.0, 0.0)
     several = settings.architecture.head.labels == "several"
     a_step = seconds_a_step(model, pictures["train"], settings.fit, good=good, several=several, device=device)
-    if until is None:
-        return Plan(settings.fit.steps, None, 1, a_step, 0.0, 0.0)
     ending, scaling = _after_the_steps(model, pictures, samples, settings, good=good, device=device, methods=methods)
     seconds = max(0.0, until - time.monotonic() - ending)
     fitting = max(settings.least_steps, int(seconds / a_step))

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from kizu_inspect.labelled.bit_depth import unfilled
 from kizu_inspect.labelled.checking.looks import Look, look_at
@@ -23,6 +24,8 @@ from kizu_inspect.recipe import Bits
 from kizu_inspect.sums.intervals import parts_needed
 
 __all__ = ["Checked", "check_set"]
+
+TILED_BY_ITSELF: Final = "Training takes tiles by itself where it can; kizu data check --tile 128 measures defects in tiles."
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def check_set(
     if bits is None and (finding := unfilled(samples)) is not None:
         findings.append(finding)
     widths = _widths(looks, size=size, tile=tile)
-    if widths is not None and (squeezed := widths.finding()) is not None:
+    if widths is not None and (squeezed := widths.finding(TILED_BY_ITSELF)) is not None:
         findings.append(squeezed)
     ordered = sorted(findings, key=lambda finding: finding.severity != "error")
     return Checked(
