@@ -206,7 +206,7 @@ def test_evaluate_says_where_training_pictures_may_stand_among_the_tested(tiny_b
         app, ["evaluate", str(tiny_bundle), str(tmp_path / "folders"), "--explain", "cam", "--faithful", "0", "--json", "-"]
     )
     assert done.exit_code == 0, done.output
-    assert "These are not the pictures that the model was trained from" in done.stderr
+    assert "these are not the pictures that the model was trained from" in done.stderr
     assert json.loads(done.stdout)["pictures"] > 0
 
 

@@ -59,7 +59,7 @@ def test_ctrl_c_ends_a_training_with_its_best_model(parts: Path, tmp_path: Path)
     process.send_signal(signal.SIGINT)
     said, told = process.communicate()
     assert process.returncode == 0, told
-    assert "The training ends with its best model so far" in told
+    assert "The training ends: with its best model so far" in told
     ended = re.search(
         r"^The training was ended early at step (\d+) of 400; its best model is that of step (\d+)\.$", said, re.M
     )

@@ -146,7 +146,7 @@ def test_calibration_error_of_a_hand_made_case() -> None:
 
 def test_groups_stay_together() -> None:
     groups = [f"g{i // 3}" for i in range(30)]
-    first, second = split_by_group(groups, seed=1)
+    first, second = split_by_group(groups, ["good"] * 30, seed=1)
     assert not {groups[i] for i in first} & {groups[i] for i in second}
     assert sorted([*first, *second]) == list(range(30))
 
@@ -177,7 +177,23 @@ def test_one_picture_cannot_be_halved() -> None:
     with pytest.raises(
         DataError, match=r"too few groups to calibrate on: found 6 validation pictures of 1 group; expected two"
     ):
-        split_by_group(["lot 7"] * 6, seed=0)
+        split_by_group(["lot 7"] * 6, ["good"] * 6, seed=0)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_each_half_has_its_share_of_every_class(seed: int) -> None:
+    labels = [*["good"] * 3, *["scratch"] * 4, *["dent"] * 2, "stain"]
+    halves = split_by_group([f"g{number}" for number in range(10)], labels, seed=seed)
+    counted = [[sum(labels[row] == name for row in half) for name in ("good", "scratch", "dent")] for half in halves]
+    assert sorted(count[0] for count in counted) == [1, 2]
+    assert [count[1:] for count in counted] == [[2, 1], [2, 1]]
+    assert {len(half) for half in halves} == {5}
+
+
+def test_the_halves_are_drawn_by_the_seed() -> None:
+    groups, labels = [f"g{number}" for number in range(10)], ["good"] * 10
+    drawn = [tuple(split_by_group(groups, labels, seed=seed)[0]) for seed in (1, 2, 1)]
+    assert drawn[0] == drawn[2] != drawn[1]
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,51 @@ def test_a_table_of_something_else_is_told(tmp_path: Path) -> None:
         samples_of(tmp_path / "set.csv")
 
 
+def test_a_table_in_another_encoding_is_told_where_it_lies_in_the_set_as_well(tmp_path: Path) -> None:
+    for day in ("2026-11-01", "2026-11-02"):
+        picture(tmp_path / day / "0.png")
+    (tmp_path / "검사결과.csv").write_bytes("path,label\n2026-11-01/0.png,양품\n2026-11-02/0.png,긁힘\n".encode("cp949"))
+    with pytest.raises(DataError, match=r"검사결과.csv cannot be read: .*Save it as CSV UTF-8"):
+        samples_of(tmp_path)
+    (tmp_path / "more.csv").write_text("path,label\n2026-11-01/0.png,good\n", encoding="utf-8")
+    with pytest.raises(DataError, match="has several formats"):
+        samples_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("head", "told"),
+    [
+        ("path,label,split,gruop", [("gruop", "perhaps group")]),
+        ("path,label,splitt,bxoes", [("splitt", "perhaps split"), ("bxoes", "perhaps boxes")]),
+        ("path,label,split,operator", []),
+        ("path,label,labels,split", []),
+        ("file name,class,category,split", []),
+    ],
+)
+def test_a_misspelt_column_is_told(tmp_path: Path, head: str, told: list[tuple[str, str]]) -> None:
+    picture(tmp_path / "0.png")
+    (tmp_path / "set.csv").write_text(f"{head}\n0.png,dent,,\n", encoding="utf-8")
+    found = findings_of(tmp_path / "set.csv")
+    assert [(one.found, one.expected) for one in found if one.kind == "misspelt_column"] == told
+    assert {one.severity for one in found if one.kind == "misspelt_column"} <= {"warning"}
+
+
+def test_a_box_that_comes_again_is_taken_once_and_one_of_two_classes_is_told(tmp_path: Path) -> None:
+    for number in range(2):
+        picture(tmp_path / f"{number}.png", number)
+    head = "path,label,xmin,ymin,xmax,ymax\n"
+    lines = ["0.png,dent,4,6,20,25", "0.png,dent,4,6,20,25", "1.png,dent,1,2,9,8", "1.png,scratch,1,2,9,8"]
+    (tmp_path / "set.csv").write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
+    first, second = samples_of(tmp_path / "set.csv")
+    assert first.boxes == ((4, 6, 20, 25, "dent"),)
+    assert second.labels == ("dent", "scratch")
+    told = findings_of(tmp_path / "set.csv")
+    assert [(one.kind, one.severity, one.pictures) for one in told] == [
+        ("repeated_line", "warning", (tmp_path / "0.png",)), ("boxes", "warning", (tmp_path / "1.png",)),
+    ]  # fmt: skip
+    assert "one box has several classes: found (1.0, 2.0, 9.0, 8.0) as dent, scratch" in told[1].text
+
+
 def test_pictures_that_nobody_labelled_are_told_in_every_format(tmp_path: Path) -> None:
     for name in ("labelme", "studio", "voc"):
         (tmp_path / name).mkdir()

@@ -73,6 +73,16 @@ def test_lists_of_yolo_and_voc_that_windows_wrote_are_found(tmp_path: Path) -> N
     assert samples_of(root)["x.a"].split == "val"
 
 
+def test_splits_of_yolo_that_name_the_same_pictures_are_shared_out_anew(tmp_path: Path) -> None:
+    described = "train: images/all\nval: images/all\ntest: images/held\nnames: [dent]\n"
+    write_yolo(tmp_path, {"held/c.png": BOX, **{f"all/{number}.png": BOX for number in range(4)}}, described=described)
+    told: list[Finding] = []
+    read = read_samples(tmp_path, group_pattern=None, report=told.append)
+    assert [(one.kind, one.severity) for one in told] == [("same_splits", "warning")]
+    assert "train and val name the same pictures, which are shared out anew: found 4 pictures" in told[0].text
+    assert [one.split for one in read.samples] == [""] * 4 + ["test"]
+
+
 def test_numbers_of_classes_with_a_point_are_numbers_of_classes(tmp_path: Path) -> None:
     write_yolo(tmp_path / "yolo", {"a.png": "1.000000 0.5 0.5 0.2 0.2\n", "b.png": "0.5 0.5 0.5 0.2 0.2\n"})
     found: list[Finding] = []

@@ -28,7 +28,8 @@ __all__ = ["TrainingShown", "drawn_report", "steps_taken", "training_shown"]
 
 ERROR_STREAM: Final = 2
 ENDING: Final = (
-    b"\nThe training ends with its best model so far, calibrates it and writes the bundle. Ctrl-C once more leaves at once.\n"
+    b"\nThe training ends: with its best model so far, which is calibrated and written, or where there is none yet with a "
+    b"checkpoint to go on from. Ctrl-C once more leaves at once.\n"
 )
 
 

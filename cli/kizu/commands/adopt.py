@@ -11,6 +11,7 @@ from rich.markup import escape
 from kizu.commands.calibrate import trade_off_table
 from kizu.console import screen
 from kizu.labelled_set import BitsOption, GoodOption, GroupOption, UnlabelledOption, bit_depth, tell, unlabelled_choice
+from kizu.new_bundle import ReplaceOption, check_new_bundle
 from kizu_inspect.errors import ConfigError
 
 __all__ = ["adopt_command"]
@@ -34,6 +35,7 @@ def adopt_command(
     std: Annotated[str, typer.Option(help="What it divided them by.")] = "0.229,0.224,0.225",
     name: Annotated[str | None, typer.Option(help="The model's name (default: the bundle folder's).")] = None,
     promise: Annotated[float, typer.Option(help="Miss rate that the PASS limit promises.", min=0.0001, max=0.9999)] = 0.05,
+    replace: ReplaceOption = False,
     group_pattern: GroupOption = None,
     unlabelled: UnlabelledOption = "refuse",
     seed: Annotated[int, typer.Option(min=0)] = 0,
@@ -50,6 +52,7 @@ def adopt_command(
     from kizu_inspect.training.settings import TrainingSettings
     from kizu_inspect.training.thresholds import trade_off
 
+    check_new_bundle(out, replace=replace)
     labelled = read_labelled(data, good=good, group_pattern=group_pattern, seed=seed, unlabelled=unlabelled_choice(unlabelled))
     tell(labelled.warnings, labelled.left_out)
     height, width = _size(size)

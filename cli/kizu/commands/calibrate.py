@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +12,7 @@ from rich.table import Table
 
 from kizu.console import JsonOption, progress_bar, screen, write_json
 from kizu.labelled_set import UnlabelledOption, tell, unlabelled_choice
+from kizu.new_bundle import ReplaceOption, check_new_bundle
 from kizu_inspect.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,13 +31,14 @@ def calibrate_command(
     out: Annotated[Path, typer.Option(help="Folder of the new bundle.")],
     promise: Annotated[float, typer.Option(help="Miss rate that the PASS limit promises.", min=0.0001, max=0.9999)] = 0.05,
     overkill: Annotated[float, typer.Option(help="Overkill that the REJECT limit keeps.", min=0, max=1)] = 0.01,
+    replace: ReplaceOption = False,
     unlabelled: UnlabelledOption = "refuse",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     json: JsonOption = None,
 ) -> None:
     """Set other limits, and see what they cost. Example: kizu calibrate plates parts --promise 0.02 --out strict"""
     from kizu_inspect.bundle import Bundle
-    from kizu_inspect.labelled.dataset import read_as_trained
+    from kizu_inspect.labelled.dataset import read_as_trained, shared_out_anew
     from kizu_inspect.training.calibrate import halves_of
     from kizu_inspect.training.draw_limits import write_trade_off
     from kizu_inspect.training.picture_rows import limiting_pictures
@@ -50,8 +52,9 @@ def calibrate_command(
             "the new bundle would overwrite the old one", found=str(out), expected="another folder",
             next_step="Records name a model by its bundle: keep both.",
         )  # fmt: skip
+    check_new_bundle(out, replace=replace)
     labelled = read_as_trained(data, loaded.spec, unlabelled=unlabelled_choice(unlabelled))
-    tell(labelled.warnings, labelled.left_out)
+    tell([*labelled.warnings, *shared_out_anew(labelled, loaded.spec)], labelled.left_out)
     samples = labelled.split("val")
     # The other half chose the weights and the temperature: on it the model looks better than it is.
     halves = halves_of(samples, seed=loaded.spec.provenance.seed)
@@ -60,7 +63,7 @@ def calibrate_command(
         scored = judge_samples(
             loaded, chosen, device, progress=lambda done: bar.update(bar.task_ids[0], completed=done)  # type: ignore[arg-type]  # pick_device refuses other words
         )  # fmt: skip
-    scored = replace(scored, apart=halves.apart)
+    scored = dataclasses.replace(scored, apart=halves.apart)
     choice = choose_thresholds(scored, promised_miss_rate=promise, overkill_limit=overkill)
     rows = trade_off(scored, overkill_limit=overkill)
     limits = {"thresholds": choice.thresholds, "novelty": novelty_limit(scored)}

@@ -60,7 +60,7 @@ def evaluate_command(
     from kizu_inspect.evaluation.evaluate import evaluate
     from kizu_inspect.evaluation.outlook import seconds_for
     from kizu_inspect.explain import EXPLAINERS, explainer
-    from kizu_inspect.labelled.dataset import read_as_trained
+    from kizu_inspect.labelled.dataset import read_as_trained, shared_out_anew
 
     options = ExplanationSettings(target=target, masked=masked, aligned_masks=aligned_masks, refine=refine)
     loaded = Bundle.load(bundle)
@@ -69,13 +69,7 @@ def evaluate_command(
     for method in methods:
         explainer(method)
     labelled = read_as_trained(data, loaded.spec, unlabelled=unlabelled_choice(unlabelled))
-    tell(labelled.warnings, labelled.left_out)
-    if labelled.split_seed is not None and labelled.data_hash != loaded.spec.provenance.data_hash:
-        typer.secho(
-            "These are not the pictures that the model was trained from, and they have no splits of their own: if some of them "
-            f"were trained on, they may stand in {split} now. Only a manifest with splits keeps them apart.",
-            fg="yellow", err=True,  # standard output may be the figures' JSON
-        )  # fmt: skip
+    tell([*labelled.warnings, *shared_out_anew(labelled, loaded.spec)], labelled.left_out)
     samples = labelled.split(split)
     unknown = sorted({sample.label for sample in samples} - set(loaded.spec.classes))
     if not samples or unknown:

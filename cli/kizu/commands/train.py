@@ -23,6 +23,7 @@ from kizu.labelled_set import (
     tell,
     unlabelled_choice,
 )
+from kizu.new_bundle import ReplaceOption, check_new_bundle
 from kizu.train_options import (
     BackboneOption,
     CompareOption,
@@ -62,6 +63,7 @@ __all__ = ["train_command"]
 def train_command(
     data: SetArgument,
     out: OutOption,
+    replace: ReplaceOption = False,
     name: NameOption = None,
     good: GoodOption = None,
     labels: LabelsOption = "one",
@@ -90,10 +92,11 @@ def train_command(
     from kizu.squeezing import tiling_for
     from kizu.training_file import load_training_file
     from kizu_inspect.labelled.checking.near_twins import near_twins_of
-    from kizu_inspect.labelled.dataset import read_labelled
+    from kizu_inspect.labelled.dataset import learned_as_first, read_labelled
     from kizu_inspect.training.likely_profiles import likely_profiles
     from kizu_inspect.training.settings import COARSE_PX
 
+    check_new_bundle(out, replace=replace)
     rest = load_training_file(settings)
     backbones = backbones_for(backbone or (), compare=compare)
     depth = bit_depth(bits)
@@ -104,7 +107,8 @@ def train_command(
     tiling = tiling_for(
         labelled, tile=tile, size=size, places=places, profiles=profiles, cell_px=rest.network.cell_px or COARSE_PX
     )
-    tell(tiling.warnings, None)
+    alone = labels == "one" and tiling.tile_px is None  # tiles tell of every class that a picture shows
+    tell([*tiling.warnings, *(learned_as_first(labelled.samples) if alone else ())], None)
     for line in tiling.said:
         say(line)
     if "auto" in profiles:

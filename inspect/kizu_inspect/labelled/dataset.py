@@ -22,7 +22,18 @@ from kizu_inspect.labelled.twins import twins
 if TYPE_CHECKING:
     from kizu_inspect.bundle import BundleSpec  # torch is heavy, and a list of pictures needs none
 
-__all__ = ["Arranged", "Box", "LabelledSet", "Sample", "arrange", "read_as_trained", "read_labelled", "seed_of"]
+__all__ = [
+    "Arranged",
+    "Box",
+    "LabelledSet",
+    "Sample",
+    "arrange",
+    "learned_as_first",
+    "read_as_trained",
+    "read_labelled",
+    "seed_of",
+    "shared_out_anew",
+]
 
 SHARES = (0.7, 0.15, 0.15)
 
@@ -88,6 +99,35 @@ def read_as_trained(path: Path, spec: BundleSpec, *, unlabelled: Unlabelled = "r
     return read_labelled(
         path, good=spec.good, group_pattern=spec.provenance.group_pattern, seed=seed_of(spec), unlabelled=unlabelled
     )
+
+
+def shared_out_anew(data: LabelledSet, spec: BundleSpec) -> list[Finding]:
+    """Where `data` may show the model of `spec` what it learned: other pictures than then, without splits of their own."""
+    if data.split_seed is None or data.data_hash == spec.provenance.data_hash:
+        return []
+    return [
+        Finding(
+            "shared_out_anew",
+            "these are not the pictures that the model was trained from, and they have no splits of their own",
+            found="pictures that it was trained on, if some are among them, may stand in any split now",
+            expected="the training's pictures, or a split for each",
+            next_step="Only a manifest with splits keeps them apart.", severity="warning",
+        )
+    ]  # fmt: skip
+
+
+def learned_as_first(samples: Sequence[Sample]) -> list[Finding]:
+    """What a model of one class a picture does not learn of pictures that have several."""
+    several = [sample.path for sample in samples if sample.others]
+    if not several:
+        return []
+    return [
+        Finding(
+            "several_classes", "pictures have several classes, and each is learned as its first", found=a_few(several),
+            expected="one class a picture", next_step="Judge each class for itself by --labels several.",
+            pictures=tuple(several), severity="warning",
+        )
+    ]  # fmt: skip
 
 
 def seed_of(spec: BundleSpec) -> int:

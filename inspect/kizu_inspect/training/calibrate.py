@@ -47,11 +47,11 @@ class Halves:
 def halves_of(samples: Sequence[Sample], *, seed: int) -> Halves:
     """Halves of rows, of which `samples` has the picture: by group, or where all are of one by picture.
 
-    Raises DataError for rows of a single picture.
+    Both have as many groups of each class, or one more or less. Raises DataError for rows of a single picture.
     """
     apart = len({sample.group for sample in samples}) > 1
     sides = [_side(sample, apart) for sample in samples]
-    scheduling, limiting = split_by_group(sides, seed=seed)
+    scheduling, limiting = split_by_group(sides, [sample.label for sample in samples], seed=seed)
     return Halves(scheduling, limiting, apart, frozenset(sides[row] for row in limiting))
 
 
@@ -59,16 +59,23 @@ def _side(sample: Sample, apart: bool) -> str:
     return sample.group if apart else str(sample.path)
 
 
-def split_by_group(groups: Sequence[str], *, seed: int) -> tuple[Ints, Ints]:
-    """Indices of two halves; pictures of one group stay on one side. Raises DataError where all are of one group."""
-    names = sorted(set(groups))
+def split_by_group(groups: Sequence[str], labels: Sequence[str], *, seed: int) -> tuple[Ints, Ints]:
+    """Indices of two halves, class by class; pictures of one group, which counts for its first label, stay on one side.
+
+    Raises DataError where all are of one group.
+    """
+    label_of: dict[str, str] = {}
+    for group, label in zip(groups, labels, strict=True):
+        label_of.setdefault(group, label)
+    names = sorted(label_of, key=lambda name: (label_of[name], name))
     if len(names) < 2:
         raise DataError(
             "too few groups to calibrate on", found=f"{len(groups)} validation pictures of {len(names)} group",
             expected="two groups or more", next_step="Give the validation split pictures of more parts.",
         )  # fmt: skip
-    order = np.random.default_rng(seed).permutation(len(names))
-    first = {names[index] for index in order[: len(names) // 2]}
+    drawn = np.random.default_rng(seed).permutation(len(names))
+    order = sorted(drawn, key=lambda index: label_of[names[index]])  # keeps what was drawn within each class
+    first = {names[index] for index in order[1::2]}
     inside = np.array([group in first for group in groups], dtype=bool)
     return np.flatnonzero(inside), np.flatnonzero(~inside)
 

@@ -98,6 +98,11 @@ class Checkpoint:
             )  # fmt: skip
         kept = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
         differing = _differing(kept["identity"], self.identity)
+        if differing is not None and differing[0] == "data.hash":
+            raise ConfigError(
+                f"the training in {self.path.parent} is another one", found="other pictures, labels or places than it learned",
+                expected="the same", next_step=f"Give --resume the set as it was. {anew}",
+            )  # fmt: skip
         if differing is not None:
             name, found, expected = differing
             raise ConfigError(
@@ -189,7 +194,7 @@ def _check_asked(folder: Path, names: Sequence[str], *, resume: bool) -> None:
     if resume and not set(kept) & set(names):
         raise ConfigError(
             "there is nothing to resume", found=", ".join(kept) or f"no checkpoint in {folder}",
-            expected=f"a checkpoint of {' or '.join(names)}",
+            expected="the checkpoint of a training that broke off",
             next_step="Leave --resume out to train anew." if not kept else "Give --resume the same options as before.",
         )  # fmt: skip
 

@@ -143,8 +143,9 @@ def _no_promise(scored: Scored, promised_miss_rate: float) -> str:
         )
         return said.format(count=bad + good)
     return (
-        f"no promise: {bad} defective and {good} good validation pictures are too few for a miss rate of "
-        f"{promised_miss_rate:.1%}, {parts_needed(promised_miss_rate)} defective ones without a miss are needed"
+        f"no promise: {bad} defective and {good} good pictures, in the half of the validation split that sets limits, are too "
+        f"few for a miss rate of {promised_miss_rate:.1%}: {parts_needed(promised_miss_rate)} defective ones without a miss "
+        "are needed"
     )
 
 

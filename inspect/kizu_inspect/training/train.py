@@ -26,6 +26,7 @@ from kizu_inspect.versions import version_of
 
 __all__ = ["Trained", "checkpoint_of", "train", "train_within"]
 
+LEAST_VALIDATED = 4
 ALONE = "model"
 """The name of the checkpoint of a training that is compared with no other."""
 
@@ -101,11 +102,12 @@ def train_within(
     ).to(device)
     check_room(checkpoint.path.parent, bytes_needed(model))
     pictures = {name: pictures_of(data, name, settings) for name in ("train", "val")}
-    if len(pictures["val"]) < 4 or len(pictures["train"]) < settings.fit.batch_size:
+    few = len(pictures["train"]) < settings.fit.batch_size
+    if few or len(pictures["val"]) < LEAST_VALIDATED:
         raise DataError(
             "too few pictures to train on", found=f"{len(pictures['train'])} train and {len(pictures['val'])} val",
-            expected=f"at least {settings.fit.batch_size} train and 4 val",
-            next_step="Add pictures, or lower fit.batch_size (kizu train --settings FILE).",
+            expected=f"at least {settings.fit.batch_size} train and {LEAST_VALIDATED} val",
+            next_step="Add pictures, or lower fit.batch_size (kizu train --settings FILE)." if few else "Put more into val.",
         )  # fmt: skip
     halves = halves_of(pictures["val"].samples, seed=settings.fit.seed)
     prepare_profile(model, pictures["train"], good=good)

@@ -174,7 +174,7 @@ def _too_few(arranged: Arranged, promise: float) -> list[Finding]:
 
 def _places(samples: Sequence[Sample], good: str | None) -> list[Finding]:
     """Defects that nobody marked, where others are."""
-    defective = [sample for sample in samples if sample.label != good]
+    defective = [] if good is None else [sample for sample in samples if sample.label != good]
     bare = [sample for sample in defective if not sample.boxes and not sample.masked]
     if not bare or len(bare) == len(defective):
         return []

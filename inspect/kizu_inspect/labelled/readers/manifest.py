@@ -29,6 +29,13 @@ def read_manifest(path: Path, reading: Reading) -> list[Annotated]:
     """
     table = read_table(path)
     boxed = table.columns.issuperset(EDGES)
+    for name, meant in table.misspelt.items():
+        reading.report(
+            Finding(
+                "misspelt_column", f"manifest {path} has a column that is not read", found=name, expected=f"perhaps {meant}",
+                next_step=f"Call it {meant} if it is that.", severity="warning",
+            )
+        )  # fmt: skip
     whole = [
         row for line, row in table.rows if line not in table.excess
     ]  # of a line with a comma too many, no field is what it says
@@ -142,7 +149,8 @@ def _gathered(found: Sequence[Annotated], report: Report) -> list[Annotated]:
         labels = tuple(dict.fromkeys(label for one in same for label in one.labels))
         marks = tuple(mark for one in same for mark in one.marks)
         areas = tuple(dict.fromkeys(area for one in same for area in one.areas))
-        gathered.append(replace(first, labels=labels, marks=marks, areas=areas))
+        _report_one_place(first.path, marks, report)
+        gathered.append(replace(first, labels=labels, marks=tuple(dict.fromkeys(marks)), areas=areas))
     if contradicting:
         report(
             Finding(
@@ -151,6 +159,29 @@ def _gathered(found: Sequence[Annotated], report: Report) -> list[Annotated]:
             )
         )  # fmt: skip
     return gathered
+
+
+def _report_one_place(file: Path, marks: Sequence[Mark], report: Report) -> None:
+    """Reports a box that several lines name: as different classes, or once more."""
+    names: dict[object, list[str]] = {}
+    for mark in marks:
+        names.setdefault(mark.box, []).append(mark.name)
+    for edges, said in names.items():
+        if len(set(said)) > 1:
+            report(
+                Finding(
+                    "boxes", f"{file}: one box has several classes", found=f"{edges} as {', '.join(dict.fromkeys(said))}",
+                    expected="one class for each box", next_step="Keep the line that is right.", pictures=(file,),
+                    severity="warning",
+                )
+            )  # fmt: skip
+        elif len(said) > 1:
+            report(
+                Finding(
+                    "repeated_line", f"{file}: a box is listed {len(said)} times", found=f"{edges} as {said[0]}",
+                    expected="a line for each box", next_step="It is taken once.", pictures=(file,), severity="warning",
+                )
+            )  # fmt: skip
 
 
 def _marks(where: str, row: Row, file: Path, report: Report) -> tuple[Mark, ...]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +29,8 @@ CALLED: Final = {
 }  # fmt: skip
 """What other tools call the columns; the name that Kizu itself writes goes first."""
 HEAD_BYTES: Final = 65_536
+NEAR: Final = 0.75
+"""So alike are a column's name and what was typed for it: two letters of five that changed places."""
 
 Row = dict[str, str]
 
@@ -39,14 +43,16 @@ class Table:
     rows: list[tuple[int, Row]]
     excess: dict[int, list[str]]
     """By line: the fields beyond the first line's columns."""
+    misspelt: dict[str, str]
+    """Columns that are not read, each with the one that it may have been meant for, which the table lacks."""
 
 
 def is_table(file: Path) -> bool:
-    """Whether its first line names pictures and labels."""
+    """Whether its first line names pictures and labels, in whatever encoding: what cannot be read is said by who reads it."""
     try:
         with file.open("rb") as data:
-            text = _text(data.read(HEAD_BYTES), whole=False)
-    except (OSError, UnicodeDecodeError):
+            text = _text(data.read(HEAD_BYTES), whole=False, errors="replace")
+    except OSError:
         return False
     head = _head(text)
     return head is not None and {"path", "label"} <= set(_known(head[1]))
@@ -89,12 +95,21 @@ def read_table(path: Path) -> Table:
                 excess[line] = fields[len(names) :]
     except csv.Error as error:
         raise DataError(f"manifest {path} cannot be read", found=str(error), expected="a CSV") from None
-    return Table(frozenset(place_of), rows, excess)
+    return Table(frozenset(place_of), rows, excess, _misspelt(names, place_of))
 
 
-def _text(data: bytes, *, whole: bool) -> str:
+def _misspelt(names: Sequence[str], place_of: Mapping[str, int]) -> dict[str, str]:
+    lacking = {
+        other: column for column in (*COLUMNS, *CALLED) if column not in place_of for other in (column, *CALLED.get(column, ()))
+    }
+    read = {names[at] for at in place_of.values()}
+    near = {name: get_close_matches(name, lacking, n=1, cutoff=NEAR) for name in names if name and name not in read}
+    return {name: lacking[found[0]] for name, found in near.items() if found}
+
+
+def _text(data: bytes, *, whole: bool, errors: str = "strict") -> str:
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    decoder = codecs.getincrementaldecoder("utf-16" if wide else "utf-8-sig")()
+    decoder = codecs.getincrementaldecoder("utf-16" if wide else "utf-8-sig")(errors)
     return decoder.decode(data, final=whole)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +53,11 @@ def read_yolo(source: Path, reading: Reading) -> list[Annotated]:
     base = _below((root,), str(described.get("path") or ".")) or root
     bases = [base, root] if base != root and base.is_dir() else [root]
     listed = [(split, entry) for key, entry in described.items() if entry and (split := split_named(str(key))) in SPLITS]
-    found: list[tuple[Path, str]] = []
+    of_split: dict[str, list[Path]] = {}
     for split, entries in listed:
         for entry in entries if isinstance(entries, list) else [entries]:
-            found += [(file, str(split)) for file in _pictures(source, bases, str(entry), reading)]
+            of_split.setdefault(str(split), []).extend(_pictures(source, bases, str(entry), reading))
+    found = _without_same(source, of_split, reading.report)
     if not listed:
         found = [(file, "") for file in reading.pictures(bases[0])]
     labels_of = {file: label_file(file, reading) for file, _ in found}
@@ -69,6 +70,27 @@ def read_yolo(source: Path, reading: Reading) -> list[Annotated]:
         group = reading.group_of(file.name, relative_name(file, root))
         annotated.append(Annotated(file, split, group, marks=marks, unit="shares", unlabelled=labels is None))
     return annotated
+
+
+def _without_same(source: Path, of_split: Mapping[str, Sequence[Path]], report: Report) -> list[tuple[Path, str]]:
+    """The pictures with their splits; those that two splits name alike have none, as many tools write it."""
+    same = [split for split, files in of_split.items() if files and list(of_split.values()).count(files) > 1]
+    if same:
+        first = of_split[same[0]]
+        report(
+            Finding(
+                "same_splits", f"{source}: {' and '.join(same)} name the same pictures, which are shared out anew",
+                found=f"{len(first)} pictures, {first[0]} among them", expected="a folder for each, to keep them apart",
+                severity="warning",
+            )
+        )  # fmt: skip
+    found: list[tuple[Path, str]] = []
+    for split, files in of_split.items():
+        if split not in same:
+            found += [(file, split) for file in files]
+        elif split == same[0]:
+            found += [(file, "") for file in files]
+    return found
 
 
 def label_file(picture: Path, reading: Reading) -> Path | None:
