@@ -202,12 +202,17 @@ def test_evaluate_says_where_training_pictures_may_stand_among_the_tested(tiny_b
         for seed in range(8):
             picture = encode_png(draw_part(label, seed, size_px=64).image)
             (tmp_path / "folders" / label / f"{seed}.png").write_bytes(picture)
-    done = run(
-        app, ["evaluate", str(tiny_bundle), str(tmp_path / "folders"), "--explain", "cam", "--faithful", "0", "--json", "-"]
-    )
+    arguments = ["evaluate", str(tiny_bundle), str(tmp_path / "folders"), "--explain", "cam", "--faithful", "0"]
+    done = run(app, [*arguments, "--json", "-"])
     assert done.exit_code == 0, done.output
     assert "these are not the pictures that the model was trained from" in done.stderr
-    assert json.loads(done.stdout)["pictures"] > 0
+    figures = json.loads(done.stdout)
+    assert figures["pictures"] > 0
+    assert figures["explanation"]["cam"]["pointing"]["n"] == 0
+    shown = run(app, arguments)
+    assert "No picture says where its defect lies, so nothing can be said of where the maps point." in shown.stdout
+    assert "accuracy" in shown.stdout
+    assert "(n = 0)" not in shown.stdout
 
 
 @pytest.mark.parametrize(

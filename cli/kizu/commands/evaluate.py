@@ -101,12 +101,14 @@ def evaluate_command(
     if str(json) == "-":
         return
     table = Table("figure", "value [95 % interval] (n)", box=None)
-    for name, figure in result.classification.items():
-        table.add_row(name.replace("_", " "), str(figure))
-    for method, figures in result.explanation.items():
-        for name, figure in figures.items():
-            table.add_row(f"{method}: {name.replace('_', ' ')}", str(figure))
+    named = [(name, figure) for name, figure in result.classification.items()]
+    named += [(f"{method}: {name}", one) for method, figures in result.explanation.items() for name, one in figures.items()]
+    for name, figure in named:
+        if figure.n > 0:
+            table.add_row(name.replace("_", " "), str(figure))
     screen.print(table)
+    if not any(sample.boxes or sample.masked for sample in samples):
+        screen.print("No picture says where its defect lies, so nothing can be said of where the maps point.")
     stopped = [(sample.path, fault) for sample, fault in zip(samples, result.faults, strict=True) if fault is not None]
     for path, fault in stopped[:MOST_FAULTS]:
         screen.print(f"The line would not judge {path}: {fault}")

@@ -82,6 +82,9 @@ def read_labelled(
 
     read = read_samples(path, group_pattern=group_pattern, report=report, unlabelled=unlabelled)
     arranged = arrange(path, read.samples, good=good, seed=seed, shares=shares, report=report, left_out=read.left_out)
+    # The same pictures with the same labels come in the same order, however they are laid out: so they make the same model.
+    in_order = sorted(arranged.samples, key=lambda sample: (sample.labels, sample.path.name, str(sample.path)))
+    arranged = replace(arranged, samples=tuple(in_order))
     contents = [_content(sample.path) for sample in arranged.samples]
     warnings += twins(arranged.samples, arranged.sides, contents)
     return LabelledSet(
