@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ from typer.testing import CliRunner
 from kizu_inspect.bundle import Bundle
 from kizu_inspect.errors import ConfigError
 from kizu_inspect.labelled.dataset import read_as_trained
+from kizu_inspect.labelled.samples import Sample
 from kizu_inspect.picture.decoding import decode_image
 from kizu_inspect.synth import write_set
 from kizu_inspect.training.calibrate import halves_of
+from kizu_inspect.training.thresholds import judge_samples
 from whole_cli import app
 
 RUN = CliRunner()
@@ -88,8 +91,14 @@ def test_a_wrong_label_that_decides_a_limit_is_named_and_shown(tiny_bundle: Path
     sound = tmp_path / "sound.csv"
     sound.write_bytes((parts / "manifest.csv").read_bytes())
     val = read_as_trained(rewritten(sound, known_alone), spec).split("val")
-    limiting = [val[row] for row in halves_of(val, seed=spec.provenance.seed).limiting]
-    wrong = next(sample.path for sample in limiting if sample.label == "good")
+
+    def sets_limits(wrong: Sample) -> bool:
+        """The halves share out every class, so also by the wrong label."""
+        labelled = [replace(one, label="missing_hole") if one is wrong else one for one in val]
+        return halves_of(labelled, seed=spec.provenance.seed).limits(wrong)
+
+    good = [sample for sample in val if sample.label == "good" and sets_limits(sample)]
+    wrong = good[int(judge_samples(Bundle.load(tiny_bundle), good, "cpu").scores.argmin())].path
 
     def mislabelled(row: dict[str, str]) -> None:
         if Path(row["path"]) == wrong:
@@ -101,7 +110,7 @@ def test_a_wrong_label_that_decides_a_limit_is_named_and_shown(tiny_bundle: Path
     figures, lines, heights = {}, {}, {}
     for data in (sound, odd):
         out, written = tmp_path / data.stem, tmp_path / f"{data.stem}.json"
-        arguments = ["calibrate", str(tiny_bundle), str(data), "--promise", "0.2", "--out", str(out), "--json", str(written)]
+        arguments = ["calibrate", str(tiny_bundle), str(data), "--promise", "0.25", "--out", str(out), "--json", str(written)]
         told = RUN.invoke(app, arguments, catch_exceptions=False)
         assert told.exit_code == 0, told.output
         figures[data.stem], lines[data.stem] = json.loads(written.read_text(encoding="utf-8")), told.output
@@ -109,7 +118,7 @@ def test_a_wrong_label_that_decides_a_limit_is_named_and_shown(tiny_bundle: Path
     one = next(one for one in figures["odd"]["rests_on"] if one["picture"] == str(wrong))
     assert one["limit"].startswith("PASS")
     sound_limit = figures["sound"]["thresholds"]["pass_below"]
-    assert one["without"] == pytest.approx(sound_limit, rel=0.5)  # 14 or 15 defective ones, none missed
+    assert one["without"] == pytest.approx(sound_limit, rel=0.5)  # 13 or 14 defective ones, none missed
     assert f"hangs on single ones: without {wrong} it would be {one['without']:.2g}" in lines["odd"]
     assert str(wrong) not in lines["sound"]
     assert "hangs on single ones" not in lines["sound"]

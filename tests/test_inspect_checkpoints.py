@@ -157,7 +157,7 @@ def test_a_checkpoint_is_gone_on_with_only_where_it_is_asked_for_and_of_the_same
     with pytest.raises(ConfigError, match=r"is another one: found settings\.fit\.steps 20; expected 21\. Give --resume"):
         train(data, out, tiny(steps=STEPS + 1), resume=True, methods=METHODS)
     fewer = drawn(tmp_path / "others", count=50)
-    with pytest.raises(ConfigError, match=f"found data.hash {data.data_hash}; expected {fewer.data_hash}"):
+    with pytest.raises(ConfigError, match="found other pictures, labels or places than it learned"):
         train(fewer, out, tiny(steps=STEPS), resume=True, methods=METHODS)
     assert file.read_bytes() == kept
     for broken in (kept[:-1], kept[: len(kept) // 2], kept[:3000] + bytes([kept[3000] ^ 1]) + kept[3001:], b""):
