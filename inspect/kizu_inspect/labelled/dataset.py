@@ -82,13 +82,12 @@ def read_labelled(
 
     read = read_samples(path, group_pattern=group_pattern, report=report, unlabelled=unlabelled)
     arranged = arrange(path, read.samples, good=good, seed=seed, shares=shares, report=report, left_out=read.left_out)
-    # The same pictures with the same labels come in the same order, however they are laid out: so they make the same model.
-    in_order = sorted(arranged.samples, key=lambda sample: (sample.labels, sample.path.name, str(sample.path)))
-    arranged = replace(arranged, samples=tuple(in_order))
     contents = [_content(sample.path) for sample in arranged.samples]
     warnings += twins(arranged.samples, arranged.sides, contents)
+    # The same pictures with the same labels come in the same order, however they are laid out: so they make the same model.
+    in_order = sorted(arranged.samples, key=lambda sample: (sample.labels, sample.path.name, str(sample.path)))
     return LabelledSet(
-        arranged.classes, arranged.good, arranged.samples, _hash(read.root, arranged.samples, contents),
+        arranged.classes, arranged.good, tuple(in_order), _hash(read.root, arranged.samples, contents),
         split_seed=seed if arranged.drawn else None, group_pattern=group_pattern, warnings=tuple(warnings),
         left_out=read.left_out,
     )  # fmt: skip
