@@ -139,11 +139,12 @@ def test_another_head_draws_other_maps(tiny_bundle: Path, method: str) -> None:
     drawn = np.stack([draw_part(defects[seed % len(defects)], seed, size_px=64).image for seed in range(24)])
     images = torch.from_numpy(drawn).permute(0, 3, 1, 2).float() / 255
     targets = torch.tensor([bundle.spec.classes.index(defects[seed % len(defects)]) for seed in range(24)])
-    fresh = with_fresh_head(bundle.model, method, seed=0)
-    own, other = (explainer(method)(model.explainable(images), targets).values for model in (bundle.model, fresh))
-    correlation = median_rank_correlation(own, other).value
-    assert correlation is not None
-    assert correlation < 0.5
+    own = explainer(method)(bundle.model.explainable(images), targets).values
+    correlations = []
+    for seed in range(5):  # of one head that is drawn the weights may point the same way by chance
+        fresh = with_fresh_head(bundle.model, method, seed=seed)
+        correlations.append(median_rank_correlation(own, explainer(method)(fresh.explainable(images), targets).values).value)
+    assert np.median([one for one in correlations if one is not None]) < 0.5
 
 
 def test_correlation_of_maps_leaves_out_what_has_nothing_to_keep() -> None:

@@ -97,8 +97,9 @@ def test_a_result_stands_over_zeros_and_is_taken_back_when_acknowledged(world: L
     for number in range(3):
         world.drop(f"P{number}.png", seed=number)
     world.run(**ALL_PASS, line={"signal": plc.settings()})
-    shown = [MAP.read_result(words) for address, words in plc.writes if address]
-    assert [result is None for result in shown] == [True, *([False, True] * 3), True]
+    zeros = [MAP.read_result(words) is None for address, words in plc.writes if address]
+    assert all(zeros[:-8])  # as below
+    assert zeros[-8:] == [True, *([False, True] * 3), True]
 
 
 @pytest.mark.parametrize("code", [Code.OK, Code.NG])
