@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from kizu.squeezing import tiling_for
 from kizu_inspect.bundle import Bundle
+from kizu_inspect.errors import ConfigError
 from kizu_inspect.labelled.dataset import read_labelled
 from kizu_inspect.labelled.defect_widths import Defect, DefectWidths, defect_widths, widths_of
 from kizu_inspect.labelled.readers.manifest import write_rows
@@ -210,6 +211,12 @@ def test_tiles_or_an_input_that_loses_nothing_need_no_warning(scratched: Path) -
         assert (tiling.tile_px, tiling.warnings) == (tile_px, ())
         (said,) = tiling.said
         assert "half are at most 3.0 px wide" in said
+
+
+@pytest.mark.parametrize("tile", [1, 31])
+def test_tiles_that_are_too_small_are_refused_before_anything_is_measured(scratched: Path, tile: int) -> None:
+    with pytest.raises(ConfigError, match=f"--tile is too small: found {tile}; expected 32 px or more, or 0 for no tiles"):
+        tiling_for(read_labelled(scratched), **{**ASKED, "tile": tile})
 
 
 def test_defects_that_nobody_marked_hinder_tiles_and_training_says_so(scratched: Path, tmp_path: Path) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from kizu_inspect.errors import ConfigError
 from kizu_inspect.labelled.defect_widths import defect_widths, marked_defects
 from kizu_inspect.labelled.findings import Finding
 from kizu_inspect.labelled.picture_files import known_sizes
 from kizu_inspect.picture.inputs import size_for
-from kizu_inspect.training.likely_tiles import likely_tiles
+from kizu_inspect.training.likely_tiles import LEAST_PX, likely_tiles
 
 if TYPE_CHECKING:
     from kizu_inspect.labelled.dataset import LabelledSet
@@ -39,7 +40,10 @@ def tiling_for(
 
     Where it would lose too many, and every defective picture says where its defects lie, they are tiles of 128 px or less.
     `places`, `profiles` are what `kizu train` was asked for, `cell_px` is the side of a cell in the network's map.
+    Raises ConfigError for tiles that are too small.
     """
+    if tile is not None and 0 < tile < LEAST_PX:
+        raise ConfigError("--tile is too small", found=f"{tile}", expected=f"{LEAST_PX} px or more, or 0 for no tiles")
     sizes = known_sizes(data.samples)
     defects = marked_defects(data.samples, sizes, good=data.good)
     if not sizes:

@@ -110,7 +110,7 @@ def training_shown(out: Path, say: Callable[[str], None]) -> Iterator[TrainingSh
         except KeyboardInterrupt:
             shown.say_what_is_kept()
             raise typer.Exit(130) from None
-        except BaseException:
+        except BaseException:  # whatever ends it, a person is told from where it goes on; it is raised again
             shown.say_what_is_kept()
             raise
         finally:

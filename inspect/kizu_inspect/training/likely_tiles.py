@@ -11,10 +11,11 @@ import numpy as np
 from kizu_inspect.picture.inputs import stride_for
 from kizu_inspect.picture.tiles import tile_corners
 
-__all__ = ["Tiles", "likely_tiles"]
+__all__ = ["LEAST_PX", "Tiles", "likely_tiles"]
 
 USUAL_PX: Final = 128
 LEAST_PX: Final = 32
+"""The smallest side of a tile, as of any input."""
 
 
 @dataclass(frozen=True)
